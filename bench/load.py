@@ -1,0 +1,133 @@
+"""The load, a process of its own: `python bench/load.py SCENARIO PORT ...` prints its measurements as JSON.
+
+Scenarios: `echo` and `book` send orders and wait for one report each; `route` plays the exchange too and waits for
+the fill; `grow` measures `book` at several numbers of open orders.
+"""
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from wire import Wire, connect, field
+
+WARM_UP = 500
+CL_ORD_ID, CHILD_ID, SYMBOL = b"\x0111=", b"\x0111=", b"AAPL"
+
+
+def order(wire: Wire, number: int, price: bytes) -> bytes:
+    return wire.pack(
+        b"D",
+        b"11=%d\x0121=1\x0138=1\x0140=2\x0144=%b\x0154=1\x0155=AAPL\x0159=0\x0160=%b\x01" % (number, price, wire.stamp),
+    )
+
+
+class Exchange:
+    """The exchange's end of a broker's session: quotes without end, acknowledges and fills every order."""
+
+    def __init__(self, port: int) -> None:
+        listener = socket.create_server(("127.0.0.1", port))
+        connection, _ = listener.accept()
+        self.wire = Wire(connection, "XNAS", "BROKER")
+        self.fills = 0
+        self.subscribed = False
+        while not self.subscribed:
+            self.serve(True)
+
+    def serve(self, block: bool = False) -> None:
+        wire = self.wire
+        for message in wire.receive(block):
+            message_type = field(message, b"\x0135=")
+            if message_type == b"D":
+                self._fill(message)
+            elif message_type == b"A":
+                wire.send(b"A", b"98=0\x01108=60\x01141=Y\x01" if b"\x01141=Y" in message else b"98=0\x01108=60\x01")
+            elif message_type == b"V":
+                wire.send(b"W", b"262=%b\x0155=AAPL\x01268=1\x01269=1\x01270=150.00\x01271=900000000\x01" % field(message, b"\x01262="))
+                self.subscribed = True
+
+    def _fill(self, message: bytes) -> None:
+        self.fills += 1
+        child = field(message, CHILD_ID)
+        common = b"37=V%d\x0111=%b\x0155=AAPL\x0154=1\x0138=1\x01" % (self.fills, child)
+        ack = b"%b17=A%d\x01150=0\x0139=0\x01151=1\x0114=0\x016=0\x01" % (common, self.fills)
+        fill = b"%b17=F%d\x01150=F\x0139=2\x01151=0\x0114=1\x016=150\x0132=1\x0131=150.00\x01" % (common, self.fills)
+        self.wire.socket.sendall(self.wire.pack(b"8", ack) + self.wire.pack(b"8", fill))
+
+
+def latencies(wire: Wire, count: int, first: int, price: bytes, done: bytes, serve: Callable[[], None]) -> list[float]:
+    """Closed loop: microseconds from an order to the report that contains `done`, one order at a time."""
+    result = []
+    for number in range(first, first + count):
+        if number % 200 == 0:
+            wire.refresh()
+        message = order(wire, number, price)
+        started = time.perf_counter_ns()
+        wire.socket.sendall(message)
+        waiting = True
+        while waiting:
+            serve()
+            for reply in wire.receive(False):
+                if done in reply:
+                    waiting = False
+        result.append((time.perf_counter_ns() - started) / 1000)
+    return result
+
+
+def throughput(wire: Wire, count: int, first: int, window: int, done: bytes, price: bytes, serve: Callable[[], None]) -> float:
+    """Orders per second with `window` orders on their way at any time."""
+    sent = finished = 0
+    started = time.perf_counter()
+    while finished < count:
+        batch = []
+        while sent < count and sent - finished < window:
+            batch.append(order(wire, first + sent, price))
+            sent += 1
+        if batch:
+            wire.refresh()
+            wire.socket.sendall(b"".join(batch))
+        serve()
+        finished += sum(done in reply for reply in wire.receive(False))
+    return count / (time.perf_counter() - started)
+
+
+def nothing() -> None:
+    """Nobody else to serve."""
+
+
+def main() -> None:
+    scenario, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    serve: Callable[[], None] = nothing
+    price, done = b"100.00", b"\x01150=0\x01"
+    if scenario == "route":
+        exchange = Exchange(int(sys.argv[4]))
+        serve, price, done = exchange.serve, b"150.00", b"\x01150=F\x01"
+    wire = connect(port, "LOAD", "BROKER")
+    print("ready", flush=True)
+    numbers = 1
+    latencies(wire, WARM_UP, numbers, price, done, serve)
+    numbers += WARM_UP
+    if scenario == "grow":
+        sizes = [int(size) for size in sys.argv[4:]]
+        result = {}
+        for size in sizes:
+            missing = size - numbers + 1
+            if missing > 0:
+                throughput(wire, missing, numbers, 32, done, price, serve)
+                numbers += missing
+            result[size] = latencies(wire, count, numbers, price, done, serve)
+            numbers += count
+        print(json.dumps(result), flush=True)
+        return
+    found = latencies(wire, count, numbers, price, done, serve)
+    numbers += count
+    rate = throughput(wire, count * 2, numbers, 32, done, price, serve)
+    print(json.dumps({"latencies": found, "rate": rate}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

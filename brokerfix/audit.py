@@ -1,0 +1,115 @@
+"""`brokerfix verify`: replay a journal and check it against an independent count."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from brokerfix.domain import DAY, Side
+from brokerfix.engine.evolve import evolve
+from brokerfix.engine.invariants import broken_in_order, broken_in_state
+from brokerfix.engine.state import State
+from brokerfix.facts import ChildFilled, DayRolled, Fact, Trade
+from brokerfix.journal import Torn, read
+
+MOST_PROBLEMS = 20
+
+
+class Report(msgspec.Struct):
+    """What a replay found. `problems` is empty if every invariant holds."""
+
+    facts: int = 0
+    records: int = 0
+    orders: int = 0
+    fills: int = 0
+    alerts: int = 0
+    state_hash: str = ""
+    torn: str = ""
+    problems: list[str] = []
+
+
+class Auditor:
+    """Follows the facts with a count of its own: fills by order, account and symbol, and the facts' numbers."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.report = Report()
+        self._bought: Counter[tuple[str, str]] = Counter()
+        self._sold: Counter[tuple[str, str]] = Counter()
+        self._cash: Counter[str] = Counter()
+        self._filled: Counter[int] = Counter()
+        self._last = 0
+
+    def before(self, fact: Fact) -> None:
+        """Count a fact that is about to be applied."""
+        self.report.facts += 1
+        expected = fact.day * DAY if isinstance(fact, DayRolled) else self._last + (2 if isinstance(fact, Trade) else 1)
+        if fact.id != expected and not (self._last == 0 and self.report.facts == 1):
+            self._problem(f"fact {fact.id} follows {self._last}: facts are missing or doubled")
+        self._last = fact.id
+        if isinstance(fact, Trade):
+            self._fill(fact.maker_order_id, fact.qty, fact.price)
+            self._fill(fact.taker_order_id, fact.qty, fact.price)
+        elif isinstance(fact, ChildFilled):
+            self._fill(self.state.children[fact.child_id].order_id, fact.qty, fact.price)
+
+    def after_record(self, record: list[Fact]) -> None:
+        """Check the orders that a record was about."""
+        self.report.records += 1
+        touched = {getattr(fact, "order_id", 0) for fact in record}
+        touched |= {self.state.children[child].order_id for fact in record if (child := getattr(fact, "child_id", 0))}
+        for order_id in sorted(touched - {0}):
+            order = self.state.orders.get(order_id)
+            for problem in broken_in_order(self.state, order) if order is not None else ():
+                self._problem(f"after fact {record[-1].id}: {problem}")
+
+    def finish(self) -> Report:
+        """Compare the whole state with the count."""
+        state, report = self.state, self.report
+        for problem in broken_in_state(state):
+            self._problem(problem)
+        for account in state.accounts.values():
+            if account.cash - account.paid_in != self._cash[account.account]:
+                self._problem(f"account {account.account}: cash is not paid in and the sum of its trades")
+            for symbol, position in account.positions.items():
+                key = (account.account, symbol)
+                counted = (self._bought[key] - self._sold[key], self._bought[key], self._sold[key])
+                if (position.qty, position.bought, position.sold) != counted:
+                    self._problem(f"account {key}: position is not the sum of its trades {counted}")
+        for order in state.orders.values():
+            if order.cum != self._filled[order.order_id]:
+                self._problem(f"order {order.order_id}: cum {order.cum}, fills {self._filled[order.order_id]}")
+        report.orders, report.alerts = len(state.orders), state.alert_count
+        report.state_hash = state.hash()
+        return report
+
+    def _fill(self, order_id: int, qty: int, price: int) -> None:
+        order = self.state.orders[order_id]
+        key = (order.account, order.symbol)
+        money = qty * price * self.state.instruments[order.symbol].money_factor
+        (self._bought if order.side is Side.BUY else self._sold)[key] += qty
+        self._cash[order.account] += -money if order.side is Side.BUY else money
+        self._filled[order_id] += qty
+        self.report.fills += 1
+
+    def _problem(self, text: str) -> None:
+        if len(self.report.problems) < MOST_PROBLEMS:
+            self.report.problems.append(text)
+
+
+def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -> tuple[Report, State]:
+    """Replay the journal in `folder`. Raises JournalError where it is damaged."""
+    state = State()
+    auditor = Auditor(state)
+    torn: list[Torn] = []
+    for record in read(folder, torn.append):
+        for fact in record:
+            auditor.before(fact)
+            evolve(state, fact)
+        auditor.after_record(record)
+        progress(auditor.report.facts)
+    report = auditor.finish()
+    if torn:
+        report.torn = f"{torn[0].segment}: {torn[0].size} bytes of a torn last record at byte {torn[0].offset}"
+    return report, state

@@ -1,0 +1,258 @@
+"""The composition root: build, recover, run the loop, stop. One thread does everything that touches state."""
+
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import quickfix
+
+from brokerfix import domain as d
+from brokerfix.chaos import Chaos
+from brokerfix.config import Config
+from brokerfix.engine.engine import observe
+from brokerfix.engine.feed import Feed, MarketDataRequest, Told
+from brokerfix.engine.maker import RandomWalk
+from brokerfix.fix import encode
+from brokerfix.fix.decode import from_client, from_venue
+from brokerfix.fix.encode import Out
+from brokerfix.fix.sessions import Sessions
+from brokerfix.fix.text import printable
+from brokerfix.journal import Journal, JournalError, lock
+from brokerfix.pipeline import Pipeline
+
+log = logging.getLogger("brokerfix")
+
+MILLISECOND = 10**6
+SECOND = 10**9
+SPINS_BEFORE_SLEEP = 300
+"""How many empty turns the loop makes before `backoff` begins to sleep."""
+LONGEST_SLEEP = 200e-6
+LOGOUT_SECONDS = 3
+MAKER = "MAKER"
+"""The client name of the built-in market maker, which has no session."""
+
+
+class StartError(Exception):
+    """Why a broker can't start: for the operator, in one line."""
+
+
+class Timer:
+    """An action every `interval` ns."""
+
+    def __init__(self, interval: int, action: Callable[[int], None]) -> None:
+        self.interval = interval
+        self.action = action
+        self.due = 0
+
+
+class Broker:
+    """One broker, or one simulated exchange."""
+
+    def __init__(self, config: Config, clock: Callable[[], int] = time.time_ns) -> None:
+        self.config = config
+        self.clock = clock
+        self.sessions = Sessions(config, self)
+        self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
+        self.pipeline = Pipeline(self.journal, self._send)
+        self.state = self.pipeline.state
+        self.feed = Feed()
+        self.chaos = (
+            Chaos(config.chaos, self.sessions.send, self.sessions.disconnect) if config.chaos is not None else None
+        )
+        self.timers: list[Timer] = []
+        self.running = False
+        self._lock = -1
+        self._store: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Take the data folder, replay the journal, open the sessions. Raises StartError."""
+        config = self.config
+        try:
+            config.data.mkdir(parents=True, exist_ok=True)
+            self._lock = lock(config.data)
+            unsent = self.pipeline.recover(self._trading_day(self.clock()))
+        except (JournalError, OSError) as error:
+            raise StartError(str(error)) from error
+        try:
+            self.sessions.start()
+        except (RuntimeError, quickfix.FIXException) as error:
+            raise StartError(f"{config.path}: broker.port: can't listen on port {config.broker.port}: {error}") from error
+        self.pipeline.resend(unsent)
+        self.pipeline.submit(self._start_command())
+        self._start_timers()
+        if config.broker.store:
+            self._start_store()
+        gc.collect()
+        gc.freeze()
+        # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.
+        gc.set_threshold(50_000, 50, 1000)
+        log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
+
+    def run(self) -> int:
+        """Run until SIGINT or SIGTERM. Returns the process's exit code."""
+        # QuickFIX resets SIGINT when it is imported, so the handlers are set here.
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        self.running = True
+        spin = self.config.broker.idle == "spin"
+        idle_turns = 0
+        while self.running:
+            before = self.sessions.activity
+            self.turn()
+            if spin:
+                continue
+            idle_turns = 0 if self.sessions.activity != before else idle_turns + 1
+            if idle_turns > SPINS_BEFORE_SLEEP:
+                time.sleep(min(LONGEST_SLEEP, 1e-6 * (idle_turns - SPINS_BEFORE_SLEEP)))
+        return self.stop()
+
+    def turn(self) -> None:
+        """One turn of the loop: sessions, held messages, timers."""
+        self.sessions.poll()
+        if self.journal.disk:
+            self.pipeline.release()
+            if self.pipeline.failed is not None:
+                log.critical("%s: the disk has failed: %s; stopping", self.journal.folder, self.pipeline.failed)
+                self.running = False
+        now = self.clock()
+        for timer in self.timers:
+            if now >= timer.due:
+                timer.due = now + timer.interval
+                timer.action(now)
+
+    def stop(self) -> int:
+        """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
+        self.timers.clear()
+        deadline = self.clock() + LOGOUT_SECONDS * SECOND
+        while self.sessions.logout() and self.clock() < deadline:
+            self.turn()
+        self.sessions.close()
+        if self.pipeline.failed is None:
+            self.pipeline.submit(d.Stop(self.clock()))
+        self.pipeline.close()
+        if self._store is not None:
+            self._store.terminate()
+            self._store.wait()
+        os.close(self._lock)
+        log.info("%s is down; its orders stay", self.config.broker.name)
+        return 0 if self.pipeline.failed is None else 1
+
+    # What the sessions bring
+
+    def client_message(self, client: str, text: str) -> bool:
+        command = from_client(text, client, self.clock(), self.state.instruments)
+        if isinstance(command, MarketDataRequest):
+            self._tell(self.feed.request(self.state, command))
+            return True
+        return self.pipeline.submit(command)
+
+    def venue_message(self, venue: str, text: str) -> bool:
+        at = self.clock()
+        try:
+            told = from_venue(text, venue, at, self.state.instruments)
+        except (KeyError, ValueError) as error:
+            what = f"{venue} sent a message that can't be read: {type(error).__name__}: {error}"
+            told = d.VenueOther(at, venue, "UNREADABLE", what, printable(text))
+        if isinstance(told, d.Command):
+            return self.pipeline.submit(told)
+        for update in told:
+            observe(self.state, update)
+            self.pipeline.submit(d.MarketMoved(at, update.symbol))
+        return True
+
+    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None:
+        if not is_venue:
+            self.feed.forget(comp_id)
+        command = d.SessionUp if is_up else d.SessionDown
+        self.pipeline.submit(command(self.clock(), comp_id, is_venue))
+
+    def failed(self, source: str, text: str) -> None:
+        """A callback of ours failed outside of the engine: on record and in the log, and the broker goes on."""
+        self.pipeline.submit(d.VenueOther(self.clock(), source, "BUG", text, ""))
+
+    def _send(self, out: Out) -> None:
+        if self.chaos is not None:
+            self.chaos.send(out, self.clock())
+        else:
+            self.sessions.send(out)
+
+    def _tell(self, told: list[Told]) -> None:
+        for one in told:
+            self.sessions.send(encode.market_data(self.state, one))
+
+    # Time
+
+    def _start_timers(self) -> None:
+        config = self.config
+        timers = [
+            Timer(config.broker.market_data_interval_ms * MILLISECOND, self._publish),
+            Timer(config.broker.record_interval_ms * MILLISECOND, self._record),
+            Timer(SECOND, self._look_after),
+        ]
+        if config.maker is not None:
+            maker = config.maker
+            walk = RandomWalk(
+                maker.account, config.instruments, config.maker_qty, maker.seed, maker.levels, maker.spread_ticks,
+                maker.step_ticks,
+            )  # fmt: skip
+            timers.append(Timer(maker.interval_ms * MILLISECOND, lambda now: self._requote(walk, now)))
+        if self.chaos is not None:
+            timers.append(Timer(MILLISECOND, self.chaos.release))
+        self.timers = timers
+
+    def _publish(self, now: int) -> None:
+        self._tell(self.feed.flush(self.state))
+
+    def _record(self, now: int) -> None:
+        self.pipeline.submit(d.RecordQuotes(now))
+
+    def _requote(self, walk: RandomWalk, now: int) -> None:
+        for quote in walk.quotes(MAKER, now):
+            self.pipeline.submit(quote)
+
+    def _look_after(self, now: int) -> None:
+        """Once a second: the trading day, a disk that was full, the projection's process."""
+        day = self._trading_day(now)
+        if day > self.state.day:
+            self.pipeline.submit(d.RollDay(now, day))
+        if self.journal.full and self.journal.hold_reserve():
+            log.warning("%s: there is space again; orders are taken", self.journal.folder)
+        if self._store is not None and self._store.poll() is not None:
+            log.error("the SQLite projection ended with code %d; starting it again", self._store.returncode)
+            self._start_store()
+
+    def _trading_day(self, now: int) -> int:
+        """The trading day at `now`: it begins at `trading_day_start` UTC and is named by the date it begins on."""
+        moment = datetime.fromtimestamp(now // SECOND - self.config.day_start, UTC)
+        return int(moment.strftime("%Y%m%d"))
+
+    def _start_command(self) -> d.Start:
+        config = self.config
+        limits = config.limits
+        clients = [
+            (name, client.accounts, client.max_orders_per_second) for name, client in config.clients.items()
+        ]
+        if config.maker is not None:
+            clients.append((MAKER, (config.maker.account,), 0))
+        now = self.clock()
+        return d.Start(
+            now,
+            self._trading_day(now),
+            tuple(config.instruments.values()),
+            tuple((name, account.cash, limits[name]) for name, account in config.accounts.items()),
+            tuple(clients),
+            config.domain_venues,
+        )
+
+    def _start_store(self) -> None:
+        self._store = subprocess.Popen([sys.executable, "-m", "brokerfix.store", str(self.config.data)])
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        log.info("stopping on %s", signal.Signals(number).name)
+        self.running = False

@@ -1,0 +1,301 @@
+"""The command line: thin commands over the modules that do the work."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import sqlite_utils
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from brokerfix import __version__, passwords
+from brokerfix.audit import verify as verify_journal
+from brokerfix.broker import Broker, StartError
+from brokerfix.client import Client, Disconnected, Message
+from brokerfix.config import Config, ConfigError, load
+from brokerfix.journal import JournalError
+from brokerfix.store import database_path
+
+DEFAULT_CONFIG = "config/broker.toml"
+FINAL = {"2": "filled", "4": "canceled", "8": "rejected", "C": "expired"}
+STATUS = {"0": "new", "1": "partially filled", "6": "pending cancel", "E": "pending replace", **FINAL}
+EXEC_TYPE = {"0": "NEW", "4": "CANCELED", "5": "REPLACED", "6": "PENDING", "8": "REJECTED", "C": "EXPIRED", "F": "FILL"}
+
+
+def _for_people(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What goes wrong for a reason that a person can mend is one line and exit code 1."""
+
+    @wraps(command)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (ConfigError, StartError, JournalError, Disconnected, TimeoutError, FileNotFoundError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return told
+
+
+def _config(path: str) -> Config:
+    return load(Path(path))
+
+
+config_option = click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The broker's configuration.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """brokerfix: a FIX broker in one process."""
+
+
+@main.command()
+@click.argument("config")
+@_for_people
+def start(config: str) -> None:
+    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM."""
+    if sys.stderr.isatty():
+        handler: logging.Handler = RichHandler(show_path=False, markup=False, console=Console(stderr=True))
+        logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    broker = Broker(_config(config))
+    broker.start()
+    sys.exit(broker.run())
+
+
+@main.command()
+@click.option("--seconds", default=30, show_default=True, help="How long to trade.")
+@click.option("--kill", is_flag=True, help="Kill the broker with kill -9 in the middle and start it again.")
+@click.option("--folder", default="var/demo", show_default=True, help="Where the demo's files go; emptied first.")
+@_for_people
+def demo(seconds: int, kill: bool, folder: str) -> None:
+    """Watch two exchanges, the broker and scripted clients trade over real sockets."""
+    from brokerfix.demo import run
+
+    sys.exit(run(Path(folder), seconds, kill))
+
+
+@main.command()
+@click.argument("config")
+@_for_people
+def check(config: str) -> None:
+    """Check the file CONFIG and say what it sets up."""
+    loaded = _config(config)
+    role = "broker" if loaded.venues else "exchange (no venues: it matches in its own book)"
+    click.echo(f"{config}: ok: {role} {loaded.broker.name} on port {loaded.broker.port}, data in {loaded.data}")
+    for title, names in (
+        ("instruments", loaded.instruments),
+        ("accounts", loaded.accounts),
+        ("clients", loaded.clients),
+        ("venues", loaded.venues),
+    ):
+        click.echo(f"  {title}: {', '.join(names) or 'none'}")
+
+
+@main.command()
+@click.option("--as", "comp_id", required=True, help="The client's SenderCompID.")
+@click.option("--account", help="Account(1); by default the client's first.")
+@click.option("--tif", type=click.Choice(["DAY", "GTC", "IOC", "FOK"], case_sensitive=False), default="DAY")
+@click.option("--venue", help="Route to this exchange: ExDestination(100).")
+@click.option("--password", envvar="BROKERFIX_PASSWORD", default="", help="Or in BROKERFIX_PASSWORD.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--wait", default=2.0, show_default=True, help="Seconds to wait for more reports on a working order.")
+@config_option
+@json_option
+@click.argument("terms", nargs=-1, required=True, metavar="buy|sell QTY SYMBOL [@ PRICE]")
+@_for_people
+def order(
+    comp_id: str, account: str | None, tif: str, venue: str | None, password: str, host: str, wait: float, config: str,
+    as_json: bool, terms: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Send one order over FIX and print each report as a line.
+
+    \b
+    brokerfix order --as ALICE buy 100 AAPL @ 150.25 --tif IOC
+    brokerfix order --as ALICE sell 100 AAPL
+    """
+    side, qty, symbol, price = _terms(terms)
+    loaded = _config(config)
+    store = loaded.data / "clients" / f"{comp_id}.json"
+    client = Client(comp_id, loaded.broker.name, host, loaded.broker.port, store, password)
+    client.connect()
+    cl_ord_id = f"cli-{time.time_ns()}"
+    tags = {"t1": account} if account else {}
+    if venue:
+        tags["t100"] = venue
+    time_in_force = {"DAY": "0", "GTC": "1", "IOC": "3", "FOK": "4"}[tif.upper()]
+    client.new_order(cl_ord_id, side, qty, symbol, price, tif=time_in_force, **tags)
+    status = _print_reports(client, cl_ord_id, wait, as_json)
+    client.logout()
+    sys.exit(1 if status in ("", "8") else 0)
+
+
+def _terms(terms: tuple[str, ...]) -> tuple[str, str, str, str | None]:
+    words = [word for word in terms if word != "@"]
+    if len(words) not in (3, 4) or words[0].lower() not in ("buy", "sell"):
+        raise click.UsageError("an order is: buy|sell QTY SYMBOL [@ PRICE], e.g. buy 100 AAPL @ 150.25")
+    return "1" if words[0].lower() == "buy" else "2", words[1], words[2], words[3] if len(words) == 4 else None
+
+
+def _print_reports(client: Client, cl_ord_id: str, wait: float, as_json: bool) -> str:
+    """Print what comes about the order until it is final or nothing more comes. Returns its OrdStatus or ''."""
+    status = ""
+    while status not in FINAL:
+        try:
+            message = client.receive(wait)
+        except TimeoutError:
+            break
+        if message[35] in ("3", "j"):
+            click.echo(json.dumps(message) if as_json else f"REFUSED   {message.get(58, '')}")
+            break
+        if message.get(11) == cl_ord_id:
+            status = message[39]
+            click.echo(json.dumps(message) if as_json else _report_line(message))
+    return status
+
+
+def _report_line(message: Message) -> str:
+    fill = f"  {message[32]} @ {message[31]}{' on ' + message[30] if 30 in message else ''}" if 32 in message else ""
+    text = f"  {message[58]}" if 58 in message else ""
+    return (
+        f"{EXEC_TYPE.get(message[150], message[150]):<9} {STATUS.get(message[39], message[39]):<16}"
+        f" cum {message[14]} leaves {message[151]} avg {message[6]}{fill}{text}  (order {message[37]})"
+    )
+
+
+def _database(config: str) -> sqlite_utils.Database:
+    path = database_path(_config(config).data)
+    if not path.exists():
+        raise click.ClickException(f"{path}: there is no database yet; start the broker with store = true")
+    return sqlite_utils.Database(path)
+
+
+def _show(rows: Iterable[dict[str, Any]], title: str, as_json: bool) -> None:
+    """Print rows as a table, or as JSON."""
+    found = list(rows)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    if not found:
+        click.echo(f"no {title}")
+        return
+    if not sys.stdout.isatty():
+        click.echo("\t".join(found[0]))
+        for row in found:
+            click.echo("\t".join("" if value is None else str(value) for value in row.values()))
+        return
+    table = Table(title=title)
+    for name in found[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in found:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)
+
+
+@main.command()
+@config_option
+@json_option
+@click.option("--all", "everything", is_flag=True, help="Finished orders too.")
+@click.option("--client", help="Only this client's.")
+@click.option("--limit", default=50, show_default=True)
+@_for_people
+def orders(config: str, as_json: bool, everything: bool, client: str | None, limit: int) -> None:
+    """Show working orders and the exchanges that hold them, newest first."""
+    database = _database(config)
+    where = [] if everything else ["leaves_qty <> '0' and cast(leaves_qty as real) > 0"]
+    where += ["client = :client"] if client else []
+    query = f"""
+        select o.*, (select group_concat(c.venue || ' ' || c.leaves_qty || '@' || c.price, ', ') from child_orders c
+                     where c.order_id = o.order_id and cast(c.leaves_qty as real) > 0) as routes
+        from orders o {"where " + " and ".join(where) if where else ""} order by entered desc limit :limit"""
+    _show(database.query(query, {"client": client, "limit": limit}), "orders", as_json)
+
+
+@main.command()
+@config_option
+@json_option
+@click.option("--client", help="Only this client's.")
+@click.option("--limit", default=50, show_default=True)
+@_for_people
+def executions(config: str, as_json: bool, client: str | None, limit: int) -> None:
+    """Show fills, newest first."""
+    where = "where client = :client" if client else ""
+    query = f"select * from executions {where} order by at desc, exec_id desc limit :limit"
+    _show(_database(config).query(query, {"client": client, "limit": limit}), "executions", as_json)
+
+
+@main.command()
+@config_option
+@json_option
+@_for_people
+def positions(config: str, as_json: bool) -> None:
+    """Show every account's cash and holdings."""
+    query = """
+        select a.account, a.cash, a.buying_power, p.symbol, p.qty, p.bought, p.sold, p.mark
+        from accounts a left join positions p on p.account = a.account order by a.account, p.symbol"""
+    _show(_database(config).query(query), "positions", as_json)
+
+
+@main.command()
+@click.argument("symbol")
+@config_option
+@json_option
+@_for_people
+def book(symbol: str, config: str, as_json: bool) -> None:
+    """Show the consolidated book of SYMBOL as last recorded, by exchange."""
+    row = next(iter(_database(config).query("select * from books where symbol = ?", [symbol])), None)
+    if row is None:
+        raise click.ClickException(f"there is no recorded book of {symbol}; is it configured, and is the broker up?")
+    bids, asks = json.loads(row["bids"]), json.loads(row["asks"])
+    if as_json:
+        click.echo(json.dumps({**row, "bids": bids, "asks": asks}, indent=2))
+        return
+    click.echo(f"{symbol} at {row['at']}, last {row['last'] or '-'}")
+    for side, levels in (("ask", reversed(asks)), ("bid", bids)):
+        for level in levels:
+            click.echo(f"  {side} {level['price']:>12} {level['qty']:>10}  {level['venue'] or 'own book'}")
+
+
+@main.command()
+@click.argument("journal")
+@json_option
+@_for_people
+def verify(journal: str, as_json: bool) -> None:
+    """Replay the folder JOURNAL, check every invariant, print the state hash."""
+    folder = Path(journal)
+    if (folder / "journal").is_dir():
+        folder = folder / "journal"
+    if not any(folder.glob("*.journal")):
+        raise click.ClickException(f"{journal}: there is no journal here (no *.journal file)")
+    columns = (SpinnerColumn(), TextColumn("replayed {task.completed:,.0f} facts"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("replay", total=None)
+        report, _ = verify_journal(folder, lambda facts: progress.update(task, completed=facts))
+    if as_json:
+        click.echo(json.dumps({name: getattr(report, name) for name in report.__struct_fields__}, indent=2))
+    else:
+        click.echo(f"{report.facts} facts in {report.records} records, {report.orders} orders, {report.fills} fills")
+        click.echo(f"alerts: {report.alerts}")
+        if report.torn:
+            click.echo(f"torn tail: {report.torn}")
+        for problem in report.problems:
+            click.echo(f"BROKEN: {problem}")
+        click.echo(f"state hash: {report.state_hash}")
+        click.echo("every invariant holds" if not report.problems else "INVARIANTS ARE BROKEN")
+    sys.exit(1 if report.problems else 0)
+
+
+@main.command()
+@click.password_option(help="The password; asked for if not given.")
+def password(password: str) -> None:
+    """Make a password_hash for the configuration."""
+    click.echo(passwords.make_hash(password))

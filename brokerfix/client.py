@@ -1,0 +1,295 @@
+"""A small FIX 4.4 client session on a plain socket: for the command line, the demo and the tests.
+
+It shares no code with the broker's side of the wire (the codec is simplefix), so both ends are never wrong together.
+Sequence numbers are kept in a file, if one is named, so that the session goes on over runs; messages sent are kept
+in memory and sent again when the broker asks. A client that has lost them answers with a gap fill.
+"""
+
+import json
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import simplefix
+
+Message = dict[int, str]
+"""A received message: tag -> value. For tags in repeating groups, see Client.received_pairs."""
+
+ADMIN = frozenset("0 1 2 3 4 5 A".split())
+HEARTBEAT_SECONDS = 30
+TIMEOUT = 10.0
+
+
+class Disconnected(Exception):
+    """The broker closed the connection or can't be reached; the text is its Logout's, if there was one."""
+
+
+class Client:
+    """One FIX client session. Not thread-safe. `messages` holds application messages not taken yet."""
+
+    def __init__(
+        self, comp_id: str, target: str, host: str, port: int, store: Path | None = None, password: str = ""
+    ) -> None:
+        self.comp_id = comp_id
+        self.target = target
+        self.address = (host, port)
+        self.password = password
+        self.messages: deque[Message] = deque()
+        self.admin: deque[Message] = deque()
+        self.next_out = self.next_in = 1
+        self._store = store
+        self._sent: dict[int, list[tuple[int, str]]] = {}
+        self._ahead: dict[int, tuple[Message, list[tuple[int, str]]]] = {}
+        self._socket: socket.socket | None = None
+        self._parser = simplefix.FixParser()
+        self._last_sent = 0.0
+        self.received_pairs: deque[list[tuple[int, str]]] = deque()
+        if store is not None and store.exists():
+            self.next_out, self.next_in = json.loads(store.read_text())
+
+    # The session
+
+    def connect(self, reset: bool = False, timeout: float = TIMEOUT) -> None:
+        """Connect and log on. Raises Disconnected if that is refused."""
+        try:
+            self._socket = socket.create_connection(self.address, timeout)
+        except OSError as error:
+            raise Disconnected(f"can't connect to {self.address[0]}:{self.address[1]}: {error}") from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._parser = simplefix.FixParser()
+        self._ahead.clear()
+        if reset:
+            self.next_out = self.next_in = 1
+        logon = [(98, "0"), (108, str(HEARTBEAT_SECONDS))]
+        if reset:
+            logon.append((141, "Y"))
+        if self.password:
+            logon += [(553, self.comp_id), (554, self.password)]
+        self._send("A", logon)
+        self.admin.clear()
+        self._wait(lambda: any(message[35] == "A" for message in self.admin), timeout, "the broker's Logon")
+
+    def logout(self, timeout: float = 2.0) -> None:
+        """Log out in good order and close."""
+        if self._socket is None:
+            return
+        try:
+            self._send("5", [])
+            deadline = time.monotonic() + timeout
+            while time.monotonic() < deadline:
+                self.poll(timeout)
+                if any(message[35] == "5" for message in self.admin):
+                    break
+        except Disconnected:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connection without a word."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._save()
+
+    @property
+    def connected(self) -> bool:
+        return self._socket is not None
+
+    def fileno(self) -> int:
+        """For `select`."""
+        assert self._socket is not None
+        return self._socket.fileno()
+
+    # Messages
+
+    def send(self, message_type: str, body: Iterable[tuple[int, Any]], *, header: Iterable[tuple[int, str]] = ()) -> int:
+        """Send an application message; `header` are tags of the header besides the usual. Returns its MsgSeqNum."""
+        return self._send(message_type, [*header, *((tag, str(value)) for tag, value in body)])
+
+    def new_order(
+        self, cl_ord_id: str, side: str, qty: str, symbol: str, price: str | None = None, *, tif: str = "0", **tags: str
+    ) -> int:
+        """Send a limit order or, without a price, a market order. `tags` are more, as t100="XNAS"."""
+        body = [(11, cl_ord_id), (55, symbol), (54, side), (60, utc_now()), (38, qty), (40, "2" if price else "1")]
+        if price:
+            body.append((44, price))
+        body.append((59, tif))
+        return self.send("D", body + [(int(tag[1:]), value) for tag, value in tags.items()])
+
+    def cancel(self, cl_ord_id: str, orig_cl_ord_id: str, side: str, symbol: str) -> int:
+        body = [(11, cl_ord_id), (41, orig_cl_ord_id), (55, symbol), (54, side), (60, utc_now())]
+        return self.send("F", body)
+
+    def replace(
+        self, cl_ord_id: str, orig_cl_ord_id: str, side: str, qty: str, symbol: str, price: str | None
+    ) -> int:
+        body = [(11, cl_ord_id), (41, orig_cl_ord_id), (55, symbol), (54, side), (60, utc_now()), (38, qty)]
+        return self.send("G", body + ([(40, "2"), (44, price)] if price else [(40, "1")]))
+
+    def status(self, cl_ord_id: str, side: str, symbol: str) -> int:
+        return self.send("H", [(11, cl_ord_id), (55, symbol), (54, side)])
+
+    def subscribe(self, md_req_id: str, symbols: Iterable[str], *, depth: int = 0, incremental: bool = True) -> int:
+        names = list(symbols)
+        body = [(262, md_req_id), (263, "1"), (264, depth), (265, "1" if incremental else "0")]
+        body += [(146, len(names)), *((55, name) for name in names), (267, 3), (269, "0"), (269, "1"), (269, "2")]
+        return self.send("V", body)
+
+    def receive(self, timeout: float = TIMEOUT) -> Message:
+        """The next application message. Raises Disconnected, or TimeoutError."""
+        self._wait(lambda: bool(self.messages), timeout, "a message")
+        self.received_pairs.popleft()
+        return self.messages.popleft()
+
+    def receive_until(self, wanted: Callable[[Message], bool], timeout: float = TIMEOUT) -> Message:
+        """Take application messages until one is wanted, and return that one."""
+        deadline = time.monotonic() + timeout
+        while True:
+            message = self.receive(max(0.01, deadline - time.monotonic()))
+            if wanted(message):
+                return message
+
+    def poll(self, timeout: float = 0.0) -> None:
+        """Take in what the broker has sent, waiting up to `timeout` for the first byte. Raises Disconnected."""
+        if self._socket is None:
+            raise Disconnected("not connected")
+        if time.monotonic() - self._last_sent > HEARTBEAT_SECONDS:
+            self._send("0", [])
+        readable, _, _ = select.select([self._socket], [], [], timeout)
+        if not readable:
+            return
+        try:
+            data = self._socket.recv(1 << 16)
+        except OSError as error:
+            data = b""
+            self._said_goodbye(str(error))
+        if not data:
+            self._said_goodbye("")
+        self._parser.append_buffer(data)
+        while (parsed := self._parser.get_message()) is not None:
+            every = [(int(tag), value.decode()) for tag, value in parsed.pairs]
+            self._received({tag: value for tag, value in reversed(every)}, every)
+        self._save()
+
+    # Inside
+
+    def _wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
+        deadline = time.monotonic() + timeout
+        while not done():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"{self.comp_id}: {what} did not come within {timeout} s")
+            self.poll(left)
+
+    def _received(self, message: Message, every: list[tuple[int, str]]) -> None:
+        message_type, number = message[35], int(message[34])
+        if message_type == "4" and message.get(123) != "Y":
+            self.next_in = int(message[36])
+            return
+        if message_type == "A" and message.get(141) == "Y":
+            self.next_in = 1
+        if number > self.next_in:
+            if message_type == "2":
+                self._resend(int(message[7]), int(message[16]))
+            if message_type in ("A", "5"):
+                self.admin.append(message)
+            if not self._ahead:
+                self._send("2", [(7, str(self.next_in)), (16, "0")])
+            self._ahead[number] = (message, every)
+            return
+        if number < self.next_in:
+            return
+        self.next_in = int(message[36]) if message_type == "4" else number + 1
+        self._handle(message_type, message, every)
+        while (waiting := self._ahead.pop(self.next_in, None)) is not None:
+            self.next_in += 1
+            if waiting[0][35] not in ("A", "2", "5"):
+                self._handle(waiting[0][35], *waiting)
+        for old in [number for number in self._ahead if number < self.next_in]:
+            del self._ahead[old]
+
+    def _handle(self, message_type: str, message: Message, every: list[tuple[int, str]]) -> None:
+        if message_type not in ADMIN:
+            self.messages.append(message)
+            self.received_pairs.append(every)
+            return
+        self.admin.append(message)
+        if message_type == "1":
+            self._send("0", [(112, message[112])])
+        elif message_type == "2":
+            self._resend(int(message[7]), int(message[16]))
+        elif message_type == "3":
+            self.messages.append(message)
+            self.received_pairs.append(every)
+
+    def _resend(self, first: int, last: int) -> None:
+        """Send again what is known of [first, last] (0: all), with gap fills over the rest."""
+        last = last or self.next_out - 1
+        number = first
+        while number <= last:
+            if number in self._sent:
+                body = self._sent[number]
+                self._write(body[0][1], [(43, "Y"), (122, utc_now()), *body[1:]], number)
+                number += 1
+                continue
+            following = next((n for n in range(number, last + 1) if n in self._sent), last + 1)
+            self._write("4", [(43, "Y"), (122, utc_now()), (123, "Y"), (36, str(following))], number)
+            number = following
+
+    def _send(self, message_type: str, body: list[tuple[int, str]]) -> int:
+        number = self.next_out
+        self.next_out += 1
+        if message_type not in ADMIN:
+            self._sent[number] = [(35, message_type), *body]
+        self._write(message_type, body, number)
+        self._save()
+        return number
+
+    def _write(self, message_type: str, body: list[tuple[int, str]], number: int) -> None:
+        message = simplefix.FixMessage()
+        for tag, value in (
+            (8, "FIX.4.4"), (35, message_type), (49, self.comp_id), (56, self.target), (34, number), (52, utc_now()),
+        ):  # fmt: skip
+            message.append_pair(tag, value)
+        for tag, value in body:
+            message.append_pair(tag, value)
+        self._last_sent = time.monotonic()
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendall(message.encode())
+        except OSError as error:
+            # What could not be sent stays in the book of sent messages: the broker asks for it after the next logon.
+            self._said_goodbye(str(error))
+
+    def _said_goodbye(self, reason: str) -> None:
+        self.close()
+        logout = next((message for message in reversed(self.admin) if message[35] == "5"), None)
+        text = logout.get(58, "") if logout is not None else reason
+        raise Disconnected(text or "the broker closed the connection")
+
+    def _save(self) -> None:
+        if self._store is not None:
+            self._store.parent.mkdir(parents=True, exist_ok=True)
+            self._store.write_text(json.dumps([self.next_out, self.next_in]))
+
+
+def utc_now() -> str:
+    """Now, as a FIX UTCTimestamp with milliseconds."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H:%M:%S.%f")[:-3]
+
+
+def pairs_of(every: list[tuple[int, str]], delimiter: int) -> list[Message]:
+    """The entries of a repeating group: each begins with the delimiter tag."""
+    entries: list[Message] = []
+    for tag, value in every:
+        if tag == delimiter:
+            entries.append({})
+        if entries:
+            entries[-1][tag] = value
+    return entries

@@ -1,0 +1,284 @@
+"""A TOML file -> frozen settings. Anything wrong is a ConfigError that names the file, the key and the reason."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from brokerfix.domain import MONEY_DIGITS, Inexact, Instrument, Limits, Venue, to_money, to_scaled
+
+CompId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Digits = Annotated[int, Meta(ge=0, le=MONEY_DIGITS)]
+FixVersion = Literal["FIX.4.4"]
+
+
+class ConfigError(Exception):
+    """What is wrong with a configuration: file, key, reason."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: unknown keys are errors."""
+
+
+class BrokerSection(Section, frozen=True):
+    name: CompId
+    port: Port
+    data: str
+    durability: Literal["process", "disk"] = "process"
+    idle: Literal["backoff", "spin"] = "backoff"
+    trading_day_start: str = "00:00:00"
+    market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
+    store: bool = True
+
+
+class InstrumentSection(Section, frozen=True):
+    price_digits: Digits
+    qty_digits: Digits
+    tick: str
+    lot: str
+    cross: Literal["never", "at-or-better", "always"] = "at-or-better"
+    post: Literal["venue", "book"] = "venue"
+    collar: str = "0"
+    reference: str = "0"
+    open: str = "00:00:00"
+    close: str = "00:00:00"
+    halted: bool = False
+
+
+class LimitsSection(Section, frozen=True):
+    max_order_qty: str = ""
+    max_order_notional: str = ""
+    buying_power: bool = True
+
+
+class AccountSection(Section, frozen=True):
+    cash: str
+    limits: LimitsSection = LimitsSection()
+
+
+class ClientSection(Section, frozen=True):
+    accounts: Annotated[tuple[CompId, ...], Meta(min_length=1)]
+    fix: FixVersion = "FIX.4.4"
+    username: str = ""
+    password_hash: str = ""
+    max_orders_per_second: Annotated[int, Meta(ge=0)] = 0
+
+
+class VenueSection(Section, frozen=True):
+    host: str
+    port: Port
+    sender: CompId
+    target: CompId
+    fix: FixVersion = "FIX.4.4"
+    taker_fee: str = "0"
+    maker_fee: str = "0"
+    market_data: bool = True
+    symbols: tuple[str, ...] = ()
+
+
+class MakerSection(Section, frozen=True):
+    """A simulated exchange's liquidity: a two-sided quoter around a random walk."""
+
+    account: CompId
+    seed: int
+    interval_ms: Annotated[int, Meta(ge=1)] = 500
+    levels: Annotated[int, Meta(ge=1, le=50)] = 3
+    spread_ticks: Annotated[int, Meta(ge=1)] = 2
+    qty: str = "500"
+    step_ticks: Annotated[int, Meta(ge=0)] = 1
+
+
+class ChaosSection(Section, frozen=True):
+    """Faults of a simulated exchange; 0 switches each off. The `every` numbers count messages of the kind."""
+
+    seed: int = 0
+    delay_ack_ms: Annotated[int, Meta(ge=0)] = 0
+    drop_ack_every: Annotated[int, Meta(ge=0)] = 0
+    disconnect_every: Annotated[int, Meta(ge=0)] = 0
+    repeat_exec_id_every: Annotated[int, Meta(ge=0)] = 0
+    fill_after_cancel_every: Annotated[int, Meta(ge=0)] = 0
+    unknown_tag_every: Annotated[int, Meta(ge=0)] = 0
+
+
+SECTIONS: dict[str, type[Section]] = {"broker": BrokerSection, "maker": MakerSection, "chaos": ChaosSection}
+TABLES: dict[str, type[Section]] = {
+    "instruments": InstrumentSection,
+    "accounts": AccountSection,
+    "clients": ClientSection,
+    "venues": VenueSection,
+}
+
+
+class Config(msgspec.Struct, frozen=True):
+    """One broker's or exchange's settings. `data` is the data folder; instruments and venues are the domain's own."""
+
+    path: Path
+    data: Path
+    broker: BrokerSection
+    instruments: dict[str, Instrument]
+    accounts: dict[str, AccountSection]
+    clients: dict[str, ClientSection]
+    venues: dict[str, VenueSection]
+    maker: MakerSection | None = None
+    maker_qty: dict[str, int] = {}
+    chaos: ChaosSection | None = None
+    day_start: int = 0
+
+    @property
+    def limits(self) -> dict[str, Limits]:
+        return {
+            name: Limits(account.limits.max_order_qty, account.limits.max_order_notional, account.limits.buying_power)
+            for name, account in self.accounts.items()
+        }
+
+    @property
+    def domain_venues(self) -> tuple[Venue, ...]:
+        return tuple(
+            Venue(name, venue.taker_fee, venue.maker_fee, venue.symbols, venue.market_data)
+            for name, venue in self.venues.items()
+        )
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    return from_tables(path, raw)
+
+
+def from_tables(path: Path, raw: Mapping[str, Any]) -> Config:
+    """Check the tables of a file. Raises ConfigError."""
+    unknown = [name for name in raw if name not in SECTIONS and name not in TABLES]
+    if unknown:
+        known = ", ".join((*SECTIONS, *TABLES))
+        raise ConfigError(f"{path}: {unknown[0]}: no such section; there are {known}")
+    if "broker" not in raw:
+        raise ConfigError(f"{path}: broker: the section is missing")
+    read: dict[str, Any] = {name: {} for name in TABLES}
+    for name, section in SECTIONS.items():
+        if name in raw:
+            read[name] = _convert(path, name, raw[name], section)
+    for name, section in TABLES.items():
+        table = raw.get(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {name}: must be tables, [{name}.NAME]")
+        read[name] = {key: _convert(path, f"{name}.{key}", value, section) for key, value in table.items()}
+    return _checked(path, read)
+
+
+def _convert(path: Path, key: str, value: object, section: type[Section]) -> Section:
+    try:
+        return msgspec.convert(value, section)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        inner = where.rstrip("`").lstrip(".")
+        raise ConfigError(f"{path}: {key}{'.' + inner if inner else ''}: {reason}") from error
+
+
+def _checked(path: Path, read: dict[str, Any]) -> Config:
+    instruments = {
+        symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
+    }
+    if not instruments:
+        raise ConfigError(f"{path}: instruments: at least one is needed, [instruments.SYMBOL]")
+    for name, account in read["accounts"].items():
+        for key, value in (
+            ("cash", account.cash),
+            ("limits.max_order_qty", account.limits.max_order_qty or "0"),
+            ("limits.max_order_notional", account.limits.max_order_notional or "0"),
+        ):
+            _money(path, f"accounts.{name}.{key}", value)
+    for name, client in read["clients"].items():
+        for account in client.accounts:
+            if account not in read["accounts"]:
+                raise ConfigError(f"{path}: clients.{name}.accounts: there is no [accounts.{account}]")
+    for name, venue in read["venues"].items():
+        _money(path, f"venues.{name}.taker_fee", venue.taker_fee)
+        _money(path, f"venues.{name}.maker_fee", venue.maker_fee)
+        for symbol in venue.symbols:
+            if symbol not in instruments:
+                raise ConfigError(f"{path}: venues.{name}.symbols: there is no [instruments.{symbol}]")
+    maker = read.get("maker")
+    maker_qty = {}
+    if maker is not None:
+        if maker.account not in read["accounts"]:
+            raise ConfigError(f"{path}: maker.account: there is no [accounts.{maker.account}]")
+        maker_qty = {symbol: _scaled(path, "maker.qty", maker.qty, i.qty_digits) for symbol, i in instruments.items()}
+    return Config(
+        path,
+        (path.parent / read["broker"].data).resolve(),
+        read["broker"],
+        instruments,
+        read["accounts"],
+        read["clients"],
+        read["venues"],
+        maker,
+        maker_qty,
+        read.get("chaos"),
+        _seconds(path, "broker.trading_day_start", read["broker"].trading_day_start),
+    )
+
+
+def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Mapping[str, Any]) -> Instrument:
+    key = f"instruments.{symbol}"
+    if not symbol.isascii() or not symbol.isprintable() or " " in symbol or len(symbol) > 32:
+        raise ConfigError(f"{path}: {key}: a symbol is up to 32 printable characters without spaces")
+    if section.price_digits + section.qty_digits > MONEY_DIGITS:
+        raise ConfigError(f"{path}: {key}: price_digits + qty_digits must be at most {MONEY_DIGITS}")
+    tick = _scaled(path, f"{key}.tick", section.tick, section.price_digits)
+    lot = _scaled(path, f"{key}.lot", section.lot, section.qty_digits)
+    if tick <= 0 or lot <= 0:
+        raise ConfigError(f"{path}: {key}.{'tick' if tick <= 0 else 'lot'}: must be above 0")
+    if section.post == "book" and section.cross == "never" and venues:
+        raise ConfigError(f'{path}: {key}.post: "book" needs cross = "at-or-better" or "always"')
+    collar = _scaled(path, f"{key}.collar", section.collar, 4)
+    if collar < 0:
+        raise ConfigError(f"{path}: {key}.collar: must not be below 0")
+    return Instrument(
+        symbol,
+        section.price_digits,
+        section.qty_digits,
+        tick,
+        lot,
+        section.cross,
+        section.post,
+        collar,
+        _scaled(path, f"{key}.reference", section.reference, section.price_digits),
+        _seconds(path, f"{key}.open", section.open),
+        _seconds(path, f"{key}.close", section.close),
+        section.halted,
+    )
+
+
+def _scaled(path: Path, key: str, text: str, digits: int) -> int:
+    try:
+        return to_scaled(text, digits)
+    except Inexact as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+
+
+def _money(path: Path, key: str, text: str) -> int:
+    try:
+        return to_money(text)
+    except Inexact as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+
+
+def _seconds(path: Path, key: str, text: str) -> int:
+    parts = text.split(":")
+    if len(parts) == 3 and all(len(part) == 2 and part.isdecimal() for part in parts):
+        hours, minutes, seconds = map(int, parts)
+        if hours < 24 and minutes < 60 and seconds < 60:
+            return hours * 3600 + minutes * 60 + seconds
+    raise ConfigError(f"{path}: {key}: {text!r} is not a time of day, HH:MM:SS")
+
+

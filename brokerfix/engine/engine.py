@@ -1,0 +1,195 @@
+"""decide(state, command) -> facts. One short handler per command; none of them changes state.
+
+`evolve` applies the facts; `observe` puts market data into the live view.
+"""
+
+from collections.abc import Callable
+from itertools import count, islice
+from typing import Any
+
+from brokerfix import domain as d
+from brokerfix.domain import DAY, MarketUpdate, Request, Side, TimeInForce
+from brokerfix.engine import clients, risk, venues
+from brokerfix.engine.book import at_least_as_good
+from brokerfix.engine.evolve import evolve
+from brokerfix.engine.orders import Order
+from brokerfix.engine.state import State
+from brokerfix.engine.working import NewId, withdraw, work
+from brokerfix.facts import (
+    AccountDefined,
+    CancelPending,
+    ChildStatusAsked,
+    ClientDefined,
+    ClientDown,
+    ClientUp,
+    DayRolled,
+    Fact,
+    InstrumentDefined,
+    OrderExpired,
+    OrderRouted,
+    OrderUnbooked,
+    Quoted,
+    Started,
+    Stopped,
+    VenueDefined,
+    VenueDown,
+    VenueUp,
+)
+
+RECORDED_LEVELS = 5
+"""How many levels of each side a Quoted fact keeps."""
+
+__all__ = ["State", "decide", "evolve", "observe"]
+
+
+def decide(state: State, command: d.Command) -> list[Fact]:
+    """What happens because of the command. State stays as it is. An exception is a bug of ours, never an answer."""
+    new_id = count(state.last_id + 1).__next__
+    facts: list[Fact] = HANDLERS[type(command)](state, command, new_id)
+    assert facts or type(command) in MAY_BE_SILENT, command
+    return facts
+
+
+def observe(state: State, update: MarketUpdate) -> None:
+    """Market data changes the live view only and leaves no fact."""
+    state.market.apply(update)
+
+
+def start(state: State, c: d.Start, new_id: NewId) -> list[Fact]:
+    """The configuration, as far as it differs from what the journal says."""
+    facts: list[Fact] = []
+    if c.day > state.day:
+        facts += _roll(state, c.day, c.at, new_id)
+        new_id = count(facts[-1].id + 1).__next__
+    facts.append(Started(c.at, new_id()))
+    for instrument in c.instruments:
+        if state.instruments.get(instrument.symbol) != instrument:
+            facts.append(InstrumentDefined(c.at, new_id(), instrument))
+    for name, cash, limits in c.accounts:
+        account = state.accounts.get(name)
+        if account is None or (account.paid_in, account.limits) != (d.to_money(cash), limits):
+            facts.append(AccountDefined(c.at, new_id(), name, cash, limits))
+    for name, accounts, max_rate in c.clients:
+        client = state.clients.get(name)
+        if client is None or (client.accounts, client.max_rate) != (accounts, max_rate):
+            facts.append(ClientDefined(c.at, new_id(), name, accounts, max_rate))
+    for venue in c.venues:
+        if state.venues.get(venue.venue) != venue:
+            facts.append(VenueDefined(c.at, new_id(), venue))
+    return facts
+
+
+def stop(state: State, c: d.Stop, new_id: NewId) -> list[Fact]:
+    return [Stopped(c.at, new_id())]
+
+
+def roll_day(state: State, c: d.RollDay, new_id: NewId) -> list[Fact]:
+    return _roll(state, c.day, c.at, new_id) if c.day > state.day else []
+
+
+def _roll(state: State, day: int, at: int, new_id: NewId) -> list[Fact]:
+    """A new trading day: Day orders expire, those at an exchange once it has let go of them."""
+    new_id = count(day * DAY + 1).__next__
+    facts: list[Fact] = [DayRolled(at, day * DAY, day)]
+    for client in state.clients.values():
+        for order in client.working.values():
+            if order.time_in_force is not TimeInForce.DAY or order.pending is not None:
+                continue
+            if order.open_children():
+                facts.append(CancelPending(at, new_id(), order.order_id, "", Request.EXPIRE))
+                facts += withdraw(order, at, new_id)
+            else:
+                facts.append(OrderExpired(at, new_id(), order.order_id, "end of the trading day"))
+    return facts
+
+
+def session_up(state: State, c: d.SessionUp, new_id: NewId) -> list[Fact]:
+    """A venue that is back is asked about every child whose fate is in doubt."""
+    if not c.venue:
+        return [ClientUp(c.at, new_id(), c.comp_id)]
+    facts: list[Fact] = [VenueUp(c.at, new_id(), c.comp_id)]
+    for child in state.open_children[c.comp_id].values():
+        if child.in_doubt:
+            facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
+    return facts
+
+
+def session_down(state: State, c: d.SessionDown, new_id: NewId) -> list[Fact]:
+    return [VenueDown(c.at, new_id(), c.comp_id) if c.venue else ClientDown(c.at, new_id(), c.comp_id)]
+
+
+def record_quotes(state: State, c: d.RecordQuotes, new_id: NewId) -> list[Fact]:
+    facts: list[Fact] = []
+    for symbol in state.instruments:
+        bids, asks = (_recorded(state, symbol, side) for side in (Side.BUY, Side.SELL))
+        last = state.market.last.get(symbol)
+        if state.recorded.get(symbol, ((), (), None)) != (bids, asks, last):
+            mark = (bids[0][0] + asks[0][0]) // 2 if bids and asks else last[0] if last else 0
+            facts.append(Quoted(c.at, new_id(), symbol, bids, asks, last, mark))
+    return facts
+
+
+def _recorded(state: State, symbol: str, side: Side) -> tuple[tuple[int, int, str], ...]:
+    """The best levels of a side as (price, quantity, venue), our own book's with no venue, best first."""
+    levels = [(price, qty, "") for price, qty in islice(state.books[symbol].levels(side), RECORDED_LEVELS)]
+    quotes = islice(state.market.walk(symbol, side), RECORDED_LEVELS)
+    levels += [(quote.price, quote.qty, quote.key[0]) for quote in quotes]
+    levels.sort(key=lambda level: -level[0] if side is Side.BUY else level[0])
+    return tuple(levels[:RECORDED_LEVELS])
+
+
+def market_moved(state: State, c: d.MarketMoved, new_id: NewId) -> list[Fact]:
+    """An order that rests in our book goes to a venue that now shows a price it would take.
+
+    One order a side: what it takes changes the view, so the next move of the market is asked for again.
+    """
+    book = state.books[c.symbol]
+    if not len(book):
+        return []
+    for side in Side:
+        best = state.market.best(c.symbol, side.opposite)
+        if best is None:
+            continue
+        for entry in book.walk(side):
+            if not at_least_as_good(side, best, entry.price):
+                break
+            facts = _send_out(state, state.orders[entry.key], c.at, new_id)
+            if facts:
+                return facts
+    return []
+
+
+def _send_out(state: State, order: Order, at: int, new_id: NewId) -> list[Fact]:
+    unbooked = OrderUnbooked(at, new_id(), order.order_id)
+    placed = work(state, order, order.in_book, at, new_id, others_open=True)
+    return [unbooked, *placed] if any(isinstance(fact, OrderRouted) for fact in placed) else []
+
+
+HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
+    d.Start: start,
+    d.Stop: stop,
+    d.RollDay: roll_day,
+    d.RecordQuotes: record_quotes,
+    d.SessionUp: session_up,
+    d.SessionDown: session_down,
+    d.MarketMoved: market_moved,
+    d.NewOrder: clients.new_order,
+    d.CancelOrder: clients.cancel_order,
+    d.ReplaceOrder: clients.replace_order,
+    d.AskStatus: clients.ask_status,
+    d.RefuseMessage: clients.refuse_message,
+    d.Quote: clients.quote,
+    d.VenueReport: venues.venue_report,
+    d.VenueCancelReject: venues.venue_cancel_reject,
+    d.VenueOther: venues.venue_other,
+}
+
+MAY_BE_SILENT: dict[type[d.Command], str] = {
+    d.RollDay: "the trading day has begun already",
+    d.RecordQuotes: "no price has moved",
+    d.MarketMoved: "nothing that rests has become marketable",
+    d.Quote: "the maker's orders stand as wished",
+    d.VenueReport: "an acknowledgement or a resend of what is known",
+    d.VenueCancelReject: "the request was answered before",
+}
+"""The commands that may yield no fact, and why. Every other command yields at least one."""

@@ -1,0 +1,68 @@
+"""What is always true of orders and state. Tests and `brokerfix verify` ask after every change."""
+
+from collections.abc import Iterator
+
+from brokerfix.domain import OrdStatus
+from brokerfix.engine import risk
+from brokerfix.engine.orders import Order
+from brokerfix.engine.state import State
+
+
+def broken_in_order(state: State, order: Order) -> Iterator[str]:
+    """What is wrong with an order, as text; nothing if all is well."""
+    name = f"order {order.order_id}"
+    total = order.cum + order.leaves + order.canceled
+    if total != order.qty and not (order.excess and order.cum > order.qty):
+        yield f"{name}: cum {order.cum} + leaves {order.leaves} + canceled {order.canceled} is not {order.qty}"
+    held = sum(child.leaves for child in order.children)
+    if held != order.at_venues:
+        yield f"{name}: children hold {held} at exchanges, the order says {order.at_venues}"
+    book = state.books[order.symbol]
+    booked = book.entries[order.order_id].qty if order.order_id in book else 0
+    if booked != order.in_book:
+        yield f"{name}: {booked} rests in our book, the order says {order.in_book}"
+    if order.cum + order.in_book + order.at_venues > order.qty + order.excess:
+        yield f"{name}: filled {order.cum} + in book {order.in_book} + at exchanges {order.at_venues} > {order.qty}"
+    if order.ended is not None and (order.in_book or order.at_venues):
+        yield f"{name}: is {order.ended.name} but something of it rests"
+    if order.ended is None and order.pending is None and order.unplaced > 0:
+        yield f"{name}: {order.unplaced} is in no place"
+    working = order.order_id in state.clients[order.client].working
+    if working != (order.ended is None and order.cum < order.qty):
+        yield f"{name}: {order.status.name} but {'' if working else 'not '}among the working orders"
+    if order.status is OrdStatus.FILLED and order.leaves:
+        yield f"{name}: filled with leaves {order.leaves}"
+
+
+def broken_in_state(state: State) -> Iterator[str]:
+    """What is wrong with the state as a whole: every order, every account's exposure, every book."""
+    open_on: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for order in state.orders.values():
+        yield from broken_in_order(state, order)
+        if order.leaves:
+            where = (order.account, order.symbol, str(order.side))
+            qty, notional = open_on.get(where, (0, 0))
+            factor = state.instruments[order.symbol].money_factor
+            open_on[where] = (qty + order.leaves, notional + order.leaves * order.risk_price * factor)
+    for account in state.accounts.values():
+        total = 0
+        for symbol, position in account.positions.items():
+            name = f"account {account.account}, {symbol}"
+            for side, have in (
+                ("1", (position.open_buy_qty, position.open_buy_notional)),
+                ("2", (position.open_sell_qty, position.open_sell_notional)),
+            ):
+                want = open_on.get((account.account, symbol, side), (0, 0))
+                if have != want:
+                    yield f"{name}: open on side {side} {have}, its orders say {want}"
+            instrument = state.instruments[symbol]
+            want_load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+            if position.load != want_load:
+                yield f"{name}: load {position.load} is not {want_load}"
+            total += position.load
+        if total != account.load:
+            yield f"account {account.account}: load {account.load} is not the sum {total}"
+    for symbol, book in state.books.items():
+        for key in book.entries:
+            if state.orders[key].symbol != symbol:
+                yield f"book {symbol}: order {key} is for {state.orders[key].symbol}"

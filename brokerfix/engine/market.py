@@ -1,0 +1,111 @@
+"""Price discovery: the quotes of all venues as one consolidated book per symbol.
+
+This is the live view. It is changed by market data and not by facts, is empty after a restart until the venues
+have sent their snapshots, and is no part of the state hash.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+
+from brokerfix.domain import MarketUpdate, Side
+from brokerfix.engine.book import Book, Entry, at_least_as_good
+
+Level = tuple[str, Side, int]
+"""A venue's price level: (venue, side, price)."""
+
+
+class Market:
+    """Consolidated books by symbol, which venues are up, and which symbols changed since they were published."""
+
+    def __init__(self) -> None:
+        self.up: dict[str, bool] = {}
+        self.books: defaultdict[str, Book[Level]] = defaultdict(Book)
+        self.last: dict[str, tuple[int, int]] = {}
+        self.dirty: dict[str, None] = {}
+        self.prints: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+
+    def apply(self, update: MarketUpdate) -> None:
+        """Put a venue's market data into the view. A venue that is not up has no quotes."""
+        if not self.up.get(update.venue):
+            return
+        book = self.books[update.symbol]
+        if update.snapshot:
+            self._forget(book, update.venue)
+        for side, price, qty in update.levels:
+            level = (update.venue, side, price)
+            entry = book.entries.get(level)
+            if entry is None:
+                if qty > 0:
+                    book.add(level, side, price, qty)
+            elif qty <= 0:
+                book.remove(level)
+            elif qty < entry.qty:
+                book.reduce(level, entry.qty - qty)
+            elif qty > entry.qty:
+                # More at a price queues behind what was there.
+                book.remove(level)
+                book.add(level, side, price, qty)
+        if update.trade is not None:
+            self.traded(update.symbol, *update.trade)
+        self.dirty[update.symbol] = None
+
+    def traded(self, symbol: str, price: int, qty: int) -> None:
+        self.last[symbol] = (price, qty)
+        self.prints[symbol].append((price, qty))
+        self.dirty[symbol] = None
+
+    def venue_down(self, venue: str) -> None:
+        """The venue's quotes leave every book at once."""
+        self.up[venue] = False
+        for symbol, book in self.books.items():
+            if self._forget(book, venue):
+                self.dirty[symbol] = None
+
+    def take(self, symbol: str, venue: str, side: Side, qty: int, limit: int) -> None:
+        """An order of ours goes for the venue's `side` up to `limit`: what it aims at is not offered a second time.
+
+        The venue's next message about such a level says what is really left of it.
+        """
+        book = self.books.get(symbol)
+        if book is None:
+            return
+        hit: list[tuple[Level, int]] = []
+        for entry in book.walk(side):
+            if not qty or not at_least_as_good(side.opposite, entry.price, limit):
+                break
+            if entry.key[0] == venue:
+                part = min(qty, entry.qty)
+                hit.append((entry.key, part))
+                qty -= part
+        for key, part in hit:
+            book.reduce(key, part)
+        if hit:
+            self.dirty[symbol] = None
+
+    def best(self, symbol: str, side: Side) -> int | None:
+        book = self.books.get(symbol)
+        return book.best(side) if book is not None else None
+
+    def walk(self, symbol: str, side: Side) -> Iterator[Entry[Level]]:
+        book = self.books.get(symbol)
+        return book.walk(side) if book is not None else iter(())
+
+    @staticmethod
+    def _forget(book: Book[Level], venue: str) -> bool:
+        gone = [key for key in book.entries if key[0] == venue]
+        for key in gone:
+            book.remove(key)
+        return bool(gone)
+
+
+def merged_levels(
+    ours: Iterator[tuple[int, int]], theirs: Iterator[tuple[int, int]], side: Side, depth: int
+) -> tuple[tuple[int, int], ...]:
+    """The best `depth` (0: all) levels (price, quantity) of two sides' levels, each given best first."""
+    total: dict[int, int] = {}
+    for levels in (ours, theirs):
+        for price, qty in islice(levels, depth or None):
+            total[price] = total.get(price, 0) + qty
+    ranked = sorted(total.items(), reverse=side is Side.BUY)
+    return tuple(ranked[: depth or None])

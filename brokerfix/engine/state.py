@@ -1,0 +1,129 @@
+"""Everything the broker knows. Changed by `evolve` only (and `market` by market data)."""
+
+import hashlib
+from collections import defaultdict, deque
+
+import msgspec
+
+from brokerfix.domain import DAY, Instrument, Limits, Side, Venue
+from brokerfix.engine.book import Book
+from brokerfix.engine.market import Market
+from brokerfix.engine.orders import Child, Order
+from brokerfix.facts import Alerted, OrderRejected, RequestRejected
+
+KEPT_ALERTS = 100
+"""How many of the latest alerts the state holds; all are in the journal."""
+
+
+class Position(msgspec.Struct, gc=False):
+    """An account's holding of a symbol. Quantities are scaled, notionals are money.
+
+    `load` is what the position and its open orders take from the account's buying power, see `risk.load`.
+    """
+
+    qty: int = 0
+    bought: int = 0
+    sold: int = 0
+    open_buy_qty: int = 0
+    open_sell_qty: int = 0
+    open_buy_notional: int = 0
+    open_sell_notional: int = 0
+    load: int = 0
+
+
+class Account(msgspec.Struct, gc=False):
+    """Money and holdings. `paid_in` and `cash` are money; the limits are money and units scaled by MONEY_DIGITS
+    (0: none)."""
+
+    account: str
+    limits: Limits
+    paid_in: int
+    cash: int
+    max_order_qty: int
+    max_order_notional: int
+    load: int = 0
+    positions: dict[str, Position] = {}
+
+    @property
+    def buying_power(self) -> int:
+        return self.cash - self.load
+
+
+class Client(msgspec.Struct, gc=False):
+    """A client session: its accounts, every ClOrdID it has used and what became of it, the times of its last orders
+    and the orders that are not finished."""
+
+    client: str
+    accounts: tuple[str, ...]
+    max_rate: int
+    recent: deque[int]
+    requests: dict[str, Order | OrderRejected | RequestRejected] = {}
+    working: dict[int, Order] = {}
+
+
+class State:
+    """The whole state. `last_id` is the number of the last fact."""
+
+    def __init__(self) -> None:
+        self.last_id = 0
+        self.instruments: dict[str, Instrument] = {}
+        self.accounts: dict[str, Account] = {}
+        self.clients: dict[str, Client] = {}
+        self.venues: dict[str, Venue] = {}
+        self.orders: dict[int, Order] = {}
+        self.children: dict[int, Child] = {}
+        self.open_children: defaultdict[str, dict[int, Child]] = defaultdict(dict)
+        self.venue_execs: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self.books: defaultdict[str, Book[int]] = defaultdict(Book)
+        self.marks: dict[str, int] = {}
+        self.recorded: dict[str, tuple[object, ...]] = {}
+        self.alerts: deque[Alerted] = deque(maxlen=KEPT_ALERTS)
+        self.alert_count = 0
+        self.trade_count = 0
+        self.market = Market()
+
+    @property
+    def day(self) -> int:
+        """The trading day, YYYYMMDD (0 before the first)."""
+        return self.last_id // DAY
+
+    def order_of(self, child: Child) -> Order:
+        return self.orders[child.order_id]
+
+    def venue_quotes(self, venue: str, symbol: str) -> bool:
+        """Whether the venue is up and trades the symbol."""
+        symbols = self.venues[venue].symbols
+        return bool(self.market.up.get(venue)) and (not symbols or symbol in symbols)
+
+    def hash(self) -> str:
+        """SHA-256 over everything but the live market view: two replays of one journal give the same."""
+        digest = hashlib.sha256()
+        for part in (
+            self.last_id,
+            sorted(self.instruments.items()),
+            sorted(self.accounts.items()),
+            sorted(
+                (name, client.accounts, client.max_rate, tuple(client.recent), _known(client))
+                for name, client in self.clients.items()
+            ),
+            sorted(self.venues.items()),
+            sorted(self.orders.items()),
+            sorted((key, child.child_id) for key, child in self.children.items()),
+            sorted((venue, sorted(known.items())) for venue, known in self.venue_execs.items()),
+            sorted(
+                (symbol, [entry for side in Side for entry in book.walk(side)])
+                for symbol, book in self.books.items()
+                if len(book)
+            ),
+            sorted(self.marks.items()),
+            (self.alert_count, self.trade_count),
+        ):
+            digest.update(repr(part).encode())
+        return digest.hexdigest()
+
+
+def _known(client: Client) -> list[tuple[str, int]]:
+    return sorted(
+        (cl_ord_id, known.order_id if isinstance(known, Order) else known.id)
+        for cl_ord_id, known in client.requests.items()
+    )

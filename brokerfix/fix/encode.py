@@ -1,0 +1,340 @@
+"""Domain -> FIX text. Every message is a pure function of a fact and of the state just after it.
+
+A message's header and trailer are QuickFIX's: the text carries the MsgType and the body.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from brokerfix import facts as f
+from brokerfix.domain import (
+    ExecType,
+    Instrument,
+    OrdRejReason,
+    OrdStatus,
+    OrdType,
+    Request,
+    average_text,
+    id_text,
+    to_text,
+)
+from brokerfix.engine.feed import Increment, Refusal, Snapshot, Told
+from brokerfix.engine.orders import Child, Order
+from brokerfix.engine.state import State
+from brokerfix.fix.text import clean, timestamp
+
+EMPTY_BOOK = "\x01269=J"
+"""The one entry of a snapshot that has none: MDEntryType(269) Empty Book."""
+
+
+class Out(NamedTuple):
+    """A message to send: to which client or exchange, its text, and whether it carries repeating groups."""
+
+    to_venue: bool
+    comp_id: str
+    text: str
+    groups: bool = False
+
+
+def messages(state: State, fact: f.Fact) -> list[Out]:
+    """What a fact makes us send. `state` is the state just after the fact."""
+    encode = ENCODERS.get(type(fact))
+    return encode(state, fact) if encode is not None else []
+
+
+def resent(out: Out) -> Out:
+    """The same message marked PossResend(97)."""
+    end = out.text.index("\x01", out.text.index("\x0135=") + 1)
+    return out._replace(text=f"{out.text[:end]}\x0197=Y{out.text[end:]}")
+
+
+def _report(
+    state: State,
+    order: Order,
+    exec_id: int,
+    exec_type: str,
+    at: int,
+    text: str = "",
+    cl_ord_id: str = "",
+    extra: str = "",
+) -> Out:
+    """An ExecutionReport(8) on an order as it is now. `cl_ord_id` is the request's where one is answered that has not
+    become the order's own."""
+    instrument = state.instruments[order.symbol]
+    qty_digits, price_digits = instrument.qty_digits, instrument.price_digits
+    orig = order.orig_cl_ord_id
+    own = order.cl_ord_id
+    if cl_ord_id:
+        own, orig = cl_ord_id, own
+    parts = [
+        "8=FIX.4.4\x019=0\x0135=8\x0137=", id_text(order.order_id), "\x0117=", id_text(exec_id),
+        "\x01150=", exec_type, "\x0139=", order.status, "\x0111=", own,
+        f"\x0141={orig}" if orig else "", "\x011=", order.account, "\x0155=", order.symbol, "\x0154=", order.side,
+        "\x0138=", to_text(order.qty, qty_digits), "\x0140=", order.ord_type,
+        f"\x0144={to_text(order.price, price_digits)}" if order.price else "", "\x0159=", order.time_in_force, extra,
+        "\x01151=", to_text(order.leaves, qty_digits), "\x0114=", to_text(order.cum, qty_digits),
+        "\x016=", average_text(order.notional, order.cum, price_digits), "\x0160=", timestamp(at),
+        f"\x0158={clean(text)}" if text else "", "\x0110=000\x01",
+    ]  # fmt: skip
+    return Out(False, order.client, "".join(parts))
+
+
+def _fill_tags(instrument: Instrument, qty: int, price: int, venue: str) -> str:
+    return (
+        f"\x0132={to_text(qty, instrument.qty_digits)}\x0131={to_text(price, instrument.price_digits)}"
+        + (f"\x0130={venue}" if venue else "")
+    )  # fmt: skip
+
+
+def _accepted(state: State, fact: f.OrderAccepted) -> list[Out]:
+    return [_report(state, state.orders[fact.id], fact.id, ExecType.NEW, fact.at)]
+
+
+def _rejected(state: State, fact: f.OrderRejected) -> list[Out]:
+    return [
+        _no_order(
+            state, fact.client, fact.id, ExecType.REJECTED, fact.at, fact.cl_ord_id, fact.symbol, fact.side,
+            fact.reason, fact.text, fact.qty, fact.price, order_id=fact.id,
+        )  # fmt: skip
+    ]
+
+
+def _no_order(
+    state: State,
+    client: str,
+    exec_id: int,
+    exec_type: str,
+    at: int,
+    cl_ord_id: str,
+    symbol: str,
+    side: str,
+    reason: str,
+    text: str,
+    qty: int = 0,
+    price: int = 0,
+    status_req_id: str = "",
+    order_id: int = 0,
+) -> Out:
+    """An ExecutionReport(8), OrdStatus rejected, where there is no order."""
+    instrument = state.instruments.get(symbol)
+    terms = ""
+    if instrument is not None and qty > 0:
+        terms = f"\x0138={to_text(qty, instrument.qty_digits)}"
+        if price > 0:
+            terms += f"\x0144={to_text(price, instrument.price_digits)}"
+    if status_req_id:
+        terms += f"\x01790={status_req_id}"
+    return Out(
+        False,
+        client,
+        f"8=FIX.4.4\x019=0\x0135=8\x0137={id_text(order_id) if order_id else 'NONE'}\x0117={id_text(exec_id)}"
+        f"\x01150={exec_type}\x0139={OrdStatus.REJECTED}\x0111={cl_ord_id}\x0155={symbol}\x0154={side}{terms}"
+        f"\x01151=0\x0114=0\x016=0\x01103={reason}\x0160={timestamp(at)}\x0158={clean(text)}\x0110=000\x01",
+    )
+
+
+def _trade(state: State, fact: f.Trade) -> list[Out]:
+    out = []
+    for order_id, exec_id in ((fact.maker_order_id, fact.id - 1), (fact.taker_order_id, fact.id)):
+        order = state.orders[order_id]
+        fill = _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, "")
+        out.append(_report(state, order, exec_id, ExecType.TRADE, fact.at, extra=fill))
+    return out
+
+
+def _child_filled(state: State, fact: f.ChildFilled) -> list[Out]:
+    child = state.children[fact.child_id]
+    order = state.order_of(child)
+    fill = _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, child.venue)
+    return [_report(state, order, fact.id, ExecType.TRADE, fact.at, extra=fill)]
+
+
+def _cancel_pending(state: State, fact: f.CancelPending) -> list[Out]:
+    if fact.request is Request.EXPIRE:
+        return []
+    order = state.orders[fact.order_id]
+    return [_report(state, order, fact.id, ExecType.PENDING_CANCEL, fact.at, cl_ord_id=fact.cl_ord_id)]
+
+
+def _replace_pending(state: State, fact: f.ReplacePending) -> list[Out]:
+    order = state.orders[fact.order_id]
+    return [_report(state, order, fact.id, ExecType.PENDING_REPLACE, fact.at, cl_ord_id=fact.cl_ord_id)]
+
+
+def _canceled(state: State, fact: f.OrderCanceled) -> list[Out]:
+    return [_report(state, state.orders[fact.order_id], fact.id, ExecType.CANCELED, fact.at, fact.text)]
+
+
+def _expired(state: State, fact: f.OrderExpired) -> list[Out]:
+    return [_report(state, state.orders[fact.order_id], fact.id, ExecType.EXPIRED, fact.at, fact.text)]
+
+
+def _refused(state: State, fact: f.OrderRefused) -> list[Out]:
+    order = state.orders[fact.order_id]
+    reason = f"\x01103={fact.reason}"
+    return [_report(state, order, fact.id, ExecType.REJECTED, fact.at, fact.text, extra=reason)]
+
+
+def _replaced(state: State, fact: f.OrderReplaced) -> list[Out]:
+    return [_report(state, state.orders[fact.order_id], fact.id, ExecType.REPLACED, fact.at)]
+
+
+def _request_rejected(state: State, fact: f.RequestRejected) -> list[Out]:
+    order = state.orders.get(fact.order_id)
+    status = order.status if order is not None else OrdStatus.REJECTED
+    return [
+        Out(
+            False,
+            fact.client,
+            f"8=FIX.4.4\x019=0\x0135=9\x0137={id_text(fact.order_id) if order is not None else 'NONE'}"
+            f"\x0111={fact.cl_ord_id}\x0141={fact.orig_cl_ord_id}\x0139={status}\x01434={fact.response_to}"
+            f"\x01102={fact.reason}\x0160={timestamp(fact.at)}\x0158={clean(fact.text)}\x0110=000\x01",
+        )
+    ]
+
+
+def _status(state: State, fact: f.StatusReported) -> list[Out]:
+    order = state.orders.get(fact.order_id)
+    if order is None:
+        return [
+            _no_order(
+                state, fact.client, fact.id, ExecType.ORDER_STATUS, fact.at, fact.cl_ord_id, fact.symbol, fact.side,
+                fact.reason, fact.text, status_req_id=fact.status_req_id,
+            )  # fmt: skip
+        ]
+    extra = f"\x01790={fact.status_req_id}" if fact.status_req_id else ""
+    if order.status is OrdStatus.REJECTED:
+        extra += f"\x01103={order.reason or OrdRejReason.OTHER}"
+    return [_report(state, order, fact.id, ExecType.ORDER_STATUS, fact.at, fact.text, extra=extra)]
+
+
+def _message_refused(state: State, fact: f.MessageRefused) -> list[Out]:
+    ref_id = f"\x01379={fact.ref_id}" if fact.ref_id else ""
+    return [
+        Out(
+            False,
+            fact.client,
+            f"8=FIX.4.4\x019=0\x0135=j\x0145={fact.ref_seq_num}\x01372={fact.ref_msg_type}{ref_id}"
+            f"\x01380={fact.reason}\x0158={clean(fact.text)}\x0110=000\x01",
+        )
+    ]
+
+
+def _routed(state: State, fact: f.OrderRouted) -> list[Out]:
+    child = state.children[fact.id]
+    instrument = state.instruments[child.symbol]
+    price = f"\x0144={to_text(fact.price, instrument.price_digits)}" if fact.ord_type is OrdType.LIMIT else ""
+    return [
+        Out(
+            True,
+            fact.venue,
+            f"8=FIX.4.4\x019=0\x0135=D\x0111={id_text(fact.id)}\x0121=1\x0155={child.symbol}\x0154={child.side}"
+            f"\x0138={to_text(fact.qty, instrument.qty_digits)}\x0140={fact.ord_type}{price}"
+            f"\x0159={fact.time_in_force}\x0160={timestamp(fact.at)}\x0110=000\x01",
+        )
+    ]
+
+
+def _child_cancel(state: State, fact: f.ChildCancelSent) -> list[Out]:
+    child = state.children[fact.child_id]
+    qty = to_text(child.qty, state.instruments[child.symbol].qty_digits)
+    return [
+        Out(
+            True,
+            child.venue,
+            f"8=FIX.4.4\x019=0\x0135=F\x0111={id_text(fact.id)}\x0141={id_text(child.cl_ord_id)}\x0138={qty}"
+            f"\x0155={child.symbol}\x0154={child.side}\x0160={timestamp(fact.at)}\x0110=000\x01",
+        )
+    ]
+
+
+def _child_replace(state: State, fact: f.ChildReplaceSent) -> list[Out]:
+    child = state.children[fact.child_id]
+    instrument = state.instruments[child.symbol]
+    price = f"\x0144={to_text(fact.price, instrument.price_digits)}" if child.ord_type is OrdType.LIMIT else ""
+    return [
+        Out(
+            True,
+            child.venue,
+            f"8=FIX.4.4\x019=0\x0135=G\x0111={id_text(fact.id)}\x0141={id_text(child.cl_ord_id)}\x0121=1"
+            f"\x0155={child.symbol}\x0154={child.side}\x0138={to_text(fact.qty, instrument.qty_digits)}"
+            f"\x0140={child.ord_type}{price}\x0159={child.time_in_force}\x0160={timestamp(fact.at)}\x0110=000\x01",
+        )
+    ]
+
+
+def _child_status(state: State, fact: f.ChildStatusAsked) -> list[Out]:
+    child: Child = state.children[fact.child_id]
+    return [
+        Out(
+            True,
+            child.venue,
+            f"8=FIX.4.4\x019=0\x0135=H\x0111={id_text(child.cl_ord_id)}\x0155={child.symbol}\x0154={child.side}"
+            "\x0110=000\x01",
+        )
+    ]
+
+
+def _subscribe(state: State, fact: f.VenueUp) -> list[Out]:
+    """An exchange that is up is asked for the books of all it trades."""
+    symbols = [symbol for symbol in state.instruments if state.venue_quotes(fact.venue, symbol)]
+    if not symbols or not state.venues[fact.venue].market_data:
+        return []
+    related = "".join(f"\x0155={symbol}" for symbol in symbols)
+    return [
+        Out(
+            True,
+            fact.venue,
+            f"8=FIX.4.4\x019=0\x0135=V\x01262={id_text(fact.id)}\x01263=1\x01264=0\x01265=1"
+            f"\x01267=3\x01269=0\x01269=1\x01269=2\x01146={len(symbols)}{related}\x0110=000\x01",
+            True,
+        )
+    ]
+
+
+def market_data(state: State, told: Told) -> Out:
+    """A message of the market data feed."""
+    if isinstance(told, Refusal):
+        reason = f"\x01281={told.reason}" if told.reason else ""
+        body = f"35=Y\x01262={told.md_req_id}{reason}\x0158={clean(told.text)}"
+        return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")
+    instrument = state.instruments[told.symbol]
+    if isinstance(told, Snapshot):
+        entries = "".join(_entry(instrument, "", *entry) for entry in told.entries) or EMPTY_BOOK
+        head = f"35=W\x01262={told.md_req_id}\x0155={told.symbol}\x01268={len(told.entries) or 1}"
+    else:
+        assert isinstance(told, Increment)
+        entries = "".join(
+            f"\x01279={action}" + _entry(instrument, f"\x0155={told.symbol}", *entry) for action, *entry in told.entries
+        )
+        head = f"35=X\x01262={told.md_req_id}\x01268={len(told.entries)}"
+    return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{head}{entries}\x0110=000\x01", True)
+
+
+def _entry(instrument: Instrument, symbol: str, entry_type: Any, price: Any, qty: Any) -> str:
+    return (
+        f"\x01269={entry_type}{symbol}\x01270={to_text(price, instrument.price_digits)}"
+        f"\x01271={to_text(qty, instrument.qty_digits)}"
+    )
+
+
+ENCODERS: dict[type[Any], Callable[[State, Any], list[Out]]] = {
+    f.OrderAccepted: _accepted,
+    f.OrderRejected: _rejected,
+    f.Trade: _trade,
+    f.ChildFilled: _child_filled,
+    f.CancelPending: _cancel_pending,
+    f.ReplacePending: _replace_pending,
+    f.OrderCanceled: _canceled,
+    f.OrderExpired: _expired,
+    f.OrderRefused: _refused,
+    f.OrderReplaced: _replaced,
+    f.RequestRejected: _request_rejected,
+    f.StatusReported: _status,
+    f.MessageRefused: _message_refused,
+    f.OrderRouted: _routed,
+    f.ChildCancelSent: _child_cancel,
+    f.ChildReplaceSent: _child_replace,
+    f.ChildStatusAsked: _child_status,
+    f.VenueUp: _subscribe,
+}

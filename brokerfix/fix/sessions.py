@@ -1,0 +1,214 @@
+"""The FIX sessions: QuickFIX's callbacks in, messages out, one poll for all. The only user of QuickFIX's engine.
+
+QuickFIX ends the process when an exception leaves a callback, so each one is guarded; only QuickFIX's own reject
+types may pass. It advances the incoming sequence number once `fromApp` has returned: what it brought must have
+been recorded by then, or is taken back.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+import quickfix
+
+from brokerfix import passwords
+from brokerfix.config import Config
+from brokerfix.fix.encode import Out
+from brokerfix.fix.settings import acceptor_settings, initiator_settings
+from brokerfix.fix.text import fields, printable
+
+log = logging.getLogger("brokerfix.fix")
+REFUSED = "Logon refused"
+"""All that a refused client learns. Why is in the operator's log."""
+
+
+class Receiver(Protocol):
+    """Whom the sessions bring their messages to. The message handlers return whether the message is on record."""
+
+    def client_message(self, client: str, text: str) -> bool: ...
+    def venue_message(self, venue: str, text: str) -> bool: ...
+    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None: ...
+    def failed(self, source: str, text: str) -> None: ...
+
+
+Callback = TypeVar("Callback", bound=Callable[..., None])
+
+
+def _guarded(callback: Callback) -> Callback:
+    """Let nothing but QuickFIX's own rejects leave a callback."""
+
+    @wraps(callback)
+    def guarded(self: "Sessions", *args: Any) -> None:
+        try:
+            callback(self, *args)
+        except (quickfix.RejectLogon, quickfix.DoNotSend):
+            raise
+        except Exception as error:
+            log.exception("a FIX callback failed")
+            self.receiver.failed(callback.__name__, f"{type(error).__name__}: {error}")
+
+    return guarded  # type: ignore[return-value]
+
+
+class Peer:
+    """One configured session: the client's or venue's name, its QuickFIX id, and whether it is logged on."""
+
+    def __init__(self, name: str, is_venue: bool, session_id: Any) -> None:
+        self.name = name
+        self.is_venue = is_venue
+        self.session_id = session_id
+        self.is_up = False
+
+
+class Sessions(quickfix.Application):  # type: ignore[misc]
+    """All sessions of one process: an acceptor for clients, initiators for exchanges."""
+
+    def __init__(self, config: Config, receiver: Receiver) -> None:
+        super().__init__()
+        self.receiver = receiver
+        self.config = config
+        self.activity = 0
+        self.clients: dict[str, Peer] = {}
+        self.venues: dict[str, Peer] = {}
+        self._by_id: dict[str, Peer] = {}
+        name = config.broker.name
+        for client in config.clients:
+            self._add(Peer(client, False, quickfix.SessionID(config.clients[client].fix, name, client)), client)
+        for venue, section in config.venues.items():
+            self._add(Peer(venue, True, quickfix.SessionID(section.fix, section.sender, section.target)), section.target)
+        self._engines: list[Any] = []
+        self._polls: list[Callable[[], Any]] = []
+        self._dictionary: Any = None
+
+    def _add(self, peer: Peer, target: str) -> None:
+        (self.venues if peer.is_venue else self.clients)[peer.name] = peer
+        self._by_id[peer.session_id.toString()] = peer
+
+    def start(self) -> None:
+        """Listen to clients and begin to connect to exchanges. Raises quickfix.ConfigError or RuntimeError, e.g.
+        when the port is taken."""
+        for settings, engine in (
+            (acceptor_settings(self.config), quickfix.SocketAcceptor),
+            (initiator_settings(self.config), quickfix.SocketInitiator),
+        ):
+            if settings is None:
+                continue
+            store = quickfix.FileStoreFactory(settings)
+            built = engine(self, store, settings)
+            # QuickFIX keeps references to what it was built with, so these must live as long.
+            self._engines.append((built, store, settings))
+            self._polls.append(built.poll)
+        self._dictionary = quickfix.DataDictionary(str(self.config.data / "fix" / "FIX44.xml"))
+        self.poll()
+
+    def poll(self) -> None:
+        """Read and write what there is; callbacks run in here."""
+        for poll in self._polls:
+            poll()
+
+    def send(self, out: Out) -> None:
+        """Hand a message to its session, which stores it, numbers it and sends it now or, if it is logged out, when
+        the peer asks for it. A peer without a session (the built-in market maker) is told nothing."""
+        peer = (self.venues if out.to_venue else self.clients).get(out.comp_id)
+        if peer is None:
+            return
+        if out.groups:
+            message = quickfix.Message(out.text, self._dictionary, False)
+        else:
+            message = quickfix.Message(out.text, False)
+        quickfix.Session.sendToTarget(message, peer.session_id)
+
+    def disconnect(self, client: str) -> None:
+        """Log a client's session out; it may log on again at once."""
+        session = quickfix.Session.lookupSession(self.clients[client].session_id)
+        session.logout("disconnected")
+        session.logon()
+
+    def logout(self) -> bool:
+        """Ask every session to log out. Returns whether any is still logged on; poll and call again until none is."""
+        up = [peer for peer in (*self.clients.values(), *self.venues.values()) if peer.is_up]
+        for peer in up:
+            quickfix.Session.lookupSession(peer.session_id).logout("the broker stops")
+        return bool(up)
+
+    def close(self) -> None:
+        """Close all sockets at once."""
+        for engine, *_ in self._engines:
+            engine.stop(True)
+        self._polls.clear()
+
+    @_guarded
+    def onCreate(self, session_id: Any) -> None:
+        """QuickFIX has made a session."""
+
+    @_guarded
+    def onLogon(self, session_id: Any) -> None:
+        self._changed(session_id, True)
+
+    @_guarded
+    def onLogout(self, session_id: Any) -> None:
+        # QuickFIX also calls this at every failed try to connect.
+        self._changed(session_id, False)
+
+    def _changed(self, session_id: Any, is_up: bool) -> None:
+        self.activity += 1
+        peer = self._by_id[session_id.toString()]
+        if peer.is_up != is_up:
+            peer.is_up = is_up
+            self.receiver.session_changed(peer.name, peer.is_venue, is_up)
+
+    @_guarded
+    def toAdmin(self, message: Any, session_id: Any) -> None:
+        """Nothing: QuickFIX may hold the session's lock here."""
+
+    @_guarded
+    def toApp(self, message: Any, session_id: Any) -> None:
+        """Stale messages are not sent again: what a resend would bring late is worth nothing, or is asked for anew."""
+        header = message.getHeader()
+        if header.isSetField(43) and header.getField(35) in NOT_RESENT:
+            raise quickfix.DoNotSend()
+
+    @_guarded
+    def fromAdmin(self, message: Any, session_id: Any) -> None:
+        text = message.toString()
+        self.activity += 1
+        peer = self._by_id[session_id.toString()]
+        if "\x0135=A\x01" in text and not peer.is_venue:
+            self._authenticate(peer.name, fields(text))
+        elif "\x0135=3\x01" in text:
+            if peer.is_venue:
+                self.receiver.venue_message(peer.name, text)
+            else:
+                log.warning("client %s rejected a message of ours: %s", peer.name, printable(text))
+
+    def _authenticate(self, client: str, logon: dict[str, str]) -> None:
+        """Check Username(553) and Password(554). Neither is ever logged."""
+        section = self.config.clients[client]
+        if not section.password_hash:
+            return
+        named = logon.get("553", "") == (section.username or client)
+        if not (passwords.matches(logon.get("554", ""), section.password_hash) and named):
+            log.warning("logon of %s refused: wrong %s", client, "password" if named else "username")
+            raise quickfix.RejectLogon(REFUSED)
+
+    @_guarded
+    def fromApp(self, message: Any, session_id: Any) -> None:
+        self.activity += 1
+        text = message.toString()
+        peer = self._by_id[session_id.toString()]
+        if peer.is_venue:
+            recorded = self.receiver.venue_message(peer.name, text)
+        else:
+            recorded = self.receiver.client_message(peer.name, text)
+        if not recorded:
+            self._take_back(peer, int(fields(text)["34"]))
+
+    def _take_back(self, peer: Peer, seq_num: int) -> None:
+        """Leave the message unread: QuickFIX will add one to this, find a gap at the peer's next message and ask for
+        it again."""
+        quickfix.Session.lookupSession(peer.session_id).setNextTargetMsgSeqNum(seq_num - 1)
+
+
+NOT_RESENT = frozenset("VHWXY")
+"""Requests for, and messages of, market data and status: a resend of them is out of date."""

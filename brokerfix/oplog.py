@@ -1,0 +1,36 @@
+"""What the operator reads: one line for each event that an operator cares about."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from brokerfix import facts as f
+
+Line = tuple[Any, ...]
+"""(level, format, *arguments), as logging.log takes it."""
+
+
+def line_of(fact: f.Fact) -> Line | None:
+    """The log line of a fact, or None for the many that only the journal keeps."""
+    make = LINES.get(type(fact))
+    return make(fact) if make is not None else None
+
+
+LINES: dict[type[Any], Callable[[Any], Line]] = {
+    f.DayRolled: lambda fact: (logging.INFO, "trading day %d", fact.day),
+    f.VenueUp: lambda fact: (logging.INFO, "exchange %s is up", fact.venue),
+    f.VenueDown: lambda fact: (logging.WARNING, "exchange %s is down; its quotes are gone", fact.venue),
+    f.ClientUp: lambda fact: (logging.INFO, "client %s has logged on", fact.client),
+    f.ClientDown: lambda fact: (logging.INFO, "client %s is gone", fact.client),
+    f.AccountDefined: lambda fact: (logging.INFO, "account %s: cash %s", fact.account, fact.cash),
+    f.OrderRejected: lambda fact: (
+        logging.INFO,
+        "order %s of %s rejected: %s",
+        fact.cl_ord_id,
+        fact.client,
+        fact.text,
+    ),
+    f.OrderRefused: lambda fact: (logging.WARNING, "order %d rejected by an exchange: %s", fact.order_id, fact.text),
+    f.MessageRefused: lambda fact: (logging.INFO, "message of %s refused: %s", fact.client, fact.text),
+    f.Alerted: lambda fact: (logging.WARNING, "ALERT %s from %s: %s | %s", fact.code, fact.source, fact.text, fact.raw),
+}

@@ -1,0 +1,33 @@
+"""Password hashes: scrypt, as `scrypt$<log2 n>$<r>$<p>$<salt>$<hash>` (base64)."""
+
+import base64
+import hashlib
+import hmac
+import os
+
+LOG2_N, R, P = 14, 8, 1
+SALT_BYTES = 16
+
+
+def make_hash(password: str) -> str:
+    """A salted hash of the password, for the configuration's `password_hash`."""
+    return _format(password, LOG2_N, R, P, os.urandom(SALT_BYTES))
+
+
+def matches(password: str, stored: str) -> bool:
+    """Whether the password is the one that was hashed, in constant time. Raises ValueError if it is no such hash."""
+    kind, log2_n, r, p, salt, _ = stored.split("$")
+    if kind != "scrypt":
+        raise ValueError(f"unknown kind of password hash: {kind}")
+    return hmac.compare_digest(_format(password, int(log2_n), int(r), int(p), base64.b64decode(salt)), stored)
+
+
+def check_format(stored: str) -> None:
+    """Raises ValueError if `stored` is not what make_hash makes."""
+    matches("", stored)
+
+
+def _format(password: str, log2_n: int, r: int, p: int, salt: bytes) -> str:
+    digest = hashlib.scrypt(password.encode(), salt=salt, n=1 << log2_n, r=r, p=p, maxmem=1 << 28, dklen=32)
+    encoded = base64.b64encode(digest).decode()
+    return f"scrypt${log2_n}${r}${p}${base64.b64encode(salt).decode()}${encoded}"

@@ -1,0 +1,200 @@
+"""decide, append, evolve, send: the way of every command, and what happens when the disk is full or slow."""
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from struct import Struct
+
+from brokerfix import domain as d
+from brokerfix.engine.engine import State, decide, evolve
+from brokerfix.facts import Alerted, Fact, MessageRefused
+from brokerfix.fix import encode
+from brokerfix.fix.encode import Out
+from brokerfix.journal import DiskFull, Journal, Torn, read
+from brokerfix.oplog import line_of
+
+log = logging.getLogger("brokerfix")
+
+MSG_TYPES: dict[type[d.Command], str] = {
+    d.NewOrder: "D",
+    d.CancelOrder: "F",
+    d.ReplaceOrder: "G",
+    d.AskStatus: "H",
+}
+"""The commands that are messages of clients."""
+USES_RESERVE = (d.CancelOrder, d.VenueReport, d.VenueCancelReject, d.VenueOther, d.SessionUp, d.SessionDown, d.Stop)
+"""What is still recorded, out of the journal's reserve, when the disk is full."""
+UNAVAILABLE = "orders can't be recorded now and are not taken; cancels are"
+BUG = "the broker could not handle this message; its operator has been told"
+MARK = Struct("<Q")
+
+
+class Pipeline:
+    """The state, its journal and the one way to change both. `send` hands a message to its session."""
+
+    def __init__(self, journal: Journal, send: Callable[[Out], None]) -> None:
+        self.state = State()
+        self.journal = journal
+        self.send = send
+        self.failed: OSError | None = None
+        self._held: deque[tuple[int, int, list[Out]]] = deque()
+        self._records = 0
+        self._mark = -1
+
+    def recover(self, first_day: int) -> list[Out]:
+        """Replay the journal into the state and open it (`first_day` names a first segment).
+
+        Returns what may not have been sent before the process died: the messages of the last record or, with
+        durability "disk", of all records after the last that is known to be sent. Raises JournalError.
+        """
+        torn: list[Torn] = []
+        started = time.perf_counter()
+        facts = 0
+        mark = self._open_mark()
+        unsent: list[Out] = []
+        for record in read(self.journal.folder, torn.append):
+            self._records += 1
+            if mark is None:
+                unsent.clear()
+            outs: list[Out] = []
+            for fact in record:
+                evolve(self.state, fact)
+                if mark is None or self._records > mark:
+                    outs += encode.messages(self.state, fact)
+            unsent += _venues_first(outs)
+            facts += len(record)
+        self.journal.open(self.state.day or first_day, torn[0] if torn else None)
+        for tail in torn:
+            log.warning("%s: cut %d bytes of a torn last record at byte %d", tail.segment, tail.size, tail.offset)
+        if facts:
+            seconds = time.perf_counter() - started
+            log.info("replayed %d facts in %.2f s: %d orders", facts, seconds, len(self.state.orders))
+        if self.journal.full:
+            log.error("%s: the disk is full: %s", self.journal.folder, UNAVAILABLE)
+        return unsent
+
+    def resend(self, unsent: Sequence[Out]) -> None:
+        """Send the messages of `recover` with PossResend(97)=Y: their receivers know them by their ExecIDs or
+        ClOrdIDs if they had them before."""
+        for out in unsent:
+            self.send(encode.resent(out))
+        self._mark_sent(self._records)
+
+    def submit(self, command: d.Command) -> bool:
+        """Take a command. Returns whether it is dealt with; if not, the message must be brought again."""
+        try:
+            facts = decide(self.state, command)
+        except Exception as error:
+            log.exception("%s could not be decided: %r", type(command).__name__, command)
+            facts = self._refusal(command, error)
+        return not facts or self.commit(facts, command)
+
+    def commit(self, facts: Sequence[Fact], command: d.Command) -> bool:
+        """Append the facts, apply them, send what they tell. Returns as `submit`."""
+        if self.journal.full and not isinstance(command, USES_RESERVE):
+            return self._unrecorded(command)
+        try:
+            position = self.journal.append(facts)
+        except DiskFull as error:
+            return self._disk_full(facts, command, error)
+        self._records += 1
+        outs: list[Out] = []
+        for fact in facts:
+            evolve(self.state, fact)
+            outs += encode.messages(self.state, fact)
+            line = line_of(fact)
+            if line is not None:
+                log.log(*line)
+        if self.journal.disk:
+            self._held.append((position, self._records, outs))
+        else:
+            for out in _venues_first(outs):
+                self.send(out)
+        return True
+
+    def release(self) -> None:
+        """Send the messages whose facts have reached the disk. If the disk has failed, `failed` says how."""
+        if not self._held or self.failed is not None:
+            return
+        try:
+            synced = self.journal.synced
+        except OSError as error:
+            self.failed = error
+            return
+        record = 0
+        while self._held and self._held[0][0] <= synced:
+            _, record, outs = self._held.popleft()
+            for out in _venues_first(outs):
+                self.send(out)
+        if record:
+            self._mark_sent(record)
+
+    def close(self) -> None:
+        """Sync, send what waits, close the journal."""
+        if self.failed is None:
+            self.journal.wait_synced()
+            self.release()
+        self.journal.close()
+        if self._mark >= 0:
+            os.close(self._mark)
+
+    def _refusal(self, command: d.Command, error: Exception) -> list[Fact]:
+        """For a command that we failed to decide: it is refused and the operator told; the state is as it was."""
+        what = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
+        source = getattr(command, "client", "") or getattr(command, "venue", "") or "broker"
+        number = self.state.last_id + 1
+        raw = getattr(command, "raw", "") or repr(command)
+        facts: list[Fact] = [Alerted(command.at, number, source, "BUG", what, raw)]
+        if type(command) in MSG_TYPES:
+            facts.append(_refused(command, number + 1, d.BusinessRejectReason.OTHER, BUG))
+        return facts
+
+    def _disk_full(self, facts: Sequence[Fact], command: d.Command, error: DiskFull) -> bool:
+        """Nothing of the record is in the journal. Free the reserve for what must go on; refuse the rest."""
+        if not self.journal.full:
+            self.journal.full = True
+            log.error("%s: %s", error, UNAVAILABLE)
+            if self.journal.release_reserve() and isinstance(command, USES_RESERVE):
+                return self.commit(facts, command)
+        return self._unrecorded(command)
+
+    def _unrecorded(self, command: d.Command) -> bool:
+        """A command that can't be recorded changes nothing. A client's gets an answer that promises nothing."""
+        if type(command) not in MSG_TYPES and not isinstance(command, d.RefuseMessage):
+            return False
+        refused = _refused(command, 0, d.BusinessRejectReason.NOT_AVAILABLE, UNAVAILABLE)
+        for out in encode.messages(self.state, refused):
+            self.send(out)
+        return True
+
+    def _open_mark(self) -> int | None:
+        """How many records are known to be sent, or None if only the last can be unsent."""
+        path: Path = self.journal.folder / "sent"
+        if not self.journal.disk:
+            path.unlink(missing_ok=True)
+            return None
+        self._mark = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        stored = os.pread(self._mark, MARK.size, 0)
+        return int(MARK.unpack(stored)[0]) if len(stored) == MARK.size else None
+
+    def _mark_sent(self, records: int) -> None:
+        if self._mark >= 0:
+            os.pwrite(self._mark, MARK.pack(records), 0)
+
+
+def _venues_first(outs: list[Out]) -> list[Out]:
+    """What goes to exchanges goes first: an order's way to the market is not kept waiting by reports."""
+    return sorted(outs, key=lambda out: not out.to_venue) if len(outs) > 1 else outs
+
+
+def _refused(command: d.Command, number: int, reason: d.BusinessRejectReason, text: str) -> MessageRefused:
+    if isinstance(command, d.RefuseMessage):
+        return MessageRefused(
+            command.at, number, command.client, command.ref_seq_num, command.ref_msg_type, reason, text, command.ref_id
+        )
+    assert isinstance(command, d.NewOrder | d.CancelOrder | d.ReplaceOrder | d.AskStatus)
+    message_type = MSG_TYPES[type(command)]
+    return MessageRefused(command.at, number, command.client, 0, message_type, reason, text, command.cl_ord_id)

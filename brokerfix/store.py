@@ -1,0 +1,342 @@
+"""The SQLite projection of the journal, for people and tools to query. A process of its own that follows the journal.
+
+Amounts are decimal text, exact. The database can be deleted at any time: it is made again from the journal.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlite_utils
+
+from brokerfix.domain import Instrument, average_text, id_text, money_text, to_text
+from brokerfix.engine.evolve import evolve
+from brokerfix.engine.orders import Child, Order
+from brokerfix.engine.state import State
+from brokerfix.facts import AccountDefined, ChildFilled, Fact, Quoted, Trade
+from brokerfix.journal import MAGIC, records, segments
+
+POLL_SECONDS = 0.05
+BATCH = 2000
+"""Records projected in one transaction."""
+SCHEMA = 1
+
+TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
+    "orders": (
+        {
+            "order_id": str, "cl_ord_id": str, "client": str, "account": str, "symbol": str, "side": str,
+            "ord_type": str, "time_in_force": str, "qty": str, "price": str, "status": str, "cum_qty": str,
+            "leaves_qty": str, "avg_px": str, "in_book": str, "at_venues": str, "entered": str,
+        },
+        "order_id",
+    ),
+    "child_orders": (
+        {
+            "child_id": str, "order_id": str, "venue": str, "venue_order_id": str, "symbol": str, "side": str,
+            "qty": str, "price": str, "time_in_force": str, "status": str, "cum_qty": str, "leaves_qty": str,
+            "in_doubt": int,
+        },
+        "child_id",
+    ),
+    "executions": (
+        {
+            "exec_id": str, "at": str, "order_id": str, "cl_ord_id": str, "client": str, "account": str,
+            "symbol": str, "side": str, "last_qty": str, "last_px": str, "venue": str, "venue_exec_id": str,
+        },
+        "exec_id",
+    ),
+    "positions": (
+        {
+            "account": str, "symbol": str, "qty": str, "bought": str, "sold": str, "mark": str,
+            "open_buy_qty": str, "open_sell_qty": str,
+        },
+        ("account", "symbol"),
+    ),
+    "accounts": ({"account": str, "paid_in": str, "cash": str, "buying_power": str}, "account"),
+    "quotes": (
+        {
+            "id": str, "at": str, "symbol": str, "bid_px": str, "bid_qty": str, "ask_px": str, "ask_qty": str,
+            "mark": str,
+        },
+        "id",
+    ),
+    "trades": ({"id": str, "at": str, "symbol": str, "qty": str, "price": str, "venue": str}, "id"),
+    "books": ({"symbol": str, "at": str, "bids": str, "asks": str, "last": str}, "symbol"),
+    "progress": ({"id": int, "segment": str, "offset": int, "schema": int}, "id"),
+}  # fmt: skip
+
+
+def database_path(data: Path) -> Path:
+    """The database of a data folder."""
+    return data / "brokerfix.db"
+
+
+class Projection:
+    """Follows a journal and keeps the database up to date with it."""
+
+    def __init__(self, data: Path) -> None:
+        self.folder = data / "journal"
+        self.path = database_path(data)
+        self.state = State()
+        self.db = self._open()
+        self._rows: dict[str, dict[Any, dict[str, Any]]] = {name: {} for name in TABLES}
+        self._touched_orders: dict[int, Order] = {}
+        self._touched_children: dict[int, Child] = {}
+        self._touched_positions: dict[tuple[str, str], None] = {}
+        self._segment = ""
+        self._offset = 0
+        stored = next(iter(self.db.query("select segment, offset from progress")), None)
+        self._stored = (stored["segment"], stored["offset"]) if stored else ("", 0)
+
+    def _open(self) -> sqlite_utils.Database:
+        """Open the database; one of another schema is made anew."""
+        db = sqlite_utils.Database(self.path)
+        if "progress" in db.table_names():
+            schema = next(iter(db.query("select schema from progress")), {"schema": SCHEMA})["schema"]
+            if schema != SCHEMA:
+                db.close()
+                for suffix in ("", "-wal", "-shm"):
+                    Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+                db = sqlite_utils.Database(self.path)
+        db.enable_wal()
+        for name, (columns, pk) in TABLES.items():
+            if name not in db.table_names():
+                db.table(name).create(columns, pk=pk)
+        return db
+
+    def follow(self) -> int:
+        """Project what the journal has beyond what was projected. Returns how many records that were."""
+        count = 0
+        for segment in segments(self.folder):
+            if segment.name < self._segment:
+                continue
+            if segment.name > self._segment:
+                self._segment, self._offset = segment.name, len(MAGIC)
+            if segment.stat().st_size <= self._offset:
+                continue
+            # A last record may be in the middle of its write: it is whole at the next look.
+            for record, end in records(segment, self._offset):
+                self._offset = end
+                is_new = (segment.name, end) > self._stored
+                for fact in record:
+                    evolve(self.state, fact)
+                    if is_new:
+                        self._note(fact)
+                count += 1
+                if count % BATCH == 0:
+                    self._flush()
+        if count:
+            self._flush()
+        return count
+
+    def _note(self, fact: Fact) -> None:
+        """Remember which rows a fact has changed; keep the row of an event."""
+        state = self.state
+        order_ids = [fact.maker_order_id, fact.taker_order_id] if isinstance(fact, Trade) else []
+        child = state.children.get(getattr(fact, "child_id", 0)) or state.children.get(fact.id)
+        if child is not None:
+            self._touched_children[child.child_id] = child
+            order_ids.append(child.order_id)
+        for number in (fact.id, getattr(fact, "order_id", 0)):
+            if number in state.orders:
+                order_ids.append(number)
+        for order_id in order_ids:
+            order = state.orders[order_id]
+            self._touched_orders[order_id] = order
+            self._touched_positions[(order.account, order.symbol)] = None
+        if isinstance(fact, Trade):
+            self._execution(fact, fact.id - 1, state.orders[fact.maker_order_id], "", "")
+            self._execution(fact, fact.id, state.orders[fact.taker_order_id], "", "")
+            self._trade(fact, state.orders[fact.taker_order_id].symbol, "")
+        elif isinstance(fact, ChildFilled):
+            assert child is not None
+            self._execution(fact, fact.id, state.order_of(child), child.venue, fact.venue_exec_id)
+            self._trade(fact, child.symbol, child.venue)
+        elif isinstance(fact, Quoted):
+            self._quote(fact)
+        elif isinstance(fact, AccountDefined):
+            self._touched_positions[(fact.account, "")] = None
+
+    def _execution(self, fact: Trade | ChildFilled, exec_id: int, order: Order, venue: str, venue_exec_id: str) -> None:
+        instrument = self.state.instruments[order.symbol]
+        self._rows["executions"][exec_id] = {
+            "exec_id": id_text(exec_id),
+            "at": moment(fact.at),
+            "order_id": id_text(order.order_id),
+            "cl_ord_id": order.cl_ord_id,
+            "client": order.client,
+            "account": order.account,
+            "symbol": order.symbol,
+            "side": order.side.name,
+            "last_qty": to_text(fact.qty, instrument.qty_digits),
+            "last_px": to_text(fact.price, instrument.price_digits),
+            "venue": venue,
+            "venue_exec_id": venue_exec_id,
+        }
+
+    def _trade(self, fact: Trade | ChildFilled, symbol: str, venue: str) -> None:
+        instrument = self.state.instruments[symbol]
+        self._rows["trades"][fact.id] = {
+            "id": id_text(fact.id),
+            "at": moment(fact.at),
+            "symbol": symbol,
+            "qty": to_text(fact.qty, instrument.qty_digits),
+            "price": to_text(fact.price, instrument.price_digits),
+            "venue": venue,
+        }
+
+    def _quote(self, fact: Quoted) -> None:
+        instrument = self.state.instruments[fact.symbol]
+        bids, asks = (_levels(levels, instrument) for levels in (fact.bids, fact.asks))
+        self._rows["quotes"][fact.id] = {
+            "id": id_text(fact.id),
+            "at": moment(fact.at),
+            "symbol": fact.symbol,
+            "bid_px": bids[0]["price"] if bids else None,
+            "bid_qty": bids[0]["qty"] if bids else None,
+            "ask_px": asks[0]["price"] if asks else None,
+            "ask_qty": asks[0]["qty"] if asks else None,
+            "mark": to_text(fact.mark, instrument.price_digits),
+        }
+        last = fact.last and f"{to_text(fact.last[1], instrument.qty_digits)} @ " + to_text(
+            fact.last[0], instrument.price_digits
+        )
+        self._rows["books"][fact.symbol] = {
+            "symbol": fact.symbol,
+            "at": moment(fact.at),
+            "bids": msgspec.json.encode(bids).decode(),
+            "asks": msgspec.json.encode(asks).decode(),
+            "last": last or None,
+        }
+
+    def _flush(self) -> None:
+        """Write the rows that changed and how far the journal is projected, in one transaction."""
+        state, rows = self.state, self._rows
+        for order in self._touched_orders.values():
+            rows["orders"][order.order_id] = order_row(state, order)
+        for child in self._touched_children.values():
+            rows["child_orders"][child.child_id] = child_row(state, child)
+        for name, symbol in self._touched_positions:
+            account = state.accounts[name]
+            rows["accounts"][name] = {
+                "account": name,
+                "paid_in": money_text(account.paid_in),
+                "cash": money_text(account.cash),
+                "buying_power": money_text(account.buying_power),
+            }
+            if symbol:
+                rows["positions"][name, symbol] = position_row(state, name, symbol)
+        progress = {"id": 1, "segment": self._segment, "offset": self._offset, "schema": SCHEMA}
+        if (self._segment, self._offset) > self._stored:
+            rows["progress"][1] = progress
+            self._stored = (self._segment, self._offset)
+        with self.db.atomic():
+            for name, changed in rows.items():
+                if changed:
+                    self.db.table(name).upsert_all(list(changed.values()), pk=TABLES[name][1])
+        for written in rows.values():
+            written.clear()
+        self._touched_orders.clear()
+        self._touched_children.clear()
+        self._touched_positions.clear()
+
+
+def order_row(state: State, order: Order) -> dict[str, Any]:
+    """An order as the `orders` table has it."""
+    instrument = state.instruments[order.symbol]
+    digits = instrument.qty_digits
+    return {
+        "order_id": id_text(order.order_id),
+        "cl_ord_id": order.cl_ord_id,
+        "client": order.client,
+        "account": order.account,
+        "symbol": order.symbol,
+        "side": order.side.name,
+        "ord_type": order.ord_type.name,
+        "time_in_force": order.time_in_force.name,
+        "qty": to_text(order.qty, digits),
+        "price": to_text(order.price, instrument.price_digits) if order.price else None,
+        "status": order.status.name,
+        "cum_qty": to_text(order.cum, digits),
+        "leaves_qty": to_text(order.leaves, digits),
+        "avg_px": average_text(order.notional, order.cum, instrument.price_digits),
+        "in_book": to_text(order.in_book, digits),
+        "at_venues": to_text(order.at_venues, digits),
+        "entered": moment(order.at),
+    }
+
+
+def child_row(state: State, child: Child) -> dict[str, Any]:
+    """A child order as the `child_orders` table has it."""
+    instrument = state.instruments[child.symbol]
+    digits = instrument.qty_digits
+    return {
+        "child_id": id_text(child.child_id),
+        "order_id": id_text(child.order_id),
+        "venue": child.venue,
+        "venue_order_id": child.venue_order_id,
+        "symbol": child.symbol,
+        "side": child.side.name,
+        "qty": to_text(child.qty, digits),
+        "price": to_text(child.price, instrument.price_digits),
+        "time_in_force": child.time_in_force.name,
+        "status": child.status.name,
+        "cum_qty": to_text(child.cum, digits),
+        "leaves_qty": to_text(child.leaves, digits),
+        "in_doubt": int(child.in_doubt),
+    }
+
+
+def position_row(state: State, account: str, symbol: str) -> dict[str, Any]:
+    """A position as the `positions` table has it."""
+    position, instrument = state.accounts[account].positions[symbol], state.instruments[symbol]
+    digits = instrument.qty_digits
+    mark = state.marks.get(symbol) or instrument.reference
+    return {
+        "account": account,
+        "symbol": symbol,
+        "qty": to_text(position.qty, digits),
+        "bought": to_text(position.bought, digits),
+        "sold": to_text(position.sold, digits),
+        "mark": to_text(mark, instrument.price_digits),
+        "open_buy_qty": to_text(position.open_buy_qty, digits),
+        "open_sell_qty": to_text(position.open_sell_qty, digits),
+    }
+
+
+def moment(at: int) -> str:
+    """Nanoseconds UTC -> ISO text with microseconds."""
+    return datetime.fromtimestamp(at // 1000 / 10**6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _levels(levels: Iterable[tuple[int, int, str]], instrument: Instrument) -> list[dict[str, str]]:
+    return [
+        {
+            "price": to_text(price, instrument.price_digits),
+            "qty": to_text(qty, instrument.qty_digits),
+            "venue": venue,
+        }
+        for price, qty, venue in levels
+    ]
+
+
+def main() -> None:
+    """Follow the journal of the data folder named on the command line until SIGTERM, then catch up and end."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    # Ctrl-C goes to the whole group; the broker tells us when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    projection = Projection(Path(sys.argv[1]))
+    while not stop.is_set():
+        if not projection.follow():
+            stop.wait(POLL_SECONDS)
+    projection.follow()
+
+
+if __name__ == "__main__":
+    main()
