@@ -1,6 +1,7 @@
 """Round trips over loopback TCP against the bare QuickFIX echo, in one run: `python bench/roundtrip.py`.
 
-The baseline answers an order without an engine. `order -> New` is the broker with its own book; `order -> fill` is
+The baseline answers an order without an engine; the relay passes it to an exchange and back without one, which is
+what QuickFIX alone costs of a routed fill. `order -> New` is the broker with its own book; `order -> fill` is
 the broker with an exchange that the load plays. Every figure comes with its ratio to the baseline; rounds are
 interleaved, because the machine's speed drifts.
 """
@@ -35,6 +36,12 @@ limits = { max_order_qty = "1000000", max_order_notional = "1000000000" }
 [clients.LOAD]
 accounts = ["LOAD"]
 """
+TITLES = {
+    "echo": "bare QuickFIX echo",
+    "book": "order -> New, own book",
+    "relay": "bare QuickFIX relay: order -> exchange -> fill",
+    "route": "order -> exchange -> fill",
+}
 
 
 def free_port() -> int:
@@ -79,6 +86,9 @@ def one(scenario: str, count: int, durability: str = "process") -> Any:
         folder, port, venue_port = Path(name), free_port(), free_port()
         if scenario == "echo":
             return run_load([sys.executable, str(HERE / "echo.py"), str(port), name], "echo", port, count)
+        if scenario == "relay":
+            server = [sys.executable, str(HERE / "echo.py"), str(port), name, str(venue_port)]
+            return run_load(server, "route", port, count, venue_port)
         if scenario == "book":
             return run_load(broker(folder, port, durability), "book", port, count)
         return run_load(broker(folder, port, durability, venue_port), "route", port, count, venue_port)
@@ -92,26 +102,25 @@ def one(scenario: str, count: int, durability: str = "process") -> Any:
 @click.option("--disk", is_flag=True, help='Measure durability = "disk" instead of "process".')
 def main(orders: int, rounds: int, grow: bool, open_orders: int, disk: bool) -> None:
     durability = "disk" if disk else "process"
-    latencies: dict[str, list[float]] = {"echo": [], "book": [], "route": []}
-    rates: dict[str, list[float]] = {"echo": [], "book": [], "route": []}
+    latencies: dict[str, list[float]] = {name: [] for name in TITLES}
+    rates: dict[str, list[float]] = {name: [] for name in TITLES}
     for number in range(rounds):
         for scenario in latencies:
             click.echo(f"round {number + 1}/{rounds}: {scenario}", err=True)
             found = one(scenario, orders, durability)
             latencies[scenario] += found["latencies"]
             rates[scenario].append(found["rate"])
-    titles = {"echo": "bare QuickFIX echo", "book": "order -> New, own book", "route": "order -> exchange -> fill"}
     base, base_rate = middle(latencies["echo"]), middle(rates["echo"])
     rows = [
         [
-            titles[name], f"{middle(found):.0f}", f"{percentile(found, 0.99):.0f}", f"{middle(found) / base:.2f}x",
+            TITLES[name], f"{middle(found):.0f}", f"{percentile(found, 0.99):.0f}", f"{middle(found) / base:.2f}x",
             f"{middle(rates[name]):,.0f}", f"{middle(rates[name]) / base_rate:.2f}x",
         ]
         for name, found in latencies.items()
     ]  # fmt: skip
     head = ["round trip", "p50 us", "p99 us", "p50 ratio", "orders/s (window 32)", "rate ratio"]
     show(f"durability = {durability}, {orders * rounds:,} orders each", head, rows)
-    plot_percentiles("roundtrip", "Round trip over loopback TCP", {titles[name]: found for name, found in latencies.items()})
+    plot_percentiles("roundtrip", "Round trip over loopback TCP", {TITLES[name]: found for name, found in latencies.items()})
     if grow:
         with tempfile.TemporaryDirectory() as name:
             port = free_port()

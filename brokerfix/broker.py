@@ -59,7 +59,7 @@ class Broker:
         self.clock = clock
         self.sessions = Sessions(config, self)
         self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
-        self.pipeline = Pipeline(self.journal, self._send)
+        self.pipeline = Pipeline(self.journal, self.sessions.send if config.chaos is None else self._spoil)
         self.state = self.pipeline.state
         self.feed = Feed()
         self.chaos = (
@@ -67,6 +67,7 @@ class Broker:
         )
         self.timers: list[Timer] = []
         self.running = False
+        self._next_timer = 0
         self._lock = -1
         self._store: subprocess.Popen[bytes] | None = None
 
@@ -121,10 +122,12 @@ class Broker:
                 log.critical("%s: the disk has failed: %s; stopping", self.journal.folder, self.pipeline.failed)
                 self.running = False
         now = self.clock()
-        for timer in self.timers:
-            if now >= timer.due:
-                timer.due = now + timer.interval
-                timer.action(now)
+        if now >= self._next_timer:
+            for timer in self.timers:
+                if now >= timer.due:
+                    timer.due = now + timer.interval
+                    timer.action(now)
+            self._next_timer = min((timer.due for timer in self.timers), default=now)
 
     def stop(self) -> int:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
@@ -176,11 +179,9 @@ class Broker:
         """A callback of ours failed outside of the engine: on record and in the log, and the broker goes on."""
         self.pipeline.submit(d.VenueOther(self.clock(), source, "BUG", text, ""))
 
-    def _send(self, out: Out) -> None:
-        if self.chaos is not None:
-            self.chaos.send(out, self.clock())
-        else:
-            self.sessions.send(out)
+    def _spoil(self, out: Out) -> None:
+        assert self.chaos is not None
+        self.chaos.send(out, self.clock())
 
     def _tell(self, told: list[Told]) -> None:
         for one in told:

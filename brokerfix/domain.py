@@ -10,6 +10,7 @@ its OrderAccepted, a child's ClOrdID that of its OrderRouted, an ExecID that of 
 
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -27,9 +28,10 @@ class Side(StrEnum):
     BUY = "1"
     SELL = "2"
 
-    @property
-    def opposite(self) -> "Side":
-        return Side.SELL if self is Side.BUY else Side.BUY
+    opposite: "Side"
+
+
+Side.BUY.opposite, Side.SELL.opposite = Side.SELL, Side.BUY
 
 
 class OrdType(StrEnum):
@@ -149,12 +151,12 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     opens: int = 0
     closes: int = 0
     halted: bool = False
+    money_factor: int = 0
 
-    @property
-    def money_factor(self) -> int:
-        """price x qty x money_factor = money."""
-        factor: int = 10 ** (MONEY_DIGITS - self.price_digits - self.qty_digits)
-        return factor
+    def __post_init__(self) -> None:
+        """Set `money_factor`: price x qty x money_factor = money."""
+        factor = 10 ** (MONEY_DIGITS - self.price_digits - self.qty_digits)
+        msgspec.structs.force_setattr(self, "money_factor", factor)
 
 
 class Venue(msgspec.Struct, frozen=True, gc=False):
@@ -187,6 +189,7 @@ class Inexact(ValueError):
     """A decimal text that has no exact scaled value: not a number, too many digits, or enormous."""
 
 
+@lru_cache(maxsize=1 << 16)
 def to_scaled(text: str, digits: int) -> int:
     """Decimal text -> int of 10**-digits. Never rounds: raises Inexact where it would have to."""
     whole, _, part = text.partition(".")
@@ -201,6 +204,7 @@ def to_scaled(text: str, digits: int) -> int:
     return int(whole + part + "0" * (digits - len(part)))
 
 
+@lru_cache(maxsize=1 << 16)
 def to_text(value: int, digits: int) -> str:
     """Int of 10**-digits -> decimal text with exactly `digits` decimals."""
     if not digits:
@@ -248,6 +252,8 @@ def id_text(number: int) -> str:
 
 def id_number(text: str) -> int:
     """'20261122-17' -> 20261122000000017; anything that id_text could not have made -> 0, which numbers nothing."""
+    if not text:
+        return 0
     day, _, sequence = text.partition("-")
     if not (len(day) == 8 and sequence.isdecimal() and day.isdecimal() and text.isascii()):
         return 0
@@ -364,8 +370,8 @@ class RefuseMessage(Command, frozen=True, gc=False):
 
 
 class VenueReport(Command, frozen=True, gc=False):
-    """An exchange's ExecutionReport(8). Ids that are not ours are 0; `price`/`qty` are LastPx/LastQty; `cum` is -1
-    and `avg_px` empty where absent; `new_qty`/`new_price` are OrderQty/Price. `defect` is what was not exact."""
+    """An exchange's ExecutionReport(8). Ids that are not ours are 0; `price`/`qty` are LastPx/LastQty; `cum` is
+    below 0 and `avg_px` empty where absent. `raw` is the message's text, `defect` what of it was not exact."""
 
     venue: str
     exec_id: str
@@ -378,8 +384,6 @@ class VenueReport(Command, frozen=True, gc=False):
     price: int = 0
     cum: int = -1
     avg_px: str = ""
-    new_qty: int = 0
-    new_price: int = 0
     ord_rej_reason: str = ""
     text: str = ""
     raw: str = ""

@@ -10,12 +10,6 @@ Line = tuple[Any, ...]
 """(level, format, *arguments), as logging.log takes it."""
 
 
-def line_of(fact: f.Fact) -> Line | None:
-    """The log line of a fact, or None for the many that only the journal keeps."""
-    make = LINES.get(type(fact))
-    return make(fact) if make is not None else None
-
-
 LINES: dict[type[Any], Callable[[Any], Line]] = {
     f.DayRolled: lambda fact: (logging.INFO, "trading day %d", fact.day),
     f.VenueUp: lambda fact: (logging.INFO, "exchange %s is up", fact.venue),
@@ -34,3 +28,4 @@ LINES: dict[type[Any], Callable[[Any], Line]] = {
     f.MessageRefused: lambda fact: (logging.INFO, "message of %s refused: %s", fact.client, fact.text),
     f.Alerted: lambda fact: (logging.WARNING, "ALERT %s from %s: %s | %s", fact.code, fact.source, fact.text, fact.raw),
 }
+"""The log line of each kind of fact that has one; the many others only the journal keeps."""

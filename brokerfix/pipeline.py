@@ -14,7 +14,7 @@ from brokerfix.facts import Alerted, Fact, MessageRefused
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
 from brokerfix.journal import DiskFull, Journal, Torn, read
-from brokerfix.oplog import line_of
+from brokerfix.oplog import LINES
 
 log = logging.getLogger("brokerfix")
 
@@ -102,12 +102,14 @@ class Pipeline:
             return self._disk_full(facts, command, error)
         self._records += 1
         outs: list[Out] = []
+        state = self.state
         for fact in facts:
-            evolve(self.state, fact)
-            outs += encode.messages(self.state, fact)
-            line = line_of(fact)
-            if line is not None:
-                log.log(*line)
+            evolve(state, fact)
+            encoder = encode.ENCODERS.get(type(fact))
+            if encoder is not None:
+                outs += encoder(state, fact)
+            if type(fact) in LINES:
+                log.log(*LINES[type(fact)](fact))
         if self.journal.disk:
             self._held.append((position, self._records, outs))
         else:

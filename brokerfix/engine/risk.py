@@ -80,6 +80,17 @@ def with_open(position: Position, side: Side, qty: int, price: int, factor: int)
     )
 
 
+def _more_load(
+    position: Position, side: Side, qty: int, valued_at: int, replaced: Order | None, mark: int, factor: int
+) -> int:
+    """How much more an order would take than what the position takes now. With nothing held that is its notional."""
+    changed, filled = position, 0
+    if replaced is not None:
+        changed = with_open(position, side, -replaced.leaves, replaced.risk_price, factor)
+        filled = replaced.cum
+    return load(with_open(changed, side, qty - filled, valued_at, factor), mark, factor) - position.load
+
+
 def is_open(instrument: Instrument, at: int) -> bool:
     """Whether the instrument's UTC hours include `at`; hours may cross midnight."""
     opens, closes = instrument.opens, instrument.closes
@@ -155,11 +166,9 @@ def check_terms(
         return Reject(OrdRejReason.EXCEEDS_LIMIT, f"MAX_ORDER_NOTIONAL: limit={limit}, value={money_text(notional)}")
     if account.limits.buying_power:
         position = account.positions.get(instrument.symbol) or NOTHING_HELD
-        changed, filled = position, 0
-        if replaced is not None:
-            changed = with_open(position, side, -replaced.leaves, replaced.risk_price, factor)
-            filled = replaced.cum
-        needed = load(with_open(changed, side, qty - filled, valued_at, factor), mark, factor) - position.load
+        needed = notional
+        if replaced is not None or position.qty:
+            needed = _more_load(position, side, qty, valued_at, replaced, mark, factor)
         if needed > account.buying_power and needed > 0:
             limit = money_text(account.buying_power)
             return Reject(OrdRejReason.EXCEEDS_LIMIT, f"BUYING_POWER: limit={limit}, value={money_text(needed)}")

@@ -91,7 +91,13 @@ def _take(
 ) -> int:
     """Walk our book and the venues together, best price first; put crosses and routes into `result`."""
     side, limited = order.side, order.ord_type is OrdType.LIMIT
-    resting = iter(()) if instrument.cross == "never" else state.books[order.symbol].walk(side.opposite)
+    book = state.books[order.symbol]
+    if limited and not any(
+        best is not None and at_least_as_good(side, best, order.price)
+        for best in (book.best(side.opposite), state.market.best(order.symbol, side.opposite))
+    ):
+        return 0
+    resting = iter(()) if instrument.cross == "never" else book.walk(side.opposite)
     mine = next(resting, None)
     quotes = _cheapest_first(state, state.market.walk(order.symbol, side.opposite))
     quote = next(quotes, None)

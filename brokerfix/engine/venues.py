@@ -53,7 +53,7 @@ def venue_report(state: State, c: VenueReport, new_id: NewId) -> list[Fact]:
 
 
 def _alert(c: VenueReport | VenueCancelReject, new_id: NewId, code: str, text: str) -> Alerted:
-    return Alerted(c.at, new_id(), c.venue, code, text, c.raw)
+    return Alerted(c.at, new_id(), c.venue, code, text, c.raw.replace("\x01", "|"))
 
 
 def _acknowledged(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:

@@ -12,11 +12,13 @@ from brokerfix.domain import (
     BusinessRejectReason,
     CancelOrder,
     Command,
+    ExecType,
     Inexact,
     Instrument,
     MarketUpdate,
     NewOrder,
     OrdRejReason,
+    OrdStatus,
     OrdType,
     RefuseMessage,
     Reject,
@@ -31,10 +33,9 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.feed import MarketDataRequest
 from brokerfix.fix.dialect import Taken, dialect
-from brokerfix.fix.text import fields, pairs, printable
+from brokerfix.fix.text import Fields, Reader, pairs, printable
 
 Instruments = Mapping[str, Instrument]
-Fields = dict[str, str]
 
 HEADER_AND_TRAILER = frozenset(
     "8 9 35 49 56 115 128 90 91 34 50 142 57 143 116 144 129 145 43 97 52 122 212 213 347 369 10 93 89".split()
@@ -42,9 +43,10 @@ HEADER_AND_TRAILER = frozenset(
 
 
 class _Rules:
-    """The dialect's rules for one message, ready to check a message's fields with."""
+    """The dialect's rules for one message, ready to read and check it with."""
 
-    def __init__(self, taken: Taken) -> None:
+    def __init__(self, message_type: str, taken: Taken) -> None:
+        self.reader = Reader(message_type, taken.taken, taken.ignored)
         self.tags = HEADER_AND_TRAILER | {str(tag) for tag in (*taken.taken, *taken.ignored)}
         self.values = [(tag, frozenset(values)) for tag, values in taken.values.items()]
         self.conditional = [(str(rule.tag), str(rule.when), frozenset(rule.value_in)) for rule in taken.conditional]
@@ -52,90 +54,102 @@ class _Rules:
     def missing(self, message: Fields) -> str:
         """The first conditionally required tag that is not there, or ''."""
         for tag, when, values in self.conditional:
-            if tag not in message and (when == "0" or message.get(when) in values):
+            if message[tag] is None and (when == "0" or message[when] in values):
                 return tag
         return ""
 
-    def unsupported(self, message: Fields) -> str:
+    def unsupported(self, message: Fields, is_usual: bool) -> str:
         """What we do not support in the message, as text, or ''."""
-        if not message.keys() <= self.tags:
+        if not is_usual and not message.keys() <= self.tags:
             tag = min(message.keys() - self.tags, key=int)
             return f"UNSUPPORTED: tag {tag} is not taken"
         for tag, values in self.values:
-            value = message.get(tag)
+            value = message[tag]
             if value is not None and value not in values:
                 return f"UNSUPPORTED: tag {tag} limit={'/'.join(sorted(values))}, value={value}"
         return ""
 
 
-RULES = {message_type: _Rules(taken) for message_type, taken in dialect().incoming.items()}
+RULES = {message_type: _Rules(message_type, taken) for message_type, taken in dialect().incoming.items()}
+UNKNOWN_TYPE = Reader("[^\x01]*", (11, 262), ())
+
+
+def message_type_of(text: str) -> str:
+    """MsgType(35) of a message as QuickFIX writes it: the third field."""
+    start = text.index("\x0135=") + 4
+    return text[start : text.index("\x01", start)]
 
 
 def from_client(text: str, client: str, at: int, instruments: Instruments) -> Command | MarketDataRequest:
     """A client's application message -> its command, or RefuseMessage for one that gets a BusinessMessageReject."""
-    message = fields(text)
-    message_type = message["35"]
+    message_type = message_type_of(text)
     rules = RULES.get(message_type)
     if rules is None:
+        message, _ = UNKNOWN_TYPE.read(text)
         reason = BusinessRejectReason.UNSUPPORTED_MESSAGE
-        return _refused(message, client, at, reason, f"UNSUPPORTED: MsgType {message_type} is not taken")
+        refusal = f"UNSUPPORTED: MsgType {message_type} is not taken"
+        return _refused(message_type, message, client, at, reason, refusal)
+    message, is_usual = rules.reader.read(text)
     missing = rules.missing(message)
     if missing:
         reason = BusinessRejectReason.CONDITIONALLY_REQUIRED_MISSING
-        return _refused(message, client, at, reason, f"Conditionally required tag missing, RefTagID={missing}")
-    return DECODERS[message_type](text, message, client, at, instruments, rules.unsupported(message))
+        refusal = f"Conditionally required tag missing, RefTagID={missing}"
+        return _refused(message_type, message, client, at, reason, refusal)
+    unsupported = rules.unsupported(message, is_usual)
+    if message_type == "V":
+        if unsupported:
+            return _refused(message_type, message, client, at, BusinessRejectReason.OTHER, unsupported)
+        return _market_data_request(text, message, client)
+    return DECODERS[message_type](message, client, at, instruments, unsupported)
 
 
-def _refused(message: Fields, client: str, at: int, reason: BusinessRejectReason, text: str) -> RefuseMessage:
-    ref_id = message.get("11") or message.get("262", "")
-    return RefuseMessage(at, client, int(message["34"]), message["35"], reason, text, ref_id)
+def _refused(
+    message_type: str, message: Fields, client: str, at: int, reason: BusinessRejectReason, text: str
+) -> RefuseMessage:
+    ref_id = message.get("11") or message.get("262") or ""
+    return RefuseMessage(at, client, int(message["34"] or 0), message_type, reason, text, ref_id)
 
 
-def _new_order(
-    text: str, message: Fields, client: str, at: int, instruments: Instruments, unsupported: str
-) -> Command:
+def _new_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
     qty, price, defect = _terms(message, instruments)
     if unsupported:
         defect = Reject(OrdRejReason.UNSUPPORTED, unsupported)
     return NewOrder(
         at,
         client,
-        message["11"],
-        message.get("1", ""),
-        message["55"],
-        _side(message),
+        message["11"] or "",
+        message["1"] or "",
+        message["55"] or "",
+        SIDES[message["54"] == "1"],
         ORD_TYPES.get(message["40"], OrdType.LIMIT),
-        TIMES_IN_FORCE.get(message.get("59", "0"), TimeInForce.DAY),
+        TIMES_IN_FORCE.get(message["59"], TimeInForce.DAY),
         qty,
         price,
-        message.get("100", ""),
+        message["100"] or "",
         _possible_duplicate(message),
         defect,
     )
 
 
-def _cancel_order(
-    text: str, message: Fields, client: str, at: int, instruments: Instruments, unsupported: str
-) -> Command:
+def _cancel_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
     # A cancel always passes: a tag that we do not take can't change what it means.
-    return CancelOrder(at, client, message["11"], message["41"], _possible_duplicate(message))
+    return CancelOrder(at, client, message["11"] or "", message["41"] or "", _possible_duplicate(message))
 
 
-def _replace_order(
-    text: str, message: Fields, client: str, at: int, instruments: Instruments, unsupported: str
-) -> Command:
+def _replace_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
     qty, price, defect = _terms(message, instruments)
     if unsupported:
         defect = Reject(OrdRejReason.UNSUPPORTED, unsupported)
+    time_in_force = message["59"]
     return ReplaceOrder(
         at,
         client,
-        message["11"],
-        message["41"],
-        message["55"],
-        _side(message),
+        message["11"] or "",
+        message["41"] or "",
+        message["55"] or "",
+        SIDES[message["54"] == "1"],
         ORD_TYPES.get(message["40"], OrdType.LIMIT),
-        TIMES_IN_FORCE.get(message["59"], TimeInForce.DAY) if "59" in message else None,
+        TIMES_IN_FORCE.get(time_in_force, TimeInForce.DAY) if time_in_force else None,
         qty,
         price,
         _possible_duplicate(message),
@@ -143,121 +157,118 @@ def _replace_order(
     )
 
 
-def _ask_status(
-    text: str, message: Fields, client: str, at: int, instruments: Instruments, unsupported: str
-) -> Command:
-    return AskStatus(at, client, message["11"], message["55"], _side(message), message.get("790", ""))
+def _ask_status(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
+    side = SIDES[message["54"] == "1"]
+    return AskStatus(at, client, message["11"] or "", message["55"] or "", side, message["790"] or "")
 
 
-def _market_data_request(
-    text: str, message: Fields, client: str, at: int, instruments: Instruments, unsupported: str
-) -> Command | MarketDataRequest:
-    if unsupported:
-        return _refused(message, client, at, BusinessRejectReason.OTHER, unsupported)
+def _market_data_request(text: str, message: Fields, client: str) -> MarketDataRequest:
     every = pairs(text)
     return MarketDataRequest(
         client,
-        message["262"],
-        message["263"],
-        int(message["264"]),
-        message.get("265", "0"),
+        message["262"] or "",
+        message["263"] or "",
+        int(message["264"] or 0),
+        message["265"] or "0",
         tuple(value for tag, value in every if tag == "55"),
         tuple(value for tag, value in every if tag == "269"),
-        message.get("266", "Y"),
+        message["266"] or "Y",
     )
 
 
-DECODERS: dict[str, Callable[[str, Fields, str, int, Instruments, str], Command | MarketDataRequest]] = {
+DECODERS: dict[str, Callable[[Fields, str, int, Instruments, str], Command]] = {
     "D": _new_order,
     "F": _cancel_order,
     "G": _replace_order,
     "H": _ask_status,
-    "V": _market_data_request,
 }
-ORD_TYPES = {str(ord_type): ord_type for ord_type in OrdType}
-TIMES_IN_FORCE = {str(time_in_force): time_in_force for time_in_force in TimeInForce}
-
-
-def _side(message: Fields) -> Side:
-    """The side; one that we do not take is refused by the dialect's values, and told as a sell."""
-    return Side.BUY if message["54"] == "1" else Side.SELL
+ORD_TYPES: dict[str | None, OrdType] = {str(ord_type): ord_type for ord_type in OrdType}
+TIMES_IN_FORCE: dict[str | None, TimeInForce] = {str(time_in_force): time_in_force for time_in_force in TimeInForce}
+SIDES = (Side.SELL, Side.BUY)
+"""By whether Side(54) is "1". A side that we do not take is refused by the dialect's values, and told as a sell."""
 
 
 def _possible_duplicate(message: Fields) -> bool:
-    return message.get("43") == "Y" or message.get("97") == "Y"
+    return message["43"] == "Y" or message["97"] == "Y"
 
 
 def _terms(message: Fields, instruments: Instruments) -> tuple[int, int, Reject | None]:
     """(quantity, price, what is wrong with them), both scaled; 0 where there is none or it is not exact."""
-    instrument = instruments.get(message["55"])
+    instrument = instruments.get(message["55"] or "")
     if instrument is None:
         return 0, 0, None
     try:
-        qty = to_scaled(message["38"], instrument.qty_digits)
+        qty = to_scaled(message["38"] or "", instrument.qty_digits)
     except Inexact as error:
         return 0, 0, Reject(OrdRejReason.INCORRECT_QUANTITY, f"QUANTITY: {error}")
     if message["40"] == OrdType.MARKET:
         return qty, 0, None
     try:
-        return qty, to_scaled(message.get("44", "0"), instrument.price_digits), None
+        return qty, to_scaled(message["44"] or "0", instrument.price_digits), None
     except Inexact as error:
         return qty, 0, Reject(OrdRejReason.OTHER, f"PRICE: {error}")
 
 
 def from_venue(text: str, venue: str, at: int, instruments: Instruments) -> Command | list[MarketUpdate]:
     """An exchange's application message -> its command, or the market data in it."""
-    message_type = text[text.index("\x0135=") + 4 : text.index("\x01", text.index("\x0135=") + 1)]
+    message_type = message_type_of(text)
+    if message_type == "8":
+        return _execution_report(text, venue, at, instruments)
     if message_type == "W" or message_type == "X":
         return _market_data(text, venue, message_type, instruments)
-    message = fields(text)
-    if message_type == "8":
-        return _execution_report(text, message, venue, at, instruments)
-    if message_type == "9":
-        return VenueCancelReject(
-            at,
-            venue,
-            id_number(message["11"]),
-            id_number(message["41"]),
-            message["39"],
-            message.get("102", ""),
-            message.get("58", ""),
-            printable(text),
-        )
+    message = dict(reversed(pairs(text)))
     told = message.get("58", "")
+    if message_type == "9":
+        ids = id_number(message["11"]), id_number(message["41"])
+        return VenueCancelReject(at, venue, *ids, message["39"], message.get("102", ""), told, printable(text))
+    if message_type == "j" and message.get("379"):
+        return _business_reject(text, message, venue, at)
     return VenueOther(at, venue, f"MSG_{message_type}", f"{venue} sent MsgType {message_type}: {told}", printable(text))
 
 
-def _execution_report(text: str, message: Fields, venue: str, at: int, instruments: Instruments) -> Command:
-    get = message.get
+def _business_reject(text: str, message: dict[str, str], venue: str, at: int) -> Command:
+    """A BusinessMessageReject(j) that names the order or request it refuses, as what it means for that."""
+    number, told, raw = id_number(message["379"]), message.get("58", ""), printable(text)
+    if message.get("372") in ("F", "G"):
+        return VenueCancelReject(at, venue, number, 0, "", "99", told, raw)
+    exec_id = f"j-{message['34']}"
+    return VenueReport(at, venue, exec_id, ExecType.REJECTED, OrdStatus.REJECTED, number, 0, "", text=told, raw=raw)
+
+
+REPORT = Reader("8", dialect().report["8"].taken, dialect().report["8"].ignored)
+
+
+def _execution_report(text: str, venue: str, at: int, instruments: Instruments) -> Command:
+    message, _ = REPORT.read(text)
     defects: list[str] = []
-    instrument = instruments.get(get("55", ""))
+    instrument = instruments.get(message["55"] or "")
     price_digits = instrument.price_digits if instrument else 0
     qty_digits = instrument.qty_digits if instrument else 0
     return VenueReport(
         at,
         venue,
-        message["17"],
-        message["150"],
-        message["39"],
-        id_number(get("11", "")),
-        id_number(get("41", "")),
-        message["37"],
-        _told(get("32", "0"), qty_digits, defects),
-        _told(get("31", "0"), price_digits, defects),
-        _told(get("14", "-1"), qty_digits, defects) if "14" in message else -1,
-        get("6", ""),
-        _told(get("38", "0"), qty_digits, defects),
-        _told(get("44", "0"), price_digits, defects),
-        get("103", ""),
-        get("58", ""),
-        printable(text),
+        message["17"] or "",
+        message["150"] or "",
+        message["39"] or "",
+        id_number(message["11"] or ""),
+        id_number(message["41"] or ""),
+        message["37"] or "",
+        _told(message["32"], qty_digits, defects),
+        _told(message["31"], price_digits, defects),
+        _told(message["14"] or "-1", qty_digits, defects),
+        message["6"] or "",
+        message["103"] or "",
+        message["58"] or "",
+        text,
         "; ".join(defects),
         _possible_duplicate(message),
     )
 
 
-def _told(value: str, digits: int, defects: list[str]) -> int:
+def _told(value: str | None, digits: int, defects: list[str]) -> int:
     """A number that an exchange tells. It has happened, so one that is not exact is rounded, and said."""
+    if not value:
+        return 0
     try:
         return to_scaled(value, digits)
     except Inexact as error:
@@ -274,7 +285,7 @@ def _market_data(text: str, venue: str, message_type: str, instruments: Instrume
     snapshot = message_type == "W"
     delimiter = "269" if snapshot else "279"
     symbol = ""
-    entries: list[Fields] = []
+    entries: list[dict[str, str]] = []
     for tag, value in pairs(text):
         if tag == delimiter:
             entries.append({})

@@ -38,6 +38,14 @@ class Sent(msgspec.Struct, frozen=True):
     tags: list[int]
 
 
+class Read(msgspec.Struct, frozen=True):
+    """What we read of an exchange's message, and what usually comes with it."""
+
+    name: str
+    taken: list[int]
+    ignored: list[int]
+
+
 class OwnField(msgspec.Struct, frozen=True):
     """A tag that we add to the standard, and the message types that may carry it."""
 
@@ -54,6 +62,7 @@ class Dialect(msgspec.Struct, frozen=True, rename={"incoming": "in", "outgoing":
     incoming: dict[str, Taken]
     outgoing: dict[str, Sent]
     venue: dict[str, Sent]
+    report: dict[str, Read]
 
 
 @cache

@@ -21,7 +21,7 @@ from brokerfix.domain import (
 from brokerfix.engine.feed import Increment, Refusal, Snapshot, Told
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
-from brokerfix.fix.text import clean, timestamp
+from brokerfix.fix.text import SOH, clean, timestamp
 
 EMPTY_BOOK = "\x01269=J"
 """The one entry of a snapshot that has none: MDEntryType(269) Empty Book."""
@@ -66,17 +66,18 @@ def _report(
     own = order.cl_ord_id
     if cl_ord_id:
         own, orig = cl_ord_id, own
-    parts = [
-        "8=FIX.4.4\x019=0\x0135=8\x0137=", id_text(order.order_id), "\x0117=", id_text(exec_id),
-        "\x01150=", exec_type, "\x0139=", order.status, "\x0111=", own,
-        f"\x0141={orig}" if orig else "", "\x011=", order.account, "\x0155=", order.symbol, "\x0154=", order.side,
-        "\x0138=", to_text(order.qty, qty_digits), "\x0140=", order.ord_type,
-        f"\x0144={to_text(order.price, price_digits)}" if order.price else "", "\x0159=", order.time_in_force, extra,
-        "\x01151=", to_text(order.leaves, qty_digits), "\x0114=", to_text(order.cum, qty_digits),
-        "\x016=", average_text(order.notional, order.cum, price_digits), "\x0160=", timestamp(at),
-        f"\x0158={clean(text)}" if text else "", "\x0110=000\x01",
-    ]  # fmt: skip
-    return Out(False, order.client, "".join(parts))
+    price = order.price
+    return Out(
+        False,
+        order.client,
+        f"8=FIX.4.4\x019=0\x0135=8\x0137={id_text(order.order_id)}\x0117={id_text(exec_id)}\x01150={exec_type}"
+        f"\x0139={order.status}\x0111={own}{f'{SOH}41={orig}' if orig else ''}\x011={order.account}"
+        f"\x0155={order.symbol}\x0154={order.side}\x0138={to_text(order.qty, qty_digits)}\x0140={order.ord_type}"
+        f"{f'{SOH}44={to_text(price, price_digits)}' if price else ''}\x0159={order.time_in_force}{extra}"
+        f"\x01151={to_text(order.leaves, qty_digits)}\x0114={to_text(order.cum, qty_digits)}"
+        f"\x016={average_text(order.notional, order.cum, price_digits)}\x0160={timestamp(at)}"
+        f"{f'{SOH}58={clean(text)}' if text else ''}\x0110=000\x01",
+    )
 
 
 def _fill_tags(instrument: Instrument, qty: int, price: int, venue: str) -> str:

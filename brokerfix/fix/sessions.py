@@ -16,9 +16,10 @@ from brokerfix import passwords
 from brokerfix.config import Config
 from brokerfix.fix.encode import Out
 from brokerfix.fix.settings import acceptor_settings, initiator_settings
-from brokerfix.fix.text import fields, printable
+from brokerfix.fix.text import Reader, printable
 
 log = logging.getLogger("brokerfix.fix")
+MESSAGE, SEND = quickfix.Message, quickfix.Session.sendToTarget
 REFUSED = "Logon refused"
 """All that a refused client learns. Why is in the operator's log."""
 
@@ -45,8 +46,7 @@ def _guarded(callback: Callback) -> Callback:
         except (quickfix.RejectLogon, quickfix.DoNotSend):
             raise
         except Exception as error:
-            log.exception("a FIX callback failed")
-            self.receiver.failed(callback.__name__, f"{type(error).__name__}: {error}")
+            self._failed(callback.__name__, error)
 
     return guarded  # type: ignore[return-value]
 
@@ -80,6 +80,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._engines: list[Any] = []
         self._polls: list[Callable[[], Any]] = []
         self._dictionary: Any = None
+        self._sending = False
 
     def _add(self, peer: Peer, target: str) -> None:
         (self.venues if peer.is_venue else self.clients)[peer.name] = peer
@@ -110,14 +111,14 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def send(self, out: Out) -> None:
         """Hand a message to its session, which stores it, numbers it and sends it now or, if it is logged out, when
         the peer asks for it. A peer without a session (the built-in market maker) is told nothing."""
-        peer = (self.venues if out.to_venue else self.clients).get(out.comp_id)
+        to_venue, comp_id, text, groups = out
+        peer = (self.venues if to_venue else self.clients).get(comp_id)
         if peer is None:
             return
-        if out.groups:
-            message = quickfix.Message(out.text, self._dictionary, False)
-        else:
-            message = quickfix.Message(out.text, False)
-        quickfix.Session.sendToTarget(message, peer.session_id)
+        message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
+        self._sending = True
+        SEND(message, peer.session_id)
+        self._sending = False
 
     def disconnect(self, client: str) -> None:
         """Log a client's session out; it may log on again at once."""
@@ -162,9 +163,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def toAdmin(self, message: Any, session_id: Any) -> None:
         """Nothing: QuickFIX may hold the session's lock here."""
 
-    @_guarded
     def toApp(self, message: Any, session_id: Any) -> None:
         """Stale messages are not sent again: what a resend would bring late is worth nothing, or is asked for anew."""
+        if self._sending:
+            return
         header = message.getHeader()
         if header.isSetField(43) and header.getField(35) in NOT_RESENT:
             raise quickfix.DoNotSend()
@@ -175,34 +177,42 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self.activity += 1
         peer = self._by_id[session_id.toString()]
         if "\x0135=A\x01" in text and not peer.is_venue:
-            self._authenticate(peer.name, fields(text))
+            self._authenticate(peer.name, text)
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
                 self.receiver.venue_message(peer.name, text)
             else:
                 log.warning("client %s rejected a message of ours: %s", peer.name, printable(text))
 
-    def _authenticate(self, client: str, logon: dict[str, str]) -> None:
+    def _authenticate(self, client: str, text: str) -> None:
         """Check Username(553) and Password(554). Neither is ever logged."""
         section = self.config.clients[client]
         if not section.password_hash:
             return
-        named = logon.get("553", "") == (section.username or client)
-        if not (passwords.matches(logon.get("554", ""), section.password_hash) and named):
+        logon, _ = LOGON.read(text)
+        named = (logon["553"] or "") == (section.username or client)
+        if not (passwords.matches(logon["554"] or "", section.password_hash) and named):
             log.warning("logon of %s refused: wrong %s", client, "password" if named else "username")
             raise quickfix.RejectLogon(REFUSED)
 
-    @_guarded
     def fromApp(self, message: Any, session_id: Any) -> None:
-        self.activity += 1
-        text = message.toString()
-        peer = self._by_id[session_id.toString()]
-        if peer.is_venue:
-            recorded = self.receiver.venue_message(peer.name, text)
-        else:
-            recorded = self.receiver.client_message(peer.name, text)
-        if not recorded:
-            self._take_back(peer, int(fields(text)["34"]))
+        # The hot path: guarded by hand.
+        try:
+            self.activity += 1
+            text = message.toString()
+            peer = self._by_id[session_id.toString()]
+            if peer.is_venue:
+                recorded = self.receiver.venue_message(peer.name, text)
+            else:
+                recorded = self.receiver.client_message(peer.name, text)
+            if not recorded:
+                self._take_back(peer, int(LOGON.read(text)[0]["34"] or 0))
+        except Exception as error:
+            self._failed("fromApp", error)
+
+    def _failed(self, callback: str, error: Exception) -> None:
+        log.exception("a FIX callback failed")
+        self.receiver.failed(callback, f"{type(error).__name__}: {error}")
 
     def _take_back(self, peer: Peer, seq_num: int) -> None:
         """Leave the message unread: QuickFIX will add one to this, find a gap at the peer's next message and ask for
@@ -210,5 +220,6 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         quickfix.Session.lookupSession(peer.session_id).setNextTargetMsgSeqNum(seq_num - 1)
 
 
+LOGON = Reader("A", (553, 554), (98, 108, 141))
 NOT_RESENT = frozenset("VHWXY")
 """Requests for, and messages of, market data and status: a resend of them is out of date."""
