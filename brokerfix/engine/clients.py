@@ -16,6 +16,7 @@ from brokerfix.domain import (
     ReplaceOrder,
     Request,
     TimeInForce,
+    to_text,
 )
 from brokerfix.engine import risk
 from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order
@@ -190,9 +191,11 @@ def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
         return Reject(OrdRejReason.OTHER, "FIXED: TimeInForce can't be replaced")
     if c.defect is not None:
         return c.defect
+    instrument = state.instruments[c.symbol]
     if c.qty < order.cum:
-        return Reject(OrdRejReason.OTHER, f"BELOW_FILLED: limit={order.cum}, value={c.qty}")
-    client, instrument = state.clients[c.client], state.instruments[c.symbol]
+        limit, value = (to_text(qty, instrument.qty_digits) for qty in (order.cum, c.qty))
+        return Reject(OrdRejReason.OTHER, f"BELOW_FILLED: limit={limit}, value={value}")
+    client = state.clients[c.client]
     refused = risk.check_session(state, client, order.account, c.symbol, c.at)
     if refused is not None or c.qty == order.cum:
         return refused

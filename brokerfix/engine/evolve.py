@@ -10,6 +10,7 @@ from typing import Any
 from brokerfix import facts as f
 from brokerfix.domain import DAY, Instrument, OrdStatus, Request, Side, to_money
 from brokerfix.engine import risk
+from brokerfix.engine.book import Book
 from brokerfix.engine.orders import Child, Order, Pending, child_from_fact
 from brokerfix.engine.state import Account, Client, Position, State
 
@@ -36,7 +37,10 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
-    state.instruments[fact.instrument.symbol] = fact.instrument
+    symbol = fact.instrument.symbol
+    state.instruments[symbol] = fact.instrument
+    state.books.setdefault(symbol, Book())
+    state.market.books.setdefault(symbol, Book())
 
 
 def _account_defined(state: State, fact: f.AccountDefined) -> None:
@@ -62,7 +66,10 @@ def _client_defined(state: State, fact: f.ClientDefined) -> None:
 
 
 def _venue_defined(state: State, fact: f.VenueDefined) -> None:
-    state.venues[fact.venue.venue] = fact.venue
+    venue = fact.venue.venue
+    state.venues[venue] = fact.venue
+    state.open_children.setdefault(venue, {})
+    state.venue_execs.setdefault(venue, {})
 
 
 def _venue_up(state: State, fact: f.VenueUp) -> None:

@@ -25,7 +25,8 @@ def broken_in_order(state: State, order: Order) -> Iterator[str]:
         yield f"{name}: filled {order.cum} + in book {order.in_book} + at exchanges {order.at_venues} > {order.qty}"
     if order.ended is not None and (order.in_book or order.at_venues):
         yield f"{name}: is {order.ended.name} but something of it rests"
-    if order.ended is None and order.pending is None and order.unplaced > 0:
+    if order.ended is None and order.pending is None and order.unplaced > 0 and not order.at_venues:
+        # An immediate order's remainder waits for the end of its children, to be canceled in one report.
         yield f"{name}: {order.unplaced} is in no place"
     working = order.order_id in state.clients[order.client].working
     if working != (order.ended is None and order.cum < order.qty):

@@ -4,7 +4,6 @@ This is the live view. It is changed by market data and not by facts, is empty a
 have sent their snapshots, and is no part of the state hash.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
 
@@ -20,10 +19,10 @@ class Market:
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}
-        self.books: defaultdict[str, Book[Level]] = defaultdict(Book)
+        self.books: dict[str, Book[Level]] = {}
         self.last: dict[str, tuple[int, int]] = {}
         self.dirty: dict[str, None] = {}
-        self.prints: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        self.prints: dict[str, list[tuple[int, int]]] = {}
 
     def apply(self, update: MarketUpdate) -> None:
         """Put a venue's market data into the view. A venue that is not up has no quotes."""
@@ -52,7 +51,7 @@ class Market:
 
     def traded(self, symbol: str, price: int, qty: int) -> None:
         self.last[symbol] = (price, qty)
-        self.prints[symbol].append((price, qty))
+        self.prints.setdefault(symbol, []).append((price, qty))
         self.dirty[symbol] = None
 
     def venue_down(self, venue: str) -> None:
@@ -67,9 +66,7 @@ class Market:
 
         The venue's next message about such a level says what is really left of it.
         """
-        book = self.books.get(symbol)
-        if book is None:
-            return
+        book = self.books[symbol]
         hit: list[tuple[Level, int]] = []
         for entry in book.walk(side):
             if not qty or not at_least_as_good(side.opposite, entry.price, limit):
@@ -84,12 +81,10 @@ class Market:
             self.dirty[symbol] = None
 
     def best(self, symbol: str, side: Side) -> int | None:
-        book = self.books.get(symbol)
-        return book.best(side) if book is not None else None
+        return self.books[symbol].best(side)
 
     def walk(self, symbol: str, side: Side) -> Iterator[Entry[Level]]:
-        book = self.books.get(symbol)
-        return book.walk(side) if book is not None else iter(())
+        return self.books[symbol].walk(side)
 
     @staticmethod
     def _forget(book: Book[Level], venue: str) -> bool:

@@ -1,7 +1,7 @@
 """Everything the broker knows. Changed by `evolve` only (and `market` by market data)."""
 
 import hashlib
-from collections import defaultdict, deque
+from collections import deque
 
 import msgspec
 
@@ -72,9 +72,9 @@ class State:
         self.venues: dict[str, Venue] = {}
         self.orders: dict[int, Order] = {}
         self.children: dict[int, Child] = {}
-        self.open_children: defaultdict[str, dict[int, Child]] = defaultdict(dict)
-        self.venue_execs: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        self.books: defaultdict[str, Book[int]] = defaultdict(Book)
+        self.open_children: dict[str, dict[int, Child]] = {}
+        self.venue_execs: dict[str, dict[str, int]] = {}
+        self.books: dict[str, Book[int]] = {}
         self.marks: dict[str, int] = {}
         self.recorded: dict[str, tuple[object, ...]] = {}
         self.alerts: deque[Alerted] = deque(maxlen=KEPT_ALERTS)

@@ -138,11 +138,8 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     if c.ord_status == OrdStatus.REJECTED and c.ord_rej_reason == OrdRejReason.UNKNOWN_ORDER:
         if not child.open:
             return []
-        lost = f"{c.venue} does not know the child; what it held is placed again"
-        alert = _alert(c, new_id, "LOST", lost)
-        ended = ChildEnded(c.at, new_id(), child.child_id, c.exec_id, OrdStatus.CANCELED, "unknown to the exchange")
-        view.end(child)
-        return [alert, ended, *settle(state, view, c.at, new_id)]
+        lost = _alert(c, new_id, "LOST", f"{c.venue} does not know the child; what it held is placed elsewhere")
+        return [lost, *_end(state, c, child, view, OrdStatus.REJECTED, "unknown to the exchange", new_id)]
     facts: list[Fact] = []
     missed = c.cum - child.cum
     if c.cum >= 0 and missed > 0:

@@ -1,0 +1,313 @@
+"""Scenarios: readable text tables run through codec, engine and journal encoding, without sockets.
+
+A line without an arrow is something done; the `->` lines below it are the complete list of messages that leave:
+
+    venue XNAS up
+    quote XNAS AAPL bid 500@149.90 ask 500@150.10
+    client ALICE new C1 buy 100 AAPL 150.00
+      -> XNAS D c1 buy 100 AAPL 150.00 DAY
+      -> ALICE NEW NEW C1 cum 0 leaves 100
+
+Children are named c1, c2, ... and their cancels and replaces as well, in the order in which they are sent.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from brokerfix.domain import (
+    Command,
+    ExecType,
+    Instrument,
+    Limits,
+    MarketMoved,
+    MarketUpdate,
+    OrdStatus,
+    RecordQuotes,
+    RollDay,
+    SessionDown,
+    SessionUp,
+    Side,
+    Start,
+    Venue,
+    to_scaled,
+)
+from brokerfix.engine.engine import State, decide, evolve, observe
+from brokerfix.engine.invariants import broken_in_state
+from brokerfix.facts import Fact
+from brokerfix.fix import encode
+from brokerfix.fix.decode import from_client, from_venue
+
+DAY = 20261122
+SOH = "\x01"
+SIDES = {"buy": "1", "sell": "2"}
+SIDE_NAMES = {"1": "buy", "2": "sell"}
+TIFS = {"DAY": "0", "GTC": "1", "IOC": "3", "FOK": "4"}
+TIF_NAMES = {value: name for name, value in TIFS.items()}
+EXEC_TYPES = {str(kind): kind.name for kind in ExecType}
+STATUSES = {str(status): status.name for status in OrdStatus}
+FACTS = msgspec.msgpack.Decoder(list[Fact])
+FACTS_ENCODER = msgspec.msgpack.Encoder()
+
+
+class World:
+    """A broker without sockets: what goes in as FIX text, what comes out as readable lines."""
+
+    def __init__(self, **settings: str) -> None:
+        self.state = State()
+        self.now = 1_000_000_000_000_000_000
+        self.records: list[bytes] = []
+        self.facts: list[Fact] = []
+        self.names: dict[str, str] = {}
+        self.numbers = itertools.count(1)
+        self.exec_ids = itertools.count(1)
+        self.limits = Limits(settings.get("max_qty", "10000"), settings.get("max_notional", "1000000"))
+        self.settings = settings
+        self.start()
+
+    def start(self) -> list[str]:
+        """The process starts (again)."""
+        s = self.settings
+        instruments = tuple(
+            Instrument(
+                symbol, 2, int(s.get("qty_digits", "0")), int(s.get("tick", "1")), int(s.get("lot", "1")),
+                s.get("cross", "at-or-better"), s.get("post", "venue"), int(s.get("collar_bps", "1000")),
+                reference, int(s.get("opens", "0")), int(s.get("closes", "0")), s.get("halted") == "yes",
+            )
+            for symbol, reference in (("AAPL", 15000), ("MSFT", 40000))
+        )  # fmt: skip
+        venues = tuple(Venue(name, *fees) for name, fees in FEES.items() if name in s.get("venues", "XNAS XNYS"))
+        clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0"))) for name in ("ALICE", "BOB"))
+        accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
+        return self.submit(Start(self.now, DAY, instruments, accounts, clients, venues))
+
+    def submit(self, command: Command) -> list[str]:
+        """Run a command; returns the messages that leave, exchanges' first."""
+        before = self.state.hash()
+        facts = decide(self.state, command)
+        assert self.state.hash() == before, f"decide has changed the state: {command}"
+        if facts:
+            self.records.append(FACTS_ENCODER.encode(facts))
+        outs = []
+        for fact in facts:
+            evolve(self.state, fact)
+            self.facts.append(fact)
+            outs += encode.messages(self.state, fact)
+        assert list(broken_in_state(self.state)) == []
+        return [self.line(out) for out in sorted(outs, key=lambda out: not out.to_venue)]
+
+    def recovered(self) -> State:
+        """A second broker, made from what the journal would hold."""
+        state = State()
+        for record in self.records:
+            for fact in FACTS.decode(record):
+                evolve(state, fact)
+        return state
+
+    def client(self, name: str, message_type: str, *fields: tuple[int, str], header: str = "") -> list[str]:
+        text = self.text(message_type, name, fields, header)
+        command = from_client(text, name, self.now, self.state.instruments)
+        assert isinstance(command, Command)
+        return self.submit(command)
+
+    def venue(self, name: str, message_type: str, *fields: tuple[int, str], header: str = "") -> list[str]:
+        told = from_venue(self.text(message_type, name, fields, header), name, self.now, self.state.instruments)
+        assert isinstance(told, Command)
+        return self.submit(told)
+
+    def text(self, message_type: str, sender: str, fields: tuple[tuple[int, str], ...], header: str) -> str:
+        """A message as QuickFIX hands it over: the body in ascending order."""
+        body = "".join(f"{tag}={value}{SOH}" for tag, value in sorted(fields, key=lambda field: field[0]))
+        head = f"34={next(self.numbers)}|{header}49={sender}|52=20261122-10:00:00.000|56=BROKER|"
+        return f"8=FIX.4.4|9=99|35={message_type}|{head}".replace("|", SOH) + body + f"10=000{SOH}"
+
+    def child(self, name: str) -> str:
+        """c1 -> the ClOrdID it stands for."""
+        return next((cl_ord_id for cl_ord_id, known in self.names.items() if known == name), name)
+
+    def line(self, out: encode.Out) -> str:
+        """A message as a line of a scenario."""
+        tags = dict(field.split("=", 1) for field in reversed(out.text.rstrip(SOH).split(SOH)))
+        why = f" {tags['58'].split(':')[0]}" if "58" in tags else ""
+        kind = tags["35"]
+        if out.to_venue:
+            return f"{out.comp_id} {self._to_venue(kind, tags)}"
+        if kind == "8":
+            last = f" last {tags['32']}@{tags['31']}" if "32" in tags else ""
+            last += f" on {tags['30']}" if "30" in tags else ""
+            average = f" avg {tags['6']}" if tags["6"] != "0" else ""
+            reason = f" reason {tags['103']}" if "103" in tags else ""
+            orig = f"<{tags['41']}" if "41" in tags else ""
+            return (
+                f"{out.comp_id} {EXEC_TYPES[tags['150']]} {STATUSES[tags['39']]} {tags['11']}{orig}"
+                f" cum {tags['14']} leaves {tags['151']}{last}{average}{reason}{why}"
+            )
+        if kind == "9":
+            what = {"1": "CANCEL", "2": "REPLACE"}[tags["434"]]
+            status = STATUSES[tags["39"]]
+            return f"{out.comp_id} {what}-REJECT {status} {tags['11']}<{tags['41']} reason {tags['102']}{why}"
+        return f"{out.comp_id} {kind} {tags.get('380', '')}{why}"
+
+    def _to_venue(self, kind: str, tags: dict[str, str]) -> str:
+        if kind == "V":
+            return "V"
+        name = self.names.setdefault(tags["11"], f"c{len(self.names) + 1}")
+        orig = f"<{self.names[tags['41']]}" if "41" in tags else ""
+        terms = ""
+        if kind in "DG":
+            price = tags.get("44", "market")
+            terms = f" {SIDE_NAMES[tags['54']]} {tags['38']} {tags['55']} {price} {TIF_NAMES[tags['59']]}"
+        return f"{kind} {name}{orig}{terms}"
+
+
+FEES = {"XNAS": ("0.0030", "-0.0020"), "XNYS": ("0.0025", "-0.0015")}
+
+
+def run_step(world: World, step: str) -> list[str]:
+    """Do what a scenario's line says. Returns the lines of what leaves."""
+    words = step.split()
+    world.now += 1_000_000
+    match words:
+        case ["restart"]:
+            world.state = world.recovered()
+            return world.start()
+        case ["wait", seconds]:
+            world.now += int(float(seconds) * 10**9)
+            return []
+        case ["day", day]:
+            return world.submit(RollDay(world.now, int(day)))
+        case ["record"]:
+            return world.submit(RecordQuotes(world.now))
+        case ["venue", name, "up"]:
+            return world.submit(SessionUp(world.now, name, True))
+        case ["venue", name, "down"]:
+            return world.submit(SessionDown(world.now, name, True))
+        case ["quote", venue, symbol, *levels]:
+            observe(world.state, MarketUpdate(venue, symbol, True, tuple(_levels(levels))))
+            return world.submit(MarketMoved(world.now, symbol))
+        case ["client", name, *rest]:
+            return _client(world, name, rest)
+        case ["venue", name, *rest]:
+            return _venue(world, name, rest)
+    raise AssertionError(f"no such step: {step}")
+
+
+def _levels(words: list[str]) -> Iterator[tuple[Side, int, int]]:
+    side = Side.BUY
+    for word in words:
+        if word in ("bid", "ask"):
+            side = Side.BUY if word == "bid" else Side.SELL
+        else:
+            qty, price = word.split("@")
+            yield side, to_scaled(price, 2), int(qty)
+
+
+def _client(world: World, name: str, words: list[str]) -> list[str]:
+    header, extra = "", []
+    while words[-1].startswith("+"):
+        word = words.pop()[1:]
+        if word in ("PossDup", "PossResend"):
+            header = "43=Y|" if word == "PossDup" else "97=Y|"
+        else:
+            tag, value = word.split("=")
+            extra.append((int(tag), value))
+    given = {tag for tag, _ in extra}
+
+    def send(message_type: str, *fields: tuple[int, str]) -> list[str]:
+        kept = [field for field in fields if field[0] not in given]
+        return world.client(name, message_type, *kept, *extra, header=header)
+
+    match words:
+        case ["new", cl_ord_id, side, qty, symbol, price, *rest]:
+            tif = TIFS[rest[0]] if rest else "0"
+            fields = [(11, cl_ord_id), (38, qty), (54, SIDES[side]), (55, symbol), (59, tif), (60, "t")]
+            fields += [(40, "1")] if price == "market" else [(40, "2"), (44, price)]
+            return send("D", *fields)
+        case ["cancel", cl_ord_id, orig, side, symbol]:
+            fields = [(11, cl_ord_id), (41, orig), (54, SIDES[side]), (55, symbol), (60, "t")]
+            return send("F", *fields)
+        case ["replace", cl_ord_id, orig, side, qty, symbol, price]:
+            fields = [(11, cl_ord_id), (41, orig), (38, qty), (54, SIDES[side]), (55, symbol), (60, "t")]
+            fields += [(40, "1")] if price == "market" else [(40, "2"), (44, price)]
+            return send("G", *fields)
+        case ["status", cl_ord_id, side, symbol]:
+            return send("H", (11, cl_ord_id), (54, SIDES[side]), (55, symbol))
+        case ["message", message_type]:
+            return send(message_type)
+    raise AssertionError(f"no such client step: {words}")
+
+
+def _venue(world: World, name: str, words: list[str]) -> list[str]:
+    header = ""
+    if words[-1] == "+PossDup":
+        header = "43=Y|"
+        words = words[:-1]
+    exec_id = next((word[5:] for word in words if word.startswith("exec=")), f"E{next(world.exec_ids)}")
+    words = [word for word in words if not word.startswith("exec=")]
+    common = [(17, exec_id), (55, "AAPL")]
+
+    def report(exec_type: str, status: str, child: str, *more: tuple[int, str]) -> list[str]:
+        fields = [(11, world.child(child)), (37, f"V-{child}"), (39, status), (150, exec_type), *common, *more]
+        return world.venue(name, "8", *fields, header=header)
+
+    match words:
+        case ["ack", child]:
+            return report("0", "0", child, (14, "0"), (151, "0"))
+        case ["fill", child, fill, "cum", cum]:
+            qty, price = fill.split("@")
+            return report("F", "1", child, (32, qty), (31, price), (14, cum))
+        case ["canceled", request, child]:
+            return report("4", "4", request, (41, world.child(child)))
+        case ["canceled", child]:
+            return report("4", "4", child)
+        case ["expired", child]:
+            return report("C", "C", child)
+        case ["rejected", child]:
+            return report("8", "8", child, (58, "not today"))
+        case ["replaced", request, child]:
+            return report("5", "0", request, (41, world.child(child)))
+        case ["cancel-reject", request, child, reason]:
+            fields = ((11, world.child(request)), (41, world.child(child)), (39, "0"), (102, reason), (37, "V"))
+            return world.venue(name, "9", *fields, header=header)
+        case ["status", child, status, "cum", cum, *average]:
+            avg = (6, average[0]) if average else (6, "0")
+            return report("I", {name: key for key, name in STATUSES.items()}[status], child, (14, cum), avg)
+        case ["unknown", child]:
+            return report("I", "8", child, (103, "5"))
+        case ["refuses", child]:
+            return world.venue(name, "j", (372, "D"), (379, world.child(child)), (380, "0"), (58, "no"))
+    raise AssertionError(f"no such venue step: {words}")
+
+
+class Scenario(msgspec.Struct):
+    """A titled list of (step, the messages it must give), and its world's settings."""
+
+    file: str
+    title: str
+    settings: dict[str, str]
+    steps: list[tuple[str, list[str]]]
+
+
+def load(path: Path) -> Iterator[Scenario]:
+    """The scenarios of a file; each begins with a `# title` line, perhaps followed by `with key=value ...`."""
+    scenario: Scenario | None = None
+    for line in path.read_text().splitlines():
+        text = line.strip()
+        if text.startswith("# "):
+            if scenario is not None:
+                yield scenario
+            scenario = Scenario(path.stem, text[2:], {}, [])
+        elif scenario is None or not text:
+            continue
+        elif text.startswith("with "):
+            for item in re.findall(r'(\w+)=("[^"]*"|\S+)', text):
+                scenario.settings[item[0]] = item[1].strip('"')
+        elif text.startswith("->"):
+            scenario.steps[-1][1].append(text[2:].strip())
+        else:
+            scenario.steps.append((text, []))
+    if scenario is not None:
+        yield scenario
