@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from brokerfix.audit import Report, verify
@@ -70,7 +71,9 @@ class Trader:
         self.random = random.Random(seed)
         self.working: dict[str, tuple[str, str]] = {}
         self.asked: dict[str, str] = {}
+        self.sent: list[str] = []
         self.exec_ids: set[str] = set()
+        self.told: dict[str, int] = {}
         self.fills: Fills = Counter()
         self.counts: Counter[str] = Counter()
         self.latencies: list[float] = []
@@ -121,6 +124,7 @@ class Trader:
     def _next_id(self, orig: str = "") -> str:
         self._number += 1
         cl_ord_id = f"{self.name}-{self._number}"
+        self.sent.append(cl_ord_id)
         self._sent_at[cl_ord_id] = time.perf_counter()
         if orig:
             self.asked[cl_ord_id] = orig
@@ -157,6 +161,7 @@ class Trader:
         if message[150] == "F":
             self.counts["fills"] += 1
             self.fills[message[55], SIDES[message[54]]] += int(message[32])
+            self.told[message[17]] = int(message[32])
         if message[150] == "8":
             self.counts["rejects"] += 1
         if message[150] in ("4", "5") and 41 in message:
@@ -269,9 +274,10 @@ def _finish(traders: list[Trader]) -> None:
     while time.monotonic() < deadline:
         for trader in traders:
             for cl_ord_id in [known for known in trader.working if known not in asked]:
-                asked.add(cl_ord_id)
                 if trader.client.connected:
-                    trader.cancel(cl_ord_id)
+                    asked.add(cl_ord_id)
+                    with suppress(Disconnected):  # it is sent again when the broker asks for it
+                        trader.cancel(cl_ord_id)
         before = sum(len(trader.exec_ids) for trader in traders)
         _turn(traders, acting=False)
         if sum(len(trader.exec_ids) for trader in traders) != before:

@@ -1,0 +1,161 @@
+"""Kill the broker and compare what clients, broker and exchanges hold: `python -m tests.crash --kills 500 --seed 1`.
+
+The broker runs as `python -m tests.crash_broker`, which ends itself with SIGKILL at a chosen boundary; random kills come
+from outside. After each kill the broker is started again and the clients go on.
+"""
+
+import argparse
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from brokerfix import demo
+from brokerfix.audit import verify
+from brokerfix.demo import Trader
+from brokerfix.domain import id_text
+from brokerfix.engine.orders import Order
+from brokerfix.engine.state import State
+from brokerfix.facts import ChildFilled, OrderAccepted, Trade
+from brokerfix.journal import read
+
+ORDER_EVERY = 0.004
+
+
+class Harness:
+    """Two exchanges, a broker that can be killed, and three clients under load."""
+
+    def __init__(self, folder: Path, seed: int, durability: str = "process") -> None:
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.processes = demo._set_up(folder)
+        for process in self.processes.values():
+            text = process.config.read_text()
+            text = text.replace("store = true", "store = false").replace('"process"', f'"{durability}"')
+            if process.name != "BROKER":
+                text = text.replace("[broker]", "[broker]\nstore = false")
+            process.config.write_text(text)
+        self.broker = self.processes["BROKER"]
+        self.traders = [Trader(name, self.broker.port, seed + i) for i, name in enumerate(("ALICE", "BOB", "CAROL"))]
+        self.kills = 0
+        for name in ("XNAS", "XNYS"):
+            self.processes[name].start()
+
+    def run_to_crash(self, point: str, count: int, timeout: float = 20) -> None:
+        """Trade until the broker kills itself the `count`-th time it comes to `point`."""
+        log = self.broker.log.open("ab")
+        command = [sys.executable, "-m", "tests.crash_broker", str(self.broker.config), point, str(count)]
+        process = subprocess.Popen(command, stderr=log, stdout=log)
+        deadline = time.monotonic() + timeout
+        while process.poll() is None:
+            assert time.monotonic() < deadline, f"the broker never came to {point}"
+            self.turn()
+        log.close()
+        assert process.returncode == -signal.SIGKILL, f"the broker ended by itself: see {self.broker.log}"
+        self.kills += 1
+
+    def kill_at_random(self) -> None:
+        """Trade for a moment, then kill the broker from outside."""
+        self.broker.start()
+        until = time.monotonic() + self.random.uniform(0.05, 0.5)
+        while time.monotonic() < until:
+            self.turn()
+        self.broker.stop(signal.SIGKILL)
+        self.kills += 1
+
+    def turn(self) -> None:
+        demo._turn(self.traders, acting=True)
+
+    def finish(self) -> tuple[State, dict[str, State]]:
+        """Start once more, cancel and settle everything, stop all. Returns the broker's and exchanges' states."""
+        self.broker.start()
+        demo._finish(self.traders)
+        for name in ("BROKER", "XNAS", "XNYS"):
+            self.processes[name].stop()
+        states = {}
+        for name, place in (("BROKER", "broker"), ("XNAS", "xnas"), ("XNYS", "xnys")):
+            report, states[name] = verify(self.folder / "var" / place / "journal")
+            assert report.problems == [], (name, report.problems)
+        return states.pop("BROKER"), states
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.stop(signal.SIGKILL)
+
+
+def compare(harness: Harness, broker: State, exchanges: dict[str, State]) -> int:
+    """Assert that nothing is lost and nothing is doubled. Returns the number of fills."""
+    fills = _compare_clients(harness, broker)
+    for name, exchange in exchanges.items():
+        _compare_exchange(harness, name, broker, exchange)
+    return fills
+
+
+def _compare_clients(harness: Harness, broker: State) -> int:
+    """Every order that a client sent is one order of the broker, and the client knows every fill of it, once."""
+    journal = list(read(harness.folder / "var" / "broker" / "journal"))
+    accepted = [(f.client, f.cl_ord_id) for record in journal for f in record if isinstance(f, OrderAccepted)]
+    assert len(accepted) == len(set(accepted)), "an order was accepted twice"
+    told = {trader.name: trader.told for trader in harness.traders}
+    booked: dict[str, dict[str, int]] = {name: {} for name in told}
+    for record in journal:
+        for fact in record:
+            if isinstance(fact, Trade):
+                ids = ((fact.maker_order_id, fact.id - 1), (fact.taker_order_id, fact.id))
+            elif isinstance(fact, ChildFilled):
+                ids = ((broker.children[fact.child_id].order_id, fact.id),)
+            else:
+                continue
+            for order_id, exec_id in ids:
+                booked[broker.orders[order_id].client][id_text(exec_id)] = fact.qty
+    for trader in harness.traders:
+        assert told[trader.name] == booked[trader.name], f"{trader.name} was told of other fills than were booked"
+        for cl_ord_id in trader.sent:
+            known = broker.clients[trader.name].requests.get(cl_ord_id)
+            assert known is not None, f"the broker never heard of {trader.name}'s {cl_ord_id}"
+            assert not isinstance(known, Order) or not known.working, f"{cl_ord_id} still works"
+    return sum(len(fills) for fills in booked.values())
+
+
+def _compare_exchange(harness: Harness, name: str, broker: State, exchange: State) -> None:
+    """Every child of the broker's is one order of the exchange, filled as much."""
+    at_exchange = {
+        cl_ord_id: known.cum
+        for cl_ord_id, known in exchange.clients["BROKER"].requests.items()
+        if isinstance(known, Order) and known.order_id
+    }
+    for child in {child.child_id: child for child in broker.children.values() if child.venue == name}.values():
+        sent = id_text(child.child_id)
+        assert not child.open, f"child {sent} is open at {name} though everything was canceled"
+        assert sent in exchange.clients["BROKER"].requests, f"{name} never heard of child {sent}"
+        assert at_exchange.get(sent, 0) == child.cum, f"{name} has filled {at_exchange.get(sent)} of {sent}"
+    ours = {id_text(number) for number, child in broker.children.items() if child.venue == name}
+    assert at_exchange.keys() <= ours, f"{name} has orders that the broker does not know"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--durability", choices=["process", "disk"], default="process")
+    arguments = parser.parse_args()
+    demo.ORDER_EVERY = ORDER_EVERY
+    print(f"seed {arguments.seed}")
+    with tempfile.TemporaryDirectory() as name:
+        harness = Harness(Path(name), arguments.seed, arguments.durability)
+        try:
+            while harness.kills < arguments.kills:
+                harness.kill_at_random()
+                print(f"\r{harness.kills}/{arguments.kills} kills", end="", flush=True)
+            fills = compare(harness, *harness.finish())
+        finally:
+            harness.stop()
+    orders = sum(trader.counts["orders"] for trader in harness.traders)
+    print(f"\n{orders} orders, {fills} fills: no order, fill or ExecID lost or doubled")
+
+
+if __name__ == "__main__":
+    main()

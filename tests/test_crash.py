@@ -1,0 +1,42 @@
+"""The broker is killed at every boundary of its pipeline, and at random moments under load: nothing is lost or doubled.
+
+`python -m tests.crash --kills N` does as many random kills as asked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brokerfix import demo
+from tests.crash import ORDER_EVERY, Harness, compare
+from tests.crash_broker import POINTS
+
+
+@pytest.fixture(autouse=True)
+def _under_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "ORDER_EVERY", ORDER_EVERY)
+
+
+@pytest.fixture
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
+    durability, seed = getattr(request, "param", ("process", 1))
+    harness = Harness(tmp_path, seed, durability)
+    yield harness
+    harness.stop()
+
+
+@pytest.mark.parametrize("harness", [("process", 7), ("disk", 7)], indirect=True, ids=["process", "disk"])
+def test_a_kill_at_every_boundary(harness: Harness) -> None:
+    for point in POINTS:
+        for count in (1, 8):
+            harness.run_to_crash(point, count)
+    assert harness.kills == 2 * len(POINTS)
+    assert compare(harness, *harness.finish()) > 20
+
+
+@pytest.mark.parametrize("harness", [("process", 11), ("disk", 12)], indirect=True, ids=["process", "disk"])
+def test_25_kills_at_random_moments(harness: Harness) -> None:
+    while harness.kills < 25:
+        harness.kill_at_random()
+    assert compare(harness, *harness.finish()) > 20
