@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import quickfix
-
 from brokerfix import domain as d
 from brokerfix.chaos import Chaos
 from brokerfix.config import Config
@@ -21,7 +19,7 @@ from brokerfix.engine.maker import RandomWalk
 from brokerfix.fix import encode
 from brokerfix.fix.decode import from_client, from_venue
 from brokerfix.fix.encode import Out
-from brokerfix.fix.sessions import Sessions
+from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
 from brokerfix.journal import Journal, JournalError, lock
 from brokerfix.pipeline import Pipeline
@@ -82,7 +80,7 @@ class Broker:
             raise StartError(str(error)) from error
         try:
             self.sessions.start()
-        except (RuntimeError, quickfix.FIXException) as error:
+        except SessionsError as error:
             raise StartError(f"{config.path}: broker.port: can't listen on port {config.broker.port}: {error}") from error
         self.pipeline.resend(unsent)
         self.pipeline.submit(self._start_command())

@@ -18,7 +18,7 @@ from typing import Any
 import simplefix
 
 Message = dict[int, str]
-"""A received message: tag -> value. For tags in repeating groups, see Client.received_pairs."""
+"""A received message: tag -> value. Of a tag in a repeating group it is the first; all are in Client.last."""
 
 ADMIN = frozenset("0 1 2 3 4 5 A".split())
 HEARTBEAT_SECONDS = 30
@@ -33,12 +33,20 @@ class Client:
     """One FIX client session. Not thread-safe. `messages` holds application messages not taken yet."""
 
     def __init__(
-        self, comp_id: str, target: str, host: str, port: int, store: Path | None = None, password: str = ""
+        self,
+        comp_id: str,
+        target: str,
+        host: str,
+        port: int,
+        store: Path | None = None,
+        password: str = "",
+        username: str = "",
     ) -> None:
         self.comp_id = comp_id
         self.target = target
         self.address = (host, port)
         self.password = password
+        self.username = username or comp_id
         self.messages: deque[Message] = deque()
         self.admin: deque[Message] = deque()
         self.next_out = self.next_in = 1
@@ -49,6 +57,7 @@ class Client:
         self._parser = simplefix.FixParser()
         self._last_sent = 0.0
         self.received_pairs: deque[list[tuple[int, str]]] = deque()
+        self.last: list[tuple[int, str]] = []
         if store is not None and store.exists():
             self.next_out, self.next_in = json.loads(store.read_text())
 
@@ -69,7 +78,7 @@ class Client:
         if reset:
             logon.append((141, "Y"))
         if self.password:
-            logon += [(553, self.comp_id), (554, self.password)]
+            logon += [(553, self.username), (554, self.password)]
         self._send("A", logon)
         self.admin.clear()
         self._wait(lambda: any(message[35] == "A" for message in self.admin), timeout, "the broker's Logon")
@@ -140,10 +149,18 @@ class Client:
         body += [(146, len(names)), *((55, name) for name in names), (267, 3), (269, "0"), (269, "1"), (269, "2")]
         return self.send("V", body)
 
+    def heartbeat(self) -> None:
+        self._send("0", [])
+
+    def send_raw(self, data: bytes) -> None:
+        """Bytes as they are, outside of the session: what a broken client might send."""
+        assert self._socket is not None
+        self._socket.sendall(data)
+
     def receive(self, timeout: float = TIMEOUT) -> Message:
-        """The next application message. Raises Disconnected, or TimeoutError."""
+        """The next application message; `last` has all its tags in order. Raises Disconnected, or TimeoutError."""
         self._wait(lambda: bool(self.messages), timeout, "a message")
-        self.received_pairs.popleft()
+        self.last = self.received_pairs.popleft()
         return self.messages.popleft()
 
     def receive_until(self, wanted: Callable[[Message], bool], timeout: float = TIMEOUT) -> Message:

@@ -11,6 +11,9 @@ import msgspec
 
 from brokerfix.shipped import folder
 
+GROUPS = (146, 267)
+"""Group counts that we require: the standard does too."""
+
 
 class Conditional(msgspec.Struct, frozen=True, rename={"value_in": "is"}):
     """A tag that must be there, always or `when` another tag has one of the values `is`."""
@@ -81,7 +84,7 @@ def standard_dictionary() -> Path:
 
 
 def write_dictionary(path: Path) -> None:
-    """Write the standard dictionary with our own tags, and without any field of type DATA.
+    """Write the standard dictionary with our own tags, what we require, and without any field of type DATA.
 
     QuickFIX trusts the length that a peer gives for a data field while it parses, before any callback. Fields
     that are no data fields are read up to their end like all others, so a false length can't hurt.
@@ -98,6 +101,15 @@ def write_dictionary(path: Path) -> None:
             if field.get("name") in data and parent is not fields:
                 parent.remove(field)
     messages = {message.get("msgtype"): message for message in _section(root, "messages")}
+    names = {int(field.get("number") or 0): field.get("name") for field in fields}
+    for message_type, taken in dialect().incoming.items():
+        # What we require may stand in a component that the standard does not require it in (Symbol).
+        listed = {field.get("name"): field for field in messages[message_type].findall("field")}
+        for tag in taken.required:
+            if names[tag] in listed:
+                listed[names[tag]].set("required", "Y")
+            elif tag not in GROUPS:
+                ET.SubElement(messages[message_type], "field", name=names[tag], required="Y")
     for number, own in dialect().fields.items():
         ET.SubElement(fields, "field", number=number, name=own.name, type=own.type)
         for message_type in own.messages:

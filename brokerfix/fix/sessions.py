@@ -24,6 +24,10 @@ REFUSED = "Logon refused"
 """All that a refused client learns. Why is in the operator's log."""
 
 
+class SessionsError(Exception):
+    """Why the sessions can't be opened, in QuickFIX's words."""
+
+
 class Receiver(Protocol):
     """Whom the sessions bring their messages to. The message handlers return whether the message is on record."""
 
@@ -52,13 +56,15 @@ def _guarded(callback: Callback) -> Callback:
 
 
 class Peer:
-    """One configured session: the client's or venue's name, its QuickFIX id, and whether it is logged on."""
+    """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, and the
+    MsgSeqNum of the first message that we sent since then."""
 
     def __init__(self, name: str, is_venue: bool, session_id: Any) -> None:
         self.name = name
         self.is_venue = is_venue
         self.session_id = session_id
         self.is_up = False
+        self.first_number = 0
 
 
 class Sessions(quickfix.Application):  # type: ignore[misc]
@@ -87,8 +93,18 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._by_id[peer.session_id.toString()] = peer
 
     def start(self) -> None:
-        """Listen to clients and begin to connect to exchanges. Raises quickfix.ConfigError or RuntimeError, e.g.
-        when the port is taken."""
+        """Listen to clients and begin to connect to exchanges. Raises SessionsError, e.g. when the port is taken."""
+        failure = ""
+        try:
+            self._build()
+        except (RuntimeError, quickfix.FIXException) as error:
+            failure = str(error)
+        if failure:
+            # Outside of the handler, so that no traceback keeps QuickFIX's objects beyond `close`.
+            self.close()
+            raise SessionsError(failure)
+
+    def _build(self) -> None:
         for settings, engine in (
             (acceptor_settings(self.config), quickfix.SocketAcceptor),
             (initiator_settings(self.config), quickfix.SocketInitiator),
@@ -135,9 +151,14 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close all sockets at once."""
-        for engine, *_ in self._engines:
-            engine.stop(True)
         self._polls.clear()
+        while self._engines:
+            engine, store, settings = self._engines.pop()
+            engine.stop(True)
+            # QuickFIX's engine uses the others until it is gone; at the process's end the order would be anyone's.
+            del engine
+            del store
+            del settings
 
     @_guarded
     def onCreate(self, session_id: Any) -> None:
@@ -155,6 +176,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def _changed(self, session_id: Any, is_up: bool) -> None:
         self.activity += 1
         peer = self._by_id[session_id.toString()]
+        if is_up:
+            peer.first_number = quickfix.Session.lookupSession(session_id).getExpectedSenderNum()
         if peer.is_up != is_up:
             peer.is_up = is_up
             self.receiver.session_changed(peer.name, peer.is_venue, is_up)
@@ -164,12 +187,15 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         """Nothing: QuickFIX may hold the session's lock here."""
 
     def toApp(self, message: Any, session_id: Any) -> None:
-        """Stale messages are not sent again: what a resend would bring late is worth nothing, or is asked for anew."""
+        """Market data, and requests for it or for a status, of before this logon are not sent again: they are out of
+        date, and asked for anew."""
         if self._sending:
             return
         header = message.getHeader()
-        if header.isSetField(43) and header.getField(35) in NOT_RESENT:
-            raise quickfix.DoNotSend()
+        if header.isSetField(43) and header.getField(35) in OUT_OF_DATE:
+            peer = self._by_id[session_id.toString()]
+            if int(header.getField(34)) < peer.first_number:
+                raise quickfix.DoNotSend()
 
     @_guarded
     def fromAdmin(self, message: Any, session_id: Any) -> None:
@@ -221,5 +247,5 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
 
 LOGON = Reader("A", (553, 554), (98, 108, 141))
-NOT_RESENT = frozenset("VHWXY")
-"""Requests for, and messages of, market data and status: a resend of them is out of date."""
+OUT_OF_DATE = frozenset("VHWXY")
+"""The message types that are out of date once the session they were sent in has ended."""

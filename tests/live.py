@@ -1,0 +1,139 @@
+"""A broker and one exchange as real processes, and clients that are not QuickFIX."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from brokerfix.client import Client
+from brokerfix.demo import Process, _free_port
+from brokerfix.passwords import make_hash
+
+SECRET = "correct horse"
+
+INSTRUMENT = """
+[instruments.AAPL]
+price_digits = 2
+qty_digits = 0
+tick = "0.01"
+lot = "1"
+collar = "0.10"
+reference = "150.00"
+"""
+EXCHANGE = """
+[broker]
+name = "XNAS"
+port = {port}
+data = "xnas"
+store = false
+{instrument}
+[accounts.ALL]
+cash = "0"
+limits = {{ buying_power = false }}
+[clients.BROKER]
+accounts = ["ALL"]
+[clients.LP]
+accounts = ["ALL"]
+"""
+BROKER = """
+[broker]
+name = "BROKER"
+port = {port}
+data = "broker"
+store = true
+record_interval_ms = 50
+{instrument}
+[accounts.ALICE]
+cash = "1000000"
+limits = {{ max_order_qty = "10000" }}
+[accounts.BOB]
+cash = "1000000"
+[clients.ALICE]
+accounts = ["ALICE"]
+[clients.BOB]
+accounts = ["BOB"]
+username = "bob"
+password_hash = "{password_hash}"
+[venues.XNAS]
+host = "127.0.0.1"
+port = {venue_port}
+sender = "BROKER"
+target = "XNAS"
+"""
+
+
+class Market:
+    """The processes of one test module and the clients that it made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ports = {"XNAS": _free_port(), "BROKER": _free_port()}
+        texts = {
+            "XNAS": EXCHANGE.format(port=ports["XNAS"], instrument=INSTRUMENT),
+            "BROKER": BROKER.format(
+                port=ports["BROKER"], venue_port=ports["XNAS"], instrument=INSTRUMENT, password_hash=make_hash(SECRET)
+            ),
+        }
+        self.processes = {}
+        for name, text in texts.items():
+            config = folder / f"{name}.toml"
+            config.write_text(text)
+            self.processes[name] = Process(name, config, folder / f"{name}.log", ports[name])
+        self._clients: dict[str, Client] = {}
+
+    @property
+    def broker(self) -> Process:
+        return self.processes["BROKER"]
+
+    @property
+    def exchange(self) -> Process:
+        return self.processes["XNAS"]
+
+    def start(self) -> None:
+        for process in self.processes.values():
+            process.start()
+        self.wait_for_exchange()
+
+    def wait_for_exchange(self) -> None:
+        """Until the broker has a session with the exchange: then its book has a price of the exchange's."""
+        lp = self.client("LP", self.exchange, "XNAS")
+        lp.new_order(f"LP-{lp.next_out}", "2", "1", "AAPL", "151.00")
+        alice = self.client("ALICE")
+        alice.subscribe(f"wait-{alice.next_out}", ["AAPL"])
+        alice.receive_until(lambda message: message[35] in "WX" and (270, "151.00") in alice.last)
+        self.drain(alice)
+
+    def client(self, name: str, process: Process | None = None, target: str = "BROKER", password: str = "") -> Client:
+        """A logged-on client session; one for each name."""
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = Client(
+                name, target, "127.0.0.1", (process or self.broker).port, password=password
+            )
+        if not client.connected:
+            client.connect()
+        return client
+
+    @staticmethod
+    def drain(client: Client) -> None:
+        """Throw away what has come."""
+        client.poll(0.05)
+        client.messages.clear()
+        client.received_pairs.clear()
+
+    def stop(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        for process in reversed(self.processes.values()):
+            process.stop()
+
+
+def run_cli(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    """The brokerfix command in a process of its own."""
+    command = [sys.executable, "-m", "brokerfix", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def files_with(folder: Path, secret: str) -> Iterable[Path]:
+    """The files below a folder that contain a text."""
+    return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
