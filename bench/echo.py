@@ -70,7 +70,9 @@ def main() -> None:
     dictionary = folder / "FIX44.xml"
     write_dictionary(dictionary)
     application, alive, polls = Echo(bool(venue_port)), [], []
-    kinds = [(quickfix.SocketAcceptor, f"ConnectionType=acceptor\nSocketAcceptPort={port}\nSocketReuseAddress=Y\n", "LOAD")]
+    kinds = [
+        (quickfix.SocketAcceptor, f"ConnectionType=acceptor\nSocketAcceptPort={port}\nSocketReuseAddress=Y\n", "LOAD")
+    ]
     if venue_port:
         host = f"SocketConnectHost=127.0.0.1\nSocketConnectPort={venue_port}\nReconnectInterval=1\n"
         kinds.append((quickfix.SocketInitiator, "ConnectionType=initiator\n" + host, "XNAS"))

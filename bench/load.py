@@ -47,7 +47,11 @@ class Exchange:
             elif message_type == b"A":
                 wire.send(b"A", b"98=0\x01108=60\x01141=Y\x01" if b"\x01141=Y" in message else b"98=0\x01108=60\x01")
             elif message_type == b"V":
-                wire.send(b"W", b"262=%b\x0155=AAPL\x01268=1\x01269=1\x01270=150.00\x01271=900000000\x01" % field(message, b"\x01262="))
+                wire.send(
+                    b"W",
+                    b"262=%b\x0155=AAPL\x01268=1\x01269=1\x01270=150.00\x01271=900000000\x01"
+                    % field(message, b"\x01262="),
+                )
                 self.subscribed = True
 
     def _fill(self, message: bytes) -> None:
@@ -78,7 +82,9 @@ def latencies(wire: Wire, count: int, first: int, price: bytes, done: bytes, ser
     return result
 
 
-def throughput(wire: Wire, count: int, first: int, window: int, done: bytes, price: bytes, serve: Callable[[], None]) -> float:
+def throughput(
+    wire: Wire, count: int, first: int, window: int, done: bytes, price: bytes, serve: Callable[[], None]
+) -> float:
     """Orders per second with `window` orders on their way at any time."""
     sent = finished = 0
     started = time.perf_counter()

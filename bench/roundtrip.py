@@ -120,7 +120,9 @@ def main(orders: int, rounds: int, grow: bool, open_orders: int, disk: bool) -> 
     ]  # fmt: skip
     head = ["round trip", "p50 us", "p99 us", "p50 ratio", "orders/s (window 32)", "rate ratio"]
     show(f"durability = {durability}, {orders * rounds:,} orders each", head, rows)
-    plot_percentiles("roundtrip", "Round trip over loopback TCP", {TITLES[name]: found for name, found in latencies.items()})
+    plot_percentiles(
+        "roundtrip", "Round trip over loopback TCP", {TITLES[name]: found for name, found in latencies.items()}
+    )
     if grow:
         with tempfile.TemporaryDirectory() as name:
             port = free_port()
@@ -128,7 +130,12 @@ def main(orders: int, rounds: int, grow: bool, open_orders: int, disk: bool) -> 
             found = run_load(broker(Path(name), port, durability), "grow", port, orders, 1000, open_orders)
         small, large = found["1000"], found[str(open_orders)]
         rows = [
-            [f"{size:,}", f"{middle(values):.0f}", f"{percentile(values, 0.99):.0f}", f"{middle(values) / middle(small):.2f}x"]
+            [
+                f"{size:,}",
+                f"{middle(values):.0f}",
+                f"{percentile(values, 0.99):.0f}",
+                f"{middle(values) / middle(small):.2f}x",
+            ]
             for size, values in ((1000, small), (open_orders, large))
         ]
         show("Latency by open orders (order -> New)", ["open orders", "p50 us", "p99 us", "ratio"], rows)

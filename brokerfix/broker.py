@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from brokerfix import domain as d
+from brokerfix import commands as cmd
 from brokerfix.chaos import Chaos
 from brokerfix.config import Config
 from brokerfix.engine.engine import observe
@@ -81,7 +81,9 @@ class Broker:
         try:
             self.sessions.start()
         except SessionsError as error:
-            raise StartError(f"{config.path}: broker.port: can't listen on port {config.broker.port}: {error}") from error
+            raise StartError(
+                f"{config.path}: broker.port: can't listen on port {config.broker.port}: {error}"
+            ) from error
         self.pipeline.resend(unsent)
         self.pipeline.submit(self._start_command())
         self._start_timers()
@@ -135,7 +137,7 @@ class Broker:
             self.turn()
         self.sessions.close()
         if self.pipeline.failed is None:
-            self.pipeline.submit(d.Stop(self.clock()))
+            self.pipeline.submit(cmd.Stop(self.clock()))
         self.pipeline.close()
         if self._store is not None:
             self._store.terminate()
@@ -159,23 +161,23 @@ class Broker:
             told = from_venue(text, venue, at, self.state.instruments)
         except (KeyError, ValueError) as error:
             what = f"{venue} sent a message that can't be read: {type(error).__name__}: {error}"
-            told = d.VenueOther(at, venue, "UNREADABLE", what, printable(text))
-        if isinstance(told, d.Command):
+            told = cmd.VenueOther(at, venue, "UNREADABLE", what, printable(text))
+        if isinstance(told, cmd.Command):
             return self.pipeline.submit(told)
         for update in told:
             observe(self.state, update)
-            self.pipeline.submit(d.MarketMoved(at, update.symbol))
+            self.pipeline.submit(cmd.MarketMoved(at, update.symbol))
         return True
 
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None:
         if not is_venue:
             self.feed.forget(comp_id)
-        command = d.SessionUp if is_up else d.SessionDown
+        command = cmd.SessionUp if is_up else cmd.SessionDown
         self.pipeline.submit(command(self.clock(), comp_id, is_venue))
 
     def failed(self, source: str, text: str) -> None:
         """A callback of ours failed outside of the engine: on record and in the log, and the broker goes on."""
-        self.pipeline.submit(d.VenueOther(self.clock(), source, "BUG", text, ""))
+        self.pipeline.submit(cmd.VenueOther(self.clock(), source, "BUG", text, ""))
 
     def _spoil(self, out: Out) -> None:
         assert self.chaos is not None
@@ -209,7 +211,7 @@ class Broker:
         self._tell(self.feed.flush(self.state))
 
     def _record(self, now: int) -> None:
-        self.pipeline.submit(d.RecordQuotes(now))
+        self.pipeline.submit(cmd.RecordQuotes(now))
 
     def _requote(self, walk: RandomWalk, now: int) -> None:
         for quote in walk.quotes(MAKER, now):
@@ -219,7 +221,7 @@ class Broker:
         """Once a second: the trading day, a disk that was full, the projection's process."""
         day = self._trading_day(now)
         if day > self.state.day:
-            self.pipeline.submit(d.RollDay(now, day))
+            self.pipeline.submit(cmd.RollDay(now, day))
         if self.journal.full and self.journal.hold_reserve():
             log.warning("%s: there is space again; orders are taken", self.journal.folder)
         if self._store is not None and self._store.poll() is not None:
@@ -231,16 +233,14 @@ class Broker:
         moment = datetime.fromtimestamp(now // SECOND - self.config.day_start, UTC)
         return int(moment.strftime("%Y%m%d"))
 
-    def _start_command(self) -> d.Start:
+    def _start_command(self) -> cmd.Start:
         config = self.config
         limits = config.limits
-        clients = [
-            (name, client.accounts, client.max_orders_per_second) for name, client in config.clients.items()
-        ]
+        clients = [(name, client.accounts, client.max_orders_per_second) for name, client in config.clients.items()]
         if config.maker is not None:
             clients.append((MAKER, (config.maker.account,), 0))
         now = self.clock()
-        return d.Start(
+        return cmd.Start(
             now,
             self._trading_day(now),
             tuple(config.instruments.values()),

@@ -18,9 +18,7 @@ _EXEC_ID = re.compile("\x0117=([^\x01]*)")
 class Chaos:
     """Takes what the exchange wants to send; what is really sent, and when, goes to `send` and `disconnect`."""
 
-    def __init__(
-        self, section: ChaosSection, send: Callable[[Out], None], disconnect: Callable[[str], None]
-    ) -> None:
+    def __init__(self, section: ChaosSection, send: Callable[[Out], None], disconnect: Callable[[str], None]) -> None:
         self.section = section
         self._send = send
         self._disconnect = disconnect

@@ -20,7 +20,7 @@ import simplefix
 Message = dict[int, str]
 """A received message: tag -> value. Of a tag in a repeating group it is the first; all are in Client.last."""
 
-ADMIN = frozenset("0 1 2 3 4 5 A".split())
+ADMIN = frozenset(["0", "1", "2", "3", "4", "5", "A"])
 HEARTBEAT_SECONDS = 30
 TIMEOUT = 10.0
 
@@ -116,7 +116,9 @@ class Client:
 
     # Messages
 
-    def send(self, message_type: str, body: Iterable[tuple[int, Any]], *, header: Iterable[tuple[int, str]] = ()) -> int:
+    def send(
+        self, message_type: str, body: Iterable[tuple[int, Any]], *, header: Iterable[tuple[int, str]] = ()
+    ) -> int:
         """Send an application message; `header` are tags of the header besides the usual. Returns its MsgSeqNum."""
         return self._send(message_type, [*header, *((tag, str(value)) for tag, value in body)])
 
@@ -134,9 +136,7 @@ class Client:
         body = [(11, cl_ord_id), (41, orig_cl_ord_id), (55, symbol), (54, side), (60, utc_now())]
         return self.send("F", body)
 
-    def replace(
-        self, cl_ord_id: str, orig_cl_ord_id: str, side: str, qty: str, symbol: str, price: str | None
-    ) -> int:
+    def replace(self, cl_ord_id: str, orig_cl_ord_id: str, side: str, qty: str, symbol: str, price: str | None) -> int:
         body = [(11, cl_ord_id), (41, orig_cl_ord_id), (55, symbol), (54, side), (60, utc_now()), (38, qty)]
         return self.send("G", body + ([(40, "2"), (44, price)] if price else [(40, "1")]))
 
@@ -190,7 +190,7 @@ class Client:
         self._parser.append_buffer(data)
         while (parsed := self._parser.get_message()) is not None:
             every = [(int(tag), value.decode()) for tag, value in parsed.pairs]
-            self._received({tag: value for tag, value in reversed(every)}, every)
+            self._received(dict(reversed(every)), every)
         self._save()
 
     # Inside

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from brokerfix import passwords
 from brokerfix.domain import MONEY_DIGITS, Inexact, Instrument, Limits, Venue, to_money, to_scaled
 
 CompId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
@@ -201,6 +202,11 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
         for account in client.accounts:
             if account not in read["accounts"]:
                 raise ConfigError(f"{path}: clients.{name}.accounts: there is no [accounts.{account}]")
+        if client.password_hash:
+            try:
+                passwords.parse(client.password_hash)
+            except ValueError as error:
+                raise ConfigError(f"{path}: clients.{name}.password_hash: {error}") from error
     for name, venue in read["venues"].items():
         _money(path, f"venues.{name}.taker_fee", venue.taker_fee)
         _money(path, f"venues.{name}.maker_fee", venue.maker_fee)
@@ -280,5 +286,3 @@ def _seconds(path: Path, key: str, text: str) -> int:
         if hours < 24 and minutes < 60 and seconds < 60:
             return hours * 3600 + minutes * 60 + seconds
     raise ConfigError(f"{path}: {key}: {text!r} is not a time of day, HH:MM:SS")
-
-

@@ -272,7 +272,8 @@ class OrderReplaced(Base, frozen=True, gc=False):
 
 
 class RequestRejected(Base, frozen=True, gc=False):
-    """A cancel or replace is refused. `order_id` 0: no such order of this client. `known_as_new` as in OrderRejected."""
+    """A cancel or replace is refused. `order_id` 0: no such order of this client. `known_as_new` as in
+    OrderRejected."""
 
     client: str
     order_id: int

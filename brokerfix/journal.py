@@ -48,7 +48,8 @@ def segments(folder: Path) -> list[Path]:
 
 
 def read(folder: Path, torn: Callable[[Torn], None] | None = None) -> Iterator[list[Fact]]:
-    """Every record of every segment, none if there is no such folder. `torn` is told of a last record that is not whole; it is left out.
+    """Every record of every segment, none if there is no such folder. `torn` is told of a last
+    record that is not whole; it is left out.
 
     Raises JournalError where a record in the middle is damaged.
     """
@@ -121,7 +122,9 @@ def lock(data: Path) -> int:
     except BlockingIOError:
         owner = os.read(descriptor, 20).decode() or "unknown"
         os.close(descriptor)
-        raise JournalError(f"{data}: another broker runs on this data folder (process {owner}); stop it first") from None
+        raise JournalError(
+            f"{data}: another broker runs on this data folder (process {owner}); stop it first"
+        ) from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     return descriptor

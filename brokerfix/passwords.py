@@ -16,15 +16,16 @@ def make_hash(password: str) -> str:
 
 def matches(password: str, stored: str) -> bool:
     """Whether the password is the one that was hashed, in constant time. Raises ValueError if it is no such hash."""
-    kind, log2_n, r, p, salt, _ = stored.split("$")
-    if kind != "scrypt":
-        raise ValueError(f"unknown kind of password hash: {kind}")
-    return hmac.compare_digest(_format(password, int(log2_n), int(r), int(p), base64.b64decode(salt)), stored)
+    return hmac.compare_digest(_format(password, *parse(stored)), stored)
 
 
-def check_format(stored: str) -> None:
-    """Raises ValueError if `stored` is not what make_hash makes."""
-    matches("", stored)
+def parse(stored: str) -> tuple[int, int, int, bytes]:
+    """(log2 n, r, p, salt) of a hash. Raises ValueError if it is not what make_hash makes."""
+    parts = stored.split("$")
+    if len(parts) != 6 or parts[0] != "scrypt":
+        raise ValueError("not a hash of `brokerfix password`")
+    log2_n, r, p = (int(part) for part in parts[1:4])
+    return log2_n, r, p, base64.b64decode(parts[4], validate=True)
 
 
 def _format(password: str, log2_n: int, r: int, p: int, salt: bytes) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from struct import Struct
 
-from brokerfix import domain as d
+from brokerfix import commands as cmd
+from brokerfix.domain import BusinessRejectReason
 from brokerfix.engine.engine import State, decide, evolve
 from brokerfix.facts import Alerted, Fact, MessageRefused
 from brokerfix.fix import encode
@@ -18,14 +19,22 @@ from brokerfix.oplog import LINES
 
 log = logging.getLogger("brokerfix")
 
-MSG_TYPES: dict[type[d.Command], str] = {
-    d.NewOrder: "D",
-    d.CancelOrder: "F",
-    d.ReplaceOrder: "G",
-    d.AskStatus: "H",
+MSG_TYPES: dict[type[cmd.Command], str] = {
+    cmd.NewOrder: "D",
+    cmd.CancelOrder: "F",
+    cmd.ReplaceOrder: "G",
+    cmd.AskStatus: "H",
 }
 """The commands that are messages of clients."""
-USES_RESERVE = (d.CancelOrder, d.VenueReport, d.VenueCancelReject, d.VenueOther, d.SessionUp, d.SessionDown, d.Stop)
+USES_RESERVE = (
+    cmd.CancelOrder,
+    cmd.VenueReport,
+    cmd.VenueCancelReject,
+    cmd.VenueOther,
+    cmd.SessionUp,
+    cmd.SessionDown,
+    cmd.Stop,
+)
 """What is still recorded, out of the journal's reserve, when the disk is full."""
 UNAVAILABLE = "orders can't be recorded now and are not taken; cancels are"
 BUG = "the broker could not handle this message; its operator has been told"
@@ -83,7 +92,7 @@ class Pipeline:
             self.send(encode.resent(out))
         self._mark_sent(self._records)
 
-    def submit(self, command: d.Command) -> bool:
+    def submit(self, command: cmd.Command) -> bool:
         """Take a command. Returns whether it is dealt with; if not, the message must be brought again."""
         try:
             facts = decide(self.state, command)
@@ -92,7 +101,7 @@ class Pipeline:
             facts = self._refusal(command, error)
         return not facts or self.commit(facts, command)
 
-    def commit(self, facts: Sequence[Fact], command: d.Command) -> bool:
+    def commit(self, facts: Sequence[Fact], command: cmd.Command) -> bool:
         """Append the facts, apply them, send what they tell. Returns as `submit`."""
         if self.journal.full and not isinstance(command, USES_RESERVE):
             return self._unrecorded(command)
@@ -143,7 +152,7 @@ class Pipeline:
         if self._mark >= 0:
             os.close(self._mark)
 
-    def _refusal(self, command: d.Command, error: Exception) -> list[Fact]:
+    def _refusal(self, command: cmd.Command, error: Exception) -> list[Fact]:
         """For a command that we failed to decide: it is refused and the operator told; the state is as it was."""
         what = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
         source = getattr(command, "client", "") or getattr(command, "venue", "") or "broker"
@@ -151,10 +160,10 @@ class Pipeline:
         raw = getattr(command, "raw", "") or repr(command)
         facts: list[Fact] = [Alerted(command.at, number, source, "BUG", what, raw)]
         if type(command) in MSG_TYPES:
-            facts.append(_refused(command, number + 1, d.BusinessRejectReason.OTHER, BUG))
+            facts.append(_refused(command, number + 1, BusinessRejectReason.OTHER, BUG))
         return facts
 
-    def _disk_full(self, facts: Sequence[Fact], command: d.Command, error: DiskFull) -> bool:
+    def _disk_full(self, facts: Sequence[Fact], command: cmd.Command, error: DiskFull) -> bool:
         """Nothing of the record is in the journal. Free the reserve for what must go on; refuse the rest."""
         if not self.journal.full:
             self.journal.full = True
@@ -163,11 +172,11 @@ class Pipeline:
                 return self.commit(facts, command)
         return self._unrecorded(command)
 
-    def _unrecorded(self, command: d.Command) -> bool:
+    def _unrecorded(self, command: cmd.Command) -> bool:
         """A command that can't be recorded changes nothing. A client's gets an answer that promises nothing."""
-        if type(command) not in MSG_TYPES and not isinstance(command, d.RefuseMessage):
+        if type(command) not in MSG_TYPES and not isinstance(command, cmd.RefuseMessage):
             return False
-        refused = _refused(command, 0, d.BusinessRejectReason.NOT_AVAILABLE, UNAVAILABLE)
+        refused = _refused(command, 0, BusinessRejectReason.NOT_AVAILABLE, UNAVAILABLE)
         for out in encode.messages(self.state, refused):
             self.send(out)
         return True
@@ -192,11 +201,11 @@ def _venues_first(outs: list[Out]) -> list[Out]:
     return sorted(outs, key=lambda out: not out.to_venue) if len(outs) > 1 else outs
 
 
-def _refused(command: d.Command, number: int, reason: d.BusinessRejectReason, text: str) -> MessageRefused:
-    if isinstance(command, d.RefuseMessage):
+def _refused(command: cmd.Command, number: int, reason: BusinessRejectReason, text: str) -> MessageRefused:
+    if isinstance(command, cmd.RefuseMessage):
         return MessageRefused(
             command.at, number, command.client, command.ref_seq_num, command.ref_msg_type, reason, text, command.ref_id
         )
-    assert isinstance(command, d.NewOrder | d.CancelOrder | d.ReplaceOrder | d.AskStatus)
+    assert isinstance(command, cmd.NewOrder | cmd.CancelOrder | cmd.ReplaceOrder | cmd.AskStatus)
     message_type = MSG_TYPES[type(command)]
     return MessageRefused(command.at, number, command.client, 0, message_type, reason, text, command.cl_ord_id)

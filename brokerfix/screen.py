@@ -4,7 +4,7 @@ import sqlite3
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 import sqlite_utils
 from rich.columns import Columns
@@ -15,9 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from brokerfix.store import database_path
-
-if TYPE_CHECKING:
-    from brokerfix.demo import Trader
+from brokerfix.trader import Trader
 
 LINE_EVERY = 2.0
 FRAME_EVERY = 0.25
@@ -28,8 +26,10 @@ class View(Protocol):
     """What the demo needs of a view."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
-    def update(self, traders: "list[Trader]", elapsed: float) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def update(self, traders: list[Trader], elapsed: float) -> None: ...
     def say(self, text: str) -> None: ...
 
 
@@ -48,7 +48,7 @@ class LineView:
     ) -> None:
         """Nothing to put back."""
 
-    def update(self, traders: "list[Trader]", elapsed: float) -> None:
+    def update(self, traders: list[Trader], elapsed: float) -> None:
         if elapsed < self._due:
             return
         self._due = elapsed + LINE_EVERY
@@ -68,7 +68,9 @@ class LiveView:
 
     def __init__(self, folder: Path, seconds: int) -> None:
         self._path = database_path(folder / "var" / "broker")
-        self._progress = Progress(TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.completed:.0f} of {task.total} s"))
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.completed:.0f} of {task.total} s")
+        )
         self._task = self._progress.add_task("trading", total=seconds)
         self._live = Live(console=Console(), auto_refresh=False, screen=False)
         self._due = 0.0
@@ -82,7 +84,7 @@ class LiveView:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def update(self, traders: "list[Trader]", elapsed: float) -> None:
+    def update(self, traders: list[Trader], elapsed: float) -> None:
         now = time.monotonic()
         if now < self._due:
             return
@@ -132,7 +134,7 @@ POSITIONS = """
     from accounts a order by a.account"""
 
 
-def latency_line(traders: "list[Trader]") -> str:
+def latency_line(traders: list[Trader]) -> str:
     """The percentiles of all round trips so far."""
     found = sorted(latency for trader in traders for latency in trader.latencies)
     if not found:
@@ -141,7 +143,7 @@ def latency_line(traders: "list[Trader]") -> str:
     return f"latency p50 {p50:.0f} us, p90 {p90:.0f} us, p99 {p99:.0f} us"
 
 
-def _clients(traders: "list[Trader]") -> Table:
+def _clients(traders: list[Trader]) -> Table:
     table = Table(title="clients", title_justify="left")
     for column in ("client", "session", "orders", "fills", "rejects", "working"):
         table.add_column(column)
@@ -162,7 +164,9 @@ def _book(symbol: str, levels: dict[tuple[str, str], str]) -> Table:
     for column in ("bid qty", "bid", "ask", "ask qty"):
         table.add_column(column, justify="right")
     sides = [
-        sorted(((float(price), price, qty) for (kind, price), qty in levels.items() if kind == side), reverse=side == "0")
+        sorted(
+            ((float(price), price, qty) for (kind, price), qty in levels.items() if kind == side), reverse=side == "0"
+        )
         for side in "01"
     ]
     for row in range(5):

@@ -1,7 +1,7 @@
 """Kill the broker and compare what clients, broker and exchanges hold: `python -m tests.crash --kills 500 --seed 1`.
 
-The broker runs as `python -m tests.crash_broker`, which ends itself with SIGKILL at a chosen boundary; random kills come
-from outside. After each kill the broker is started again and the clients go on.
+The broker runs as `python -m tests.crash_broker`, which ends itself with SIGKILL at a chosen boundary; random kills
+come from outside. After each kill the broker is started again and the clients go on.
 """
 
 import argparse
@@ -13,9 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from brokerfix import demo
+from brokerfix import demo, trader
 from brokerfix.audit import verify
-from brokerfix.demo import Trader
 from brokerfix.domain import id_text
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
@@ -39,7 +38,9 @@ class Harness:
                 text = text.replace("[broker]", "[broker]\nstore = false")
             process.config.write_text(text)
         self.broker = self.processes["BROKER"]
-        self.traders = [Trader(name, self.broker.port, seed + i) for i, name in enumerate(("ALICE", "BOB", "CAROL"))]
+        self.traders = [
+            trader.Trader(name, self.broker.port, seed + i) for i, name in enumerate(("ALICE", "BOB", "CAROL"))
+        ]
         self.kills = 0
         for name in ("XNAS", "XNYS"):
             self.processes[name].start()
@@ -99,7 +100,7 @@ def _compare_clients(harness: Harness, broker: State) -> int:
     journal = list(read(harness.folder / "var" / "broker" / "journal"))
     accepted = [(f.client, f.cl_ord_id) for record in journal for f in record if isinstance(f, OrderAccepted)]
     assert len(accepted) == len(set(accepted)), "an order was accepted twice"
-    told = {trader.name: trader.told for trader in harness.traders}
+    told = {client.name: client.told for client in harness.traders}
     booked: dict[str, dict[str, int]] = {name: {} for name in told}
     for record in journal:
         for fact in record:
@@ -111,11 +112,11 @@ def _compare_clients(harness: Harness, broker: State) -> int:
                 continue
             for order_id, exec_id in ids:
                 booked[broker.orders[order_id].client][id_text(exec_id)] = fact.qty
-    for trader in harness.traders:
-        assert told[trader.name] == booked[trader.name], f"{trader.name} was told of other fills than were booked"
-        for cl_ord_id in trader.sent:
-            known = broker.clients[trader.name].requests.get(cl_ord_id)
-            assert known is not None, f"the broker never heard of {trader.name}'s {cl_ord_id}"
+    for client in harness.traders:
+        assert told[client.name] == booked[client.name], f"{client.name} was told of other fills than were booked"
+        for cl_ord_id in client.sent:
+            known = broker.clients[client.name].requests.get(cl_ord_id)
+            assert known is not None, f"the broker never heard of {client.name}'s {cl_ord_id}"
             assert not isinstance(known, Order) or not known.working, f"{cl_ord_id} still works"
     return sum(len(fills) for fills in booked.values())
 
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--durability", choices=["process", "disk"], default="process")
     arguments = parser.parse_args()
-    demo.ORDER_EVERY = ORDER_EVERY
+    trader.ORDER_EVERY = ORDER_EVERY
     print(f"seed {arguments.seed}")
     with tempfile.TemporaryDirectory() as name:
         harness = Harness(Path(name), arguments.seed, arguments.durability)
@@ -153,7 +154,7 @@ def main() -> None:
             fills = compare(harness, *harness.finish())
         finally:
             harness.stop()
-    orders = sum(trader.counts["orders"] for trader in harness.traders)
+    orders = sum(client.counts["orders"] for client in harness.traders)
     print(f"\n{orders} orders, {fills} fills: no order, fill or ExecID lost or doubled")
 
 

@@ -18,29 +18,15 @@ from pathlib import Path
 
 import msgspec
 
-from brokerfix.domain import (
-    Command,
-    ExecType,
-    Instrument,
-    Limits,
-    MarketMoved,
-    MarketUpdate,
-    OrdStatus,
-    RecordQuotes,
-    RollDay,
-    SessionDown,
-    SessionUp,
-    Side,
-    Start,
-    Venue,
-    to_scaled,
-)
+from brokerfix.commands import Command, MarketMoved, MarketUpdate, RecordQuotes, RollDay, SessionDown, SessionUp, Start
+from brokerfix.domain import ExecType, Instrument, Limits, OrdStatus, Side, Venue, to_scaled
 from brokerfix.engine.engine import State, decide, evolve, observe
 from brokerfix.engine.invariants import broken_in_state
 from brokerfix.facts import Fact
 from brokerfix.fix import encode
 from brokerfix.fix.decode import from_client, from_venue
 
+SCENARIO_FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 DAY = 20261122
 SOH = "\x01"
 SIDES = {"buy": "1", "sell": "2"}
@@ -61,6 +47,7 @@ class World:
         self.now = 1_000_000_000_000_000_000
         self.records: list[bytes] = []
         self.facts: list[Fact] = []
+        self.last_facts: list[Fact] = []
         self.names: dict[str, str] = {}
         self.numbers = itertools.count(1)
         self.exec_ids = itertools.count(1)
@@ -92,6 +79,7 @@ class World:
         if facts:
             self.records.append(FACTS_ENCODER.encode(facts))
         outs = []
+        self.last_facts = facts
         for fact in facts:
             evolve(self.state, fact)
             self.facts.append(fact)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix import demo
+from brokerfix import trader
 from tests.crash import ORDER_EVERY, Harness, compare
 from tests.crash_broker import POINTS
 
 
 @pytest.fixture(autouse=True)
 def _under_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "ORDER_EVERY", ORDER_EVERY)
+    monkeypatch.setattr(trader, "ORDER_EVERY", ORDER_EVERY)
 
 
 @pytest.fixture

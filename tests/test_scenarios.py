@@ -1,12 +1,10 @@
 """Every scenario, once as it is and once through a recovery after each step."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.scenario import Scenario, World, load, run_step
+from tests.scenario import SCENARIO_FILES, Scenario, World, load, run_step
 
-SCENARIOS = [scenario for path in sorted((Path(__file__).parent / "scenarios").glob("*.txt")) for scenario in load(path)]
+SCENARIOS = [scenario for path in SCENARIO_FILES for scenario in load(path)]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: f"{scenario.file}: {scenario.title}")

@@ -116,7 +116,9 @@ def test_a_false_data_length_does_not_hurt(market: Market, alice: Client) -> Non
         alice.send("D", [*bad_input.body("D", {}, f"data-{length}"), (354, length), (355, "x")])
         assert alice.receive_until(lambda m: m[35] in ("3", "8", "j"))[35] == "3"
     with socket.create_connection(("127.0.0.1", market.broker.port)) as stranger:
-        stranger.sendall(b"8=FIX.4.4\x019=63\x0135=A\x0134=1\x0149=EVE\x0156=BROKER\x0195=-5\x0196=x\x0198=0\x01108=30\x0110=000\x01")
+        stranger.sendall(
+            b"8=FIX.4.4\x019=63\x0135=A\x0134=1\x0149=EVE\x0156=BROKER\x0195=-5\x0196=x\x0198=0\x01108=30\x0110=000\x01"
+        )
     alice.new_order("after-data", "1", "1", "AAPL", "140.00")
     assert report(alice, "after-data", "0")[39] == "0"
 

@@ -51,7 +51,8 @@ class Book(Generic[Key]):
 
     def add(self, key: Key, side: Side, price: int, qty: int) -> None:
         """Add an entry behind all of its price. Its key must be new and its quantity positive."""
-        assert key not in self.entries and qty > 0, (key, qty)
+        assert key not in self.entries, key
+        assert qty > 0, (key, qty)
         entry = self.entries[key] = Entry(key, side, price, qty)
         levels, rank = self._place(entry)
         level = levels.get(rank)

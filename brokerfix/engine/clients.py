@@ -2,22 +2,8 @@
 
 import msgspec
 
-from brokerfix.domain import (
-    AskStatus,
-    CancelOrder,
-    CxlRejReason,
-    NewOrder,
-    OrdRejReason,
-
-    OrdType,
-    Quote,
-    RefuseMessage,
-    Reject,
-    ReplaceOrder,
-    Request,
-    TimeInForce,
-    to_text,
-)
+from brokerfix.commands import AskStatus, CancelOrder, NewOrder, Quote, RefuseMessage, ReplaceOrder
+from brokerfix.domain import CxlRejReason, OrdRejReason, OrdType, Reject, Request, TimeInForce, to_text
 from brokerfix.engine import risk
 from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order
 from brokerfix.engine.state import State
@@ -57,17 +43,40 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     if refused is not None:
         return [_rejected(c, new_id, refused)]
     accepted = OrderAccepted(
-        c.at, new_id(), c.client, c.cl_ord_id, name, c.symbol, c.side, c.ord_type, c.time_in_force, c.qty, c.price,
-        valued_at, c.ex_destination,
-    )  # fmt: skip
+        c.at,
+        new_id(),
+        c.client,
+        c.cl_ord_id,
+        name,
+        c.symbol,
+        c.side,
+        c.ord_type,
+        c.time_in_force,
+        c.qty,
+        c.price,
+        valued_at,
+        c.ex_destination,
+    )
     return [accepted, *work(state, Order.from_fact(accepted), c.qty, c.at, new_id)]
 
 
 def _rejected(c: NewOrder, new_id: NewId, why: Reject, known_as_new: bool = True) -> OrderRejected:
     return OrderRejected(
-        c.at, new_id(), c.client, c.cl_ord_id, c.account, c.symbol, c.side, c.ord_type, c.time_in_force, c.qty,
-        c.price, why.reason, why.text, known_as_new,
-    )  # fmt: skip
+        c.at,
+        new_id(),
+        c.client,
+        c.cl_ord_id,
+        c.account,
+        c.symbol,
+        c.side,
+        c.ord_type,
+        c.time_in_force,
+        c.qty,
+        c.price,
+        why.reason,
+        why.text,
+        known_as_new,
+    )
 
 
 def _no_venue(state: State, ex_destination: str, symbol: str) -> Reject | None:
@@ -102,9 +111,17 @@ def ask_status(state: State, c: AskStatus, new_id: NewId) -> list[Fact]:
         unknown = f"UNKNOWN_ORDER: ClOrdID={c.cl_ord_id}"
         return [
             StatusReported(
-                c.at, new_id(), c.client, c.cl_ord_id, 0, c.symbol, c.side, OrdRejReason.UNKNOWN_ORDER, unknown,
+                c.at,
+                new_id(),
+                c.client,
+                c.cl_ord_id,
+                0,
+                c.symbol,
+                c.side,
+                OrdRejReason.UNKNOWN_ORDER,
+                unknown,
                 c.status_req_id,
-            )  # fmt: skip
+            )
         ]
     found = _status(known, c.client, c.cl_ord_id, c.at, new_id)
     assert isinstance(found, StatusReported)
@@ -154,9 +171,16 @@ def replace_order(state: State, c: ReplaceOrder, new_id: NewId) -> list[Fact]:
         reason = CxlRejReason.BROKER_OPTION if refused.reason is OrdRejReason.EXCEEDS_LIMIT else CxlRejReason.OTHER
         return [
             RequestRejected(
-                c.at, new_id(), c.client, order.order_id, c.cl_ord_id, c.orig_cl_ord_id, Request.REPLACE, reason,
+                c.at,
+                new_id(),
+                c.client,
+                order.order_id,
+                c.cl_ord_id,
+                c.orig_cl_ord_id,
+                Request.REPLACE,
+                reason,
                 refused.text,
-            )  # fmt: skip
+            )
         ]
     valued_at = c.price or order.risk_price
     children = order.open_children()
@@ -178,9 +202,7 @@ def _replace_in_book(state: State, c: ReplaceOrder, order: Order, valued_at: int
     facts: list[Fact] = []
     if order.in_book:
         facts.append(OrderUnbooked(c.at, new_id(), order.order_id))
-    return facts + replace_and_work(
-        state, order, order.cum, c.cl_ord_id, c.qty, c.price, valued_at, c.at, new_id
-    )  # fmt: skip
+    return facts + replace_and_work(state, order, order.cum, c.cl_ord_id, c.qty, c.price, valued_at, c.at, new_id)
 
 
 def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
@@ -230,9 +252,17 @@ def quote(state: State, c: Quote, new_id: NewId) -> list[Fact]:
     if not c.qty:
         return []
     accepted = OrderAccepted(
-        c.at, new_id(), c.client, f"{slot}{c.at}", c.account, c.symbol, c.side, OrdType.LIMIT, TimeInForce.DAY, c.qty,
-        c.price, c.price,
-    )  # fmt: skip
+        c.at,
+        new_id(),
+        c.client,
+        f"{slot}{c.at}",
+        c.account,
+        c.symbol,
+        c.side,
+        OrdType.LIMIT,
+        TimeInForce.DAY,
+        c.qty,
+        c.price,
+        c.price,
+    )
     return [accepted, *work(state, Order.from_fact(accepted), c.qty, c.at, new_id)]
-
-

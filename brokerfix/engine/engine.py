@@ -7,9 +7,10 @@ from collections.abc import Callable
 from itertools import count, islice
 from typing import Any
 
-from brokerfix import domain as d
-from brokerfix.domain import DAY, MarketUpdate, Request, Side, TimeInForce
-from brokerfix.engine import clients, risk, venues
+from brokerfix import commands as cmd
+from brokerfix.commands import MarketUpdate
+from brokerfix.domain import DAY, Request, Side, TimeInForce, to_money
+from brokerfix.engine import clients, venues
 from brokerfix.engine.book import at_least_as_good
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.orders import Order
@@ -42,7 +43,7 @@ RECORDED_LEVELS = 5
 __all__ = ["State", "decide", "evolve", "observe"]
 
 
-def decide(state: State, command: d.Command) -> list[Fact]:
+def decide(state: State, command: cmd.Command) -> list[Fact]:
     """What happens because of the command. State stays as it is. An exception is a bug of ours, never an answer."""
     new_id = count(state.last_id + 1).__next__
     facts: list[Fact] = HANDLERS[type(command)](state, command, new_id)
@@ -55,7 +56,7 @@ def observe(state: State, update: MarketUpdate) -> None:
     state.market.apply(update)
 
 
-def start(state: State, c: d.Start, new_id: NewId) -> list[Fact]:
+def start(state: State, c: cmd.Start, new_id: NewId) -> list[Fact]:
     """The configuration, as far as it differs from what the journal says."""
     facts: list[Fact] = []
     if c.day > state.day:
@@ -67,7 +68,7 @@ def start(state: State, c: d.Start, new_id: NewId) -> list[Fact]:
             facts.append(InstrumentDefined(c.at, new_id(), instrument))
     for name, cash, limits in c.accounts:
         account = state.accounts.get(name)
-        if account is None or (account.paid_in, account.limits) != (d.to_money(cash), limits):
+        if account is None or (account.paid_in, account.limits) != (to_money(cash), limits):
             facts.append(AccountDefined(c.at, new_id(), name, cash, limits))
     for name, accounts, max_rate in c.clients:
         client = state.clients.get(name)
@@ -79,11 +80,11 @@ def start(state: State, c: d.Start, new_id: NewId) -> list[Fact]:
     return facts
 
 
-def stop(state: State, c: d.Stop, new_id: NewId) -> list[Fact]:
+def stop(state: State, c: cmd.Stop, new_id: NewId) -> list[Fact]:
     return [Stopped(c.at, new_id())]
 
 
-def roll_day(state: State, c: d.RollDay, new_id: NewId) -> list[Fact]:
+def roll_day(state: State, c: cmd.RollDay, new_id: NewId) -> list[Fact]:
     return _roll(state, c.day, c.at, new_id) if c.day > state.day else []
 
 
@@ -103,7 +104,7 @@ def _roll(state: State, day: int, at: int, new_id: NewId) -> list[Fact]:
     return facts
 
 
-def session_up(state: State, c: d.SessionUp, new_id: NewId) -> list[Fact]:
+def session_up(state: State, c: cmd.SessionUp, new_id: NewId) -> list[Fact]:
     """A venue that is back is asked about every child whose fate is in doubt."""
     if not c.venue:
         return [ClientUp(c.at, new_id(), c.comp_id)]
@@ -114,11 +115,11 @@ def session_up(state: State, c: d.SessionUp, new_id: NewId) -> list[Fact]:
     return facts
 
 
-def session_down(state: State, c: d.SessionDown, new_id: NewId) -> list[Fact]:
+def session_down(state: State, c: cmd.SessionDown, new_id: NewId) -> list[Fact]:
     return [VenueDown(c.at, new_id(), c.comp_id) if c.venue else ClientDown(c.at, new_id(), c.comp_id)]
 
 
-def record_quotes(state: State, c: d.RecordQuotes, new_id: NewId) -> list[Fact]:
+def record_quotes(state: State, c: cmd.RecordQuotes, new_id: NewId) -> list[Fact]:
     facts: list[Fact] = []
     for symbol in state.instruments:
         bids, asks = (_recorded(state, symbol, side) for side in (Side.BUY, Side.SELL))
@@ -138,7 +139,7 @@ def _recorded(state: State, symbol: str, side: Side) -> tuple[tuple[int, int, st
     return tuple(levels[:RECORDED_LEVELS])
 
 
-def market_moved(state: State, c: d.MarketMoved, new_id: NewId) -> list[Fact]:
+def market_moved(state: State, c: cmd.MarketMoved, new_id: NewId) -> list[Fact]:
     """An order that rests in our book goes to a venue that now shows a price it would take.
 
     One order a side: what it takes changes the view, so the next move of the market is asked for again.
@@ -166,30 +167,30 @@ def _send_out(state: State, order: Order, at: int, new_id: NewId) -> list[Fact]:
 
 
 HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
-    d.Start: start,
-    d.Stop: stop,
-    d.RollDay: roll_day,
-    d.RecordQuotes: record_quotes,
-    d.SessionUp: session_up,
-    d.SessionDown: session_down,
-    d.MarketMoved: market_moved,
-    d.NewOrder: clients.new_order,
-    d.CancelOrder: clients.cancel_order,
-    d.ReplaceOrder: clients.replace_order,
-    d.AskStatus: clients.ask_status,
-    d.RefuseMessage: clients.refuse_message,
-    d.Quote: clients.quote,
-    d.VenueReport: venues.venue_report,
-    d.VenueCancelReject: venues.venue_cancel_reject,
-    d.VenueOther: venues.venue_other,
+    cmd.Start: start,
+    cmd.Stop: stop,
+    cmd.RollDay: roll_day,
+    cmd.RecordQuotes: record_quotes,
+    cmd.SessionUp: session_up,
+    cmd.SessionDown: session_down,
+    cmd.MarketMoved: market_moved,
+    cmd.NewOrder: clients.new_order,
+    cmd.CancelOrder: clients.cancel_order,
+    cmd.ReplaceOrder: clients.replace_order,
+    cmd.AskStatus: clients.ask_status,
+    cmd.RefuseMessage: clients.refuse_message,
+    cmd.Quote: clients.quote,
+    cmd.VenueReport: venues.venue_report,
+    cmd.VenueCancelReject: venues.venue_cancel_reject,
+    cmd.VenueOther: venues.venue_other,
 }
 
-MAY_BE_SILENT: dict[type[d.Command], str] = {
-    d.RollDay: "the trading day has begun already",
-    d.RecordQuotes: "no price has moved",
-    d.MarketMoved: "nothing that rests has become marketable",
-    d.Quote: "the maker's orders stand as wished",
-    d.VenueReport: "an acknowledgement or a resend of what is known",
-    d.VenueCancelReject: "the request was answered before",
+MAY_BE_SILENT: dict[type[cmd.Command], str] = {
+    cmd.RollDay: "the trading day has begun already",
+    cmd.RecordQuotes: "no price has moved",
+    cmd.MarketMoved: "nothing that rests has become marketable",
+    cmd.Quote: "the maker's orders stand as wished",
+    cmd.VenueReport: "an acknowledgement or a resend of what is known",
+    cmd.VenueCancelReject: "the request was answered before",
 }
 """The commands that may yield no fact, and why. Every other command yields at least one."""

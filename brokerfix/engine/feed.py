@@ -157,9 +157,7 @@ def _update(state: State, subscription: Subscription, symbol: str, prints: list[
 def _differences(entry_type: str, old: dict[int, int], new: dict[int, int]) -> list[tuple[str, str, int, int]]:
     gone = [(DELETE, entry_type, price, qty) for price, qty in old.items() if price not in new]
     changed = [
-        (CHANGE if price in old else NEW, entry_type, price, qty)
-        for price, qty in new.items()
-        if old.get(price) != qty
+        (CHANGE if price in old else NEW, entry_type, price, qty) for price, qty in new.items() if old.get(price) != qty
     ]
     return gone + changed
 

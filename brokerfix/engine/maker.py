@@ -3,7 +3,8 @@
 import random
 from collections.abc import Iterator, Mapping
 
-from brokerfix.domain import Instrument, Quote, Side
+from brokerfix.commands import Quote
+from brokerfix.domain import Instrument, Side
 
 DEFAULT_MID = 10_000
 """Where the walk of an instrument without a reference price begins, in ticks."""

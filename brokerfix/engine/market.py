@@ -7,7 +7,8 @@ have sent their snapshots, and is no part of the state hash.
 from collections.abc import Iterator
 from itertools import islice
 
-from brokerfix.domain import MarketUpdate, Side
+from brokerfix.commands import MarketUpdate
+from brokerfix.domain import Side
 from brokerfix.engine.book import Book, Entry, at_least_as_good
 
 Level = tuple[str, Side, int]

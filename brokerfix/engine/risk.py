@@ -10,16 +10,7 @@ With long positions only this is cash less open buys: a position's value at the 
 carries a requirement of the same size, so it cannot be spent twice. Closing orders take nothing.
 """
 
-from brokerfix.domain import (
-    MONEY_DIGITS,
-    Instrument,
-    OrdRejReason,
-    OrdType,
-    Reject,
-    Side,
-    money_text,
-    to_text,
-)
+from brokerfix.domain import MONEY_DIGITS, Instrument, OrdRejReason, OrdType, Reject, Side, money_text, to_text
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import Account, Client, Position, State
 

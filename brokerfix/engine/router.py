@@ -86,9 +86,7 @@ def _direct(state: State, order: Order, qty: int) -> Plan:
     return Plan(routes=[Route(venue, qty, order.price, order.ord_type, order.time_in_force, "ExDestination")])
 
 
-def _take(
-    state: State, instrument: Instrument, order: Order, qty: int, shunned: set[str], result: Plan
-) -> int:
+def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned: set[str], result: Plan) -> int:
     """Walk our book and the venues together, best price first; put crosses and routes into `result`."""
     side, limited = order.side, order.ord_type is OrdType.LIMIT
     book = state.books[order.symbol]

@@ -3,16 +3,8 @@
 from collections.abc import Callable
 from fractions import Fraction
 
-from brokerfix.domain import (
-    IMMEDIATE,
-    ExecType,
-    OrdRejReason,
-    OrdStatus,
-    Request,
-    VenueCancelReject,
-    VenueOther,
-    VenueReport,
-)
+from brokerfix.commands import VenueCancelReject, VenueOther, VenueReport
+from brokerfix.domain import IMMEDIATE, ExecType, OrdRejReason, OrdStatus, Request
 from brokerfix.engine.orders import Child
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, View, ended_by_venue, settle, work
@@ -118,9 +110,7 @@ def _replaced(state: State, c: VenueReport, child: Child, new_id: NewId) -> list
         return [_alert(c, new_id, "UNEXPECTED", f"{c.venue} replaced a child unasked; our terms stand")]
     order = state.order_of(child)
     facts: list[Fact] = [
-        ChildReplaced(
-            c.at, new_id(), child.child_id, child.request_id, c.exec_id, child.asked_qty, child.asked_price
-        )  # fmt: skip
+        ChildReplaced(c.at, new_id(), child.child_id, child.request_id, c.exec_id, child.asked_qty, child.asked_price)
     ]
     pending = order.pending
     if pending is None:

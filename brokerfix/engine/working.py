@@ -69,9 +69,16 @@ def work(
     for route in planned.routes:
         facts.append(
             OrderRouted(
-                at, new_id(), order_id, route.venue, route.qty, route.price, route.ord_type, route.time_in_force,
+                at,
+                new_id(),
+                order_id,
+                route.venue,
+                route.qty,
+                route.price,
+                route.ord_type,
+                route.time_in_force,
                 route.why,
-            )  # fmt: skip
+            )
         )
         qty -= route.qty
     if planned.book:
@@ -167,6 +174,13 @@ def _too_late(order: Order, at: int, new_id: NewId, text: str) -> RequestRejecte
     pending = order.pending
     assert pending is not None
     return RequestRejected(
-        at, new_id(), order.client, order.order_id, pending.cl_ord_id, order.cl_ord_id, pending.request,
-        CxlRejReason.TOO_LATE, text,
-    )  # fmt: skip
+        at,
+        new_id(),
+        order.client,
+        order.order_id,
+        pending.cl_ord_id,
+        order.cl_ord_id,
+        pending.request,
+        CxlRejReason.TOO_LATE,
+        text,
+    )

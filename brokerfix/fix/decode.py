@@ -6,28 +6,29 @@ QuickFIX's dictionary has checked before (required tags, types, known enum value
 
 from collections.abc import Callable, Mapping
 
-
-from brokerfix.domain import (
+from brokerfix.commands import (
     AskStatus,
-    BusinessRejectReason,
     CancelOrder,
     Command,
-    ExecType,
-    Inexact,
-    Instrument,
     MarketUpdate,
     NewOrder,
-    OrdRejReason,
-    OrdStatus,
-    OrdType,
     RefuseMessage,
-    Reject,
     ReplaceOrder,
-    Side,
-    TimeInForce,
     VenueCancelReject,
     VenueOther,
     VenueReport,
+)
+from brokerfix.domain import (
+    BusinessRejectReason,
+    ExecType,
+    Inexact,
+    Instrument,
+    OrdRejReason,
+    OrdStatus,
+    OrdType,
+    Reject,
+    Side,
+    TimeInForce,
     id_number,
     to_scaled,
 )
@@ -38,7 +39,37 @@ from brokerfix.fix.text import Fields, Reader, pairs, printable
 Instruments = Mapping[str, Instrument]
 
 HEADER_AND_TRAILER = frozenset(
-    "8 9 35 49 56 115 128 90 91 34 50 142 57 143 116 144 129 145 43 97 52 122 212 213 347 369 10 93 89".split()
+    [
+        "8",
+        "9",
+        "35",
+        "49",
+        "56",
+        "115",
+        "128",
+        "90",
+        "91",
+        "34",
+        "50",
+        "142",
+        "57",
+        "143",
+        "116",
+        "144",
+        "129",
+        "145",
+        "43",
+        "97",
+        "52",
+        "122",
+        "212",
+        "213",
+        "347",
+        "369",
+        "10",
+        "93",
+        "89",
+    ]
 )
 
 
@@ -299,7 +330,7 @@ def _market_data(text: str, venue: str, message_type: str, instruments: Instrume
         name = entry.get("55", symbol)
         instrument = instruments.get(name)
         kind = entry.get("269", "")
-        if instrument is None or kind not in MD_SIDES and kind != MD_TRADE:
+        if instrument is None or (kind not in MD_SIDES and kind != MD_TRADE):
             continue
         try:
             price = to_scaled(entry.get("270", ""), instrument.price_digits)
@@ -317,4 +348,3 @@ def _market_data(text: str, venue: str, message_type: str, instruments: Instrume
 
 MD_SIDES = {"0": Side.BUY, "1": Side.SELL}
 MD_TRADE = "2"
-

@@ -81,10 +81,9 @@ def _report(
 
 
 def _fill_tags(instrument: Instrument, qty: int, price: int, venue: str) -> str:
-    return (
-        f"\x0132={to_text(qty, instrument.qty_digits)}\x0131={to_text(price, instrument.price_digits)}"
-        + (f"\x0130={venue}" if venue else "")
-    )  # fmt: skip
+    return f"\x0132={to_text(qty, instrument.qty_digits)}\x0131={to_text(price, instrument.price_digits)}" + (
+        f"\x0130={venue}" if venue else ""
+    )
 
 
 def _accepted(state: State, fact: f.OrderAccepted) -> list[Out]:
@@ -94,9 +93,20 @@ def _accepted(state: State, fact: f.OrderAccepted) -> list[Out]:
 def _rejected(state: State, fact: f.OrderRejected) -> list[Out]:
     return [
         _no_order(
-            state, fact.client, fact.id, ExecType.REJECTED, fact.at, fact.cl_ord_id, fact.symbol, fact.side,
-            fact.reason, fact.text, fact.qty, fact.price, order_id=fact.id,
-        )  # fmt: skip
+            state,
+            fact.client,
+            fact.id,
+            ExecType.REJECTED,
+            fact.at,
+            fact.cl_ord_id,
+            fact.symbol,
+            fact.side,
+            fact.reason,
+            fact.text,
+            fact.qty,
+            fact.price,
+            order_id=fact.id,
+        )
     ]
 
 
@@ -199,9 +209,18 @@ def _status(state: State, fact: f.StatusReported) -> list[Out]:
     if order is None:
         return [
             _no_order(
-                state, fact.client, fact.id, ExecType.ORDER_STATUS, fact.at, fact.cl_ord_id, fact.symbol, fact.side,
-                fact.reason, fact.text, status_req_id=fact.status_req_id,
-            )  # fmt: skip
+                state,
+                fact.client,
+                fact.id,
+                ExecType.ORDER_STATUS,
+                fact.at,
+                fact.cl_ord_id,
+                fact.symbol,
+                fact.side,
+                fact.reason,
+                fact.text,
+                status_req_id=fact.status_req_id,
+            )
         ]
     extra = f"\x01790={fact.status_req_id}" if fact.status_req_id else ""
     if order.status is OrdStatus.REJECTED:

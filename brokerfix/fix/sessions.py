@@ -82,7 +82,9 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         for client in config.clients:
             self._add(Peer(client, False, quickfix.SessionID(config.clients[client].fix, name, client)), client)
         for venue, section in config.venues.items():
-            self._add(Peer(venue, True, quickfix.SessionID(section.fix, section.sender, section.target)), section.target)
+            self._add(
+                Peer(venue, True, quickfix.SessionID(section.fix, section.sender, section.target)), section.target
+            )
         self._engines: list[Any] = []
         self._polls: list[Callable[[], Any]] = []
         self._dictionary: Any = None

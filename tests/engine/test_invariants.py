@@ -10,24 +10,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from brokerfix.domain import (
+from brokerfix.commands import (
     CancelOrder,
-    ExecType,
     MarketMoved,
     MarketUpdate,
     NewOrder,
-    OrdStatus,
-    OrdType,
     RecordQuotes,
     ReplaceOrder,
     RollDay,
     SessionDown,
     SessionUp,
-    Side,
-    TimeInForce,
     VenueCancelReject,
     VenueReport,
 )
+from brokerfix.domain import ExecType, OrdStatus, OrdType, Side, TimeInForce
 from brokerfix.engine.engine import observe
 from brokerfix.engine.orders import Child, Order
 from brokerfix.facts import ChildFilled, Trade
@@ -119,13 +115,22 @@ class BrokerMachine(RuleBasedStateMachine):
             self._report(child, ExecType.ORDER_STATUS, OrdStatus(status), cum=child.cum + more, avg_px="150.00")
 
     def _report(
-        self, child: Child, kind: ExecType, status: OrdStatus, qty: int = 0, price: int = 0, cum: int = -1, avg_px: str = ""
+        self,
+        child: Child,
+        kind: ExecType,
+        status: OrdStatus,
+        qty: int = 0,
+        price: int = 0,
+        cum: int = -1,
+        avg_px: str = "",
     ) -> None:
         exec_id, now = self.next_id(), self.world.now
         number = child.request_id or child.cl_ord_id
         venue_id = f"V{child.child_id}"
         self.world.submit(
-            VenueReport(now, child.venue, exec_id, kind, status, number, child.child_id, venue_id, qty, price, cum, avg_px)
+            VenueReport(
+                now, child.venue, exec_id, kind, status, number, child.child_id, venue_id, qty, price, cum, avg_px
+            )
         )
 
     @rule(index=st.integers(0, 99), reason=st.sampled_from(["0", "1", "99"]))

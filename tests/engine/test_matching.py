@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokerfix.domain import CancelOrder, NewOrder, OrdType, ReplaceOrder, Side, TimeInForce
+from brokerfix.commands import CancelOrder, NewOrder, ReplaceOrder
+from brokerfix.domain import OrdType, Side, TimeInForce
 from tests.scenario import World
 
 REQUESTS = st.lists(
@@ -42,8 +43,7 @@ class NaiveExchange:
         found = [
             maker
             for maker in self.resting
-            if maker.side is not taker.side
-            and (taker.price is None or sign * (maker.price or 0) <= sign * taker.price)
+            if maker.side is not taker.side and (taker.price is None or sign * (maker.price or 0) <= sign * taker.price)
         ]
         return sorted(found, key=lambda maker: sign * (maker.price or 0))
 
@@ -111,7 +111,9 @@ def test_it_trades_as_the_naive_exchange_does(requests: list[tuple[object, ...]]
         else:
             qty, price = rest[1:]
             world.submit(
-                ReplaceOrder(world.now, client, cl_ord_id, order.name, "AAPL", order.side, OrdType.LIMIT, None, qty, price)  # type: ignore[arg-type]
+                ReplaceOrder(
+                    world.now, client, cl_ord_id, order.name, "AAPL", order.side, OrdType.LIMIT, None, qty, price
+                )  # type: ignore[arg-type]
             )
             naive.replace(order, qty, price)  # type: ignore[arg-type]
     for name, order in naive.orders.items():

@@ -1,0 +1,190 @@
+"""The codec: what is decoded is what was encoded, and the dialect says all that is taken and sent."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokerfix.commands import CancelOrder, MarketUpdate, NewOrder, ReplaceOrder, VenueReport
+from brokerfix.domain import (
+    Inexact,
+    Instrument,
+    OrdType,
+    Side,
+    TimeInForce,
+    average_text,
+    id_number,
+    id_text,
+    money_text,
+    to_money,
+    to_scaled,
+    to_text,
+)
+from brokerfix.engine.feed import Increment, Snapshot
+from brokerfix.fix import encode
+from brokerfix.fix.decode import RULES, from_client, from_venue
+from brokerfix.fix.dialect import dialect
+from brokerfix.fix.text import Reader, pairs
+from tests.scenario import SCENARIO_FILES, World, load, run_step
+
+SOH = "\x01"
+INSTRUMENTS = {
+    "AAPL": Instrument("AAPL", 2, 0, 1, 1, "never", "venue"),
+    "BTC": Instrument("BTC", 2, 6, 1, 1, "never", "venue"),
+}
+VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=12)
+
+
+@given(st.integers(-(10**14), 10**14), st.integers(0, 9))
+def test_decimals_go_round(value: int, digits: int) -> None:
+    assert to_scaled(to_text(value, digits), digits) == value
+
+
+@pytest.mark.parametrize("text", ["", ".", "-", "1.2.3", "1e5", "abc", "1.001", "9" * 30, "NaN", "+1", "1_0", "\u0661"])
+def test_what_is_not_exact_is_refused(text: str) -> None:
+    with pytest.raises(Inexact):
+        to_scaled(text, 2)
+
+
+@pytest.mark.parametrize(("text", "scaled"), [("1", 100), ("1.5", 150), ("-0.05", -5), ("001.50000", 150), (".5", 50)])
+def test_decimals_as_people_write_them(text: str, scaled: int) -> None:
+    assert to_scaled(text, 2) == scaled
+
+
+@given(st.decimals(-(10**9), 10**9, places=6))
+def test_money_goes_round(amount: object) -> None:
+    assert to_money(money_text(to_money(str(amount)))) == to_money(str(amount))
+
+
+@pytest.mark.parametrize("text", ["", "x", "1e-13", "NaN", "Infinity"])
+def test_money_that_is_none(text: str) -> None:
+    with pytest.raises(Inexact):
+        to_money(text)
+
+
+@given(st.integers(20000101, 99991231), st.integers(0, 10**9 - 1))
+def test_ids_go_round(day: int, sequence: int) -> None:
+    number = day * 10**9 + sequence
+    assert id_number(id_text(number)) == number
+
+
+@pytest.mark.parametrize("text", ["", "1-1", "20261122-", "20261122-01", "20261122-1x", "x", "20261122-9999999999"])
+def test_foreign_ids_number_nothing(text: str) -> None:
+    assert id_number(text) == 0
+
+
+def test_average_price_is_rounded_half_up_beyond_the_price() -> None:
+    assert average_text(0, 0, 2) == "0"
+    assert average_text(100 * 15000, 100, 2) == "150.00"
+    assert average_text(2, 3, 2) == "0.00666667"
+    assert average_text(2, 3, 0) == "0.666667"
+    assert average_text(6, 3, 0) == "2"
+
+
+@given(st.dictionaries(st.sampled_from([11, 1, 38, 44, 54, 21, 58, 18, 453]), VALUES), st.booleans())
+def test_the_fast_reader_and_the_slow_one_agree(body: dict[int, str], possible_duplicate: bool) -> None:
+    """The same message in FIX's order (one regular expression) and out of order (field by field)."""
+    reader = RULES["D"].reader
+    flag = f"43=Y{SOH}" if possible_duplicate else ""
+    head = f"8=FIX.4.4{SOH}9=1{SOH}35=D{SOH}34=7{SOH}{flag}49=A{SOH}52=t{SOH}56=B{SOH}"
+    ordered = "".join(f"{tag}={body[tag]}{SOH}" for tag in sorted(body))
+    shuffled = "".join(f"{tag}={body[tag]}{SOH}" for tag in sorted(body, reverse=True))
+    fast, usual = reader.read(f"{head}{ordered}10=000{SOH}")
+    slow, _ = reader.read(f"{head}{shuffled}10=000{SOH}")
+    assert {tag: fast[tag] for tag in reader.tags} == {tag: slow[tag] for tag in reader.tags}
+    assert usual == (18 not in body)
+
+
+def test_a_second_value_hidden_in_another_is_not_read() -> None:
+    reader = Reader("D", (11, 38), (58,))
+    read, usual = reader.read(
+        f"8=FIX.4.4{SOH}9=1{SOH}35=D{SOH}34=1{SOH}11=a{SOH}38=5{SOH}58=x{SOH}38=999{SOH}10=0{SOH}"
+    )
+    assert (read["38"], usual) == ("5", False)
+
+
+ORDERS = st.tuples(
+    st.sampled_from(["AAPL", "BTC"]), st.sampled_from(Side), st.sampled_from(TimeInForce), st.integers(1, 10**8), st.integers(1, 10**8)
+)  # fmt: skip
+
+
+@given(ORDERS)
+def test_an_order_goes_round(order: tuple[str, Side, TimeInForce, int, int]) -> None:
+    symbol, side, tif, qty, price = order
+    instrument = INSTRUMENTS[symbol]
+    text = (
+        f"8=FIX.4.4|9=1|35=D|34=1|49=A|52=t|56=B|11=c|38={to_text(qty, instrument.qty_digits)}|40=2"
+        f"|44={to_text(price, instrument.price_digits)}|54={side}|55={symbol}|59={tif}|60=t|10=0|"
+    ).replace("|", SOH)
+    command = from_client(text, "A", 1, INSTRUMENTS)
+    assert command == NewOrder(1, "A", "c", "", symbol, side, OrdType.LIMIT, tif, qty, price)
+
+
+def test_what_we_send_to_an_exchange_is_what_an_exchange_takes() -> None:
+    """Our own engine is the exchange: its codec reads the child orders, cancels and replaces that ours writes."""
+    world = World()
+    run_step(world, "venue XNAS up")
+    seen: list[object] = []
+    for step in ("client ALICE new C1 buy 100 AAPL 149.00", "client ALICE replace R1 C1 buy 50 AAPL 149.10",
+                 "venue XNAS replaced c2 c1", "client ALICE cancel X1 R1 buy AAPL"):  # fmt: skip
+        run_step(world, step)
+        for out in (out for fact in world.last_facts for out in encode.messages(world.state, fact) if out.to_venue):
+            body = sorted(pairs(out.text)[3:-1], key=lambda field: int(field[0]))
+            text = f"8=FIX.4.4|9=1|{out.text.split(SOH)[2]}|34=1|49=B|52=t|56=X|".replace("|", SOH)
+            text += "".join(f"{tag}={value}{SOH}" for tag, value in body) + f"10=0{SOH}"
+            seen.append(from_client(text, "BROKER", 1, world.state.instruments))
+    order, replace, cancel = seen
+    assert isinstance(order, NewOrder)
+    assert (order.qty, order.price, order.side, order.defect) == (100, 14900, Side.BUY, None)
+    assert isinstance(replace, ReplaceOrder)
+    assert (replace.orig_cl_ord_id, replace.qty, replace.price) == (order.cl_ord_id, 50, 14910)
+    assert isinstance(cancel, CancelOrder)
+    assert cancel.orig_cl_ord_id == replace.cl_ord_id
+
+
+def test_what_we_report_is_what_a_broker_reads() -> None:
+    world = World(venues="none")
+    run_step(world, "client ALICE new C1 buy 100 AAPL 150.00")
+    run_step(world, "client BOB new C1 sell 40 AAPL 149.00")
+    trade = world.last_facts[-1]
+    maker, _ = encode.messages(world.state, trade)
+    read = from_venue(maker.text.replace("35=8\x01", "35=8\x0134=1\x01"), "XNAS", 1, world.state.instruments)
+    assert isinstance(read, VenueReport)
+    assert (read.exec_type, read.qty, read.price, read.cum, read.avg_px) == ("F", 40, 15000, 40, "150.00")
+    assert read.exec_id == id_text(trade.id - 1)
+
+
+def test_market_data_goes_round() -> None:
+    world = World()
+    levels = (("0", 14990, 5), ("1", 15010, 7), ("2", 15000, 1))
+    snapshot = encode.market_data(world.state, Snapshot("BROKER", "m", "AAPL", levels))
+    head = "8=FIX.4.4|9=0|35=W|34=1|".replace("|", SOH)
+    told = from_venue(
+        snapshot.text.replace(f"8=FIX.4.4{SOH}9=0{SOH}35=W{SOH}", head), "XNAS", 1, world.state.instruments
+    )
+    assert told == [MarketUpdate("XNAS", "AAPL", True, ((Side.BUY, 14990, 5), (Side.SELL, 15010, 7)), (15000, 1))]
+    changes = (("2", "0", 14990, 5), ("1", "1", 15010, 9))
+    increment = encode.market_data(world.state, Increment("BROKER", "m", "AAPL", changes))
+    told = from_venue(increment.text, "XNAS", 1, world.state.instruments)
+    assert told == [MarketUpdate("XNAS", "AAPL", False, ((Side.BUY, 14990, 0), (Side.SELL, 15010, 9)), None)]
+
+
+def test_every_tag_that_we_send_is_in_the_dialect() -> None:
+    sent: dict[tuple[bool, str], set[int]] = {}
+    for path in SCENARIO_FILES:
+        for scenario in load(path):
+            world = World(**scenario.settings)
+            for step, _ in scenario.steps:
+                run_step(world, step)
+                for fact in world.last_facts:
+                    for out in encode.messages(world.state, fact):
+                        kind = re.search("\x0135=([^\x01]*)", out.text)
+                        assert kind is not None
+                        tags = {int(tag) for tag, _ in pairs(out.text)} - {8, 9, 10, 35}
+                        sent.setdefault((out.to_venue, kind[1]), set()).update(tags)
+    for (to_venue, kind), tags in sent.items():
+        listed = (dialect().venue if to_venue else dialect().outgoing)[kind].tags
+        assert tags <= set(listed), (kind, tags - set(listed))
+    assert {kind for to_venue, kind in sent if to_venue} == set(dialect().venue)
+    assert {"8", "9", "j"} <= {kind for to_venue, kind in sent if not to_venue}

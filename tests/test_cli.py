@@ -1,0 +1,130 @@
+"""Every command as a person runs it, against a running market."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from brokerfix.passwords import matches
+from tests.live import Market, run_cli
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    market = Market(tmp_path_factory.mktemp("market"))
+    market.start()
+    market.client("ALICE").logout()
+    lp = market.client("LP", market.exchange, "XNAS")
+    for cl_ord_id, side, price in (("lp-sell", "2", "150.10"), ("lp-buy", "1", "149.90")):
+        lp.new_order(cl_ord_id, side, "1000", "AAPL", price)
+        lp.receive_until(lambda m, wanted=cl_ord_id: m.get(11) == wanted)  # type: ignore[misc]
+    config = str(market.broker.config)
+    shown = ""
+    while "150.10" not in shown or "149.90" not in shown:
+        shown = run_cli("book", "AAPL", "--config", config).stdout
+    yield market
+    market.stop()
+
+
+def run(market: Market, *arguments: str, code: int = 0) -> str:
+    result = run_cli(*arguments, "--config", str(market.broker.config))
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stdout if code == 0 else result.stdout + result.stderr
+
+
+def order(market: Market, *terms: str, code: int = 0) -> str:
+    """Send an order as ALICE, whose session goes on from run to run."""
+    return run(market, "order", "--as", "ALICE", *terms, code=code)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session(market: Market) -> None:
+    """The command line's session goes on where the test's own client of that name left off."""
+    client = market.client("ALICE")
+    client.logout()
+    store = market.folder / "broker" / "clients" / "ALICE.json"
+    store.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(json.dumps([client.next_out, client.next_in]))
+
+
+def test_order_prints_each_report_as_a_line(market: Market) -> None:
+    lines = order(market, "buy", "100", "AAPL", "@", "150.10", "--tif", "IOC").splitlines()
+    assert [line.split()[0] for line in lines] == ["NEW", "FILL"]
+    assert "100 @ 150.10 on XNAS" in lines[1]
+
+
+def test_order_json(market: Market) -> None:
+    messages = [json.loads(line) for line in order(market, "sell", "10", "AAPL", "--tif", "IOC", "--json").splitlines()]
+    assert [message["150"] for message in messages] == ["0", "F"]
+
+
+def test_a_rejected_order_ends_with_code_1(market: Market) -> None:
+    assert "UNKNOWN_SYMBOL" in order(market, "buy", "1", "NOPE", "@", "1", code=1)
+    assert "an order is: buy|sell QTY SYMBOL" in order(market, "by", "1", "AAPL", code=2)
+
+
+def test_orders_executions_positions_book(market: Market) -> None:
+    order(market, "buy", "7", "AAPL", "@", "140.00", "--tif", "GTC", "--wait", "0.2")
+    shown: list[dict[str, str]] = []
+    while not any(row["price"] == "140.00" for row in shown):
+        shown = json.loads(run(market, "orders", "--json"))
+    assert next(row for row in shown if row["price"] == "140.00")["routes"] == "XNAS 7@140.00"
+    assert json.loads(run(market, "executions", "--json"))[0]["venue"] == "XNAS"
+    assert "ALICE" in run(market, "positions")
+    book = json.loads(run(market, "book", "AAPL", "--json"))
+    assert book["asks"][0] == {"price": "150.10", "qty": book["asks"][0]["qty"], "venue": "XNAS"}
+    assert "there is no recorded book of NOPE" in run(market, "book", "NOPE", code=1)
+
+
+def test_verify(market: Market) -> None:
+    result = run_cli("verify", str(market.folder / "broker"))
+    assert result.returncode == 0
+    assert "every invariant holds" in result.stdout
+    again = json.loads(run_cli("verify", str(market.folder / "broker" / "journal"), "--json").stdout)
+    assert len(again["state_hash"]) == 64
+    assert again["problems"] == []
+    assert "there is no journal here" in run_cli("verify", str(market.folder)).stderr
+
+
+def test_verify_names_damage(market: Market) -> None:
+    segment = next((market.folder / "broker" / "journal").glob("*.journal"))
+    copy = market.folder / "copy"
+    copy.mkdir()
+    content = bytearray(segment.read_bytes())
+    content[60] ^= 1
+    (copy / segment.name).write_bytes(content)
+    result = run_cli("verify", str(copy))
+    assert result.returncode == 1
+    assert "is damaged" in result.stderr
+
+
+def test_check(market: Market) -> None:
+    result = run_cli("check", str(market.broker.config))
+    assert result.returncode == 0
+    assert "ok: broker BROKER" in result.stdout
+    assert "venues: XNAS" in result.stdout
+    assert run_cli("check", "nowhere.toml").stderr == "Error: nowhere.toml: can't be read: No such file or directory\n"
+
+
+def test_password() -> None:
+    made = run_cli("password", "--password", "correct horse").stdout.strip()
+    assert matches("correct horse", made)
+    assert not matches("wrong", made)
+
+
+def test_without_a_broker_the_commands_say_so(tmp_path_factory: pytest.TempPathFactory, market: Market) -> None:
+    config = tmp_path_factory.mktemp("idle") / "broker.toml"
+    config.write_text(market.broker.config.read_text().replace(f"port = {market.broker.port}", "port = 1"))
+    assert "there is no database yet" in run_cli("orders", "--config", str(config)).stderr
+    refused = run_cli("order", "--as", "ALICE", "buy", "1", "AAPL", "--config", str(config))
+    assert refused.returncode == 1
+    assert "can't connect to 127.0.0.1:1" in refused.stderr
+
+
+def test_demo_without_a_terminal_balances(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("demo")
+    result = run_cli("demo", "--seconds", "6", "--kill", "--folder", str(folder / "demo"), timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.rstrip().endswith("everything balances")
+    assert "DIFFERENT" not in result.stdout

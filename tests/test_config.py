@@ -1,0 +1,55 @@
+"""What is wrong with a configuration is told in one line: file, key, reason."""
+
+from pathlib import Path
+
+import pytest
+
+from brokerfix.config import ConfigError, load
+from brokerfix.shipped import folder
+
+BROKER = folder("config") / "broker.toml"
+
+
+@pytest.mark.parametrize("path", sorted(folder("config").glob("*.toml")), ids=lambda path: path.name)
+def test_every_shipped_configuration_loads(path: Path) -> None:
+    config = load(path)
+    assert config.instruments
+    assert config.clients
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "BROKER" ', 'nmae = "BROKER" ', "broker: Object contains unknown field `nmae`"),
+        ("port = 9876", 'port = "9876"', "broker.port: Expected `int`, got `str`"),
+        ("port = 9876", "port = 99999", "broker.port: Expected `int` <= 65535"),
+        ('durability = "process"', 'durability = "maybe"', "broker.durability: Invalid enum value 'maybe'"),
+        ('tick = "0.01"', 'tick = "0.001"', "instruments.AAPL.tick: 0.001 has more than 2 decimals"),
+        ('lot = "1"', 'lot = "0"', "instruments.AAPL.lot: must be above 0"),
+        ("price_digits = 2", "price_digits = 13", "instruments.AAPL.price_digits: Expected `int` <= 12"),
+        ('open = "00:00:00"', 'open = "25:00:00"', "instruments.AAPL.open: '25:00:00' is not a time of day, HH:MM:SS"),
+        ('accounts = ["ALICE"]', 'accounts = ["NOBODY"]', "clients.ALICE.accounts: there is no [accounts.NOBODY]"),
+        ('cash = "1000000"', 'cash = "a lot"', "accounts.ALICE.cash: 'a lot' is not a decimal number"),
+        ('fix = "FIX.4.4"', 'fix = "FIX.9"', "clients.ALICE.fix: Invalid enum value 'FIX.9'"),
+        ("[venues.XNAS]", "[venue.XNAS]", "venue: no such section"),
+        ('taker_fee = "0.0030"', 'taker_fee = "x"', "venues.XNAS.taker_fee: 'x' is not a decimal number"),
+        ("[clients.BOB]", '[clients.BOB]\npassword_hash = "secret"', "clients.BOB.password_hash: "),
+        ('name = "BROKER" ', 'name = "BROK\\u0001ER" ', "broker.name: Expected `str` matching regex"),
+        ('post = "book"', 'post = "book"\nhours = 1', "instruments.MSFT: Object contains unknown field `hours`"),
+        ("[broker]", "[broker", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, told: str) -> None:
+    text = BROKER.read_text()
+    assert old in text
+    path = tmp_path / "broker.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError) as found:
+        load(path)
+    assert str(found.value).startswith(f"{path}: {told}")
+    assert "\n" not in str(found.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read: No such file"):
+        load(tmp_path / "none.toml")
