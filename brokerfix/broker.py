@@ -17,7 +17,7 @@ from brokerfix.engine.engine import observe
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
 from brokerfix.fix import encode
-from brokerfix.fix.decode import from_client, from_venue
+from brokerfix.fix.decode import from_client, from_venue, from_venue_reject
 from brokerfix.fix.encode import Out
 from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
@@ -168,6 +168,9 @@ class Broker:
             observe(self.state, update)
             self.pipeline.submit(cmd.MarketMoved(at, update.symbol))
         return True
+
+    def venue_reject(self, venue: str, text: str, sent: str) -> bool:
+        return self.pipeline.submit(from_venue_reject(text, sent, venue, self.clock()))
 
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None:
         if not is_venue:

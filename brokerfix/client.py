@@ -55,7 +55,7 @@ class Client:
         self._ahead: dict[int, tuple[Message, list[tuple[int, str]]]] = {}
         self._socket: socket.socket | None = None
         self._parser = simplefix.FixParser()
-        self._last_sent = 0.0
+        self._last_sent = time.monotonic()
         self.received_pairs: deque[list[tuple[int, str]]] = deque()
         self.last: list[tuple[int, str]] = []
         if store is not None and store.exists():

@@ -1,4 +1,5 @@
-"""The pipeline: a bug of ours refuses one command, a full disk stops orders but not cancels, unsent messages go again."""
+"""The pipeline: a bug of ours refuses one command, a full disk stops orders but not cancels, and what may be unsent
+goes again."""
 
 import errno
 import os

@@ -1,7 +1,7 @@
 """Real sessions over loopback TCP: the broker, an exchange, and clients that are not QuickFIX."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -244,3 +244,48 @@ def test_a_taken_port_is_one_line(market: Market, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert f"broker.port: can't listen on port {market.broker.port}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_an_exchange_that_rejects_at_session_level_ends_the_order(tmp_path: Path) -> None:
+    """A Reject(3) names only a sequence number; what it was about is found in our own store of sent messages."""
+    market = Market(tmp_path)
+    with FakeExchange(market.exchange.port) as exchange:
+        market.broker.start()
+        exchange.accept()
+        alice = market.client("ALICE")
+        alice.new_order("refused", "1", "10", "AAPL", "140.00")
+        number = exchange.receive("D")[34]
+        exchange.send("3", [(45, number), (372, "D"), (373, "5"), (58, "what is this")])
+        report(alice, "refused", "0")
+        refused = report(alice, "refused", "8")
+        assert (refused[39], refused[151], refused[58]) == ("8", "0", "XNAS: what is this")
+        market.stop()
+
+
+class FakeExchange(Client):
+    """The other end of the broker's session with XNAS, played by the test."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__("XNAS", "BROKER", "127.0.0.1", port)
+        self._listener = socket.create_server(self.address)
+
+    def __enter__(self) -> "FakeExchange":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._listener.close()
+
+    def accept(self) -> None:
+        self._socket, _ = self._listener.accept()
+        self._wait(lambda: any(message[35] == "A" for message in self.admin), 10, "the broker's Logon")
+        self._send("A", [(98, "0"), (108, "30")])
+
+    def receive(self, message_type: str) -> Message:  # type: ignore[override]
+        return self.receive_until(lambda message: message[35] == message_type)
+
+    def receive_until(self, wanted: Callable[[Message], bool], timeout: float = 10) -> Message:
+        while True:
+            message = super().receive(timeout)
+            if wanted(message):
+                return message

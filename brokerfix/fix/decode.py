@@ -253,16 +253,25 @@ def from_venue(text: str, venue: str, at: int, instruments: Instruments) -> Comm
         ids = id_number(message["11"]), id_number(message["41"])
         return VenueCancelReject(at, venue, *ids, message["39"], message.get("102", ""), told, printable(text))
     if message_type == "j" and message.get("379"):
-        return _business_reject(text, message, venue, at)
+        return _refusal(text, message, venue, at)
     return VenueOther(at, venue, f"MSG_{message_type}", f"{venue} sent MsgType {message_type}: {told}", printable(text))
 
 
-def _business_reject(text: str, message: dict[str, str], venue: str, at: int) -> Command:
-    """A BusinessMessageReject(j) that names the order or request it refuses, as what it means for that."""
+def from_venue_reject(text: str, sent: str, venue: str, at: int) -> Command:
+    """An exchange's Reject(3) of the message `sent` (if it is known), as what it means for the order in it."""
+    message, about = dict(reversed(pairs(text))), dict(reversed(pairs(sent)))
+    if about.get("35") in ("D", "F", "G"):
+        return _refusal(text, {**message, "372": about["35"], "379": about["11"]}, venue, at)
+    told = f"{venue} rejected a message of ours: {message.get('58', '')}"
+    return VenueOther(at, venue, "MSG_3", told, printable(f"{text} {sent}"))
+
+
+def _refusal(text: str, message: dict[str, str], venue: str, at: int) -> Command:
+    """A Reject(3) or BusinessMessageReject(j) of an order or request, as a report or cancel reject on it."""
     number, told, raw = id_number(message["379"]), message.get("58", ""), printable(text)
     if message.get("372") in ("F", "G"):
         return VenueCancelReject(at, venue, number, 0, "", "99", told, raw)
-    exec_id = f"j-{message['34']}"
+    exec_id = f"{message['35']}-{message['34']}"
     return VenueReport(at, venue, exec_id, ExecType.REJECTED, OrdStatus.REJECTED, number, 0, "", text=told, raw=raw)
 
 

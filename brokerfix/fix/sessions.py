@@ -33,6 +33,7 @@ class Receiver(Protocol):
 
     def client_message(self, client: str, text: str) -> bool: ...
     def venue_message(self, venue: str, text: str) -> bool: ...
+    def venue_reject(self, venue: str, text: str, sent: str) -> bool: ...
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None: ...
     def failed(self, source: str, text: str) -> None: ...
 
@@ -208,9 +209,16 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             self._authenticate(peer.name, text)
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
-                self.receiver.venue_message(peer.name, text)
+                self.receiver.venue_reject(peer.name, text, self._sent(session_id, text))
             else:
                 log.warning("client %s rejected a message of ours: %s", peer.name, printable(text))
+
+    def _sent(self, session_id: Any, reject: str) -> str:
+        """The message of ours that a Reject(3) is about, from QuickFIX's store, or ''."""
+        number = int(REJECT.read(reject)[0]["45"] or 0)
+        found = quickfix.VectorString()
+        quickfix.Session.lookupSession(session_id).getStore().get(number, number, found)
+        return str(found[0]) if len(found) else ""
 
     def _authenticate(self, client: str, text: str) -> None:
         """Check Username(553) and Password(554). Neither is ever logged."""
@@ -248,6 +256,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         quickfix.Session.lookupSession(peer.session_id).setNextTargetMsgSeqNum(seq_num - 1)
 
 
+REJECT = Reader("3", (45,), (58, 371, 372, 373))
 LOGON = Reader("A", (553, 554), (98, 108, 141))
 OUT_OF_DATE = frozenset("VHWXY")
 """The message types that are out of date once the session they were sent in has ended."""

@@ -104,9 +104,14 @@ def test_a_second_value_hidden_in_another_is_not_read() -> None:
     assert (read["38"], usual) == ("5", False)
 
 
+QTYS_AND_PRICES = st.integers(1, 10**8)
 ORDERS = st.tuples(
-    st.sampled_from(["AAPL", "BTC"]), st.sampled_from(Side), st.sampled_from(TimeInForce), st.integers(1, 10**8), st.integers(1, 10**8)
-)  # fmt: skip
+    st.sampled_from(["AAPL", "BTC"]),
+    st.sampled_from(Side),
+    st.sampled_from(TimeInForce),
+    QTYS_AND_PRICES,
+    QTYS_AND_PRICES,
+)
 
 
 @given(ORDERS)

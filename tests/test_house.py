@@ -1,0 +1,73 @@
+"""The house rules: what README and configurations say is true."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from brokerfix.cli import main
+from brokerfix.config import SECTIONS, TABLES
+from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
+from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
+from brokerfix.facts import Fact
+from brokerfix.fix.dialect import dialect
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_command_is_in_the_readme() -> None:
+    for name in main.commands:
+        assert f"`brokerfix {name}" in README, name
+
+
+def test_every_command_explains_itself() -> None:
+    for command in main.commands.values():
+        assert command.help
+
+
+def test_the_readme_names_commands_that_exist() -> None:
+    for name in re.findall(r"brokerfix (\w+)[ `\n]", README):
+        if f"`brokerfix {name}" in README or f"bin/brokerfix {name}" in README:
+            assert name in main.commands, name
+
+
+def test_the_tree_in_the_readme_is_true() -> None:
+    tree = README[README.index("<!-- tree -->") :].split("```")[1]
+    named = {line.split()[0] for line in tree.splitlines() if line.startswith("  ") and line.split()}
+    modules = {path.name for path in (ROOT / "brokerfix").glob("*.py")} - {"__init__.py", "__main__.py"}
+    folders = {f"{path.name}/" for path in (ROOT / "brokerfix").iterdir() if (path / "__init__.py").exists()}
+    assert {name for name in named if name.endswith(("py", "/"))} == modules | folders
+
+
+def test_links_in_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("name", [*SECTIONS, *TABLES])
+def test_every_key_is_explained_in_the_shipped_configuration(name: str) -> None:
+    text = (ROOT / "config" / "broker.toml").read_text() + (ROOT / "config" / "exchange-xnas.toml").read_text()
+    section = {**SECTIONS, **TABLES}[name]
+    for key in section.__struct_fields__:
+        assert re.search(rf"^(# )?{key} = ", text, re.M), f"{name}.{key}"
+
+
+def test_every_fact_and_command_has_its_handler() -> None:
+    assert set(FACT_HANDLERS) == set(Fact.__args__)
+    assert len(COMMAND_HANDLERS) == len({handler.__name__ for handler in COMMAND_HANDLERS.values()})
+
+
+def test_the_dialect_names_messages_as_the_standard_does() -> None:
+    standard = {"D": "NewOrderSingle", "8": "ExecutionReport", "9": "OrderCancelReject", "V": "MarketDataRequest"}
+    listed = {**dialect().incoming, **dialect().outgoing}
+    for message_type, name in standard.items():
+        assert listed[message_type].name == name
+
+
+def test_the_top_level_keeps_its_shape() -> None:
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert metadata["project"]["requires-python"] == ">=3.11"
+    wanted = {"brokerfix", "config", "specs", "tests", "bench", "setup.cfg", "pyproject.toml", "README.md", ".ci"}
+    assert wanted <= {path.name for path in ROOT.iterdir()}
