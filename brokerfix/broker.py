@@ -178,9 +178,9 @@ class Broker:
         command = cmd.SessionUp if is_up else cmd.SessionDown
         self.pipeline.submit(command(self.clock(), comp_id, is_venue))
 
-    def failed(self, source: str, text: str) -> None:
+    def failed(self, source: str, text: str, raw: str) -> None:
         """A callback of ours failed outside of the engine: on record and in the log, and the broker goes on."""
-        self.pipeline.submit(cmd.VenueOther(self.clock(), source, "BUG", text, ""))
+        self.pipeline.submit(cmd.VenueOther(self.clock(), source, "BUG", text, raw))
 
     def _spoil(self, out: Out) -> None:
         assert self.chaos is not None

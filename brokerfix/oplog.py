@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from brokerfix import facts as f
+from brokerfix.domain import id_text
 
 Line = tuple[Any, ...]
 """(level, format, *arguments), as logging.log takes it."""
@@ -24,7 +25,12 @@ LINES: dict[type[Any], Callable[[Any], Line]] = {
         fact.client,
         fact.text,
     ),
-    f.OrderRefused: lambda fact: (logging.WARNING, "order %d rejected by an exchange: %s", fact.order_id, fact.text),
+    f.OrderRefused: lambda fact: (
+        logging.WARNING,
+        "order %s rejected by an exchange: %s",
+        id_text(fact.order_id),
+        fact.text,
+    ),
     f.MessageRefused: lambda fact: (logging.INFO, "message of %s refused: %s", fact.client, fact.text),
     f.Alerted: lambda fact: (logging.WARNING, "ALERT %s from %s: %s | %s", fact.code, fact.source, fact.text, fact.raw),
 }

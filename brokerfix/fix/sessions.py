@@ -35,7 +35,7 @@ class Receiver(Protocol):
     def venue_message(self, venue: str, text: str) -> bool: ...
     def venue_reject(self, venue: str, text: str, sent: str) -> bool: ...
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None: ...
-    def failed(self, source: str, text: str) -> None: ...
+    def failed(self, source: str, text: str, raw: str) -> None: ...
 
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
@@ -215,10 +215,17 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
     def _sent(self, session_id: Any, reject: str) -> str:
         """The message of ours that a Reject(3) is about, from QuickFIX's store, or ''."""
-        number = int(REJECT.read(reject)[0]["45"] or 0)
-        found = quickfix.VectorString()
-        quickfix.Session.lookupSession(session_id).getStore().get(number, number, found)
-        return str(found[0]) if len(found) else ""
+        number = REJECT.read(reject)[0]["45"]
+        ids = (session_id.getBeginString(), session_id.getSenderCompID(), session_id.getTargetCompID())
+        stored = self.config.data / "fix" / "-".join(part.getValue() for part in ids)
+        # The binding does not give the store to Python; its index is "number,offset,size ..." beside the messages.
+        for entry in stored.with_name(f"{stored.name}.header").read_text().split()[::-1]:
+            index, offset, size = entry.split(",")
+            if index == number:
+                with stored.with_name(f"{stored.name}.body").open("rb") as body:
+                    body.seek(int(offset))
+                    return body.read(int(size)).decode("latin-1")
+        return ""
 
     def _authenticate(self, client: str, text: str) -> None:
         """Check Username(553) and Password(554). Neither is ever logged."""
@@ -233,6 +240,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
     def fromApp(self, message: Any, session_id: Any) -> None:
         # The hot path: guarded by hand.
+        text = ""
         try:
             self.activity += 1
             text = message.toString()
@@ -244,11 +252,11 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             if not recorded:
                 self._take_back(peer, int(LOGON.read(text)[0]["34"] or 0))
         except Exception as error:
-            self._failed("fromApp", error)
+            self._failed("fromApp", error, text)
 
-    def _failed(self, callback: str, error: Exception) -> None:
+    def _failed(self, callback: str, error: Exception, text: str = "") -> None:
         log.exception("a FIX callback failed")
-        self.receiver.failed(callback, f"{type(error).__name__}: {error}")
+        self.receiver.failed(callback, f"{type(error).__name__}: {error}", printable(text))
 
     def _take_back(self, peer: Peer, seq_num: int) -> None:
         """Leave the message unread: QuickFIX will add one to this, find a gap at the peer's next message and ask for
