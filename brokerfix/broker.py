@@ -7,17 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from brokerfix import commands as cmd
 from brokerfix.chaos import Chaos
-from brokerfix.config import Config
+from brokerfix.config import MAKER, Config
 from brokerfix.engine.engine import observe
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
 from brokerfix.fix import encode
-from brokerfix.fix.decode import from_client, from_venue, from_venue_reject
+from brokerfix.fix.decode import from_client, from_venue, from_venue_reject, unreadable
 from brokerfix.fix.encode import Out
 from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
@@ -32,8 +33,7 @@ SPINS_BEFORE_SLEEP = 300
 """How many empty turns the loop makes before `backoff` begins to sleep."""
 LONGEST_SLEEP = 200e-6
 LOGOUT_SECONDS = 3
-MAKER = "MAKER"
-"""The client name of the built-in market maker, which has no session."""
+EXPIRE_EVERY = 60 * SECOND
 
 
 class StartError(Exception):
@@ -66,6 +66,8 @@ class Broker:
         self.timers: list[Timer] = []
         self.running = False
         self._next_timer = 0
+        self._expire_due = 0
+        self._unrecorded: deque[cmd.Command] = deque()
         self._lock = -1
         self._store: subprocess.Popen[bytes] | None = None
 
@@ -76,6 +78,7 @@ class Broker:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
             unsent = self.pipeline.recover(self._trading_day(self.clock()))
+            self._check_digits()
         except (JournalError, OSError) as error:
             raise StartError(str(error)) from error
         try:
@@ -85,7 +88,9 @@ class Broker:
                 f"{config.path}: broker.port: can't listen on port {config.broker.port}: {error}"
             ) from error
         self.pipeline.resend(unsent)
-        self.pipeline.submit(self._start_command())
+        if not self.pipeline.submit(self._start_command()):
+            self.sessions.close()
+            raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
         self._start_timers()
         if config.broker.store:
             self._start_store()
@@ -94,6 +99,18 @@ class Broker:
         # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.
         gc.set_threshold(50_000, 50, 1000)
         log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
+
+    def _check_digits(self) -> None:
+        """The journal's prices and quantities are scaled by the digits it was written with."""
+        for symbol, known in self.state.instruments.items():
+            wanted = self.config.instruments.get(symbol, known)
+            for key in ("price_digits", "qty_digits"):
+                was, now = getattr(known, key), getattr(wanted, key)
+                if was != now:
+                    raise StartError(
+                        f"{self.config.path}: instruments.{symbol}.{key}: is {now}, but the journal was written with "
+                        f"{was}, and digits can't change: use another symbol, or another data folder"
+                    )
 
     def run(self) -> int:
         """Run until SIGINT or SIGTERM. Returns the process's exit code."""
@@ -126,8 +143,15 @@ class Broker:
             for timer in self.timers:
                 if now >= timer.due:
                     timer.due = now + timer.interval
-                    timer.action(now)
+                    self._fire(timer, now)
             self._next_timer = min((timer.due for timer in self.timers), default=now)
+
+    def _fire(self, timer: Timer, now: int) -> None:
+        try:
+            timer.action(now)
+        except Exception as error:
+            log.exception("a timer failed")
+            self.failed("timer", f"{type(error).__name__}: {error}", "")
 
     def stop(self) -> int:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
@@ -135,9 +159,10 @@ class Broker:
         deadline = self.clock() + LOGOUT_SECONDS * SECOND
         while self.sessions.logout() and self.clock() < deadline:
             self.turn()
-        self.sessions.close()
         if self.pipeline.failed is None:
             self.pipeline.submit(cmd.Stop(self.clock()))
+            self.pipeline.flush()
+        self.sessions.close()
         self.pipeline.close()
         if self._store is not None:
             self._store.terminate()
@@ -149,7 +174,12 @@ class Broker:
     # What the sessions bring
 
     def client_message(self, client: str, text: str) -> bool:
-        command = from_client(text, client, self.clock(), self.state.instruments)
+        try:
+            command = from_client(text, client, self.clock(), self.state.instruments)
+        except Exception as error:
+            log.exception("a message of %s can't be read", client)
+            self.failed(client, f"a message can't be read: {type(error).__name__}: {error}", printable(text))
+            return self.pipeline.submit(unreadable(text, client, self.clock()))
         if isinstance(command, MarketDataRequest):
             self._tell(self.feed.request(self.state, command))
             return True
@@ -159,7 +189,8 @@ class Broker:
         at = self.clock()
         try:
             told = from_venue(text, venue, at, self.state.instruments)
-        except (KeyError, ValueError) as error:
+        except Exception as error:
+            log.exception("a message of %s can't be read", venue)
             what = f"{venue} sent a message that can't be read: {type(error).__name__}: {error}"
             told = cmd.VenueOther(at, venue, "UNREADABLE", what, printable(text))
         if isinstance(told, cmd.Command):
@@ -176,7 +207,13 @@ class Broker:
         if not is_venue:
             self.feed.forget(comp_id)
         command = cmd.SessionUp if is_up else cmd.SessionDown
-        self.pipeline.submit(command(self.clock(), comp_id, is_venue))
+        self._unrecorded.append(command(self.clock(), comp_id, is_venue))
+        self._record_sessions()
+
+    def _record_sessions(self) -> None:
+        """What could not be recorded on a full disk is tried again every second, in its order."""
+        while self._unrecorded and self.pipeline.submit(self._unrecorded[0]):
+            self._unrecorded.popleft()
 
     def failed(self, source: str, text: str, raw: str) -> None:
         """A callback of ours failed outside of the engine: on record and in the log, and the broker goes on."""
@@ -223,10 +260,13 @@ class Broker:
     def _look_after(self, now: int) -> None:
         """Once a second: the trading day, a disk that was full, the projection's process."""
         day = self._trading_day(now)
-        if day > self.state.day:
-            self.pipeline.submit(cmd.RollDay(now, day))
-        if self.journal.full and self.journal.hold_reserve():
-            log.warning("%s: there is space again; orders are taken", self.journal.folder)
+        if day > self.state.day or now >= self._expire_due:
+            # Also within the day: an order of the day before may have been waiting for an exchange at the roll.
+            self._expire_due = now + EXPIRE_EVERY
+            self.pipeline.submit(cmd.RollDay(now, max(day, self.state.day)))
+        if self.journal.watch_space():
+            log.error("%s: the disk is %s", self.journal.folder, "full" if self.journal.full else "free again")
+        self._record_sessions()
         if self._store is not None and self._store.poll() is not None:
             log.error("the SQLite projection ended with code %d; starting it again", self._store.returncode)
             self._start_store()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -37,8 +38,12 @@ def _for_people(command: Callable[..., Any]) -> Callable[..., Any]:
     def told(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except (ConfigError, StartError, JournalError, Disconnected, TimeoutError, FileNotFoundError) as error:
+        except (ConfigError, StartError, JournalError, Disconnected, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except sqlite3.Error as error:
+            raise click.ClickException(
+                f"the database can't be read ({error}); is the broker's projection running?"
+            ) from error
 
     return told
 

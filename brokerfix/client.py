@@ -59,7 +59,10 @@ class Client:
         self.received_pairs: deque[list[tuple[int, str]]] = deque()
         self.last: list[tuple[int, str]] = []
         if store is not None and store.exists():
-            self.next_out, self.next_in = json.loads(store.read_text())
+            try:
+                self.next_out, self.next_in = (int(number) for number in json.loads(store.read_text()))
+            except ValueError as error:
+                raise Disconnected(f"{store}: holds no sequence numbers ({error}); delete it to begin anew") from error
 
     # The session
 
@@ -189,7 +192,7 @@ class Client:
             self._said_goodbye("")
         self._parser.append_buffer(data)
         while (parsed := self._parser.get_message()) is not None:
-            every = [(int(tag), value.decode()) for tag, value in parsed.pairs]
+            every = [(int(tag), value.decode("utf-8", "surrogateescape")) for tag, value in parsed.pairs]
             self._received(dict(reversed(every)), every)
         self._save()
 
@@ -274,7 +277,7 @@ class Client:
         ):  # fmt: skip
             message.append_pair(tag, value)
         for tag, value in body:
-            message.append_pair(tag, value)
+            message.append_pair(tag, value.encode("utf-8", "surrogateescape"))
         self._last_sent = time.monotonic()
         if self._socket is None:
             return
@@ -293,7 +296,9 @@ class Client:
     def _save(self) -> None:
         if self._store is not None:
             self._store.parent.mkdir(parents=True, exist_ok=True)
-            self._store.write_text(json.dumps([self.next_out, self.next_in]))
+            written = self._store.with_suffix(".new")
+            written.write_text(json.dumps([self.next_out, self.next_in]))
+            written.replace(self._store)
 
 
 def utc_now() -> str:

@@ -185,10 +185,11 @@ class Quote(Command, frozen=True, gc=False):
 
 class MarketUpdate(msgspec.Struct, frozen=True, gc=False):
     """Market data of one venue and symbol: not a command, it changes the live view only. `levels` are
-    (side, price, quantity), quantity 0 deletes; `trade` is (price, quantity) of the last print or None."""
+    (side, price, quantity), quantity 0 deletes; `trades` are (price, quantity) of
+    prints, oldest first."""
 
     venue: str
     symbol: str
     snapshot: bool
     levels: tuple[tuple[Side, int, int], ...]
-    trade: tuple[int, int] | None = None
+    trades: tuple[tuple[int, int], ...] = ()

@@ -1,5 +1,6 @@
 """A TOML file -> frozen settings. Anything wrong is a ConfigError that names the file, the key and the reason."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,10 @@ from msgspec import Meta
 from brokerfix import passwords
 from brokerfix.domain import MONEY_DIGITS, Inexact, Instrument, Limits, Venue, to_money, to_scaled
 
+COMP_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 CompId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+MAKER = "MAKER"
+"""The client name of the built-in market maker, which has no session."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Digits = Annotated[int, Meta(ge=0, le=MONEY_DIGITS)]
 FixVersion = Literal["FIX.4.4"]
@@ -197,8 +201,26 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
             ("limits.max_order_qty", account.limits.max_order_qty or "0"),
             ("limits.max_order_notional", account.limits.max_order_notional or "0"),
         ):
-            _money(path, f"accounts.{name}.{key}", value)
+            if _money(path, f"accounts.{name}.{key}", value) < 0 and key != "cash":
+                raise ConfigError(f"{path}: accounts.{name}.{key}: must not be below 0")
+    own = read["broker"].name
+    targets: dict[tuple[str, str], str] = {}
+    for name, venue in read["venues"].items():
+        session = (venue.sender, venue.target)
+        if session in targets:
+            raise ConfigError(f"{path}: venues.{name}.target: is the same session as [venues.{targets[session]}]")
+        targets[session] = name
     for name, client in read["clients"].items():
+        if not COMP_ID.fullmatch(name):
+            raise ConfigError(
+                f"{path}: clients.{name!r}: a CompID is 1 to 32 letters, digits, dots, dashes, underlines"
+            )
+        if (own, name) in targets:
+            raise ConfigError(
+                f"{path}: clients.{name}: has the CompIDs of the session with [venues.{targets[own, name]}]"
+            )
+        if name == MAKER and "maker" in read:
+            raise ConfigError(f"{path}: clients.{name}: is the name of the built-in market maker; choose another")
         for account in client.accounts:
             if account not in read["accounts"]:
                 raise ConfigError(f"{path}: clients.{name}.accounts: there is no [accounts.{account}]")
@@ -218,6 +240,10 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
     if maker is not None:
         if maker.account not in read["accounts"]:
             raise ConfigError(f"{path}: maker.account: there is no [accounts.{maker.account}]")
+        for symbol, instrument in instruments.items():
+            qty = _scaled(path, "maker.qty", maker.qty, instrument.qty_digits)
+            if qty <= 0 or qty % instrument.lot:
+                raise ConfigError(f"{path}: maker.qty: must be above 0 and a multiple of the lot of {symbol}")
         maker_qty = {symbol: _scaled(path, "maker.qty", maker.qty, i.qty_digits) for symbol, i in instruments.items()}
     return Config(
         path,
@@ -246,6 +272,11 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         raise ConfigError(f"{path}: {key}.{'tick' if tick <= 0 else 'lot'}: must be above 0")
     if section.post == "book" and section.cross == "never" and venues:
         raise ConfigError(f'{path}: {key}.post: "book" needs cross = "at-or-better" or "always"')
+    if section.cross == "never" and not venues:
+        raise ConfigError(f'{path}: {key}.cross: "never" needs venues: without, orders meet in our own book only')
+    reference = _scaled(path, f"{key}.reference", section.reference, section.price_digits)
+    if reference < 0:
+        raise ConfigError(f"{path}: {key}.reference: must not be below 0")
     collar = _scaled(path, f"{key}.collar", section.collar, 4)
     if collar < 0:
         raise ConfigError(f"{path}: {key}.collar: must not be below 0")
@@ -258,7 +289,7 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         section.cross,
         section.post,
         collar,
-        _scaled(path, f"{key}.reference", section.reference, section.price_digits),
+        reference,
         _seconds(path, f"{key}.open", section.open),
         _seconds(path, f"{key}.close", section.close),
         section.halted,

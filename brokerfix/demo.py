@@ -74,8 +74,12 @@ def run(folder: Path, seconds: int, kill: bool) -> int:
 
 def _set_up(folder: Path) -> dict[str, Process]:
     """The shipped configurations in the demo's own folder, on free ports."""
+    marker = folder / "made-by-brokerfix-demo"
+    if folder.exists() and not marker.exists() and (folder.is_file() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder}: is not empty and no folder of an earlier demo; name another with --folder")
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "config").mkdir(parents=True)
+    marker.touch()
     ports = {name: _free_port() for name in CONFIGS}
     texts = {name: (shipped_folder("config") / f"{file}.toml").read_text() for name, file in CONFIGS.items()}
     shipped = {name: re.search(r"^port = (\d+)", text, re.M) for name, text in texts.items()}

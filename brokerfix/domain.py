@@ -18,6 +18,8 @@ MONEY_DIGITS = 12
 AVG_PX_DIGITS = 6
 """Decimals of an average price beyond the instrument's price digits."""
 DAY = 10**9
+MAX_TEXT = 64
+"""Longest text of a number that is looked at."""
 MAX_DIGITS = 15
 """Longest scaled price or quantity taken, in decimal digits: a product of two fits no float but is exact here."""
 
@@ -192,6 +194,8 @@ class Inexact(ValueError):
 @lru_cache(maxsize=1 << 16)
 def to_scaled(text: str, digits: int) -> int:
     """Decimal text -> int of 10**-digits. Never rounds: raises Inexact where it would have to."""
+    if len(text) > MAX_TEXT:
+        raise Inexact(f"{text[:MAX_TEXT]}... is too large")
     whole, _, part = text.partition(".")
     bare = whole[1:] if whole[:1] == "-" else whole
     part = part.rstrip("0")

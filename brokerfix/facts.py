@@ -273,7 +273,7 @@ class OrderReplaced(Base, frozen=True, gc=False):
 
 class RequestRejected(Base, frozen=True, gc=False):
     """A cancel or replace is refused. `order_id` 0: no such order of this client. `known_as_new` as in
-    OrderRejected."""
+    OrderRejected. `ends_pending`: it was the order's pending request."""
 
     client: str
     order_id: int
@@ -283,6 +283,7 @@ class RequestRejected(Base, frozen=True, gc=False):
     reason: CxlRejReason
     text: str
     known_as_new: bool = True
+    ends_pending: bool = False
 
 
 class StatusReported(Base, frozen=True, gc=False):

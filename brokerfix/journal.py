@@ -19,6 +19,8 @@ from brokerfix.facts import DayRolled, Fact
 MAGIC = b"brokerfix journal 1\n"
 HEADER = Struct("<II")
 MAX_RECORD = 1 << 30
+MIN_FREE = 16 << 20
+"""Bytes free on the disk below which it counts as full."""
 RESERVE = 4 << 20
 """Bytes kept free for cancels and fills when the disk is full."""
 
@@ -155,6 +157,9 @@ class Journal:
         if torn is not None:
             os.truncate(torn.segment, torn.offset)
         self._begin(path)
+        if self.disk:
+            # What the last process wrote but did not sync is about to be told.
+            os.fdatasync(self._descriptor)
 
     def append(self, facts: Sequence[Fact]) -> int:
         """Write one record. Returns the position that has to be synced before its messages may go.
@@ -194,6 +199,18 @@ class Journal:
             return False
         self._reserve.unlink()
         return True
+
+    def watch_space(self) -> bool:
+        """Look at the disk before it is full to the last byte, because the FIX sessions' own files need some too.
+        Returns whether `full` has changed."""
+        was = self.full
+        place = os.statvfs(self.folder)
+        free = place.f_bavail * place.f_frsize
+        if not self.full:
+            self.full = free < MIN_FREE
+        elif free > 2 * MIN_FREE:
+            self.hold_reserve()
+        return self.full != was
 
     def hold_reserve(self) -> bool:
         """Keep some space for the day the disk is full; `full` says whether there is not even that much."""

@@ -29,6 +29,8 @@ def parse(stored: str) -> tuple[int, int, int, bytes]:
 
 
 def _format(password: str, log2_n: int, r: int, p: int, salt: bytes) -> str:
-    digest = hashlib.scrypt(password.encode(), salt=salt, n=1 << log2_n, r=r, p=p, maxmem=1 << 28, dklen=32)
+    digest = hashlib.scrypt(
+        password.encode("utf-8", "surrogateescape"), salt=salt, n=1 << log2_n, r=r, p=p, maxmem=1 << 28, dklen=32
+    )
     encoded = base64.b64encode(digest).decode()
     return f"scrypt${log2_n}${r}${p}${base64.b64encode(salt).decode()}${encoded}"

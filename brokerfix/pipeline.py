@@ -143,11 +143,14 @@ class Pipeline:
         if record:
             self._mark_sent(record)
 
-    def close(self) -> None:
-        """Sync, send what waits, close the journal."""
+    def flush(self) -> None:
+        """Sync, and send what waits for it."""
         if self.failed is None:
             self.journal.wait_synced()
             self.release()
+
+    def close(self) -> None:
+        """Close the journal. What was not flushed is sent after the next start."""
         self.journal.close()
         if self._mark >= 0:
             os.close(self._mark)

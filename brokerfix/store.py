@@ -3,6 +3,8 @@
 Amounts are decimal text, exact. The database can be deleted at any time: it is made again from the journal.
 """
 
+import fcntl
+import os
 import signal
 import sys
 import threading
@@ -18,7 +20,7 @@ from brokerfix.domain import Instrument, average_text, id_text, money_text, to_t
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
-from brokerfix.facts import AccountDefined, ChildFilled, Fact, Quoted, Trade
+from brokerfix.facts import AccountDefined, ChildFilled, Fact, Quoted, Started, Trade, VenueDown
 from brokerfix.journal import MAGIC, records, segments
 
 POLL_SECONDS = 0.05
@@ -159,6 +161,13 @@ class Projection:
             self._trade(fact, child.symbol, child.venue)
         elif isinstance(fact, Quoted):
             self._quote(fact)
+            for name, account in state.accounts.items():
+                if fact.symbol in account.positions:
+                    self._touched_positions[name, fact.symbol] = None
+        elif isinstance(fact, Started | VenueDown):
+            for venue, children in state.open_children.items():
+                if isinstance(fact, Started) or venue == fact.venue:
+                    self._touched_children.update(children)
         elif isinstance(fact, AccountDefined):
             self._touched_positions[(fact.account, "")] = None
 
@@ -331,8 +340,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     # Ctrl-C goes to the whole group; the broker tells us when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    projection = Projection(Path(sys.argv[1]))
-    while not stop.is_set():
+    data, parent = Path(sys.argv[1]), os.getppid()
+    guard = (data / "brokerfix.db.lock").open("w")
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"{data}: another process projects this journal")
+    projection = Projection(data)
+    # A broker that was killed can't tell us: then our parent changes, and the next broker starts its own.
+    while not stop.is_set() and os.getppid() == parent:
         if not projection.follow():
             stop.wait(POLL_SECONDS)
     projection.follow()

@@ -1,6 +1,7 @@
 """Every command as a person runs it, against a running market."""
 
 import json
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -120,6 +121,25 @@ def test_without_a_broker_the_commands_say_so(tmp_path_factory: pytest.TempPathF
     refused = run_cli("order", "--as", "ALICE", "buy", "1", "AAPL", "--config", str(config))
     assert refused.returncode == 1
     assert "can't connect to 127.0.0.1:1" in refused.stderr
+
+
+def test_the_demo_does_not_empty_a_folder_that_is_not_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "thesis.txt").write_text("years of work")
+    result = run_cli("demo", "--folder", str(folder))
+    assert result.returncode == 1
+    assert "is not empty" in result.stderr
+    assert (folder / "thesis.txt").exists()
+
+
+def test_digits_can_not_change_under_a_journal(market: Market, tmp_path_factory: pytest.TempPathFactory) -> None:
+    copy = tmp_path_factory.mktemp("digits")
+    shutil.copytree(market.folder / "broker" / "journal", copy / "broker" / "journal")
+    config = copy / "broker.toml"
+    config.write_text(market.broker.config.read_text().replace("price_digits = 2", "price_digits = 4"))
+    result = run_cli("start", str(config))
+    assert result.returncode == 1
+    assert "instruments.AAPL.price_digits: is 4, but the journal was written with 2" in result.stderr
 
 
 def test_demo_without_a_terminal_balances(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -36,6 +36,11 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
         ("[clients.BOB]", '[clients.BOB]\npassword_hash = "secret"', "clients.BOB.password_hash: "),
         ('name = "BROKER" ', 'name = "BROK\\u0001ER" ', "broker.name: Expected `str` matching regex"),
         ('post = "book"', 'post = "book"\nhours = 1', "instruments.MSFT: Object contains unknown field `hours`"),
+        ("[clients.BOB]", "[clients.XNAS]", "clients.XNAS: has the CompIDs of the session with [venues.XNAS]"),
+        ('target = "XNYS"', 'target = "XNAS"', "venues.XNYS.target: is the same session as [venues.XNAS]"),
+        ("[clients.BOB]", '[clients."B OB"]', "clients.'B OB': a CompID is 1 to 32 letters"),
+        ('reference = "150.00"', 'reference = "-1"', "instruments.AAPL.reference: must not be below 0"),
+        ('max_order_qty = "10000"', 'max_order_qty = "-1"', "accounts.ALICE.limits.max_order_qty: must not be below 0"),
         ("[broker]", "[broker", "is not TOML"),
     ],
 )

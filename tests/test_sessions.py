@@ -246,20 +246,71 @@ def test_a_taken_port_is_one_line(market: Market, tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_an_exchange_that_rejects_at_session_level_ends_the_order(tmp_path: Path) -> None:
-    """A Reject(3) names only a sequence number; what it was about is found in our own store of sent messages."""
+def test_bytes_that_are_no_text_get_an_answer_too(alice: Client) -> None:
+    alice.send("D", bad_input.body("D", {38: "0"}, "caf\udce9"))
+    assert alice.receive_until(lambda m: m[35] == "8")[11] == "caf\\xe9"
+    alice.send("D", bad_input.body("D", {38: "0" * 5000 + "1"}, "zeros"))
+    assert "too large" in alice.receive_until(lambda m: m[35] == "8")[58]
+    head = [(262, "\udcff"), (263, "1"), (264, "0"), (265, "1")]
+    alice.send("V", [*head, (146, "1"), (55, "AAPL"), (267, "1"), (269, "0")])
+    assert alice.receive_until(lambda m: m[35] == "W")[262] == "\\xff"
+    alice.send(
+        "V",
+        [(262, "deep"), (263, "1"), (264, "9" * 30), (265, "1"), *[(146, "1"), (55, "AAPL"), (267, "1"), (269, "0")]],
+    )
+    assert alice.receive_until(lambda m: m[35] in ("Y", "3", "j"))[35] in ("Y", "3", "j")
+    alice.new_order("after-bytes", "1", "1", "AAPL", "140.00")
+    assert report(alice, "after-bytes", "0")[39] == "0"
+
+
+def test_a_password_of_bytes_that_are_no_text_is_refused(market: Market) -> None:
+    bob = Client("BOB", "BROKER", "127.0.0.1", market.broker.port, password="\udcff", username="bob")
+    with pytest.raises(Disconnected):
+        bob.connect(reset=True)
+
+
+@pytest.fixture
+def own_exchange(tmp_path: Path) -> Iterator[tuple[Market, "FakeExchange"]]:
+    """A broker whose exchange is played by the test."""
     market = Market(tmp_path)
     with FakeExchange(market.exchange.port) as exchange:
         market.broker.start()
         exchange.accept()
-        alice = market.client("ALICE")
-        alice.new_order("refused", "1", "10", "AAPL", "140.00")
-        number = exchange.receive("D")[34]
-        exchange.send("3", [(45, number), (372, "D"), (373, "5"), (58, "what is this")])
-        report(alice, "refused", "0")
-        refused = report(alice, "refused", "8")
-        assert (refused[39], refused[151], refused[58]) == ("8", "0", "XNAS: what is this")
+        exchange.receive("V")
+        yield market, exchange
         market.stop()
+
+
+def sent_to(exchange: "FakeExchange", alice: Client, cl_ord_id: str) -> Message:
+    """Send an order and take the child that reaches the exchange."""
+    alice.new_order(cl_ord_id, "1", "10", "AAPL", "140.00")
+    child = exchange.receive("D")
+    report(alice, cl_ord_id, "0")
+    return child
+
+
+def test_an_exchange_that_rejects_at_session_level_ends_the_order(own_exchange: tuple[Market, "FakeExchange"]) -> None:
+    """A Reject(3) names only a sequence number; what it was about is found in our own store of sent messages."""
+    market, exchange = own_exchange
+    alice = market.client("ALICE")
+    child = sent_to(exchange, alice, "refused")
+    exchange.send("3", [(45, child[34]), (372, "D"), (373, "5"), (58, "what is this")])
+    refused = report(alice, "refused", "8")
+    assert (refused[39], refused[151], refused[58]) == ("8", "0", "XNAS: what is this")
+
+
+@pytest.mark.parametrize(
+    "odd", [[(851, "4")], [(29, "Z")], [(9999, "x")], [(58, "n\udce3o")], [(60, "yesterday")], [(38, "many")]]
+)
+def test_a_fill_is_never_lost_to_an_odd_field(
+    own_exchange: tuple[Market, "FakeExchange"], odd: list[tuple[int, str]]
+) -> None:
+    market, exchange = own_exchange
+    alice = market.client("ALICE")
+    child = sent_to(exchange, alice, "odd")
+    fill = [(37, "V1"), (11, child[11]), (17, "F1"), (150, "F"), (39, "2"), (55, "AAPL"), (54, "1")]
+    exchange.send("8", [*fill, (32, "10"), (31, "140.00"), (14, "10"), (151, "0"), *odd])
+    assert report(alice, "odd", "F")[39] == "2"
 
 
 class FakeExchange(Client):
@@ -280,6 +331,7 @@ class FakeExchange(Client):
         self._socket, _ = self._listener.accept()
         self._wait(lambda: any(message[35] == "A" for message in self.admin), 10, "the broker's Logon")
         self._send("A", [(98, "0"), (108, "30")])
+        self.admin.clear()
 
     def receive(self, message_type: str) -> Message:  # type: ignore[override]
         return self.receive_until(lambda message: message[35] == message_type)

@@ -102,7 +102,7 @@ def _status(
         return StatusReported(at, new_id(), client, cl_ord_id, known.order_id, known.symbol, known.side)
     if isinstance(known, OrderRejected):
         return StatusReported(at, new_id(), client, cl_ord_id, 0, known.symbol, known.side, known.reason, known.text)
-    return msgspec.structs.replace(known, at=at, id=new_id(), known_as_new=False)
+    return msgspec.structs.replace(known, at=at, id=new_id(), known_as_new=False, ends_pending=False)
 
 
 def ask_status(state: State, c: AskStatus, new_id: NewId) -> list[Fact]:
@@ -151,7 +151,7 @@ def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_i
         refused = CxlRejReason.DUPLICATE, f"DUPLICATE: ClOrdID={c.cl_ord_id}"
     else:
         in_state = REQUEST_REJECTED_IN[order.status]
-        if in_state is None and order.pending is not None:
+        if in_state is None and order.pending is not None and request is Request.REPLACE:
             in_state = CxlRejReason.ALREADY_PENDING, "PENDING: the order is expiring"
         if in_state is None:
             return order
@@ -214,12 +214,14 @@ def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
     if c.defect is not None:
         return c.defect
     instrument = state.instruments[c.symbol]
+    if c.qty <= 0:
+        return Reject(OrdRejReason.INCORRECT_QUANTITY, f"QUANTITY: limit=above 0, value={c.qty}")
     if c.qty < order.cum:
         limit, value = (to_text(qty, instrument.qty_digits) for qty in (order.cum, c.qty))
         return Reject(OrdRejReason.OTHER, f"BELOW_FILLED: limit={limit}, value={value}")
     client = state.clients[c.client]
     refused = risk.check_session(state, client, order.account, c.symbol, c.at)
-    if refused is not None or c.qty == order.cum:
+    if refused is not None:
         return refused
     valued_at = c.price or order.risk_price
     return risk.check_terms(

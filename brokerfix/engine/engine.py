@@ -7,6 +7,8 @@ from collections.abc import Callable
 from itertools import count, islice
 from typing import Any
 
+import msgspec
+
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.domain import DAY, Request, Side, TimeInForce, to_money
@@ -66,6 +68,11 @@ def start(state: State, c: cmd.Start, new_id: NewId) -> list[Fact]:
     for instrument in c.instruments:
         if state.instruments.get(instrument.symbol) != instrument:
             facts.append(InstrumentDefined(c.at, new_id(), instrument))
+    wanted = {instrument.symbol for instrument in c.instruments}
+    for symbol, known in state.instruments.items():
+        if symbol not in wanted and not known.halted:
+            # Its orders and positions stay; nothing new is taken for what is no longer configured.
+            facts.append(InstrumentDefined(c.at, new_id(), msgspec.structs.replace(known, halted=True)))
     for name, cash, limits in c.accounts:
         account = state.accounts.get(name)
         if account is None or (account.paid_in, account.limits) != (to_money(cash), limits):
@@ -85,18 +92,28 @@ def stop(state: State, c: cmd.Stop, new_id: NewId) -> list[Fact]:
 
 
 def roll_day(state: State, c: cmd.RollDay, new_id: NewId) -> list[Fact]:
-    return _roll(state, c.day, c.at, new_id) if c.day > state.day else []
+    return _roll(state, c.day, c.at, new_id) if c.day > state.day else _expire(state, c.day, c.at, new_id)
 
 
 def _roll(state: State, day: int, at: int, new_id: NewId) -> list[Fact]:
-    """A new trading day: Day orders expire, those at an exchange once it has let go of them."""
-    new_id = count(day * DAY + 1).__next__
-    facts: list[Fact] = [DayRolled(at, day * DAY, day)]
+    """A new trading day: what was for the day before expires."""
+    return [DayRolled(at, day * DAY, day), *_expire(state, day, at, count(day * DAY + 1).__next__)]
+
+
+def _expire(state: State, day: int, at: int, new_id: NewId) -> list[Fact]:
+    """Day orders of earlier days expire, those at an exchange once it has let go of them. One that waits for an
+    exchange's answer is left for the next time; one that an exchange would not let go of is asked for again."""
+    facts: list[Fact] = []
     for client in state.clients.values():
         for order in client.working.values():
-            if order.time_in_force is not TimeInForce.DAY or order.pending is not None:
+            if order.time_in_force is not TimeInForce.DAY or order.order_id // DAY >= day:
                 continue
-            if order.open_children():
+            children = order.open_children()
+            if order.pending is not None and order.pending.request is not Request.EXPIRE:
+                continue
+            if children and all(child.request is not None for child in children):
+                continue
+            if children:
                 facts.append(CancelPending(at, new_id(), order.order_id, "", Request.EXPIRE))
                 facts += withdraw(order, at, new_id)
             else:
@@ -154,7 +171,7 @@ def market_moved(state: State, c: cmd.MarketMoved, new_id: NewId) -> list[Fact]:
         for entry in book.walk(side):
             if not at_least_as_good(side, best, entry.price):
                 break
-            facts = _send_out(state, state.orders[entry.key], c.at, new_id)
+            facts = _send_out(state, state.orders[entry.key], c.at, count(state.last_id + 1).__next__)
             if facts:
                 return facts
     return []

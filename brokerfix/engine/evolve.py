@@ -34,6 +34,9 @@ def _started(state: State, fact: f.Started) -> None:
 
 def _day_rolled(state: State, fact: f.DayRolled) -> None:
     state.last_id = fact.day * DAY
+    # An ExecID is unique for a day; yesterday's are kept for what is sent again over the roll.
+    state.old_venue_execs = state.venue_execs
+    state.venue_execs = {venue: {} for venue in state.venues}
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
@@ -41,6 +44,9 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.instruments[symbol] = fact.instrument
     state.books.setdefault(symbol, Book())
     state.market.books.setdefault(symbol, Book())
+    for account in state.accounts.values():
+        if symbol in account.positions:
+            _reload(state, account, account.positions[symbol], fact.instrument)
 
 
 def _account_defined(state: State, fact: f.AccountDefined) -> None:
@@ -250,6 +256,8 @@ def _order_refused(state: State, fact: f.OrderRefused) -> None:
 
 def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
     order = state.orders[fact.order_id]
+    if order.pending is None:
+        state.clients[order.client].recent.append(fact.at)
     _expose(state, order, -order.leaves, order.risk_price)
     order.qty, order.price, order.risk_price, order.pending = fact.qty, fact.price, fact.risk_price, None
     _expose(state, order, order.leaves, order.risk_price)
@@ -266,7 +274,7 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
 def _request_rejected(state: State, fact: f.RequestRejected) -> None:
     client = state.clients[fact.client]
     order = state.orders.get(fact.order_id)
-    if order is not None and order.pending is not None and order.pending.cl_ord_id == fact.cl_ord_id:
+    if order is not None and fact.ends_pending:
         order.pending = None
     elif fact.known_as_new:
         client.requests[fact.cl_ord_id] = order if order is not None else fact

@@ -16,6 +16,7 @@ ENTRY_TYPES = frozenset((BID, OFFER, TRADE))
 SNAPSHOT, SUBSCRIBE, UNSUBSCRIBE = "0", "1", "2"
 FULL_REFRESH, INCREMENTAL = "0", "1"
 NEW, CHANGE, DELETE = "0", "1", "2"
+MAX_DEPTH = 10_000
 MAX_SUBSCRIPTIONS = 100
 """Market data requests a client may have standing."""
 
@@ -101,7 +102,7 @@ class Feed:
                 return _refusal(request, "0", f"UNKNOWN_SYMBOL: value={symbol}")
         if request.subscription_type not in (SNAPSHOT, SUBSCRIBE):
             return _refusal(request, "4", f"UNSUPPORTED: SubscriptionRequestType={request.subscription_type}")
-        if request.depth < 0:
+        if not 0 <= request.depth <= MAX_DEPTH:
             return _refusal(request, "5", f"UNSUPPORTED: MarketDepth={request.depth}")
         if request.update_type not in (FULL_REFRESH, INCREMENTAL):
             return _refusal(request, "6", f"UNSUPPORTED: MDUpdateType={request.update_type}")

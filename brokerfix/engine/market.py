@@ -46,8 +46,8 @@ class Market:
                 # More at a price queues behind what was there.
                 book.remove(level)
                 book.add(level, side, price, qty)
-        if update.trade is not None:
-            self.traded(update.symbol, *update.trade)
+        for price, qty in update.trades:
+            self.traded(update.symbol, price, qty)
         self.dirty[update.symbol] = None
 
     def traded(self, symbol: str, price: int, qty: int) -> None:

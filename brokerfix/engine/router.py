@@ -81,6 +81,9 @@ def _cheapest_first(state: State, quotes: Iterator[Entry[Level]]) -> Iterator[En
 
 def _direct(state: State, order: Order, qty: int) -> Plan:
     venue = order.ex_destination
+    at_once = order.time_in_force in IMMEDIATE or order.ord_type is OrdType.MARKET
+    if at_once and order.routes:
+        return Plan(why_left=f"NO_LIQUIDITY: nothing more to be had at {venue}")
     if not state.venue_quotes(venue, order.symbol) or order.routes >= MAX_ROUTES:
         return Plan(why_left=f"NO_VENUE: {venue} is not available")
     return Plan(routes=[Route(venue, qty, order.price, order.ord_type, order.time_in_force, "ExDestination")])

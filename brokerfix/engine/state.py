@@ -74,6 +74,7 @@ class State:
         self.children: dict[int, Child] = {}
         self.open_children: dict[str, dict[int, Child]] = {}
         self.venue_execs: dict[str, dict[str, int]] = {}
+        self.old_venue_execs: dict[str, dict[str, int]] = {}
         self.books: dict[str, Book[int]] = {}
         self.marks: dict[str, int] = {}
         self.recorded: dict[str, tuple[object, ...]] = {}

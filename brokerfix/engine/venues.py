@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import count
 
 from brokerfix.commands import VenueCancelReject, VenueOther, VenueReport
 from brokerfix.domain import IMMEDIATE, ExecType, OrdRejReason, OrdStatus, Request
+from brokerfix.engine import risk
 from brokerfix.engine.orders import Child
 from brokerfix.engine.state import State
-from brokerfix.engine.working import NewId, View, ended_by_venue, settle, work
+from brokerfix.engine.working import NewId, View, ended_by_venue, settle, trim, work
 from brokerfix.facts import (
     Alerted,
     ChildAccepted,
@@ -18,6 +20,7 @@ from brokerfix.facts import (
     ChildRequestRejected,
     ChildStatusAsked,
     Fact,
+    OrderCanceled,
     OrderReplaced,
 )
 
@@ -34,6 +37,8 @@ def venue_report(state: State, c: VenueReport, new_id: NewId) -> list[Fact]:
     child = state.children.get(c.orig_cl_ord_id) or state.children.get(c.cl_ord_id)
     if child is None or child.venue != c.venue:
         return [_alert(c, new_id, "UNKNOWN_ORDER", f"{c.venue} reports on an order that we have not sent it")]
+    if c.possible_duplicate and c.exec_id in state.old_venue_execs.get(c.venue, ()):
+        return []
     if c.exec_type != ExecType.ORDER_STATUS and c.exec_id in state.venue_execs[c.venue]:
         if c.possible_duplicate:
             return []
@@ -76,6 +81,7 @@ def _filled(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
         told = f"{c.venue} says CumQty {c.cum}, we have {child.cum + c.qty}"
         facts.append(_alert(c, new_id, "CUM_QTY", told))
     view.fill(child, c.qty)
+    facts += trim(view, c.at, new_id)
     return facts + settle(state, view, c.at, new_id)
 
 
@@ -93,12 +99,15 @@ def _end(
     facts: list[Fact] = [ChildEnded(c.at, new_id(), child.child_id, c.exec_id, status, text)]
     view.end(child)
     order = view.order
-    if order.ended is not None:
+    if order.ended is not None or (order.pending is None and view.unplaced <= 0):
         return facts
     if status is OrdStatus.REJECTED and order.pending is None and not order.ex_destination:
-        elsewhere = work(state, order, view.unplaced, c.at, new_id, others_open=True, avoid=child.venue)
-        if elsewhere or view.open or view.in_book:
+        others_open = bool(view.open or view.in_book)
+        elsewhere = work(state, order, view.unplaced, c.at, new_id, others_open, avoid=child.venue)
+        if others_open or not isinstance(elsewhere[0], OrderCanceled):
             return facts + elsewhere
+        # There is no other place: the order ends with the exchange's reason, in the place of that fact.
+        new_id = count(elsewhere[0].id).__next__
     elif child.request is Request.CANCEL or child.time_in_force in IMMEDIATE or view.open or view.in_book:
         return facts + settle(state, view, c.at, new_id)
     text = f"{c.venue}: {text or status.name.lower()}"
@@ -163,10 +172,15 @@ sent means that the rest was cut."""
 
 
 def _missed_price(state: State, c: VenueReport, child: Child, missed: int) -> int:
-    """The price of fills that only AvgPx(6) tells of, to the nearest price unit (the alert shows the message)."""
-    digits = state.instruments[child.symbol].price_digits
-    average = Fraction(c.avg_px or "0") * int(10**digits)
-    return round((average * c.cum - child.notional) / missed)
+    """The price of fills that only AvgPx(6) tells of, to the nearest price unit (the alert shows the message). An
+    exchange that does not tell it leaves the child's own price, or the mark, as the best guess."""
+    instrument = state.instruments[child.symbol]
+    try:
+        average = Fraction(c.avg_px or "0") * int(10**instrument.price_digits)
+    except ValueError:
+        average = Fraction(0)
+    price = round((average * c.cum - child.notional) / missed)
+    return price if price > 0 else child.price or risk.reference(state, instrument)
 
 
 def venue_cancel_reject(state: State, c: VenueCancelReject, new_id: NewId) -> list[Fact]:

@@ -99,6 +99,24 @@ def withdraw(order: Order, at: int, new_id: NewId) -> list[Fact]:
     return facts
 
 
+def trim(view: View, at: int, new_id: NewId) -> list[Fact]:
+    """An exchange has filled more than it held: what rests elsewhere beyond the order's leaves is taken back."""
+    order = view.order
+    facts: list[Fact] = []
+    if order.in_book and view.unplaced < 0:
+        facts.append(OrderUnbooked(at, new_id(), order.order_id))
+        view.in_book = max(0, order.in_book + view.unplaced)
+        if view.in_book:
+            facts.append(OrderBooked(at, new_id(), order.order_id, view.in_book))
+    if view.unplaced < 0:
+        facts += [
+            ChildCancelSent(at, new_id(), child.child_id)
+            for child in order.children
+            if child.child_id in view.open and child.request is None
+        ]
+    return facts
+
+
 def settle(state: State, view: View, at: int, new_id: NewId, refused: str = "") -> list[Fact]:
     """What follows for the order once a child has been filled, ended or refused to change.
 
@@ -183,4 +201,5 @@ def _too_late(order: Order, at: int, new_id: NewId, text: str) -> RequestRejecte
         pending.request,
         CxlRejReason.TOO_LATE,
         text,
+        ends_pending=True,
     )

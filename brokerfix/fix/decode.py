@@ -134,6 +134,13 @@ def from_client(text: str, client: str, at: int, instruments: Instruments) -> Co
     return DECODERS[message_type](message, client, at, instruments, unsupported)
 
 
+def unreadable(text: str, client: str, at: int) -> RefuseMessage:
+    """The answer to a client's message that we could not take apart."""
+    message, _ = UNKNOWN_TYPE.read(text)
+    refusal = "this message can't be read; the broker's operator has been told"
+    return _refused(message_type_of(text), message, client, at, BusinessRejectReason.OTHER, refusal)
+
+
 def _refused(
     message_type: str, message: Fields, client: str, at: int, reason: BusinessRejectReason, text: str
 ) -> RefuseMessage:
@@ -334,7 +341,7 @@ def _market_data(text: str, venue: str, message_type: str, instruments: Instrume
         elif tag == "55":
             symbol = value
     levels: dict[str, list[tuple[Side, int, int]]] = {symbol: []} if snapshot else {}
-    trades: dict[str, tuple[int, int]] = {}
+    trades: dict[str, list[tuple[int, int]]] = {}
     for entry in entries:
         name = entry.get("55", symbol)
         instrument = instruments.get(name)
@@ -347,12 +354,14 @@ def _market_data(text: str, venue: str, message_type: str, instruments: Instrume
         except Inexact:
             continue
         if kind == MD_TRADE:
-            trades[name] = (price, qty)
+            trades.setdefault(name, []).append((price, qty))
         else:
             deleted = entry.get("279") == "2"
             levels.setdefault(name, []).append((MD_SIDES[kind], price, 0 if deleted else qty))
     names = [name for name in levels | trades if name in instruments]
-    return [MarketUpdate(venue, name, snapshot, tuple(levels.get(name, ())), trades.get(name)) for name in names]
+    return [
+        MarketUpdate(venue, name, snapshot, tuple(levels.get(name, ())), tuple(trades.get(name, ()))) for name in names
+    ]
 
 
 MD_SIDES = {"0": Side.BUY, "1": Side.SELL}

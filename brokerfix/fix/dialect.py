@@ -83,6 +83,23 @@ def standard_dictionary() -> Path:
     raise FileNotFoundError("the quickfix package has not installed its FIX44.xml; install quickfix again")
 
 
+def write_lenient_dictionary(path: Path) -> None:
+    """Write the standard dictionary for sessions with exchanges: it knows the repeating groups, and refuses nothing
+    that an exchange may send (no enumerated values, no required fields, no types)."""
+    tree = ET.parse(standard_dictionary())
+    root = tree.getroot()
+    for field in _section(root, "fields"):
+        if field.get("type") != "NUMINGROUP":
+            field.set("type", "STRING")
+        for value in field.findall("value"):
+            field.remove(value)
+    for place in ("messages", "components"):
+        for element in _section(root, place).iter():
+            if element.get("required") is not None:
+                element.set("required", "N")
+    tree.write(path)
+
+
 def write_dictionary(path: Path) -> None:
     """Write the standard dictionary with our own tags, what we require, and without any field of type DATA.
 

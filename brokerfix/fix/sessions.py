@@ -14,6 +14,7 @@ import quickfix
 
 from brokerfix import passwords
 from brokerfix.config import Config
+from brokerfix.fix.dialect import standard_dictionary
 from brokerfix.fix.encode import Out
 from brokerfix.fix.settings import acceptor_settings, initiator_settings
 from brokerfix.fix.text import Reader, printable
@@ -56,6 +57,13 @@ def _guarded(callback: Callback) -> Callback:
     return guarded  # type: ignore[return-value]
 
 
+def _readable(text: str) -> str:
+    """A message as QuickFIX gives it, without the bytes that no text can hold (they are shown as \\x..)."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 class Peer:
     """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, and the
     MsgSeqNum of the first message that we sent since then."""
@@ -90,6 +98,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._polls: list[Callable[[], Any]] = []
         self._dictionary: Any = None
         self._sending = False
+        self._rejected: list[tuple[str, str]] = []
 
     def _add(self, peer: Peer, target: str) -> None:
         (self.venues if peer.is_venue else self.clients)[peer.name] = peer
@@ -119,13 +128,16 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             # QuickFIX keeps references to what it was built with, so these must live as long.
             self._engines.append((built, store, settings))
             self._polls.append(built.poll)
-        self._dictionary = quickfix.DataDictionary(str(self.config.data / "fix" / "FIX44.xml"))
+        self._dictionary = quickfix.DataDictionary(str(standard_dictionary()))
         self.poll()
 
     def poll(self) -> None:
         """Read and write what there is; callbacks run in here."""
         for poll in self._polls:
             poll()
+        while self._rejected:
+            venue, raw = self._rejected.pop()
+            self.receiver.failed(venue, "QuickFIX refused a message of the exchange; what it told is not applied", raw)
 
     def send(self, out: Out) -> None:
         """Hand a message to its session, which stores it, numbers it and sends it now or, if it is logged out, when
@@ -187,7 +199,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
     @_guarded
     def toAdmin(self, message: Any, session_id: Any) -> None:
-        """Nothing: QuickFIX may hold the session's lock here."""
+        """Nothing that could send: QuickFIX may hold the session's lock here."""
+        peer = self._by_id[session_id.toString()]
+        if peer.is_venue and message.getHeader().getField(35) == "3":
+            self._rejected.append((peer.name, printable(_readable(message.toString()))))
 
     def toApp(self, message: Any, session_id: Any) -> None:
         """Market data, and requests for it or for a status, of before this logon are not sent again: they are out of
@@ -202,11 +217,18 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
     @_guarded
     def fromAdmin(self, message: Any, session_id: Any) -> None:
-        text = message.toString()
+        text = _readable(message.toString())
         self.activity += 1
         peer = self._by_id[session_id.toString()]
         if "\x0135=A\x01" in text and not peer.is_venue:
-            self._authenticate(peer.name, text)
+            try:
+                self._authenticate(peer.name, text)
+            except quickfix.RejectLogon:
+                raise
+            except Exception as error:
+                # What we can't check is not let in.
+                log.warning("logon of %s refused: it can't be checked (%s)", peer.name, type(error).__name__)
+                raise quickfix.RejectLogon(REFUSED) from None
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
                 self.receiver.venue_reject(peer.name, text, self._sent(session_id, text))
@@ -243,7 +265,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         text = ""
         try:
             self.activity += 1
-            text = message.toString()
+            text = _readable(message.toString())
             peer = self._by_id[session_id.toString()]
             if peer.is_venue:
                 recorded = self.receiver.venue_message(peer.name, text)

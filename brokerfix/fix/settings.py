@@ -1,17 +1,20 @@
 """Our configuration -> QuickFIX's settings."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import quickfix
 
 from brokerfix.config import Config
-from brokerfix.fix.dialect import write_dictionary
+from brokerfix.fix.dialect import write_dictionary, write_lenient_dictionary
 
 HEARTBEAT_SECONDS = 30
 RECONNECT_SECONDS = 1
 
 COMMON = """[DEFAULT]
 FileStorePath={store}
-StartTime=00:00:00
-EndTime=00:00:00
+StartTime={start}
+EndTime={start}
 DataDictionary={dictionary}
 UseDataDictionary=Y
 HeartBtInt={heartbeat}
@@ -45,7 +48,7 @@ AllowUnknownMsgFields=Y
 def acceptor_settings(config: Config) -> quickfix.SessionSettings | None:
     """One acceptor session per configured client, or None without clients."""
     sessions = [_session(config.broker.name, client, config.clients[client].fix) for client in config.clients]
-    return _settings(config, ACCEPTOR.format(port=config.broker.port), sessions)
+    return _settings(config, ACCEPTOR.format(port=config.broker.port), sessions, "FIX44.xml", write_dictionary)
 
 
 def initiator_settings(config: Config) -> quickfix.SessionSettings | None:
@@ -55,21 +58,26 @@ def initiator_settings(config: Config) -> quickfix.SessionSettings | None:
         + f"SocketConnectHost={venue.host}\nSocketConnectPort={venue.port}\n"
         for venue in config.venues.values()
     ]
-    return _settings(config, INITIATOR.format(reconnect=RECONNECT_SECONDS), sessions)
+    kind = INITIATOR.format(reconnect=RECONNECT_SECONDS)
+    return _settings(config, kind, sessions, "FIX44-exchanges.xml", write_lenient_dictionary)
 
 
 def _session(sender: str, target: str, begin_string: str) -> str:
     return f"[SESSION]\nBeginString={begin_string}\nSenderCompID={sender}\nTargetCompID={target}\n"
 
 
-def _settings(config: Config, kind: str, sessions: list[str]) -> quickfix.SessionSettings | None:
+def _settings(
+    config: Config, kind: str, sessions: list[str], name: str, write: Callable[[Path], None]
+) -> quickfix.SessionSettings | None:
     if not sessions:
         return None
     store = config.data / "fix"
     store.mkdir(parents=True, exist_ok=True)
-    dictionary = store / "FIX44.xml"
-    write_dictionary(dictionary)
+    dictionary = store / name
+    write(dictionary)
     settings = quickfix.SessionSettings()
-    common = COMMON.format(store=store, dictionary=dictionary, heartbeat=HEARTBEAT_SECONDS)
+    # Sequence numbers begin anew with the trading day.
+    start = config.broker.trading_day_start
+    common = COMMON.format(store=store, dictionary=dictionary, heartbeat=HEARTBEAT_SECONDS, start=start)
     settings.setFromString(common + kind + "".join(sessions))
     return settings

@@ -189,4 +189,4 @@ class BrokerMachine(RuleBasedStateMachine):
 
 
 TestBroker = BrokerMachine.TestCase
-TestBroker.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestBroker.settings = settings(max_examples=200, stateful_step_count=50, deadline=None, print_blob=True)

@@ -168,11 +168,11 @@ def test_market_data_goes_round() -> None:
     told = from_venue(
         snapshot.text.replace(f"8=FIX.4.4{SOH}9=0{SOH}35=W{SOH}", head), "XNAS", 1, world.state.instruments
     )
-    assert told == [MarketUpdate("XNAS", "AAPL", True, ((Side.BUY, 14990, 5), (Side.SELL, 15010, 7)), (15000, 1))]
+    assert told == [MarketUpdate("XNAS", "AAPL", True, ((Side.BUY, 14990, 5), (Side.SELL, 15010, 7)), ((15000, 1),))]
     changes = (("2", "0", 14990, 5), ("1", "1", 15010, 9))
     increment = encode.market_data(world.state, Increment("BROKER", "m", "AAPL", changes))
     told = from_venue(increment.text, "XNAS", 1, world.state.instruments)
-    assert told == [MarketUpdate("XNAS", "AAPL", False, ((Side.BUY, 14990, 0), (Side.SELL, 15010, 9)), None)]
+    assert told == [MarketUpdate("XNAS", "AAPL", False, ((Side.BUY, 14990, 0), (Side.SELL, 15010, 9)))]
 
 
 def test_every_tag_that_we_send_is_in_the_dialect() -> None:
