@@ -1,7 +1,7 @@
-"""The load, a process of its own: `python bench/load.py SCENARIO PORT ...` prints its measurements as JSON.
+"""The load, a process of its own: `python bench/load.py echo|route PORT OPEN_ORDERS [VENUE_PORT]`.
 
-Scenarios: `echo` and `book` send orders and wait for one report each; `route` plays the exchange too and waits for
-the fill; `grow` measures `book` at several numbers of open orders.
+It logs on, sends OPEN_ORDERS orders, says `ready`, and then measures what each line of its input asks for: `latency N`
+or `rate N`. It answers with JSON. With `route` it plays the exchange too, and waits for fills instead of first reports.
 """
 
 import json
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from wire import Wire, connect, field
 
-WARM_UP = 500
+WINDOW = 32
 CL_ORD_ID, CHILD_ID, SYMBOL = b"\x0111=", b"\x0111=", b"AAPL"
 
 
@@ -106,33 +106,24 @@ def nothing() -> None:
 
 
 def main() -> None:
-    scenario, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    scenario, port, open_orders = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     serve: Callable[[], None] = nothing
     price, done = b"100.00", b"\x01150=0\x01"
     if scenario == "route":
         exchange = Exchange(int(sys.argv[4]))
         serve, price, done = exchange.serve, b"150.00", b"\x01150=F\x01"
     wire = connect(port, "LOAD", "BROKER")
+    throughput(wire, open_orders, 1, WINDOW, done, price, serve)
+    first = open_orders + 1
     print("ready", flush=True)
-    numbers = 1
-    latencies(wire, WARM_UP, numbers, price, done, serve)
-    numbers += WARM_UP
-    if scenario == "grow":
-        sizes = [int(size) for size in sys.argv[4:]]
-        result = {}
-        for size in sizes:
-            missing = size - numbers + 1
-            if missing > 0:
-                throughput(wire, missing, numbers, 32, done, price, serve)
-                numbers += missing
-            result[size] = latencies(wire, count, numbers, price, done, serve)
-            numbers += count
-        print(json.dumps(result), flush=True)
-        return
-    found = latencies(wire, count, numbers, price, done, serve)
-    numbers += count
-    rate = throughput(wire, count * 2, numbers, 32, done, price, serve)
-    print(json.dumps({"latencies": found, "rate": rate}), flush=True)
+    for line in sys.stdin:
+        what, number = line.split()
+        count = int(number)
+        if what == "latency":
+            print(json.dumps(latencies(wire, count, first, price, done, serve)), flush=True)
+        else:
+            print(json.dumps(throughput(wire, count, first, WINDOW, done, price, serve)), flush=True)
+        first += count
 
 
 if __name__ == "__main__":

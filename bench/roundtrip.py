@@ -1,9 +1,9 @@
 """Round trips over loopback TCP against the bare QuickFIX echo, in one run: `python bench/roundtrip.py`.
 
 The baseline answers an order without an engine; the relay passes it to an exchange and back without one, which is
-what QuickFIX alone costs of a routed fill. `order -> New` is the broker with its own book; `order -> fill` is
-the broker with an exchange that the load plays. Every figure comes with its ratio to the baseline; rounds are
-interleaved, because the machine's speed drifts.
+what QuickFIX alone costs of a routed fill. `order -> New` is the broker with its own book, `order -> fill` the broker
+with an exchange that the load plays. All servers run at once and are measured in short turns, the others stopped
+meanwhile, because the machine's speed drifts: every ratio is of figures from the same seconds.
 """
 
 import json
@@ -22,7 +22,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 from table import middle, percentile, plot_percentiles, show
 
 HERE = Path(__file__).parent
-INSTRUMENT = """
+TURN = 200
+"""Orders of one turn."""
+WARM_UP = 1000
+"""Orders that every server has had before it is measured; a broker's are open."""
+ECHO, BOOK, RELAY, ROUTE = (
+    "bare QuickFIX echo",
+    "order -> New, own book",
+    "bare QuickFIX relay: order -> exchange -> fill",
+    "order -> exchange -> fill",
+)
+BROKER = """
+[broker]
+name = "BROKER"
+port = {port}
+data = "data"
+idle = "spin"
+store = false
+durability = "{durability}"
 [instruments.AAPL]
 price_digits = 2
 qty_digits = 0
@@ -32,16 +49,17 @@ reference = "150.00"
 collar = "0.50"
 [accounts.LOAD]
 cash = "900000000000"
-limits = { max_order_qty = "1000000", max_order_notional = "1000000000" }
+limits = {{ max_order_qty = "1000000", max_order_notional = "1000000000" }}
 [clients.LOAD]
 accounts = ["LOAD"]
 """
-TITLES = {
-    "echo": "bare QuickFIX echo",
-    "book": "order -> New, own book",
-    "relay": "bare QuickFIX relay: order -> exchange -> fill",
-    "route": "order -> exchange -> fill",
-}
+VENUE = """
+[venues.XNAS]
+host = "127.0.0.1"
+port = {port}
+sender = "BROKER"
+target = "XNAS"
+"""
 
 
 def free_port() -> int:
@@ -50,95 +68,106 @@ def free_port() -> int:
         return port
 
 
-def run_load(server: list[str], scenario: str, *args: object) -> Any:
-    """Start a server, run the load against it, stop both. Returns what the load measured."""
-    load = subprocess.Popen(
-        [sys.executable, str(HERE / "load.py"), scenario, *map(str, args)], stdout=subprocess.PIPE, text=True
-    )
-    process = subprocess.Popen(server, stderr=subprocess.DEVNULL)
-    try:
-        output, _ = load.communicate(timeout=600)
-        if load.returncode:
-            raise SystemExit(f"the load of {scenario} failed")
-        return json.loads(output.splitlines()[-1])
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+class Contestant:
+    """A server and the load that measures it when asked. In between the server is stopped."""
+
+    def __init__(self, folder: Path, title: str, durability: str, open_orders: int = WARM_UP) -> None:
+        folder.mkdir()
+        port, venue_port = free_port(), free_port()
+        routed = title in (RELAY, ROUTE)
+        if title in (ECHO, RELAY):
+            server = [str(HERE / "echo.py"), str(port), str(folder), *([str(venue_port)] if routed else [])]
+        else:
+            config = folder / "broker.toml"
+            venue = VENUE.format(port=venue_port) if routed else ""
+            config.write_text(BROKER.format(port=port, durability=durability) + venue)
+            server = ["-m", "brokerfix", "start", str(config)]
+        load = [str(HERE / "load.py"), "route" if routed else "echo", str(port), str(open_orders), str(venue_port)]
+        self.load = subprocess.Popen([sys.executable, *load], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.server = subprocess.Popen([sys.executable, *server], stderr=subprocess.DEVNULL)
+        assert self.load.stdin is not None
+        assert self.load.stdout is not None
+        self.question, self.answer = self.load.stdin, self.load.stdout
+        if self.answer.readline() != "ready\n":
+            raise SystemExit(f"{title}: the load ended before it was ready")
+        self.server.send_signal(signal.SIGSTOP)
+
+    def ask(self, what: str) -> Any:
+        self.server.send_signal(signal.SIGCONT)
+        self.question.write(f"{what} {TURN}\n")
+        self.question.flush()
+        found = json.loads(self.answer.readline())
+        self.server.send_signal(signal.SIGSTOP)
+        return found
+
+    def stop(self) -> None:
+        self.server.send_signal(signal.SIGCONT)
+        for process in (self.load, self.server):
+            process.terminate()
+            process.wait()
 
 
-def broker(folder: Path, port: int, durability: str, venue_port: int = 0) -> list[str]:
-    """The command that runs a broker; with `venue_port`, one whose exchange the load plays."""
-    venue = (
-        f'[venues.XNAS]\nhost = "127.0.0.1"\nport = {venue_port}\nsender = "BROKER"\ntarget = "XNAS"\n'
-        if venue_port
-        else ""
-    )
-    path = folder / "broker.toml"
-    path.write_text(
-        f'[broker]\nname = "BROKER"\nport = {port}\ndata = "data"\nidle = "spin"\nstore = false\n'
-        f'durability = "{durability}"\n{INSTRUMENT}{venue}'
-    )
-    return [sys.executable, "-m", "brokerfix", "start", str(path)]
+def measure(contestants: list[Contestant], turns: int, what: str) -> list[list[Any]]:
+    """Ask each contestant in turn; returns every one's answers."""
+    found: list[list[Any]] = [[] for _ in contestants]
+    with click.progressbar(range(turns), label=what, file=sys.stderr) as bar:
+        for _ in bar:
+            for answers, contestant in zip(found, contestants, strict=True):
+                answers.append(contestant.ask(what))
+    return found
 
 
-def one(scenario: str, count: int, durability: str = "process") -> Any:
-    with tempfile.TemporaryDirectory() as name:
-        folder, port, venue_port = Path(name), free_port(), free_port()
-        if scenario == "echo":
-            return run_load([sys.executable, str(HERE / "echo.py"), str(port), name], "echo", port, count)
-        if scenario == "relay":
-            server = [sys.executable, str(HERE / "echo.py"), str(port), name, str(venue_port)]
-            return run_load(server, "route", port, count, venue_port)
-        if scenario == "book":
-            return run_load(broker(folder, port, durability), "book", port, count)
-        return run_load(broker(folder, port, durability, venue_port), "route", port, count, venue_port)
+def latencies(contestants: list[Contestant], turns: int) -> list[list[float]]:
+    return [[value for turn in answers for value in turn] for answers in measure(contestants, turns, "latency")]
+
+
+def race(folder: Path, durability: str, turns: int) -> None:
+    titles = [ECHO, BOOK, RELAY, ROUTE]
+    contestants = [Contestant(folder / str(i), title, durability) for i, title in enumerate(titles)]
+    measure(contestants, 2, "latency")
+    times = latencies(contestants, turns)
+    rates = measure(contestants, turns, "rate")
+    for contestant in contestants:
+        contestant.stop()
+    base, base_rate = middle(times[0]), middle(rates[0])
+    rows = [
+        [
+            title, f"{middle(time):.0f}", f"{percentile(time, 0.99):.0f}", f"{middle(time) / base:.2f}x",
+            f"{middle(rate):,.0f}", f"{middle(rate) / base_rate:.2f}x",
+        ]
+        for title, time, rate in zip(titles, times, rates, strict=True)
+    ]  # fmt: skip
+    head = ["round trip", "p50 us", "p99 us", "p50 ratio", "orders/s (window 32)", "rate ratio"]
+    show(f"durability = {durability}, {turns * TURN:,} orders each", head, rows)
+    plot_percentiles("roundtrip", "Round trip over loopback TCP", dict(zip(titles, times, strict=True)))
+
+
+def grow(folder: Path, durability: str, turns: int, sizes: tuple[int, ...]) -> None:
+    contestants = []
+    for size in sizes:
+        click.echo(f"growing to {size:,} open orders", err=True)
+        contestants.append(Contestant(folder / f"open-{size}", BOOK, durability, size))
+    times = latencies(contestants, turns)
+    for contestant in contestants:
+        contestant.stop()
+    rows = [
+        [f"{size:,}", f"{middle(time):.0f}", f"{percentile(time, 0.99):.0f}", f"{middle(time) / middle(times[0]):.2f}x"]
+        for size, time in zip(sizes, times, strict=True)
+    ]
+    show("Latency by open orders (order -> New)", ["open orders", "p50 us", "p99 us", "ratio"], rows)
 
 
 @click.command()
-@click.option("--orders", default=3000, show_default=True, help="Orders per round and scenario.")
-@click.option("--rounds", default=3, show_default=True)
-@click.option("--grow/--no-grow", default=True, help="Measure the latency at 1,000 and 200,000 open orders too.")
+@click.option("--turns", default=60, show_default=True, help=f"Turns of {TURN} orders for each server.")
+@click.option("--growth/--no-growth", default=True, help="Measure the latency by the number of open orders too.")
 @click.option("--open-orders", default=200_000, show_default=True)
 @click.option("--disk", is_flag=True, help='Measure durability = "disk" instead of "process".')
-def main(orders: int, rounds: int, grow: bool, open_orders: int, disk: bool) -> None:
+def main(turns: int, growth: bool, open_orders: int, disk: bool) -> None:
     durability = "disk" if disk else "process"
-    latencies: dict[str, list[float]] = {name: [] for name in TITLES}
-    rates: dict[str, list[float]] = {name: [] for name in TITLES}
-    for number in range(rounds):
-        for scenario in latencies:
-            click.echo(f"round {number + 1}/{rounds}: {scenario}", err=True)
-            found = one(scenario, orders, durability)
-            latencies[scenario] += found["latencies"]
-            rates[scenario].append(found["rate"])
-    base, base_rate = middle(latencies["echo"]), middle(rates["echo"])
-    rows = [
-        [
-            TITLES[name], f"{middle(found):.0f}", f"{percentile(found, 0.99):.0f}", f"{middle(found) / base:.2f}x",
-            f"{middle(rates[name]):,.0f}", f"{middle(rates[name]) / base_rate:.2f}x",
-        ]
-        for name, found in latencies.items()
-    ]  # fmt: skip
-    head = ["round trip", "p50 us", "p99 us", "p50 ratio", "orders/s (window 32)", "rate ratio"]
-    show(f"durability = {durability}, {orders * rounds:,} orders each", head, rows)
-    plot_percentiles(
-        "roundtrip", "Round trip over loopback TCP", {TITLES[name]: found for name, found in latencies.items()}
-    )
-    if grow:
-        with tempfile.TemporaryDirectory() as name:
-            port = free_port()
-            click.echo(f"growing to {open_orders:,} open orders", err=True)
-            found = run_load(broker(Path(name), port, durability), "grow", port, orders, 1000, open_orders)
-        small, large = found["1000"], found[str(open_orders)]
-        rows = [
-            [
-                f"{size:,}",
-                f"{middle(values):.0f}",
-                f"{percentile(values, 0.99):.0f}",
-                f"{middle(values) / middle(small):.2f}x",
-            ]
-            for size, values in ((1000, small), (open_orders, large))
-        ]
-        show("Latency by open orders (order -> New)", ["open orders", "p50 us", "p99 us", "ratio"], rows)
+    with tempfile.TemporaryDirectory() as name:
+        race(Path(name), durability, turns)
+        if growth:
+            grow(Path(name), durability, turns, (WARM_UP, open_orders))
 
 
 if __name__ == "__main__":
