@@ -252,7 +252,8 @@ def average_text(notional: int, cum: int, price_digits: int) -> str:
 
 def id_text(number: int) -> str:
     """20261122000000017 -> '20261122-17'."""
-    return f"{number // DAY}-{number % DAY}"
+    day, sequence = divmod(number, DAY)
+    return f"{day}-{sequence}"
 
 
 def id_number(text: str) -> int:

@@ -169,9 +169,7 @@ class Journal:
         if type(facts[0]) is DayRolled:
             self._begin(self.folder / f"{facts[0].day}.journal")
         payload = _encode(facts)
-        record = HEADER.pack(len(payload), zlib.crc32(payload)) + payload
-        self._write(record)
-        self.position += len(record)
+        self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
         if self._syncer is not None:
             self._syncer.request(self.position)
         return self.position
@@ -242,7 +240,7 @@ class Journal:
             os.fsync(folder)
             os.close(folder)
 
-    def _write(self, record: bytes) -> None:
+    def _write(self, record: bytes) -> int:
         try:
             written = os.write(self._descriptor, record)
         except OSError as error:
@@ -251,6 +249,7 @@ class Journal:
             os.ftruncate(self._descriptor, self._size)
             raise DiskFull(f"{self.folder}: the journal can't be written (no space left for a whole record)")
         self._size += written
+        return written
 
 
 class _Syncer:

@@ -52,7 +52,7 @@ def plan(state: State, order: Order, qty: int, avoid: str = "") -> Plan:
     if order.ex_destination:
         return _direct(state, order, qty)
     result = Plan()
-    shunned = {child.venue for child in order.children if child.status is OrdStatus.REJECTED} | {avoid}
+    shunned = {avoid, *[child.venue for child in order.children if child.status is OrdStatus.REJECTED]}
     if order.routes >= MAX_ROUTES:
         shunned.update(state.venues)
     taken = _take(state, instrument, order, qty, shunned, result)
@@ -93,11 +93,13 @@ def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned:
     """Walk our book and the venues together, best price first; put crosses and routes into `result`."""
     side, limited = order.side, order.ord_type is OrdType.LIMIT
     book = state.books[order.symbol]
-    if limited and not any(
-        best is not None and at_least_as_good(side, best, order.price)
-        for best in (book.best(side.opposite), state.market.best(order.symbol, side.opposite))
-    ):
-        return 0
+    if limited:
+        # Most orders that rest meet nothing: then there is nothing to walk.
+        ours, theirs = book.best(side.opposite), state.market.best(order.symbol, side.opposite)
+        if (ours is None or not at_least_as_good(side, ours, order.price)) and (
+            theirs is None or not at_least_as_good(side, theirs, order.price)
+        ):
+            return 0
     resting = iter(()) if instrument.cross == "never" else book.walk(side.opposite)
     mine = next(resting, None)
     quotes = _cheapest_first(state, state.market.walk(order.symbol, side.opposite))

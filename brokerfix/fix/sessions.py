@@ -59,8 +59,6 @@ def _guarded(callback: Callback) -> Callback:
 
 def _readable(text: str) -> str:
     """A message as QuickFIX gives it, without the bytes that no text can hold (they are shown as \\x..)."""
-    if text.isascii():
-        return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -265,7 +263,9 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         text = ""
         try:
             self.activity += 1
-            text = _readable(message.toString())
+            text = message.toString()
+            if not text.isascii():
+                text = _readable(text)
             peer = self._by_id[session_id.toString()]
             if peer.is_venue:
                 recorded = self.receiver.venue_message(peer.name, text)

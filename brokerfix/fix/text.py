@@ -1,13 +1,13 @@
 """FIX tag=value text: taking it apart, timestamps."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
 
 SOH = "\x01"
 MILLISECOND = 10**6
-SECOND = 10**9
 HEADER = (34, 43, 49, 50, 52, 56, 57, 97, 122)
 """The header tags of the usual message, in QuickFIX's order (behind 8, 9 and 35)."""
 
@@ -21,20 +21,16 @@ def pairs(text: str) -> list[list[str]]:
 
 
 class Reader:
-    """Takes messages of one type apart. Made for the messages as they nearly always are, with the `taken` tags and
-    perhaps the `ignored` ones in ascending order, as QuickFIX gives them: one anchored regular expression does it.
+    """Takes messages of one type apart. Made for the messages as they nearly always are, with the `taken` tags in
+    ascending order, as QuickFIX gives them, and the `ignored` ones between: one anchored regular expression does it.
     Every other message is split field by field. Both ways give the same."""
 
     def __init__(self, message_type: str, taken: Iterable[int], ignored: Iterable[int]) -> None:
-        wanted = set(taken)
-        kept = [34, 43, 97, *sorted(wanted)]
-        body = sorted(wanted | set(ignored))
+        kept = [34, 43, 97, *sorted(taken)]
         self.tags = [str(tag) for tag in kept]
         self._none: Fields = dict.fromkeys(self.tags)
-        optional = "".join(
-            f"(?:{tag}=([^\x01]*)\x01)?" if tag in kept else f"(?:{tag}=[^\x01]*\x01)?" for tag in (*HEADER, *body)
-        )
-        usual = f"8=FIX[^\x01]*\x019=[0-9]*\x0135={message_type}\x01{optional}10=[0-9]*\x01"
+        body = "".join(_fields_pattern(tag in kept, list(run)) for tag, run in _runs(kept, ignored))
+        usual = f"8=FIX[^\x01]*+\x019=[0-9]*+\x0135={message_type}\x01{body}10=[0-9]*+\x01"
         self._match = re.compile(usual).fullmatch
 
     def read(self, text: str) -> tuple[Fields, bool]:
@@ -44,6 +40,22 @@ class Reader:
         if found is not None:
             return dict(zip(self.tags, found.groups(), strict=True)), True
         return self._none | dict(reversed(pairs(text))), False
+
+
+def _runs(kept: list[int], ignored: Iterable[int]) -> Iterator[tuple[int, Iterator[int]]]:
+    """The tags in ascending order, the header's first: each kept tag by itself, ignored ones between them together."""
+    header = [tag for tag in HEADER if tag not in kept[3:]]
+    others = sorted((set(kept[3:]) | set(ignored)) - set(header))
+    for _, run in groupby([*header, *others], key=lambda tag: tag if tag in kept else 0):
+        tags = list(run)
+        yield tags[0], iter(tags)
+
+
+def _fields_pattern(is_kept: bool, tags: list[int]) -> str:
+    """A pattern for one kept field, which may be missing, or for any number of ignored ones. Nothing backtracks."""
+    if is_kept:
+        return f"(?:{tags[0]}=([^\x01]*+)\x01)?+"
+    return f"(?:(?:{'|'.join(map(str, tags))})=[^\x01]*+\x01)*+"
 
 
 def printable(text: str) -> str:
@@ -58,7 +70,8 @@ def clean(text: str) -> str:
 
 def timestamp(at: int) -> str:
     """Nanoseconds UTC -> FIX UTCTimestamp with milliseconds."""
-    return f"{_second(at // SECOND)}.{at // MILLISECOND % 1000:03d}"
+    second, millisecond = divmod(at // MILLISECOND, 1000)
+    return f"{_second(second)}.{millisecond:03d}"
 
 
 @lru_cache(maxsize=16)
