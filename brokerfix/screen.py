@@ -92,7 +92,7 @@ class LiveView:
         self._progress.update(self._task, completed=elapsed)
         books = [_book(symbol, traders[0].books[symbol]) for symbol in traders[0].books]
         frame = Group(
-            Columns([_clients(traders), *books]),
+            Columns([_clients(traders), self._rows("exchange sessions", SESSIONS), *books]),
             self._rows("working orders and where they are", ORDERS),
             self._rows("positions", POSITIONS),
             Panel(latency_line(traders), title="round trip, order to first report"),
@@ -127,6 +127,7 @@ ORDERS = f"""
         (select group_concat(c.venue || ' ' || c.leaves_qty || '@' || c.price, ', ') from child_orders c
          where c.order_id = o.order_id and cast(c.leaves_qty as real) > 0) as exchanges
     from orders o where cast(o.leaves_qty as real) > 0 order by o.entered desc limit {SHOWN_ORDERS}"""
+SESSIONS = "select name as exchange, state as session from sessions where kind = 'exchange' order by name"
 POSITIONS = """
     select a.account, a.cash, a.buying_power as "buying power",
         (select group_concat(p.qty || ' ' || p.symbol, ', ') from positions p

@@ -20,13 +20,26 @@ from brokerfix.domain import Instrument, average_text, id_text, money_text, to_t
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
-from brokerfix.facts import AccountDefined, ChildFilled, Fact, Quoted, Started, Trade, VenueDown
+from brokerfix.facts import (
+    AccountDefined,
+    ChildFilled,
+    ClientDefined,
+    ClientDown,
+    ClientUp,
+    Fact,
+    Quoted,
+    Started,
+    Trade,
+    VenueDefined,
+    VenueDown,
+    VenueUp,
+)
 from brokerfix.journal import MAGIC, records, segments
 
 POLL_SECONDS = 0.05
 BATCH = 2000
 """Records projected in one transaction."""
-SCHEMA = 1
+SCHEMA = 2
 
 TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "orders": (
@@ -69,6 +82,7 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     ),
     "trades": ({"id": str, "at": str, "symbol": str, "qty": str, "price": str, "venue": str}, "id"),
     "books": ({"symbol": str, "at": str, "bids": str, "asks": str, "last": str}, "symbol"),
+    "sessions": ({"kind": str, "name": str, "state": str, "since": str}, ("kind", "name")),
     "progress": ({"id": int, "segment": str, "offset": int, "schema": int}, "id"),
 }  # fmt: skip
 
@@ -164,12 +178,30 @@ class Projection:
             for name, account in state.accounts.items():
                 if fact.symbol in account.positions:
                     self._touched_positions[name, fact.symbol] = None
-        elif isinstance(fact, Started | VenueDown):
+        elif isinstance(fact, AccountDefined):
+            self._touched_positions[(fact.account, "")] = None
+        self._session(fact)
+
+    def _session(self, fact: Fact) -> None:
+        """Who is logged on, and what that means for the children at an exchange."""
+        state, rows = self.state, self._rows["sessions"]
+        if isinstance(fact, Started):
+            names = [("exchange", name) for name in state.venues] + [("client", name) for name in state.clients]
+            rows.update({key: _session_row(*key, "down", fact.at) for key in names})
+        elif isinstance(fact, VenueDefined):
+            rows["exchange", fact.venue.venue] = _session_row("exchange", fact.venue.venue, "down", fact.at)
+        elif isinstance(fact, ClientDefined):
+            rows["client", fact.client] = _session_row("client", fact.client, "down", fact.at)
+        elif isinstance(fact, VenueUp | VenueDown):
+            is_up = isinstance(fact, VenueUp)
+            rows["exchange", fact.venue] = _session_row("exchange", fact.venue, "up" if is_up else "down", fact.at)
+        elif isinstance(fact, ClientUp | ClientDown):
+            is_up = isinstance(fact, ClientUp)
+            rows["client", fact.client] = _session_row("client", fact.client, "up" if is_up else "down", fact.at)
+        if isinstance(fact, Started | VenueDown):
             for venue, children in state.open_children.items():
                 if isinstance(fact, Started) or venue == fact.venue:
                     self._touched_children.update(children)
-        elif isinstance(fact, AccountDefined):
-            self._touched_positions[(fact.account, "")] = None
 
     def _execution(self, fact: Trade | ChildFilled, exec_id: int, order: Order, venue: str, venue_exec_id: str) -> None:
         instrument = self.state.instruments[order.symbol]
@@ -253,6 +285,10 @@ class Projection:
         self._touched_orders.clear()
         self._touched_children.clear()
         self._touched_positions.clear()
+
+
+def _session_row(kind: str, name: str, state: str, at: int) -> dict[str, str]:
+    return {"kind": kind, "name": name, "state": state, "since": moment(at)}
 
 
 def order_row(state: State, order: Order) -> dict[str, Any]:

@@ -64,6 +64,12 @@ def test_orders_executions_positions_and_quotes(tmp_path: Path) -> None:
     account = next(row for row in found["accounts"] if row["account"] == "ALICE")
     assert account["cash"] == "977487.50"
     assert [(row["bid_px"], row["ask_px"]) for row in found["quotes"]] == [("149.90", "150.10")]
+    sessions = {(row["kind"], row["name"]): row["state"] for row in found["sessions"]}
+    assert (sessions["exchange", "XNAS"], sessions["exchange", "XNYS"], sessions["client", "BOB"]) == (
+        "up",
+        "down",
+        "down",
+    )
     assert {row["status"] for row in found["child_orders"]} >= {"CANCELED", "PARTIALLY_FILLED"}
 
 
