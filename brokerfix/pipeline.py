@@ -39,6 +39,8 @@ USES_RESERVE = (
 UNAVAILABLE = "orders can't be recorded now and are not taken; cancels are"
 BUG = "the broker could not handle this message; its operator has been told"
 MARK = Struct("<Q")
+TELL_EVERY = 2.0
+"""Seconds of a replay between lines that tell how far it is."""
 
 
 class Pipeline:
@@ -60,7 +62,7 @@ class Pipeline:
         durability "disk", of all records after the last that is known to be sent. Raises JournalError.
         """
         torn: list[Torn] = []
-        started = time.perf_counter()
+        started = told = time.perf_counter()
         facts = 0
         mark = self._open_mark()
         unsent: list[Out] = []
@@ -75,6 +77,9 @@ class Pipeline:
                     outs += encode.messages(self.state, fact)
             unsent += _venues_first(outs)
             facts += len(record)
+            if time.perf_counter() - told > TELL_EVERY:
+                told = time.perf_counter()
+                log.info("replaying the journal: %d facts so far", facts)
         self.journal.open(self.state.day or first_day, torn[0] if torn else None)
         for tail in torn:
             log.warning("%s: cut %d bytes of a torn last record at byte %d", tail.segment, tail.size, tail.offset)

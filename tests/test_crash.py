@@ -12,6 +12,8 @@ from brokerfix import trader
 from tests.crash import ORDER_EVERY, Harness, compare
 from tests.crash_broker import POINTS
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(autouse=True)
 def _under_load(monkeypatch: pytest.MonkeyPatch) -> None:
