@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import count
 
 from brokerfix.commands import VenueCancelReject, VenueOther, VenueReport
-from brokerfix.domain import IMMEDIATE, ExecType, OrdRejReason, OrdStatus, Request
+from brokerfix.domain import IMMEDIATE, CxlRejReason, ExecType, OrdRejReason, OrdStatus, Request
 from brokerfix.engine import risk
 from brokerfix.engine.orders import Child
 from brokerfix.engine.state import State
@@ -195,7 +195,12 @@ def venue_cancel_reject(state: State, c: VenueCancelReject, new_id: NewId) -> li
         facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
     view = View(state.order_of(child))
     view.waiting.discard(child.child_id)
-    return facts + settle(state, view, c.at, new_id, c.text)
+    # Other reasons are about our request to the exchange, not about the client's to us.
+    reason = PASSED_ON.get(c.reason, CxlRejReason.OTHER)
+    return facts + settle(state, view, c.at, new_id, c.text, reason)
+
+
+PASSED_ON: dict[str, CxlRejReason] = {reason: reason for reason in (CxlRejReason.TOO_LATE, CxlRejReason.BROKER_OPTION)}
 
 
 def venue_other(state: State, c: VenueOther, new_id: NewId) -> list[Fact]:

@@ -117,11 +117,18 @@ def trim(view: View, at: int, new_id: NewId) -> list[Fact]:
     return facts
 
 
-def settle(state: State, view: View, at: int, new_id: NewId, refused: str = "") -> list[Fact]:
+def settle(
+    state: State,
+    view: View,
+    at: int,
+    new_id: NewId,
+    refused: str = "",
+    reason: CxlRejReason = CxlRejReason.TOO_LATE,
+) -> list[Fact]:
     """What follows for the order once a child has been filled, ended or refused to change.
 
-    `refused` is the exchange's text if it just refused a request. Without a pending request, what is in no place
-    is placed again; a pending request is answered as soon as no child is waited for.
+    `refused` and `reason` are the exchange's words if it just refused a request. Without a pending request, what is in
+    no place is placed again; a pending request is answered as soon as no child is waited for.
     """
     order = view.order
     if order.ended is not None:
@@ -134,12 +141,12 @@ def settle(state: State, view: View, at: int, new_id: NewId, refused: str = "") 
     if not view.leaves:
         if pending.request is Request.EXPIRE:
             return []
-        return [_too_late(order, at, new_id, "TOO_LATE: the order is filled")]
+        return [_answer(order, at, new_id, "TOO_LATE: the order is filled")]
     if view.open:
         # An exchange still holds some of it and has refused to let go.
         facts: list[Fact] = []
         if pending.request is not Request.EXPIRE:
-            facts.append(_too_late(order, at, new_id, f"VENUE: {refused or 'the exchange refused the request'}"))
+            facts.append(_answer(order, at, new_id, f"VENUE: {refused or 'the exchange refused the request'}", reason))
         if view.unplaced > 0:
             facts += work(state, order, view.unplaced, at, new_id, True)
         return facts
@@ -178,7 +185,7 @@ def ended_by_venue(view: View, status: OrdStatus, text: str, at: int, new_id: Ne
     order = view.order
     facts: list[Fact] = []
     if order.pending is not None and order.pending.request is not Request.EXPIRE:
-        facts.append(_too_late(order, at, new_id, "TOO_LATE: the exchange ended the order"))
+        facts.append(_answer(order, at, new_id, "TOO_LATE: the exchange ended the order"))
     if status is OrdStatus.EXPIRED:
         facts.append(OrderExpired(at, new_id(), order.order_id, text))
     elif status is OrdStatus.REJECTED and not view.cum:
@@ -188,7 +195,10 @@ def ended_by_venue(view: View, status: OrdStatus, text: str, at: int, new_id: Ne
     return facts
 
 
-def _too_late(order: Order, at: int, new_id: NewId, text: str) -> RequestRejected:
+def _answer(
+    order: Order, at: int, new_id: NewId, text: str, reason: CxlRejReason = CxlRejReason.TOO_LATE
+) -> RequestRejected:
+    """The pending request is refused."""
     pending = order.pending
     assert pending is not None
     return RequestRejected(
@@ -199,7 +209,7 @@ def _too_late(order: Order, at: int, new_id: NewId, text: str) -> RequestRejecte
         pending.cl_ord_id,
         order.cl_ord_id,
         pending.request,
-        CxlRejReason.TOO_LATE,
+        reason,
         text,
         ends_pending=True,
     )
