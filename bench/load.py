@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from wire import Wire, connect, field
 
 WINDOW = 32
-CL_ORD_ID, CHILD_ID, SYMBOL = b"\x0111=", b"\x0111=", b"AAPL"
+CHILD_ID = b"\x0111="
 
 
 def order(wire: Wire, number: int, price: bytes) -> bytes:

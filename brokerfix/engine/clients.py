@@ -214,8 +214,6 @@ def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
     if c.defect is not None:
         return c.defect
     instrument = state.instruments[c.symbol]
-    if c.qty <= 0:
-        return Reject(OrdRejReason.INCORRECT_QUANTITY, f"QUANTITY: limit=above 0, value={c.qty}")
     if c.qty < order.cum:
         limit, value = (to_text(qty, instrument.qty_digits) for qty in (order.cum, c.qty))
         return Reject(OrdRejReason.OTHER, f"BELOW_FILLED: limit={limit}, value={value}")

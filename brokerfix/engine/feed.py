@@ -91,7 +91,7 @@ class Feed:
         told: list[Told] = []
         for symbol in dict.fromkeys(request.symbols):
             levels = subscription.told[symbol] = _levels(state, symbol, request.depth)
-            told.append(_snapshot(request, symbol, levels, _last(state, symbol)))
+            told.append(_snapshot(request, symbol, levels, state.market.last.get(symbol)))
         return told
 
     def _refuse(self, state: State, request: MarketDataRequest) -> Refusal | None:
@@ -168,10 +168,6 @@ def _levels(state: State, symbol: str, depth: int) -> tuple[Levels, Levels]:
     book, quotes = state.books[symbol], state.market.books[symbol]
     bids, asks = (merged_levels(book.levels(side), quotes.levels(side), side, depth) for side in Side)
     return bids, asks
-
-
-def _last(state: State, symbol: str) -> tuple[int, int] | None:
-    return state.market.last.get(symbol)
 
 
 def _snapshot(

@@ -87,18 +87,16 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._by_id: dict[str, Peer] = {}
         name = config.broker.name
         for client in config.clients:
-            self._add(Peer(client, False, quickfix.SessionID(config.clients[client].fix, name, client)), client)
+            self._add(Peer(client, False, quickfix.SessionID(config.clients[client].fix, name, client)))
         for venue, section in config.venues.items():
-            self._add(
-                Peer(venue, True, quickfix.SessionID(section.fix, section.sender, section.target)), section.target
-            )
+            self._add(Peer(venue, True, quickfix.SessionID(section.fix, section.sender, section.target)))
         self._engines: list[Any] = []
         self._polls: list[Callable[[], Any]] = []
         self._dictionary: Any = None
         self._sending = False
         self._rejected: list[tuple[str, str]] = []
 
-    def _add(self, peer: Peer, target: str) -> None:
+    def _add(self, peer: Peer) -> None:
         (self.venues if peer.is_venue else self.clients)[peer.name] = peer
         self._by_id[peer.session_id.toString()] = peer
 
