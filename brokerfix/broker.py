@@ -175,7 +175,8 @@ class Broker:
 
     def client_message(self, client: str, text: str) -> bool:
         try:
-            command = from_client(text, client, self.clock(), self.state.instruments)
+            version = self.config.clients[client].fix
+            command = from_client(text, client, self.clock(), self.state.instruments, version)
         except Exception as error:
             log.exception("a message of %s can't be read", client)
             self.failed(client, f"a message can't be read: {type(error).__name__}: {error}", printable(text))
@@ -188,7 +189,7 @@ class Broker:
     def venue_message(self, venue: str, text: str) -> bool:
         at = self.clock()
         try:
-            told = from_venue(text, venue, at, self.state.instruments)
+            told = from_venue(text, venue, at, self.state.instruments, self.config.venues[venue].fix)
         except Exception as error:
             log.exception("a message of %s can't be read", venue)
             what = f"{venue} sent a message that can't be read: {type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""A small FIX 4.4 client session on a plain socket: for the command line, the demo and the tests.
+"""A small FIX client session (4.2, 4.4, 5.0 SP2) on a plain socket: for the command line, the demo and the tests.
 
 It shares no code with the broker's side of the wire (the codec is simplefix), so both ends are never wrong together.
 Sequence numbers are kept in a file, if one is named, so that the session goes on over runs; messages sent are kept
@@ -23,6 +23,7 @@ Message = dict[int, str]
 ADMIN = frozenset(["0", "1", "2", "3", "4", "5", "A"])
 HEARTBEAT_SECONDS = 30
 TIMEOUT = 10.0
+FIXT, FIX_42, FIX_50SP2 = "FIXT.1.1", "FIX.4.2", "9"
 
 
 class Disconnected(Exception):
@@ -41,8 +42,10 @@ class Client:
         store: Path | None = None,
         password: str = "",
         username: str = "",
+        begin_string: str = "FIX.4.4",
     ) -> None:
         self.comp_id = comp_id
+        self.begin_string = begin_string
         self.target = target
         self.address = (host, port)
         self.password = password
@@ -80,6 +83,8 @@ class Client:
         logon = [(98, "0"), (108, str(HEARTBEAT_SECONDS))]
         if reset:
             logon.append((141, "Y"))
+        if self.begin_string == FIXT:
+            logon.append((1137, FIX_50SP2))
         if self.password:
             logon += [(553, self.username), (554, self.password)]
         self._send("A", logon)
@@ -133,6 +138,8 @@ class Client:
         if price:
             body.append((44, price))
         body.append((59, tif))
+        if self.begin_string == FIX_42:
+            body.append((21, "1"))
         return self.send("D", body + [(int(tag[1:]), value) for tag, value in tags.items()])
 
     def cancel(self, cl_ord_id: str, orig_cl_ord_id: str, side: str, symbol: str) -> int:
@@ -141,6 +148,8 @@ class Client:
 
     def replace(self, cl_ord_id: str, orig_cl_ord_id: str, side: str, qty: str, symbol: str, price: str | None) -> int:
         body = [(11, cl_ord_id), (41, orig_cl_ord_id), (55, symbol), (54, side), (60, utc_now()), (38, qty)]
+        if self.begin_string == FIX_42:
+            body.append((21, "1"))
         return self.send("G", body + ([(40, "2"), (44, price)] if price else [(40, "1")]))
 
     def status(self, cl_ord_id: str, side: str, symbol: str) -> int:
@@ -273,7 +282,8 @@ class Client:
     def _write(self, message_type: str, body: list[tuple[int, str]], number: int) -> None:
         message = simplefix.FixMessage()
         for tag, value in (
-            (8, "FIX.4.4"), (35, message_type), (49, self.comp_id), (56, self.target), (34, number), (52, utc_now()),
+            (8, self.begin_string), (35, message_type), (49, self.comp_id), (56, self.target), (34, number),
+            (52, utc_now()),
         ):  # fmt: skip
             message.append_pair(tag, value)
         for tag, value in body:

@@ -18,7 +18,7 @@ MAKER = "MAKER"
 """The client name of the built-in market maker, which has no session."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Digits = Annotated[int, Meta(ge=0, le=MONEY_DIGITS)]
-FixVersion = Literal["FIX.4.4"]
+FixVersion = Literal["FIX.4.2", "FIX.4.4", "FIXT.1.1"]
 
 
 class ConfigError(Exception):

@@ -65,12 +65,12 @@ target = "XNAS"
 class Market:
     """The processes of one test module and the clients that it made."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, exchange: str = EXCHANGE, broker: str = BROKER) -> None:
         self.folder = folder
         ports = {"XNAS": _free_port(), "BROKER": _free_port()}
         texts = {
-            "XNAS": EXCHANGE.format(port=ports["XNAS"], instrument=INSTRUMENT),
-            "BROKER": BROKER.format(
+            "XNAS": exchange.format(port=ports["XNAS"], instrument=INSTRUMENT),
+            "BROKER": broker.format(
                 port=ports["BROKER"], venue_port=ports["XNAS"], instrument=INSTRUMENT, password_hash=make_hash(SECRET)
             ),
         }
@@ -103,12 +103,20 @@ class Market:
         alice.receive_until(lambda message: message[35] in "WX" and (270, "151.00") in alice.last)
         self.drain(alice)
 
-    def client(self, name: str, process: Process | None = None, target: str = "BROKER", password: str = "") -> Client:
+    def client(
+        self,
+        name: str,
+        process: Process | None = None,
+        target: str = "BROKER",
+        password: str = "",
+        begin_string: str = "FIX.4.4",
+    ) -> Client:
         """A logged-on client session; one for each name."""
         client = self._clients.get(name)
         if client is None:
+            port = (process or self.broker).port
             client = self._clients[name] = Client(
-                name, target, "127.0.0.1", (process or self.broker).port, password=password
+                name, target, "127.0.0.1", port, password=password, begin_string=begin_string
             )
         if not client.connected:
             client.connect()

@@ -33,7 +33,8 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.engine.feed import MarketDataRequest
-from brokerfix.fix.dialect import Taken, dialect
+from brokerfix.fix.dialect import SPECS, Taken, dialect
+from brokerfix.fix.recode import FIX_42, FIX_44, incoming, report_to_44
 from brokerfix.fix.text import Fields, Reader, pairs, printable
 
 Instruments = Mapping[str, Instrument]
@@ -69,6 +70,9 @@ HEADER_AND_TRAILER = frozenset(
         "10",
         "93",
         "89",
+        "1128",
+        "1129",
+        "1156",
     ]
 )
 
@@ -76,7 +80,8 @@ HEADER_AND_TRAILER = frozenset(
 class _Rules:
     """The dialect's rules for one message, ready to read and check it with."""
 
-    def __init__(self, message_type: str, taken: Taken) -> None:
+    def __init__(self, message_type: str, taken: Taken, begin_string: str) -> None:
+        self.to_ours = incoming(begin_string)
         self.reader = Reader(message_type, taken.taken, taken.ignored)
         self.tags = HEADER_AND_TRAILER | {str(tag) for tag in (*taken.taken, *taken.ignored)}
         self.values = [(tag, frozenset(values)) for tag, values in taken.values.items()]
@@ -101,7 +106,13 @@ class _Rules:
         return ""
 
 
-RULES = {message_type: _Rules(message_type, taken) for message_type, taken in dialect().incoming.items()}
+RULES = {
+    begin_string: {
+        message_type: _Rules(message_type, taken, begin_string)
+        for message_type, taken in dialect(begin_string).incoming.items()
+    }
+    for begin_string in SPECS
+}
 UNKNOWN_TYPE = Reader("[^\x01]*", (11, 262), ())
 
 
@@ -111,10 +122,12 @@ def message_type_of(text: str) -> str:
     return text[start : text.index("\x01", start)]
 
 
-def from_client(text: str, client: str, at: int, instruments: Instruments) -> Command | MarketDataRequest:
+def from_client(
+    text: str, client: str, at: int, instruments: Instruments, begin_string: str = FIX_44
+) -> Command | MarketDataRequest:
     """A client's application message -> its command, or RefuseMessage for one that gets a BusinessMessageReject."""
     message_type = message_type_of(text)
-    rules = RULES.get(message_type)
+    rules = RULES[begin_string].get(message_type)
     if rules is None:
         message, _ = UNKNOWN_TYPE.read(text)
         reason = BusinessRejectReason.UNSUPPORTED_MESSAGE
@@ -127,6 +140,8 @@ def from_client(text: str, client: str, at: int, instruments: Instruments) -> Co
         refusal = f"Conditionally required tag missing, RefTagID={missing}"
         return _refused(message_type, message, client, at, reason, refusal)
     unsupported = rules.unsupported(message, is_usual)
+    if rules.to_ours is not None:
+        rules.to_ours(message)
     if message_type == "V":
         if unsupported:
             return _refused(message_type, message, client, at, BusinessRejectReason.OTHER, unsupported)
@@ -247,11 +262,13 @@ def _terms(message: Fields, instruments: Instruments) -> tuple[int, int, Reject 
         return qty, 0, Reject(OrdRejReason.OTHER, f"PRICE: {error}")
 
 
-def from_venue(text: str, venue: str, at: int, instruments: Instruments) -> Command | list[MarketUpdate]:
+def from_venue(
+    text: str, venue: str, at: int, instruments: Instruments, begin_string: str = FIX_44
+) -> Command | list[MarketUpdate]:
     """An exchange's application message -> its command, or the market data in it."""
     message_type = message_type_of(text)
     if message_type == "8":
-        return _execution_report(text, venue, at, instruments)
+        return _execution_report(text, venue, at, instruments, begin_string)
     if message_type == "W" or message_type == "X":
         return _market_data(text, venue, message_type, instruments)
     message = dict(reversed(pairs(text)))
@@ -285,8 +302,10 @@ def _refusal(text: str, message: dict[str, str], venue: str, at: int) -> Command
 REPORT = Reader("8", dialect().report["8"].taken, dialect().report["8"].ignored)
 
 
-def _execution_report(text: str, venue: str, at: int, instruments: Instruments) -> Command:
+def _execution_report(text: str, venue: str, at: int, instruments: Instruments, begin_string: str) -> Command:
     message, _ = REPORT.read(text)
+    if begin_string == FIX_42:
+        report_to_44(message)
     defects: list[str] = []
     instrument = instruments.get(message["55"] or "")
     price_digits = instrument.price_digits if instrument else 0

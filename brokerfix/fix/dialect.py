@@ -1,4 +1,4 @@
-"""Our FIX dialect (`specs/FIX44.toml`) and the QuickFIX dictionaries made from it."""
+"""Our FIX dialects (`specs/`) and the QuickFIX dictionaries made from it."""
 
 import importlib.metadata
 import tomllib
@@ -24,7 +24,8 @@ class Conditional(msgspec.Struct, frozen=True, rename={"value_in": "is"}):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What we take of a message. Tags are FIX tag numbers."""
+    """What we take of a message. Tags are FIX tag numbers. `optional` are tags that the standard requires and we do
+    not."""
 
     name: str
     required: list[int]
@@ -32,6 +33,7 @@ class Taken(msgspec.Struct, frozen=True):
     ignored: list[int]
     values: dict[str, list[str]]
     conditional: list[Conditional]
+    optional: list[int] = []
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -57,36 +59,85 @@ class OwnField(msgspec.Struct, frozen=True):
     messages: list[str]
 
 
+class Same(msgspec.Struct, frozen=True, rename={"value": "is"}):
+    """A value of another version that FIX 4.4 says in other tags: what it `becomes`. A tag that may hold several values
+    (ExecInst) gets the new one beside those it has."""
+
+    tag: int
+    value: str
+    becomes: dict[str, str]
+
+
+class Recode(msgspec.Struct, frozen=True, rename={"outgoing": "out", "incoming": "in"}):
+    """How messages of a version differ from FIX 4.4's beyond their tags. `rename` is the version's tag -> ours;
+    `outgoing` is tag -> our value -> the version's."""
+
+    rename: dict[str, str] = {}
+    outgoing: dict[str, dict[str, str]] = {}
+    incoming: list[Same] = []
+
+
 class Dialect(msgspec.Struct, frozen=True, rename={"incoming": "in", "outgoing": "out"}, forbid_unknown_fields=True):
-    """A version's dialect: message type -> what is taken or sent."""
+    """A version's dialect: message type -> what is taken or sent. `values` are enumerated values that we add to the
+    standard's. `transport` is the session layer's dictionary where it is one of its own (FIXT)."""
 
     begin_string: str
+    dictionary: str
     fields: dict[str, OwnField]
     incoming: dict[str, Taken]
     outgoing: dict[str, Sent]
     venue: dict[str, Sent]
     report: dict[str, Read]
+    values: dict[str, list[str]] = {}
+    lacks: frozenset[int] = frozenset()
+    transport: str = ""
+    appl_ver_id: str = ""
+    recode: Recode = Recode()
+
+
+SPECS = {"FIX.4.2": "FIX42", "FIX.4.4": "FIX44", "FIXT.1.1": "FIX50SP2"}
+"""BeginString -> the file in specs/ that says what we take and send. FIXT 1.1 carries FIX 5.0 SP2."""
 
 
 @cache
-def dialect() -> Dialect:
-    """The FIX 4.4 dialect that the package ships."""
-    text = (folder("specs") / "FIX44.toml").read_text()
-    return msgspec.convert(tomllib.loads(text), Dialect)
+def dialect(begin_string: str = "FIX.4.4") -> Dialect:
+    """The dialect of a version, as the package ships it."""
+    spec = _read(SPECS[begin_string])
+    like = spec.pop("like", None)
+    if like is None:
+        return msgspec.convert(spec, Dialect)
+    merged = _read(like)
+    lacks = set(spec.get("lacks", ()))
+    for place in ("in", "out", "venue", "report"):
+        # A message type that the version does not have is listed as empty.
+        for message_type, changed in spec.pop(place, {}).items():
+            if changed:
+                merged[place][message_type] |= changed
+            else:
+                del merged[place][message_type]
+        for message in merged[place].values():
+            for key in ("required", "taken", "ignored", "tags"):
+                if key in message:
+                    message[key] = [tag for tag in message[key] if tag not in lacks]
+    return msgspec.convert(merged | spec, Dialect)
 
 
-def standard_dictionary() -> Path:
-    """The FIX44.xml that the quickfix package installs. Raises FileNotFoundError if it is not there."""
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((folder("specs") / f"{name}.toml").read_text())
+
+
+def standard_dictionary(name: str = "FIX44.xml") -> Path:
+    """A dictionary that the quickfix package installs. Raises FileNotFoundError if it is not there."""
     for file in importlib.metadata.files("quickfix") or []:
-        if file.name == "FIX44.xml":
+        if file.name == name:
             return Path(str(file.locate())).resolve()
-    raise FileNotFoundError("the quickfix package has not installed its FIX44.xml; install quickfix again")
+    raise FileNotFoundError(f"the quickfix package has not installed its {name}; install quickfix again")
 
 
-def write_lenient_dictionary(path: Path) -> None:
-    """Write the standard dictionary for sessions with exchanges: it knows the repeating groups, and refuses nothing
-    that an exchange may send (no enumerated values, no required fields, no types)."""
-    tree = ET.parse(standard_dictionary())
+def write_lenient_dictionary(name: str, path: Path) -> None:
+    """Write the standard dictionary `name` for sessions with exchanges: it knows the repeating groups, and refuses
+    nothing that an exchange may send (no enumerated values, no required fields, no types)."""
+    tree = ET.parse(standard_dictionary(name))
     root = tree.getroot()
     for field in _section(root, "fields"):
         if field.get("type") != "NUMINGROUP":
@@ -94,32 +145,27 @@ def write_lenient_dictionary(path: Path) -> None:
         for value in field.findall("value"):
             field.remove(value)
     for place in ("messages", "components"):
-        for element in _section(root, place).iter():
+        for element in root.iterfind(f"{place}//"):
             if element.get("required") is not None:
                 element.set("required", "N")
     tree.write(path)
 
 
-def write_dictionary(path: Path) -> None:
-    """Write the standard dictionary with our own tags, what we require, and without any field of type DATA.
-
-    QuickFIX trusts the length that a peer gives for a data field while it parses, before any callback. Fields
-    that are no data fields are read up to their end like all others, so a false length can't hurt.
-    """
-    tree = ET.parse(standard_dictionary())
+def write_dictionary(path: Path, begin_string: str = "FIX.4.4") -> None:
+    """Write the version's standard dictionary with our own tags and values, what we require, and without any field of
+    type DATA."""
+    spoken = dialect(begin_string)
+    tree = ET.parse(standard_dictionary(spoken.dictionary))
     root = tree.getroot()
+    _without_data(root)
     fields = _section(root, "fields")
-    data = {field.get("name") for field in fields if field.get("type") == "DATA"}
-    for field in fields:
-        if field.get("type") == "DATA":
-            field.set("type", "STRING")
-    for parent in root.iter():
-        for field in parent.findall("field"):
-            if field.get("name") in data and parent is not fields:
-                parent.remove(field)
     messages = {message.get("msgtype"): message for message in _section(root, "messages")}
-    names = {int(field.get("number") or 0): field.get("name") for field in fields}
-    for message_type, taken in dialect().incoming.items():
+    numbered = {str(field.get("number")): field for field in fields}
+    for number, values in spoken.values.items():
+        for value in values:
+            ET.SubElement(numbered[number], "value", enum=value, description=f"VALUE_{value}")
+    names = {int(number): field.get("name") for number, field in numbered.items()}
+    for message_type, taken in spoken.incoming.items():
         # What we require may stand in a component that the standard does not require it in (Symbol).
         listed = {field.get("name"): field for field in messages[message_type].findall("field")}
         for tag in taken.required:
@@ -127,11 +173,35 @@ def write_dictionary(path: Path) -> None:
                 listed[names[tag]].set("required", "Y")
             elif tag not in GROUPS:
                 ET.SubElement(messages[message_type], "field", name=names[tag], required="Y")
-    for number, own in dialect().fields.items():
+        for tag in taken.optional:
+            if names[tag] in listed:
+                listed[names[tag]].set("required", "N")
+    for number, own in spoken.fields.items():
         ET.SubElement(fields, "field", number=number, name=own.name, type=own.type)
         for message_type in own.messages:
             ET.SubElement(messages[message_type], "field", name=own.name, required="N")
     tree.write(path)
+
+
+def write_transport_dictionary(name: str, path: Path) -> None:
+    """Write the session layer's standard dictionary `name` without any field of type DATA."""
+    tree = ET.parse(standard_dictionary(name))
+    _without_data(tree.getroot())
+    tree.write(path)
+
+
+def _without_data(root: Any) -> None:
+    """QuickFIX trusts the length that a peer gives for a data field while it parses, before any callback. Fields
+    that are no data fields are read up to their end like all others, so a false length can't hurt."""
+    fields = _section(root, "fields")
+    data = {field.get("name") for field in fields if field.get("type") in ("DATA", "XMLDATA")}
+    for field in fields:
+        if field.get("name") in data:
+            field.set("type", "STRING")
+    for parent in root.iter():
+        for field in parent.findall("field"):
+            if field.get("name") in data and parent is not fields:
+                parent.remove(field)
 
 
 def _section(root: Any, name: str) -> Any:

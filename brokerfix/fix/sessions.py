@@ -16,7 +16,8 @@ from brokerfix import passwords
 from brokerfix.config import Config
 from brokerfix.fix.dialect import standard_dictionary
 from brokerfix.fix.encode import Out
-from brokerfix.fix.settings import acceptor_settings, initiator_settings
+from brokerfix.fix.recode import outgoing
+from brokerfix.fix.settings import acceptor_settings, initiator_settings, store
 from brokerfix.fix.text import Reader, printable
 
 log = logging.getLogger("brokerfix.fix")
@@ -66,10 +67,11 @@ class Peer:
     """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, and the
     MsgSeqNum of the first message that we sent since then."""
 
-    def __init__(self, name: str, is_venue: bool, session_id: Any) -> None:
+    def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str) -> None:
         self.name = name
         self.is_venue = is_venue
-        self.session_id = session_id
+        self.session_id = quickfix.SessionID(begin_string, sender, target)
+        self.recode = outgoing(begin_string)
         self.is_up = False
         self.first_number = 0
 
@@ -86,10 +88,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self.venues: dict[str, Peer] = {}
         self._by_id: dict[str, Peer] = {}
         name = config.broker.name
-        for client in config.clients:
-            self._add(Peer(client, False, quickfix.SessionID(config.clients[client].fix, name, client)))
-        for venue, section in config.venues.items():
-            self._add(Peer(venue, True, quickfix.SessionID(section.fix, section.sender, section.target)))
+        for client, section in config.clients.items():
+            self._add(Peer(client, False, section.fix, name, client))
+        for venue, exchange in config.venues.items():
+            self._add(Peer(venue, True, exchange.fix, exchange.sender, exchange.target))
         self._engines: list[Any] = []
         self._polls: list[Callable[[], Any]] = []
         self._dictionary: Any = None
@@ -119,10 +121,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         ):
             if settings is None:
                 continue
-            store = quickfix.FileStoreFactory(settings)
-            built = engine(self, store, settings)
+            files = quickfix.FileStoreFactory(settings)
+            built = engine(self, files, settings)
             # QuickFIX keeps references to what it was built with, so these must live as long.
-            self._engines.append((built, store, settings))
+            self._engines.append((built, files, settings))
             self._polls.append(built.poll)
         self._dictionary = quickfix.DataDictionary(str(standard_dictionary()))
         self.poll()
@@ -142,6 +144,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         peer = (self.venues if to_venue else self.clients).get(comp_id)
         if peer is None:
             return
+        if peer.recode is not None:
+            text = peer.recode(text)
         message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
         self._sending = True
         SEND(message, peer.session_id)
@@ -164,11 +168,11 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         """Close all sockets at once."""
         self._polls.clear()
         while self._engines:
-            engine, store, settings = self._engines.pop()
+            engine, files, settings = self._engines.pop()
             engine.stop(True)
             # QuickFIX's engine uses the others until it is gone; at the process's end the order would be anyone's.
             del engine
-            del store
+            del files
             del settings
 
     @_guarded
@@ -235,7 +239,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         """The message of ours that a Reject(3) is about, from QuickFIX's store, or ''."""
         number = REJECT.read(reject)[0]["45"]
         ids = (session_id.getBeginString(), session_id.getSenderCompID(), session_id.getTargetCompID())
-        stored = self.config.data / "fix" / "-".join(part.getValue() for part in ids)
+        stored = store(self.config) / "-".join(part.getValue() for part in ids)
         # The binding does not give the store to Python; its index is "number,offset,size ..." beside the messages.
         for entry in stored.with_name(f"{stored.name}.header").read_text().split()[::-1]:
             index, offset, size = entry.split(",")

@@ -1,12 +1,11 @@
 """Our configuration -> QuickFIX's settings."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import quickfix
 
 from brokerfix.config import Config
-from brokerfix.fix.dialect import write_dictionary, write_lenient_dictionary
+from brokerfix.fix.dialect import dialect, write_dictionary, write_lenient_dictionary, write_transport_dictionary
 
 HEARTBEAT_SECONDS = 30
 RECONNECT_SECONDS = 1
@@ -15,7 +14,6 @@ COMMON = """[DEFAULT]
 FileStorePath={store}
 StartTime={start}
 EndTime={start}
-DataDictionary={dictionary}
 UseDataDictionary=Y
 HeartBtInt={heartbeat}
 SocketNodelay=Y
@@ -47,37 +45,69 @@ AllowUnknownMsgFields=Y
 
 def acceptor_settings(config: Config) -> quickfix.SessionSettings | None:
     """One acceptor session per configured client, or None without clients."""
-    sessions = [_session(config.broker.name, client, config.clients[client].fix) for client in config.clients]
-    return _settings(config, ACCEPTOR.format(port=config.broker.port), sessions, "FIX44.xml", write_dictionary)
+    spoken = _dictionaries(config, {client.fix for client in config.clients.values()}, is_venue=False)
+    sessions = [
+        _session(config.broker.name, name, client.fix) + spoken[client.fix] for name, client in config.clients.items()
+    ]
+    return _settings(config, ACCEPTOR.format(port=config.broker.port), sessions)
 
 
 def initiator_settings(config: Config) -> quickfix.SessionSettings | None:
     """One initiator session per configured exchange, or None without exchanges."""
+    spoken = _dictionaries(config, {venue.fix for venue in config.venues.values()}, is_venue=True)
     sessions = [
         _session(venue.sender, venue.target, venue.fix)
+        + spoken[venue.fix]
         + f"SocketConnectHost={venue.host}\nSocketConnectPort={venue.port}\n"
         for venue in config.venues.values()
     ]
-    kind = INITIATOR.format(reconnect=RECONNECT_SECONDS)
-    return _settings(config, kind, sessions, "FIX44-exchanges.xml", write_lenient_dictionary)
+    return _settings(config, INITIATOR.format(reconnect=RECONNECT_SECONDS), sessions)
 
 
 def _session(sender: str, target: str, begin_string: str) -> str:
     return f"[SESSION]\nBeginString={begin_string}\nSenderCompID={sender}\nTargetCompID={target}\n"
 
 
-def _settings(
-    config: Config, kind: str, sessions: list[str], name: str, write: Callable[[Path], None]
-) -> quickfix.SessionSettings | None:
+def _dictionaries(config: Config, versions: set[str], is_venue: bool) -> dict[str, str]:
+    """Write the dictionaries of the versions. Returns BeginString -> the settings that name them."""
+    folder = store(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = "exchanges" if is_venue else "clients"
+    settings = {}
+    for begin_string in versions:
+        spoken = dialect(begin_string)
+        dictionary, transport = (
+            folder / f"{name.removesuffix('.xml')}-{kind}.xml" for name in (spoken.dictionary, spoken.transport)
+        )
+        if is_venue:
+            write_lenient_dictionary(spoken.dictionary, dictionary)
+        else:
+            write_dictionary(dictionary, begin_string)
+        if not spoken.transport:
+            settings[begin_string] = f"DataDictionary={dictionary}\n"
+            continue
+        if is_venue:
+            write_lenient_dictionary(spoken.transport, transport)
+        else:
+            write_transport_dictionary(spoken.transport, transport)
+        settings[begin_string] = (
+            f"DefaultApplVerID={spoken.appl_ver_id}\nTransportDataDictionary={transport}\n"
+            f"AppDataDictionary={dictionary}\n"
+        )
+    return settings
+
+
+def store(config: Config) -> Path:
+    """The folder of QuickFIX's files."""
+    return config.data / "fix"
+
+
+def _settings(config: Config, kind: str, sessions: list[str]) -> quickfix.SessionSettings | None:
     if not sessions:
         return None
-    store = config.data / "fix"
-    store.mkdir(parents=True, exist_ok=True)
-    dictionary = store / name
-    write(dictionary)
     settings = quickfix.SessionSettings()
     # Sequence numbers begin anew with the trading day.
     start = config.broker.trading_day_start
-    common = COMMON.format(store=store, dictionary=dictionary, heartbeat=HEARTBEAT_SECONDS, start=start)
+    common = COMMON.format(store=store(config), heartbeat=HEARTBEAT_SECONDS, start=start)
     settings.setFromString(common + kind + "".join(sessions))
     return settings

@@ -8,7 +8,7 @@ from itertools import groupby
 
 SOH = "\x01"
 MILLISECOND = 10**6
-HEADER = (34, 43, 49, 50, 52, 56, 57, 97, 122)
+HEADER = (34, 43, 49, 50, 52, 56, 57, 97, 122, 1128)
 """The header tags of the usual message, in QuickFIX's order (behind 8, 9 and 35)."""
 
 Fields = dict[str, str | None]
