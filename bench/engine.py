@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from table import middle, plot_bars, show
 
 from brokerfix.commands import Command, MarketUpdate, NewOrder, SessionUp, Start, VenueReport
-from brokerfix.domain import Instrument, Limits, OrdType, Side, TimeInForce, Venue
+from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, TimeInForce, Venue
 from brokerfix.engine.engine import State, decide, evolve, observe
 from brokerfix.facts import Fact, OrderRouted
 
@@ -26,7 +26,7 @@ def setting(venue: bool) -> list[Command]:
     instrument = Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "venue", 5000, 15000)
     account = ("LOAD", "900000000000", Limits("1000000", "1000000000"))
     venues = (Venue("XNAS"),) if venue else ()
-    start = Start(1, DAY, (instrument,), (account,), (("LOAD", ("LOAD",), 0),), venues)
+    start = Start(1, DAY, (instrument,), (account,), (("LOAD", ("LOAD",), 0, ClientOptions()),), venues)
     return [start, SessionUp(1, "XNAS", True)] if venue else [start]
 
 

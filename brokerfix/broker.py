@@ -9,11 +9,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from brokerfix import commands as cmd
 from brokerfix.chaos import Chaos
-from brokerfix.config import MAKER, Config
+from brokerfix.config import MAKER, Config, ConfigError
+from brokerfix.domain import ClientOptions
 from brokerfix.engine.engine import observe
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
@@ -24,6 +24,7 @@ from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
 from brokerfix.journal import Journal, JournalError, lock
 from brokerfix.pipeline import Pipeline
+from brokerfix.schedule import Hours, trading_day
 
 log = logging.getLogger("brokerfix")
 
@@ -34,6 +35,7 @@ SPINS_BEFORE_SLEEP = 300
 LONGEST_SLEEP = 200e-6
 LOGOUT_SECONDS = 3
 EXPIRE_EVERY = 60 * SECOND
+WATCH_EVERY = 50 * MILLISECOND
 
 
 class StartError(Exception):
@@ -47,6 +49,17 @@ class Timer:
         self.interval = interval
         self.action = action
         self.due = 0
+
+
+def _hours(config: Config) -> dict[str, Hours]:
+    """The trading hours of the instruments that have some. Raises ConfigError."""
+    hours = {}
+    for symbol, instrument in config.instruments.items():
+        try:
+            hours[symbol] = Hours(instrument, config.calendars.get(symbol, ""))
+        except ValueError as error:
+            raise ConfigError(f"{config.path}: instruments.{symbol}.calendar: {error}") from error
+    return {symbol: one for symbol, one in hours.items() if not one.always_open}
 
 
 class Broker:
@@ -63,6 +76,7 @@ class Broker:
         self.chaos = (
             Chaos(config.chaos, self.sessions.send, self.sessions.disconnect) if config.chaos is not None else None
         )
+        self.hours = _hours(config)
         self.timers: list[Timer] = []
         self.running = False
         self._next_timer = 0
@@ -198,7 +212,7 @@ class Broker:
             return self.pipeline.submit(told)
         for update in told:
             observe(self.state, update)
-            self.pipeline.submit(cmd.MarketMoved(at, update.symbol))
+        self.pipeline.follow_up(at)
         return True
 
     def venue_reject(self, venue: str, text: str, sent: str) -> bool:
@@ -235,6 +249,7 @@ class Broker:
         timers = [
             Timer(config.broker.market_data_interval_ms * MILLISECOND, self._publish),
             Timer(config.broker.record_interval_ms * MILLISECOND, self._record),
+            Timer(WATCH_EVERY, self._watch_clock),
             Timer(SECOND, self._look_after),
         ]
         if config.maker is not None:
@@ -273,16 +288,30 @@ class Broker:
             self._start_store()
 
     def _trading_day(self, now: int) -> int:
-        """The trading day at `now`: it begins at `trading_day_start` UTC and is named by the date it begins on."""
-        moment = datetime.fromtimestamp(now // SECOND - self.config.day_start, UTC)
-        return int(moment.strftime("%Y%m%d"))
+        return trading_day(now, self.config.day_start, self.config.broker.time_zone)
+
+    def _watch_clock(self, now: int) -> None:
+        """Phases that begin, orders whose time has come, pegs that may follow the market again."""
+        for symbol, hours in self.hours.items():
+            phase = hours.phase(now)
+            if self.state.phases.get(symbol) is not phase:
+                self.pipeline.submit(cmd.ChangePhase(now, symbol, phase))
+        if self.state.expiries and self.state.expiries.keys()[0][0] <= now:
+            self.pipeline.submit(cmd.ExpireOrders(now))
+        for symbol, watched in self.state.watching.items():
+            if watched:
+                self.pipeline.submit(cmd.MarketMoved(now, symbol))
 
     def _start_command(self) -> cmd.Start:
         config = self.config
         limits = config.limits
-        clients = [(name, client.accounts, client.max_orders_per_second) for name, client in config.clients.items()]
+        options = config.options
+        clients = [
+            (name, client.accounts, client.max_orders_per_second, options[name])
+            for name, client in config.clients.items()
+        ]
         if config.maker is not None:
-            clients.append((MAKER, (config.maker.account,), 0))
+            clients.append((MAKER, (config.maker.account,), 0, ClientOptions()))
         now = self.clock()
         return cmd.Start(
             now,
@@ -291,6 +320,7 @@ class Broker:
             tuple((name, account.cash, limits[name]) for name, account in config.accounts.items()),
             tuple(clients),
             config.domain_venues,
+            tuple((symbol, hours.phase(now)) for symbol, hours in self.hours.items()),
         )
 
     def _start_store(self) -> None:

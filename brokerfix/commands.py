@@ -4,9 +4,12 @@ import msgspec
 
 from brokerfix.domain import (
     BusinessRejectReason,
+    ClientOptions,
+    Instructions,
     Instrument,
     Limits,
     OrdType,
+    Phase,
     Reject,
     Side,
     TimeInForce,
@@ -21,13 +24,14 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class Start(Command, frozen=True, gc=False):
-    """The process starts: the trading day and what the configuration says now."""
+    """The process starts: the trading day, what the configuration says now, the phases of instruments with hours."""
 
     day: int
     instruments: tuple[Instrument, ...] = ()
     accounts: tuple[tuple[str, str, Limits], ...] = ()
-    clients: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+    clients: tuple[tuple[str, tuple[str, ...], int, ClientOptions], ...] = ()
     venues: tuple[Venue, ...] = ()
+    phases: tuple[tuple[str, Phase], ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):
@@ -38,6 +42,29 @@ class RollDay(Command, frozen=True, gc=False):
     """A trading day begins (`day` is YYYYMMDD)."""
 
     day: int
+
+
+class ChangePhase(Command, frozen=True, gc=False):
+    """The clock says that an instrument is in this phase."""
+
+    symbol: str
+    phase: Phase
+
+
+class SettlePhase(Command, frozen=True, gc=False):
+    """An instrument's phase has changed: orders that it concerns have their turn."""
+
+    symbol: str
+
+
+class ExpireOrders(Command, frozen=True, gc=False):
+    """Orders that are good till a time may have reached it."""
+
+
+class NextRequest(Command, frozen=True, gc=False):
+    """An order's next waiting request has its turn."""
+
+    order_id: int
 
 
 class RecordQuotes(Command, frozen=True, gc=False):
@@ -60,7 +87,8 @@ class SessionDown(Command, frozen=True, gc=False):
 
 class NewOrder(Command, frozen=True, gc=False):
     """NewOrderSingle(D). `defect` is what the codec found that no scaled int can say. `possible_duplicate`:
-    PossDupFlag(43) or PossResend(97)."""
+    PossDupFlag(43) or PossResend(97). `instructions` is None for a plain order. `cash` is CashOrderQty(152) as decimal
+    text, with `qty` 0. `operator` is who entered the order by hand."""
 
     client: str
     cl_ord_id: str
@@ -74,15 +102,19 @@ class NewOrder(Command, frozen=True, gc=False):
     ex_destination: str = ""
     possible_duplicate: bool = False
     defect: Reject | None = None
+    instructions: Instructions | None = None
+    cash: str = ""
+    operator: str = ""
 
 
 class CancelOrder(Command, frozen=True, gc=False):
-    """OrderCancelRequest(F)."""
+    """OrderCancelRequest(F). `order_id` finds an order that has no ClOrdID."""
 
     client: str
     cl_ord_id: str
     orig_cl_ord_id: str
     possible_duplicate: bool = False
+    order_id: int = 0
 
 
 class ReplaceOrder(Command, frozen=True, gc=False):
@@ -99,6 +131,8 @@ class ReplaceOrder(Command, frozen=True, gc=False):
     price: int
     possible_duplicate: bool = False
     defect: Reject | None = None
+    instructions: Instructions | None = None
+    order_id: int = 0
 
 
 class AskStatus(Command, frozen=True, gc=False):
@@ -123,8 +157,9 @@ class RefuseMessage(Command, frozen=True, gc=False):
 
 
 class VenueReport(Command, frozen=True, gc=False):
-    """An exchange's ExecutionReport(8). Ids that are not ours are 0; `price`/`qty` are LastPx/LastQty; `cum` is
-    below 0 and `avg_px` empty where absent. `raw` is the message's text, `defect` what of it was not exact."""
+    """An exchange's ExecutionReport(8). Ids that are not ours are 0; `price`/`qty` are LastPx/LastQty, `order_qty` and
+    `order_px` OrderQty and Price; `cum` and `leaves` are below 0 and `avg_px` empty where absent. `raw` is the text of
+    the message, `defect` what of it was not exact."""
 
     venue: str
     exec_id: str
@@ -142,6 +177,11 @@ class VenueReport(Command, frozen=True, gc=False):
     raw: str = ""
     defect: str = ""
     possible_duplicate: bool = False
+    leaves: int = -1
+    order_qty: int = 0
+    order_px: int = 0
+    exec_ref_id: str = ""
+    restatement_reason: str = ""
 
 
 class VenueCancelReject(Command, frozen=True, gc=False):
@@ -181,6 +221,54 @@ class Quote(Command, frozen=True, gc=False):
     level: int
     price: int
     qty: int
+
+
+class OperatorCommand(Command, frozen=True, gc=False):
+    """Something that a person does by hand."""
+
+    operator: str
+
+
+class OperatorCancel(OperatorCommand, frozen=True, gc=False):
+    """`reason` is ExecRestatementReason(378)."""
+
+    order_id: int
+    reason: str = "2"
+    text: str = ""
+
+
+class OperatorRelease(OperatorCommand, frozen=True, gc=False):
+    order_id: int
+
+
+class OperatorBust(OperatorCommand, frozen=True, gc=False):
+    exec_id: int
+    text: str = ""
+
+
+class OperatorCorrect(OperatorCommand, frozen=True, gc=False):
+    exec_id: int
+    qty: int
+    price: int
+    text: str = ""
+
+
+class OperatorHalt(OperatorCommand, frozen=True, gc=False):
+    """`kind` is "all" (with no name), "account", "symbol" or "venue"."""
+
+    kind: str
+    name: str
+
+
+class OperatorResume(OperatorCommand, frozen=True, gc=False):
+    kind: str
+    name: str
+
+
+class OperatorSplit(OperatorCommand, frozen=True, gc=False):
+    symbol: str
+    numerator: int
+    denominator: int
 
 
 class MarketUpdate(msgspec.Struct, frozen=True, gc=False):

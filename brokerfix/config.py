@@ -5,12 +5,23 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
 
 from brokerfix import passwords
-from brokerfix.domain import MONEY_DIGITS, Inexact, Instrument, Limits, Venue, to_money, to_scaled
+from brokerfix.domain import (
+    FEATURES,
+    MONEY_DIGITS,
+    ClientOptions,
+    Inexact,
+    Instrument,
+    Limits,
+    Venue,
+    to_money,
+    to_scaled,
+)
 
 COMP_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 CompId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
@@ -18,6 +29,7 @@ MAKER = "MAKER"
 """The client name of the built-in market maker, which has no session."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Digits = Annotated[int, Meta(ge=0, le=MONEY_DIGITS)]
+Seconds = Annotated[int, Meta(ge=0, le=43_200)]
 FixVersion = Literal["FIX.4.2", "FIX.4.4", "FIXT.1.1"]
 
 
@@ -36,6 +48,8 @@ class BrokerSection(Section, frozen=True):
     durability: Literal["process", "disk"] = "process"
     idle: Literal["backoff", "spin"] = "backoff"
     trading_day_start: str = "00:00:00"
+    time_zone: str = "UTC"
+    session_reset: Literal["daily", "never"] = "daily"
     market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
     store: bool = True
@@ -52,6 +66,13 @@ class InstrumentSection(Section, frozen=True):
     reference: str = "0"
     open: str = "00:00:00"
     close: str = "00:00:00"
+    time_zone: str = "UTC"
+    calendar: str = ""
+    pre_open_seconds: Seconds = 0
+    opening_auction_seconds: Seconds = 0
+    closing_auction_seconds: Seconds = 0
+    trigger: Literal["last", "quote"] = "last"
+    peg_interval_ms: Annotated[int, Meta(ge=0, le=60_000)] = 100
     halted: bool = False
 
 
@@ -72,6 +93,11 @@ class ClientSection(Section, frozen=True):
     username: str = ""
     password_hash: str = ""
     max_orders_per_second: Annotated[int, Meta(ge=0)] = 0
+    pending_requests: Literal["queue", "announce", "reject"] = "queue"
+    acknowledge: Literal["accepted", "placed"] = "accepted"
+    cancel_on_disconnect: Literal["none", "day", "all"] = "none"
+    grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    drop_copy: tuple[CompId, ...] = ()
 
 
 class VenueSection(Section, frozen=True):
@@ -84,6 +110,7 @@ class VenueSection(Section, frozen=True):
     maker_fee: str = "0"
     market_data: bool = True
     symbols: tuple[str, ...] = ()
+    supports: tuple[str, ...] = ()
 
 
 class MakerSection(Section, frozen=True):
@@ -133,6 +160,7 @@ class Config(msgspec.Struct, frozen=True):
     maker_qty: dict[str, int] = {}
     chaos: ChaosSection | None = None
     day_start: int = 0
+    calendars: dict[str, str] = {}
 
     @property
     def limits(self) -> dict[str, Limits]:
@@ -142,9 +170,22 @@ class Config(msgspec.Struct, frozen=True):
         }
 
     @property
+    def options(self) -> dict[str, ClientOptions]:
+        return {
+            name: ClientOptions(
+                client.pending_requests,
+                client.acknowledge,
+                client.cancel_on_disconnect,
+                client.grace_seconds * 10**9,
+                client.drop_copy,
+            )
+            for name, client in self.clients.items()
+        }
+
+    @property
     def domain_venues(self) -> tuple[Venue, ...]:
         return tuple(
-            Venue(name, venue.taker_fee, venue.maker_fee, venue.symbols, venue.market_data)
+            Venue(name, venue.taker_fee, venue.maker_fee, venue.symbols, venue.market_data, venue.supports)
             for name, venue in self.venues.items()
         )
 
@@ -190,6 +231,7 @@ def _convert(path: Path, key: str, value: object, section: type[Section]) -> Sec
 
 
 def _checked(path: Path, read: dict[str, Any]) -> Config:
+    _zone(path, "broker.time_zone", read["broker"].time_zone)
     instruments = {
         symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
     }
@@ -221,6 +263,9 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
             )
         if name == MAKER and "maker" in read:
             raise ConfigError(f"{path}: clients.{name}: is the name of the built-in market maker; choose another")
+        for other in client.drop_copy:
+            if other not in read["clients"]:
+                raise ConfigError(f"{path}: clients.{name}.drop_copy: there is no [clients.{other}]")
         for account in client.accounts:
             if account not in read["accounts"]:
                 raise ConfigError(f"{path}: clients.{name}.accounts: there is no [accounts.{account}]")
@@ -232,6 +277,10 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
     for name, venue in read["venues"].items():
         _money(path, f"venues.{name}.taker_fee", venue.taker_fee)
         _money(path, f"venues.{name}.maker_fee", venue.maker_fee)
+        for feature in venue.supports:
+            if feature not in FEATURES:
+                known = ", ".join(FEATURES)
+                raise ConfigError(f"{path}: venues.{name}.supports: there is no {feature!r}; there are {known}")
         for symbol in venue.symbols:
             if symbol not in instruments:
                 raise ConfigError(f"{path}: venues.{name}.symbols: there is no [instruments.{symbol}]")
@@ -257,6 +306,7 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
         maker_qty,
         read.get("chaos"),
         _seconds(path, "broker.trading_day_start", read["broker"].trading_day_start),
+        {symbol: section.calendar for symbol, section in read["instruments"].items() if section.calendar},
     )
 
 
@@ -293,7 +343,21 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         _seconds(path, f"{key}.open", section.open),
         _seconds(path, f"{key}.close", section.close),
         section.halted,
+        trigger=section.trigger,
+        peg_interval=section.peg_interval_ms * 10**6,
+        pre_open=section.pre_open_seconds,
+        opening_auction=section.opening_auction_seconds,
+        closing_auction=section.closing_auction_seconds,
+        zone=_zone(path, f"{key}.time_zone", section.time_zone),
     )
+
+
+def _zone(path: Path, key: str, name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(f'{path}: {key}: there is no time zone {name!r}; one is "America/New_York"') from error
+    return name
 
 
 def _scaled(path: Path, key: str, text: str, digits: int) -> int:

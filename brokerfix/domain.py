@@ -41,6 +41,10 @@ class OrdType(StrEnum):
 
     MARKET = "1"
     LIMIT = "2"
+    STOP = "3"
+    STOP_LIMIT = "4"
+    MARKET_TO_LIMIT = "K"
+    PEGGED = "P"
 
 
 class TimeInForce(StrEnum):
@@ -48,11 +52,66 @@ class TimeInForce(StrEnum):
 
     DAY = "0"
     GTC = "1"
+    OPENING = "2"
     IOC = "3"
     FOK = "4"
+    GTD = "6"
+    CLOSING = "7"
 
 
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
+GOOD_TILL = (TimeInForce.GTC, TimeInForce.GTD)
+AT_AUCTION = (TimeInForce.OPENING, TimeInForce.CLOSING)
+
+
+class ExecInst(StrEnum):
+    """FIX ExecInst(18), as far as taken. An order may have several."""
+
+    POST_ONLY = "6"
+    ALL_OR_NONE = "G"
+    KEEP = "H"
+    REINSTATE_ON_HALT = "J"
+    CANCEL_ON_HALT = "K"
+    MID_PEG = "M"
+    MARKET_PEG = "P"
+    PRIMARY_PEG = "R"
+    CANCEL_IF_NOT_BEST = "Z"
+    TRAILING_STOP = "a"
+    CANCEL_ON_LOSS = "o"
+
+
+PEGS = (ExecInst.PRIMARY_PEG, ExecInst.MARKET_PEG, ExecInst.MID_PEG)
+
+
+class Hold(StrEnum):
+    """Why a quantity of an order is with the broker, neither in its book nor at an exchange."""
+
+    MANUAL = "manual"
+    STOP = "stop"
+    AUCTION = "auction"
+    PEG = "peg"
+    CONDITION = "condition"
+    ICEBERG = "iceberg"
+
+
+class Phase(StrEnum):
+    """An instrument's trading phase."""
+
+    CLOSED = "closed"
+    PRE_OPEN = "pre-open"
+    OPENING_AUCTION = "opening auction"
+    CONTINUOUS = "continuous"
+    CLOSING_AUCTION = "closing auction"
+
+
+CALLS = (Phase.PRE_OPEN, Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)
+"""The phases in which orders are collected and not matched."""
+
+FEATURES = (
+    "stop", "stop-limit", "trailing-stop", "market-to-limit", "pegged", "iceberg", "min-qty", "all-or-none",
+    "post-only", "opening", "closing", "gtd",
+)  # fmt: skip
+"""What an exchange may support beyond market and limit orders for Day, GTC, IOC and FOK."""
 
 
 class OrdStatus(StrEnum):
@@ -61,10 +120,14 @@ class OrdStatus(StrEnum):
     NEW = "0"
     PARTIALLY_FILLED = "1"
     FILLED = "2"
+    DONE_FOR_DAY = "3"
     CANCELED = "4"
     PENDING_CANCEL = "6"
+    STOPPED = "7"
     REJECTED = "8"
+    SUSPENDED = "9"
     PENDING_NEW = "A"
+    CALCULATED = "B"
     EXPIRED = "C"
     PENDING_REPLACE = "E"
 
@@ -89,6 +152,22 @@ class ExecType(StrEnum):
     TRADE_CORRECT = "G"
     TRADE_CANCEL = "H"
     ORDER_STATUS = "I"
+    TRIGGERED = "L"
+
+
+class RestatementReason(StrEnum):
+    """FIX ExecRestatementReason(378)."""
+
+    CORPORATE_ACTION = "0"
+    GT_RENEWAL = "1"
+    VERBAL_CHANGE = "2"
+    REPRICING = "3"
+    BROKER_OPTION = "4"
+    PARTIAL_DECLINE = "5"
+    TRADING_HALT = "6"
+    SYSTEM_FAILURE = "7"
+    MARKET_OPTION = "8"
+    NOT_BEST = "9"
 
 
 class OrdRejReason(StrEnum):
@@ -100,6 +179,7 @@ class OrdRejReason(StrEnum):
     EXCEEDS_LIMIT = "3"
     UNKNOWN_ORDER = "5"
     DUPLICATE_ORDER = "6"
+    DUPLICATE_OF_VERBAL = "7"
     UNSUPPORTED = "11"
     INCORRECT_QUANTITY = "13"
     UNKNOWN_ACCOUNT = "15"
@@ -138,8 +218,9 @@ class Request(StrEnum):
 
 class Instrument(msgspec.Struct, frozen=True, gc=False):
     """What can be traded. `tick` and `lot` are scaled ints; `collar` is in basis points of the mark (0: none);
-    `reference` is the mark before the first quote or trade (0: none); `opens` and `closes` are seconds of the UTC
-    day (equal: always open)."""
+    `reference` is the mark before the first quote or trade (0: none); `opens` and `closes` are seconds of the day in
+    `zone` (equal: always open); `pre_open`, `opening_auction` and `closing_auction` are how many seconds these phases
+    last. `trigger` is what stops look at, "last" or "quote"; `peg_interval` is ns between two prices of a peg."""
 
     symbol: str
     price_digits: int
@@ -154,6 +235,12 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     closes: int = 0
     halted: bool = False
     money_factor: int = 0
+    trigger: str = "last"
+    peg_interval: int = 100_000_000
+    pre_open: int = 0
+    opening_auction: int = 0
+    closing_auction: int = 0
+    zone: str = "UTC"
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""
@@ -163,13 +250,46 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
 
 class Venue(msgspec.Struct, frozen=True, gc=False):
     """An exchange. Fees are decimal text per unit (negative: a rebate); `symbols` empty means every instrument.
-    `market_data`: whether it sends us its book."""
+    `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself."""
 
     venue: str
     taker_fee: str = "0"
     maker_fee: str = "0"
     symbols: tuple[str, ...] = ()
     market_data: bool = True
+    supports: tuple[str, ...] = ()
+
+
+class Instructions(msgspec.Struct, frozen=True, gc=False):
+    """What an order asks for beyond type, quantity, price and time in force; 0 or empty for what it does not.
+
+    `stop_px` StopPx(99); `expire_at` ExpireTime(126) in ns; `expire_day` ExpireDate(432) as YYYYMMDD; `max_floor`
+    MaxFloor(111), what an iceberg shows; `min_qty` MinQty(110); `peg_offset` PegOffsetValue(211), added to the peg's
+    price or, without its sign, the trailing stop's distance; `limit` a pegged order's Price(44), which it never goes
+    beyond; `manual` HandlInst(21) 3: only an operator releases it."""
+
+    stop_px: int = 0
+    expire_at: int = 0
+    expire_day: int = 0
+    max_floor: int = 0
+    min_qty: int = 0
+    peg_offset: int = 0
+    limit: int = 0
+    exec_inst: tuple[str, ...] = ()
+    manual: bool = False
+
+
+class ClientOptions(msgspec.Struct, frozen=True, gc=False):
+    """How a client is served. `pending`: what a replace or cancel gets while a replace waits for an exchange: "queue"
+    (its turn comes), "announce" (and it is told so at once), "reject". `acknowledge`: New is sent when the order is
+    "accepted" by us or when it is "placed". `cancel_on_disconnect`: "none", "day" or "all" orders are canceled
+    `grace` ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of."""
+
+    pending: str = "queue"
+    acknowledge: str = "accepted"
+    cancel_on_disconnect: str = "none"
+    grace: int = 0
+    drop_copy: tuple[str, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False):

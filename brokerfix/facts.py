@@ -8,12 +8,16 @@ import msgspec
 
 from brokerfix.domain import (
     BusinessRejectReason,
+    ClientOptions,
     CxlRejReason,
+    Hold,
+    Instructions,
     Instrument,
     Limits,
     OrdRejReason,
     OrdStatus,
     OrdType,
+    Phase,
     Request,
     Side,
     TimeInForce,
@@ -60,6 +64,7 @@ class ClientDefined(Base, frozen=True, gc=False):
     client: str
     accounts: tuple[str, ...]
     max_rate: int
+    options: ClientOptions = ClientOptions()
 
 
 class VenueDefined(Base, frozen=True, gc=False):
@@ -95,7 +100,9 @@ class Quoted(Base, frozen=True, gc=False):
 
 
 class OrderAccepted(Base, frozen=True, gc=False):
-    """A client's order is ours. Its OrderID is this fact's id. `risk_price` values it while it is open."""
+    """A client's order is ours. Its OrderID is this fact's id. `risk_price` values it while it is open. An order that
+    is not `acknowledged` yet has no New. `operator` entered it for the client; `cash` is CashOrderQty(152) as it
+    came."""
 
     client: str
     cl_ord_id: str
@@ -108,10 +115,21 @@ class OrderAccepted(Base, frozen=True, gc=False):
     price: int
     risk_price: int
     ex_destination: str = ""
+    instructions: Instructions | None = None
+    acknowledged: bool = True
+    operator: str = ""
+    cash: str = ""
+
+
+class OrderAcknowledged(Base, frozen=True, gc=False):
+    """The order has found its place: now it is New."""
+
+    order_id: int
 
 
 class OrderRejected(Base, frozen=True, gc=False):
-    """A client's order was refused. `known_as_new`: its ClOrdID was not used before, so it now names this refusal."""
+    """A client's order was refused. `known_as_new`: its ClOrdID was not used before, so it now names this refusal;
+    else it may be that of the order `order_id`."""
 
     client: str
     cl_ord_id: str
@@ -125,6 +143,61 @@ class OrderRejected(Base, frozen=True, gc=False):
     reason: OrdRejReason
     text: str
     known_as_new: bool = True
+    order_id: int = 0
+
+
+class OrderHeld(Base, frozen=True, gc=False):
+    """`qty` of the order (0: nothing any more) is now with us, for the reason `hold`."""
+
+    order_id: int
+    qty: int
+    hold: Hold
+
+
+class OrderReleased(Base, frozen=True, gc=False):
+    """What held the order back is over: its stop was reached, its auction begins, an operator let it go."""
+
+    order_id: int
+    hold: Hold
+    price: int = 0
+    operator: str = ""
+
+
+class StopMoved(Base, frozen=True, gc=False):
+    """A trailing stop has followed the market."""
+
+    order_id: int
+    stop_px: int
+
+
+class OrderRepriced(Base, frozen=True, gc=False):
+    """The order works at another price: a peg follows the market, a market order's leftover becomes a limit order."""
+
+    order_id: int
+    price: int
+
+
+class OrderNoted(Base, frozen=True, gc=False):
+    """An exchange has said that the order is done for day, stopped, suspended or calculated, or (None) no longer so.
+    `qty` and `price` are what it guarantees."""
+
+    order_id: int
+    status: OrdStatus | None
+    qty: int = 0
+    price: int = 0
+    text: str = ""
+
+
+class OrderRestated(Base, frozen=True, gc=False):
+    """The order has other terms, or the same on another day, without a request of the client. `reason` is
+    ExecRestatementReason(378)."""
+
+    order_id: int
+    reason: str
+    qty: int
+    price: int
+    text: str = ""
+    operator: str = ""
 
 
 class OrderBooked(Base, frozen=True, gc=False):
@@ -141,7 +214,8 @@ class OrderUnbooked(Base, frozen=True, gc=False):
 
 
 class OrderRouted(Base, frozen=True, gc=False):
-    """A child order goes to an exchange. Its ClOrdID there is this fact's id."""
+    """A child order goes to an exchange. Its ClOrdID there is this fact's id. `instructions` are what the exchange
+    itself is asked for."""
 
     order_id: int
     venue: str
@@ -150,6 +224,7 @@ class OrderRouted(Base, frozen=True, gc=False):
     ord_type: OrdType
     time_in_force: TimeInForce
     why: str
+    instructions: Instructions | None = None
 
 
 class ChildAccepted(Base, frozen=True, gc=False):
@@ -189,6 +264,7 @@ class ChildReplaceSent(Base, frozen=True, gc=False):
     child_id: int
     qty: int
     price: int
+    instructions: Instructions | None = None
 
 
 class ChildReplaced(Base, frozen=True, gc=False):
@@ -197,6 +273,23 @@ class ChildReplaced(Base, frozen=True, gc=False):
     venue_exec_id: str
     qty: int
     price: int
+
+
+class ChildRestated(Base, frozen=True, gc=False):
+    """The exchange has changed the child's terms unasked."""
+
+    child_id: int
+    venue_exec_id: str
+    qty: int
+    price: int
+
+
+class ChildNoted(Base, frozen=True, gc=False):
+    """The exchange has told something of the child that changes nothing we hold there."""
+
+    child_id: int
+    venue_exec_id: str
+    exec_type: str
 
 
 class ChildRequestRejected(Base, frozen=True, gc=False):
@@ -218,12 +311,57 @@ class ChildConfirmed(Base, frozen=True, gc=False):
 
 
 class Trade(Base, frozen=True, gc=False):
-    """Two orders of ours met in our book. The taker's ExecID is this fact's id, the maker's is one less."""
+    """Two orders of ours met in our book. The taker's ExecID is this fact's id, the maker's is one less. In an
+    `auction` neither takes: both give up what they have in the book or with us."""
 
     maker_order_id: int
     taker_order_id: int
     qty: int
     price: int
+    auction: bool = False
+
+
+class TradeBusted(Base, frozen=True, gc=False):
+    """A fill is taken back. `exec_id` is the ExecID that it had first, `ref_id` that of its last correction;
+    `reinstated`: the exchange works its quantity again. `operator` is empty where an exchange did it."""
+
+    exec_id: int
+    ref_id: int
+    venue_exec_id: str
+    reinstated: bool
+    operator: str = ""
+    text: str = ""
+
+
+class TradeCorrected(Base, frozen=True, gc=False):
+    """A fill is of another quantity or price than was told; both are given in full. Otherwise as TradeBusted."""
+
+    exec_id: int
+    ref_id: int
+    venue_exec_id: str
+    qty: int
+    price: int
+    operator: str = ""
+    text: str = ""
+
+
+class PhaseChanged(Base, frozen=True, gc=False):
+    symbol: str
+    phase: Phase
+
+
+class Halted(Base, frozen=True, gc=False):
+    """No new orders are taken for `name`; `kind` is "all", "account", "symbol" or "venue" (where nothing is sent)."""
+
+    kind: str
+    name: str
+    operator: str
+
+
+class Resumed(Base, frozen=True, gc=False):
+    kind: str
+    name: str
+    operator: str
 
 
 class CancelPending(Base, frozen=True, gc=False):
@@ -232,6 +370,9 @@ class CancelPending(Base, frozen=True, gc=False):
     order_id: int
     cl_ord_id: str
     request: Request = Request.CANCEL
+    reason: str = ""
+    text: str = ""
+    operator: str = ""
 
 
 class ReplacePending(Base, frozen=True, gc=False):
@@ -240,19 +381,39 @@ class ReplacePending(Base, frozen=True, gc=False):
     qty: int
     price: int
     risk_price: int
+    instructions: Instructions | None = None
+
+
+class RequestQueued(Base, frozen=True, gc=False):
+    """A cancel or replace waits for its turn behind a replace. `announced`: its sender is told so now."""
+
+    order_id: int
+    cl_ord_id: str
+    request: Request
+    qty: int = 0
+    price: int = 0
+    risk_price: int = 0
+    instructions: Instructions | None = None
+    announced: bool = False
 
 
 class OrderCanceled(Base, frozen=True, gc=False):
-    """What was left of the order is gone. `cl_ord_id` is the request's, or empty where nobody asked."""
+    """What was left of the order is gone. `cl_ord_id` is the request's, or empty where the client did not ask; then
+    `reason` is ExecRestatementReason(378)."""
 
     order_id: int
     cl_ord_id: str
     text: str = ""
+    reason: str = ""
+    operator: str = ""
 
 
 class OrderExpired(Base, frozen=True, gc=False):
+    """`status` EXPIRED, or DONE_FOR_DAY: an exchange will not work a Day order any more today."""
+
     order_id: int
     text: str = ""
+    status: OrdStatus = OrdStatus.EXPIRED
 
 
 class OrderRefused(Base, frozen=True, gc=False):
@@ -269,6 +430,7 @@ class OrderReplaced(Base, frozen=True, gc=False):
     qty: int
     price: int
     risk_price: int
+    instructions: Instructions | None = None
 
 
 class RequestRejected(Base, frozen=True, gc=False):
@@ -299,6 +461,23 @@ class StatusReported(Base, frozen=True, gc=False):
     status_req_id: str = ""
 
 
+class OperatorRefused(Base, frozen=True, gc=False):
+    """An operator's action that could not be done."""
+
+    operator: str
+    action: str
+    text: str
+
+
+class SplitApplied(Base, frozen=True, gc=False):
+    """`numerator` new shares for `denominator` old ones: quantities, prices and positions are other ones now."""
+
+    symbol: str
+    numerator: int
+    denominator: int
+    operator: str
+
+
 class MessageRefused(Base, frozen=True, gc=False):
     client: str
     ref_seq_num: int
@@ -319,10 +498,13 @@ class Alerted(Base, frozen=True, gc=False):
 
 Fact = (
     Started | Stopped | DayRolled | InstrumentDefined | AccountDefined | ClientDefined | VenueDefined
-    | VenueUp | VenueDown | ClientUp | ClientDown | Quoted
-    | OrderAccepted | OrderRejected | OrderBooked | OrderUnbooked | OrderRouted
-    | ChildAccepted | ChildFilled | ChildEnded | ChildCancelSent | ChildReplaceSent | ChildReplaced
-    | ChildRequestRejected | ChildStatusAsked | ChildConfirmed
-    | Trade | CancelPending | ReplacePending | OrderCanceled | OrderExpired | OrderRefused | OrderReplaced
+    | VenueUp | VenueDown | ClientUp | ClientDown | Quoted | PhaseChanged | Halted | Resumed
+    | OperatorRefused | SplitApplied
+    | OrderAccepted | OrderAcknowledged | OrderRejected | OrderBooked | OrderUnbooked | OrderHeld | OrderReleased
+    | StopMoved | OrderRepriced | OrderNoted | OrderRestated | OrderRouted
+    | ChildAccepted | ChildFilled | ChildEnded | ChildCancelSent | ChildReplaceSent | ChildReplaced | ChildRestated
+    | ChildNoted | ChildRequestRejected | ChildStatusAsked | ChildConfirmed
+    | Trade | TradeBusted | TradeCorrected | CancelPending | ReplacePending | RequestQueued
+    | OrderCanceled | OrderExpired | OrderRefused | OrderReplaced
     | RequestRejected | StatusReported | MessageRefused | Alerted
 )  # fmt: skip

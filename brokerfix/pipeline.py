@@ -10,7 +10,8 @@ from struct import Struct
 
 from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason
-from brokerfix.engine.engine import State, decide, evolve
+from brokerfix.engine.engine import FOLLOW_UPS as AGENDA
+from brokerfix.engine.engine import State, decide, done, evolve, follow_up
 from brokerfix.facts import Alerted, Fact, MessageRefused
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
@@ -38,6 +39,9 @@ USES_RESERVE = (
 """What is still recorded, out of the journal's reserve, when the disk is full."""
 UNAVAILABLE = "orders can't be recorded now and are not taken; cancels are"
 BUG = "the broker could not handle this message; its operator has been told"
+FOLLOW_UPS = frozenset(AGENDA.values())
+MAX_FOLLOW_UPS = 100_000
+"""More than this in one go is a circle."""
 MARK = Struct("<Q")
 TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
@@ -98,13 +102,41 @@ class Pipeline:
         self._mark_sent(self._records)
 
     def submit(self, command: cmd.Command) -> bool:
-        """Take a command. Returns whether it is dealt with; if not, the message must be brought again."""
+        """Take a command, and what follows from it. Returns whether it is dealt with; if not, the message must be
+        brought again."""
+        taken = self._submit(command)
+        if self.state.agenda:
+            self.follow_up(command.at)
+        return taken
+
+    def follow_up(self, at: int) -> None:
+        """Decide what is on the agenda, one command after the other, until nothing more follows."""
+        for _ in range(MAX_FOLLOW_UPS):
+            command = follow_up(self.state, at)
+            if command is None:
+                return
+            facts = self._decide(command)
+            if not facts:
+                done(self.state)
+            elif not self.commit(facts, command):
+                # The disk is full: it stays on the agenda.
+                return
+        log.error("the agenda does not end: %s", list(self.state.agenda)[:3])
+        self.state.agenda.clear()
+
+    def _submit(self, command: cmd.Command) -> bool:
+        facts = self._decide(command)
+        return not facts or self.commit(facts, command)
+
+    def _decide(self, command: cmd.Command) -> list[Fact]:
         try:
-            facts = decide(self.state, command)
+            return decide(self.state, command)
         except Exception as error:
             log.exception("%s could not be decided: %r", type(command).__name__, command)
-            facts = self._refusal(command, error)
-        return not facts or self.commit(facts, command)
+            if type(command) in FOLLOW_UPS:
+                # It would fail again, and what waits behind it has its turn.
+                self.state.agenda.pop(next(iter(self.state.agenda)), None)
+            return self._refusal(command, error)
 
     def commit(self, facts: Sequence[Fact], command: cmd.Command) -> bool:
         """Append the facts, apply them, send what they tell. Returns as `submit`."""

@@ -18,20 +18,53 @@ from pathlib import Path
 
 import msgspec
 
-from brokerfix.commands import Command, MarketMoved, MarketUpdate, RecordQuotes, RollDay, SessionDown, SessionUp, Start
-from brokerfix.domain import ExecType, Instrument, Limits, OrdStatus, Side, Venue, to_scaled
-from brokerfix.engine.engine import State, decide, evolve, observe
+from brokerfix.commands import (
+    ChangePhase,
+    Command,
+    ExpireOrders,
+    MarketMoved,
+    MarketUpdate,
+    NewOrder,
+    OperatorBust,
+    OperatorCancel,
+    OperatorCorrect,
+    OperatorHalt,
+    OperatorRelease,
+    OperatorResume,
+    OperatorSplit,
+    RecordQuotes,
+    RollDay,
+    SessionDown,
+    SessionUp,
+    Start,
+)
+from brokerfix.domain import (
+    ClientOptions,
+    ExecType,
+    Instrument,
+    Limits,
+    OrdStatus,
+    OrdType,
+    Phase,
+    Side,
+    TimeInForce,
+    Venue,
+    id_number,
+    to_scaled,
+)  # fmt: skip
+from brokerfix.engine.engine import State, decide, done, evolve, follow_up, observe
 from brokerfix.engine.invariants import broken_in_state
-from brokerfix.facts import Fact
+from brokerfix.facts import Fact, OperatorRefused, Trade
 from brokerfix.fix import encode
 from brokerfix.fix.decode import from_client, from_venue
+from brokerfix.schedule import Hours
 
 SCENARIO_FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 DAY = 20261122
 SOH = "\x01"
 SIDES = {"buy": "1", "sell": "2"}
 SIDE_NAMES = {"1": "buy", "2": "sell"}
-TIFS = {"DAY": "0", "GTC": "1", "IOC": "3", "FOK": "4"}
+TIFS = {"DAY": "0", "GTC": "1", "OPG": "2", "IOC": "3", "FOK": "4", "GTD": "6", "CLS": "7"}
 TIF_NAMES = {value: name for name, value in TIFS.items()}
 EXEC_TYPES = {str(kind): kind.name for kind in ExecType}
 STATUSES = {str(status): status.name for status in OrdStatus}
@@ -49,6 +82,9 @@ class World:
         self.facts: list[Fact] = []
         self.last_facts: list[Fact] = []
         self.names: dict[str, str] = {}
+        self.execs: dict[str, str] = {}
+        self.orders: dict[str, str] = {}
+        self.sent: list[encode.Out] = []
         self.numbers = itertools.count(1)
         self.exec_ids = itertools.count(1)
         self.limits = Limits(settings.get("max_qty", "10000"), settings.get("max_notional", "1000000"))
@@ -63,16 +99,41 @@ class World:
                 symbol, 2, int(s.get("qty_digits", "0")), int(s.get("tick", "1")), int(s.get("lot", "1")),
                 s.get("cross", "at-or-better"), s.get("post", "venue"), int(s.get("collar_bps", "1000")),
                 reference, int(s.get("opens", "0")), int(s.get("closes", "0")), s.get("halted") == "yes",
+                trigger=s.get("trigger", "last"), peg_interval=int(s.get("peg_interval", "0")),
             )
             for symbol, reference in (("AAPL", 15000), ("MSFT", 40000))
         )  # fmt: skip
-        venues = tuple(Venue(name, *fees) for name, fees in FEES.items() if name in s.get("venues", "XNAS XNYS"))
-        clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0"))) for name in ("ALICE", "BOB"))
+        supports = tuple(s.get("supports", "").split())
+        venues = tuple(
+            Venue(name, *fees, supports=supports if name == "XNYS" else ())
+            for name, fees in FEES.items()
+            if name in s.get("venues", "XNAS XNYS")
+        )
+        self.hours = {one.symbol: Hours(one) for one in instruments if one.opens != one.closes}
+        phases = tuple((symbol, hours.phase(self.now)) for symbol, hours in self.hours.items())
+        options = ClientOptions(
+            s.get("pending", "reject"), s.get("acknowledge", "accepted"), s.get("on_disconnect", "none"),
+            int(s.get("grace", "0")) * 10**9,
+        )  # fmt: skip
+        clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
-        return self.submit(Start(self.now, DAY, instruments, accounts, clients, venues))
+        return self.submit(Start(self.now, DAY, instruments, accounts, clients, venues, phases))
 
     def submit(self, command: Command) -> list[str]:
-        """Run a command; returns the messages that leave, exchanges' first."""
+        """Run a command and what follows from it; returns the messages that leave, exchanges' first."""
+        lines = self._submit(command)
+        return lines + self.follow_up()
+
+    def follow_up(self) -> list[str]:
+        lines = []
+        while (command := follow_up(self.state, self.now)) is not None:
+            more = self._submit(command)
+            if not self.last_facts:
+                done(self.state)
+            lines += more
+        return lines
+
+    def _submit(self, command: Command) -> list[str]:
         before = self.state.hash()
         facts = decide(self.state, command)
         assert self.state.hash() == before, f"decide has changed the state: {command}"
@@ -81,10 +142,13 @@ class World:
         outs = []
         self.last_facts = facts
         for fact in facts:
+            assert fact.id == self.state.last_id + 1 or fact.id % 10**9 == 0 or isinstance(fact, Trade), fact
             evolve(self.state, fact)
             self.facts.append(fact)
             outs += encode.messages(self.state, fact)
-        assert list(broken_in_state(self.state)) == []
+        broken = list(broken_in_state(self.state))
+        assert broken == [], (command, facts, broken)
+        self.sent += outs
         return [self.line(out) for out in sorted(outs, key=lambda out: not out.to_venue)]
 
     def recovered(self) -> State:
@@ -94,6 +158,14 @@ class World:
             for fact in FACTS.decode(record):
                 evolve(state, fact)
         return state
+
+    def die_and_recover(self) -> None:
+        """The broker dies, and another takes over from the journal. The exchanges send their books again."""
+        before = self.state
+        self.state = self.recovered()
+        assert self.state.hash() == before.hash()
+        self.state.market = before.market
+        assert self.follow_up() == [], "what was decided before is decided again"
 
     def client(self, name: str, message_type: str, *fields: tuple[int, str], header: str = "") -> list[str]:
         text = self.text(message_type, name, fields, header)
@@ -128,16 +200,33 @@ class World:
             last += f" on {tags['30']}" if "30" in tags else ""
             average = f" avg {tags['6']}" if tags["6"] != "0" else ""
             reason = f" reason {tags['103']}" if "103" in tags else ""
+            reason += f" restated {tags['378']}" if "378" in tags else ""
+            reason += f" ref {self.execs.get(tags['19'], '?')}" if "19" in tags else ""
+            reason += f" day {tags['425']}/{tags['424']}" if "424" in tags else ""
+            assert tags["17"] not in self.execs, "an ExecID is unique for ever"
+            self.execs[tags["17"]] = f"e{len(self.execs) + 1}"
+            own = tags.get("11", "-")
             orig = f"<{tags['41']}" if "41" in tags else ""
             return (
-                f"{out.comp_id} {EXEC_TYPES[tags['150']]} {STATUSES[tags['39']]} {tags['11']}{orig}"
+                f"{out.comp_id} {EXEC_TYPES[tags['150']]} {STATUSES[tags['39']]} {own}{orig}"
+                f"{self._ids(tags)}"
                 f" cum {tags['14']} leaves {tags['151']}{last}{average}{reason}{why}"
             )
         if kind == "9":
             what = {"1": "CANCEL", "2": "REPLACE"}[tags["434"]]
             status = STATUSES[tags["39"]]
-            return f"{out.comp_id} {what}-REJECT {status} {tags['11']}<{tags['41']} reason {tags['102']}{why}"
+            ids = self._ids({"17": "", **tags}).split("/")[0]
+            return f"{out.comp_id} {what}-REJECT {status} {tags['11']}<{tags['41']}{ids} reason {tags['102']}{why}"
         return f"{out.comp_id} {kind} {tags.get('380', '')}{why}"
+
+    def _ids(self, tags: dict[str, str]) -> str:
+        """With `full=yes`: OrderID as o1, o2, ..., ExecID as e1, e2, ... and OrderQty."""
+        if not self.settings.get("full"):
+            return ""
+        order_id = (
+            tags["37"] if tags["37"] == "NONE" else self.orders.setdefault(tags["37"], f"o{len(self.orders) + 1}")
+        )
+        return f" id {order_id}/{self.execs.get(tags['17'], '')} qty {tags.get('38', '-')}"
 
     def _to_venue(self, kind: str, tags: dict[str, str]) -> str:
         if kind == "V":
@@ -148,9 +237,12 @@ class World:
         if kind in "DG":
             price = tags.get("44", "market")
             terms = f" {SIDE_NAMES[tags['54']]} {tags['38']} {tags['55']} {price} {TIF_NAMES[tags['59']]}"
+            terms += f" type {tags['40']}" if tags["40"] not in "12" else ""
+            terms += "".join(f" {name} {tags[tag]}" for tag, name in ASKED.items() if tag in tags)
         return f"{kind} {name}{orig}{terms}"
 
 
+ASKED = {"18": "inst", "99": "stop", "110": "min", "111": "show", "126": "until", "211": "offset", "432": "until"}
 FEES = {"XNAS": ("0.0030", "-0.0020"), "XNYS": ("0.0025", "-0.0015")}
 
 
@@ -164,23 +256,47 @@ def run_step(world: World, step: str) -> list[str]:
             return world.start()
         case ["wait", seconds]:
             world.now += int(float(seconds) * 10**9)
-            return []
+            return _clock(world)
+        case ["phase", phase]:
+            return world.submit(ChangePhase(world.now, "AAPL", Phase(phase.replace("-auction", " auction"))))
         case ["day", day]:
             return world.submit(RollDay(world.now, int(day)))
         case ["record"]:
             return world.submit(RecordQuotes(world.now))
+        case ["client", name, "up" | "down" as change]:
+            return world.submit((SessionUp if change == "up" else SessionDown)(world.now, name, False))
         case ["venue", name, "up"]:
             return world.submit(SessionUp(world.now, name, True))
         case ["venue", name, "down"]:
             return world.submit(SessionDown(world.now, name, True))
         case ["quote", venue, symbol, *levels]:
             observe(world.state, MarketUpdate(venue, symbol, True, tuple(_levels(levels))))
-            return world.submit(MarketMoved(world.now, symbol))
+            return world.follow_up()
+        case ["print", venue, symbol, trade]:
+            ((_, price, qty),) = _levels([trade])
+            observe(world.state, MarketUpdate(venue, symbol, False, (), ((price, qty),)))
+            return world.follow_up()
+        case ["operator", name, *rest]:
+            return _operator(world, name, rest)
         case ["client", name, *rest]:
             return _client(world, name, rest)
         case ["venue", name, *rest]:
             return _venue(world, name, rest)
     raise AssertionError(f"no such step: {step}")
+
+
+def _clock(world: World) -> list[str]:
+    """What the broker's timers do."""
+    lines = []
+    for symbol, hours in world.hours.items():
+        lines += world.submit(ChangePhase(world.now, symbol, hours.phase(world.now)))
+    lines += world.submit(ExpireOrders(world.now))
+    for symbol in world.state.instruments:
+        lines += world.submit(MarketMoved(world.now, symbol))
+    return lines
+
+
+TYPES = {"stop": "3", "stop-limit": "4", "to-limit": "K", "peg": "P"}
 
 
 def _levels(words: list[str]) -> Iterator[tuple[Side, int, int]]:
@@ -193,16 +309,53 @@ def _levels(words: list[str]) -> Iterator[tuple[Side, int, int]]:
             yield side, to_scaled(price, 2), int(qty)
 
 
+def _operator(world: World, name: str, words: list[str]) -> list[str]:
+    state, now = world.state, world.now
+
+    def order_id(cl_ord_id: str) -> int:
+        return next(order.order_id for order in state.orders.values() if order.cl_ord_id == cl_ord_id)
+
+    def exec_id(short: str) -> int:
+        return id_number(next(full for full, known in world.execs.items() if known == short))
+
+    match words:
+        case ["enter", client, cl_ord_id, side, qty, symbol, price]:
+            named = "" if cl_ord_id == "-" else cl_ord_id
+            terms = Side(SIDES[side]), OrdType.LIMIT, TimeInForce.DAY, int(qty), to_scaled(price, 2)
+            lines = world.submit(NewOrder(now, client, named, "", symbol, *terms, operator=name))
+        case ["cancel", cl_ord_id, reason]:
+            lines = world.submit(OperatorCancel(now, name, order_id(cl_ord_id), reason))
+        case ["release", cl_ord_id]:
+            lines = world.submit(OperatorRelease(now, name, order_id(cl_ord_id)))
+        case ["bust", short]:
+            lines = world.submit(OperatorBust(now, name, exec_id(short)))
+        case ["correct", short, fill]:
+            qty, price = fill.split("@")
+            lines = world.submit(OperatorCorrect(now, name, exec_id(short), int(qty), to_scaled(price, 2)))
+        case ["halt", kind, *target]:
+            lines = world.submit(OperatorHalt(now, name, kind, "".join(target)))
+        case ["resume", kind, *target]:
+            lines = world.submit(OperatorResume(now, name, kind, "".join(target)))
+        case ["split", symbol, new, old]:
+            lines = world.submit(OperatorSplit(now, name, symbol, int(new), int(old)))
+        case _:
+            raise AssertionError(f"no such operator step: {words}")
+    refused = [fact.text for fact in world.facts[-1:] if isinstance(fact, OperatorRefused) and fact.at == now]
+    return [*lines, *[f"refused: {text}" for text in refused]]
+
+
 def _client(world: World, name: str, words: list[str]) -> list[str]:
     header, extra = "", []
+    left_out = {int(word[1:]) for word in words if word.startswith("~")}
+    words = [word for word in words if not word.startswith("~")]
     while words[-1].startswith("+"):
         word = words.pop()[1:]
         if word in ("PossDup", "PossResend"):
             header = "43=Y|" if word == "PossDup" else "97=Y|"
         else:
-            tag, value = word.split("=")
-            extra.append((int(tag), value))
-    given = {tag for tag, _ in extra}
+            tag, value = word.split("=", 1)
+            extra.append((int(tag), value.replace("_", " ")))
+    given = {tag for tag, _ in extra} | left_out
 
     def send(message_type: str, *fields: tuple[int, str]) -> list[str]:
         kept = [field for field in fields if field[0] not in given]
@@ -212,20 +365,31 @@ def _client(world: World, name: str, words: list[str]) -> list[str]:
         case ["new", cl_ord_id, side, qty, symbol, price, *rest]:
             tif = TIFS[rest[0]] if rest else "0"
             fields = [(11, cl_ord_id), (38, qty), (54, SIDES[side]), (55, symbol), (59, tif), (60, "t")]
-            fields += [(40, "1")] if price == "market" else [(40, "2"), (44, price)]
-            return send("D", *fields)
+            return send("D", *fields, *_priced(price))
         case ["cancel", cl_ord_id, orig, side, symbol]:
             fields = [(11, cl_ord_id), (41, orig), (54, SIDES[side]), (55, symbol), (60, "t")]
             return send("F", *fields)
         case ["replace", cl_ord_id, orig, side, qty, symbol, price]:
             fields = [(11, cl_ord_id), (41, orig), (38, qty), (54, SIDES[side]), (55, symbol), (60, "t")]
-            fields += [(40, "1")] if price == "market" else [(40, "2"), (44, price)]
-            return send("G", *fields)
+            return send("G", *fields, *_priced(price))
         case ["status", cl_ord_id, side, symbol]:
             return send("H", (11, cl_ord_id), (54, SIDES[side]), (55, symbol))
         case ["message", message_type]:
             return send(message_type)
     raise AssertionError(f"no such client step: {words}")
+
+
+def _priced(word: str) -> list[tuple[int, str]]:
+    """market, 150.00, stop:150.00, stop-limit:150.00/150.10, to-limit, peg, peg:150.00 -> OrdType, Price, StopPx."""
+    kind, _, prices = word.partition(":")
+    if kind == "market":
+        return [(40, "1")]
+    if kind not in TYPES:
+        return [(40, "2"), (44, word)]
+    stop, _, limit = prices.partition("/")
+    if kind == "peg":
+        stop, limit = "", stop
+    return [(40, TYPES[kind])] + ([(99, stop)] if stop else []) + ([(44, limit)] if limit else [])
 
 
 def _venue(world: World, name: str, words: list[str]) -> list[str]:
@@ -247,6 +411,25 @@ def _venue(world: World, name: str, words: list[str]) -> list[str]:
         case ["fill", child, fill, "cum", cum]:
             qty, price = fill.split("@")
             return report("F", "1", child, (32, qty), (31, price), (14, cum))
+        case ["bust", child, ref, *leaves]:
+            return report("H", "1", child, (19, ref), *([(151, leaves[1])] if leaves else []))
+        case ["correct", child, ref, fill]:
+            qty, price = fill.split("@")
+            return report("G", "1", child, (19, ref), (32, qty), (31, price))
+        case ["done-for-day", child]:
+            return report("3", "3", child)
+        case ["calculated", child]:
+            return report("B", "B", child)
+        case ["suspended", child]:
+            return report("9", "9", child)
+        case ["stopped", child, guarantee]:
+            qty, price = guarantee.split("@")
+            return report("7", "7", child, (32, qty), (31, price))
+        case ["restated", child, terms, reason]:
+            qty, price = terms.split("@")
+            return report("D", "0", child, (38, qty), (44, price), (378, reason))
+        case ["canceled", child, "because", reason]:
+            return report("4", "4", child, (378, reason))
         case ["canceled", request, child]:
             return report("4", "4", request, (41, world.child(child)))
         case ["canceled", child]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from brokerfix.commands import CancelOrder, NewOrder, SessionUp, Start, Stop
-from brokerfix.domain import Instrument, Limits, OrdType, Side, TimeInForce
+from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, TimeInForce
 from brokerfix.fix.encode import Out
 from brokerfix.journal import Journal
 from brokerfix.pipeline import Pipeline
@@ -27,7 +27,7 @@ class Desk:
         self.pipeline.resend(self.unsent)
         instrument = Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "book", reference=15000)
         account = ("ALICE", "1000000", Limits())
-        self.pipeline.submit(Start(1, DAY, (instrument,), (account,), (("ALICE", ("ALICE",), 0),)))
+        self.pipeline.submit(Start(1, DAY, (instrument,), (account,), (("ALICE", ("ALICE",), 0, ClientOptions()),)))
 
     def order(self, cl_ord_id: str) -> bool:
         return self.pipeline.submit(

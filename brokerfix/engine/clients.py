@@ -2,11 +2,24 @@
 
 import msgspec
 
-from brokerfix.commands import AskStatus, CancelOrder, NewOrder, Quote, RefuseMessage, ReplaceOrder
-from brokerfix.domain import CxlRejReason, OrdRejReason, OrdType, Reject, Request, TimeInForce, to_text
+from brokerfix.commands import AskStatus, CancelOrder, NewOrder, NextRequest, Quote, RefuseMessage, ReplaceOrder
+from brokerfix.domain import (
+    IMMEDIATE,
+    CxlRejReason,
+    ExecInst,
+    Instructions,
+    OrdRejReason,
+    OrdStatus,
+    OrdType,
+    Phase,
+    Reject,
+    Request,
+    TimeInForce,
+)
 from brokerfix.engine import risk
-from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order
-from brokerfix.engine.state import State
+from brokerfix.engine.instructions import first_stop, not_now, refusal
+from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending
+from brokerfix.engine.state import Client, State
 from brokerfix.engine.working import NewId, replace_and_work, withdraw, work
 from brokerfix.facts import (
     CancelPending,
@@ -17,8 +30,10 @@ from brokerfix.facts import (
     OrderCanceled,
     OrderRejected,
     OrderReplaced,
+    OrderRouted,
     OrderUnbooked,
     ReplacePending,
+    RequestQueued,
     RequestRejected,
     StatusReported,
 )
@@ -30,21 +45,42 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     if known is not None:
         if c.possible_duplicate:
             return [_status(known, c.client, c.cl_ord_id, c.at, new_id)]
-        return [_rejected(c, new_id, Reject(OrdRejReason.DUPLICATE_ORDER, f"DUPLICATE: ClOrdID={c.cl_ord_id}"), False)]
+        verbal = isinstance(known, Order) and known.operator
+        reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
+        order_id = known.order_id if isinstance(known, Order) else 0
+        return [_rejected(c, new_id, Reject(reason, f"DUPLICATE: ClOrdID={c.cl_ord_id}"), False, order_id)]
+    refused = risk.check_session(state, client, c.account or client.accounts[0], c.symbol, c.at) or c.defect
+    if refused is not None:
+        return [_rejected(c, new_id, refused)]
+    accepted = _accepted(state, client, c, new_id)
+    if isinstance(accepted, Reject):
+        return [_rejected(c, new_id, accepted)]
+    order = Order.from_fact(accepted)
+    placed = work(state, order, accepted.qty, c.at, new_id)
+    if client.options.acknowledge == "placed" and any(isinstance(fact, OrderRouted) for fact in placed):
+        accepted = msgspec.structs.replace(accepted, acknowledged=False)
+    return [accepted, *placed]
+
+
+def _accepted(state: State, client: Client, c: NewOrder, new_id: NewId) -> OrderAccepted | Reject:
+    """The order, if its terms can be taken."""
     name = c.account or client.accounts[0]
-    refused = risk.check_session(state, client, name, c.symbol, c.at) or c.defect
-    if refused is not None:
-        return [_rejected(c, new_id, refused)]
     instrument = state.instruments[c.symbol]
-    valued_at = risk.risk_price(state, instrument, c.side, c.ord_type, c.price)
+    asked = c.instructions
+    valued_at = risk.risk_price(state, instrument, c.side, c.ord_type, c.price, asked)
+    qty = risk.qty_for(instrument, c.cash, c.price or valued_at) if c.cash else c.qty
     refused = risk.check_terms(
-        state, state.accounts[name], instrument, c.side, c.ord_type, c.qty, c.price, valued_at
+        state, state.accounts[name], instrument, c.side, c.ord_type, qty, c.price, valued_at
     ) or _no_venue(state, c.ex_destination, c.symbol)
+    if refused is None and asked is not None:
+        refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)
     if refused is not None:
-        return [_rejected(c, new_id, refused)]
+        return refused
+    if asked is not None and ExecInst.TRAILING_STOP in asked.exec_inst and not asked.stop_px:
+        asked = msgspec.structs.replace(asked, stop_px=first_stop(state, instrument, c.side, asked))
     accepted = OrderAccepted(
         c.at,
-        new_id(),
+        state.last_id + 1,
         c.client,
         c.cl_ord_id,
         name,
@@ -52,15 +88,24 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
         c.side,
         c.ord_type,
         c.time_in_force,
-        c.qty,
+        qty,
         c.price,
         valued_at,
         c.ex_destination,
+        asked,
+        operator=c.operator,
+        cash=c.cash,
     )
-    return [accepted, *work(state, Order.from_fact(accepted), c.qty, c.at, new_id)]
+    if asked is not None:
+        refused = not_now(state, instrument, Order.from_fact(accepted), c.at)
+        if refused is not None:
+            return refused
+    # It is the command's first fact: only now is its number used up, because numbers have no gap.
+    new_id()
+    return accepted
 
 
-def _rejected(c: NewOrder, new_id: NewId, why: Reject, known_as_new: bool = True) -> OrderRejected:
+def _rejected(c: NewOrder, new_id: NewId, why: Reject, known_as_new: bool = True, order_id: int = 0) -> OrderRejected:
     return OrderRejected(
         c.at,
         new_id(),
@@ -76,6 +121,7 @@ def _rejected(c: NewOrder, new_id: NewId, why: Reject, known_as_new: bool = True
         why.reason,
         why.text,
         known_as_new,
+        order_id,
     )
 
 
@@ -129,20 +175,36 @@ def ask_status(state: State, c: AskStatus, new_id: NewId) -> list[Fact]:
 
 
 def cancel_order(state: State, c: CancelOrder, new_id: NewId) -> list[Fact]:
-    found = _target(state, c, Request.CANCEL, new_id)
-    if not isinstance(found, Order):
-        return [found]
-    if not found.open_children():
-        return [OrderCanceled(c.at, new_id(), found.order_id, c.cl_ord_id)]
-    pending = CancelPending(c.at, new_id(), found.order_id, c.cl_ord_id)
-    return [pending, *withdraw(found, c.at, new_id)]
+    order = _target(state, c, Request.CANCEL, new_id)
+    if not isinstance(order, Order):
+        return [order]
+    if _waits(order):
+        announced = state.clients[c.client].options.pending == "announce"
+        return [RequestQueued(c.at, new_id(), order.order_id, c.cl_ord_id, Request.CANCEL, announced=announced)]
+    return cancel(order, c.cl_ord_id, c.at, new_id)
+
+
+def cancel(
+    order: Order, cl_ord_id: str, at: int, new_id: NewId, reason: str = "", text: str = "", operator: str = ""
+) -> list[Fact]:
+    """Cancel an order, at once or as soon as the exchanges that hold some of it have let go. Without a client's request
+    (`cl_ord_id` empty) the reason is told."""
+    if not order.open_children():
+        return [OrderCanceled(at, new_id(), order.order_id, cl_ord_id, text, reason, operator)]
+    pending = CancelPending(at, new_id(), order.order_id, cl_ord_id, Request.CANCEL, str(reason), text, operator)
+    return [pending, *withdraw(order, at, new_id)]
+
+
+def _waits(order: Order) -> bool:
+    """Whether a new request has to wait for its turn."""
+    return (order.pending is not None and order.pending.request is Request.REPLACE) or bool(order.queue)
 
 
 def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_id: NewId) -> Order | Fact:
     """The order that a cancel or replace is about, or the answer if there is none that can be changed."""
     client = state.clients[c.client]
     known = client.requests.get(c.cl_ord_id)
-    order = client.requests.get(c.orig_cl_ord_id)
+    order = client.requests.get(c.orig_cl_ord_id) or client.working.get(c.order_id)
     if known is not None and c.possible_duplicate:
         return _status(known, c.client, c.cl_ord_id, c.at, new_id)
     if not isinstance(order, Order):
@@ -150,9 +212,8 @@ def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_i
     elif known is not None:
         refused = CxlRejReason.DUPLICATE, f"DUPLICATE: ClOrdID={c.cl_ord_id}"
     else:
-        in_state = REQUEST_REJECTED_IN[order.status]
-        if in_state is None and order.pending is not None and request is Request.REPLACE:
-            in_state = CxlRejReason.ALREADY_PENDING, "PENDING: the order is expiring"
+        more = c.qty if isinstance(c, ReplaceOrder) else 0
+        in_state = _refused_in_state(order, request, more, client.options.pending != "reject")
         if in_state is None:
             return order
         refused = in_state
@@ -162,47 +223,111 @@ def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_i
     )
 
 
+def _refused_in_state(order: Order, request: Request, qty: int, may_wait: bool) -> tuple[CxlRejReason, str] | None:
+    """Why the order's state does not allow the request, or None. `qty` is the quantity that a replace asks for."""
+    status = order.status
+    if status is OrdStatus.PENDING_REPLACE and may_wait:
+        if order.queue and order.queue[-1].request is Request.CANCEL:
+            return REQUEST_REJECTED_IN[OrdStatus.PENDING_CANCEL]
+        return None
+    if status is OrdStatus.FILLED and request is Request.REPLACE and qty > order.cum and order.pending is None:
+        return None
+    if order.ended is not None:
+        return REQUEST_REJECTED_IN.get(order.ended, (CxlRejReason.TOO_LATE, "TOO_LATE: the order is done for day"))
+    refused = REQUEST_REJECTED_IN[status]
+    if refused is None and order.pending is not None and request is Request.REPLACE:
+        return CxlRejReason.ALREADY_PENDING, "PENDING: the order is expiring"
+    return refused
+
+
 def replace_order(state: State, c: ReplaceOrder, new_id: NewId) -> list[Fact]:
     order = _target(state, c, Request.REPLACE, new_id)
     if not isinstance(order, Order):
         return [order]
     refused = _bad_terms(state, c, order)
     if refused is not None:
-        reason = CxlRejReason.BROKER_OPTION if refused.reason is OrdRejReason.EXCEEDS_LIMIT else CxlRejReason.OTHER
-        return [
-            RequestRejected(
-                c.at,
-                new_id(),
-                c.client,
-                order.order_id,
-                c.cl_ord_id,
-                c.orig_cl_ord_id,
-                Request.REPLACE,
-                reason,
-                refused.text,
-            )
-        ]
-    valued_at = c.price or order.risk_price
+        return [_replace_refused(order, c.cl_ord_id, c.orig_cl_ord_id, refused, c.at, new_id)]
+    asked = c.instructions
+    if asked is not None and order.instructions is not None and not (asked.expire_at or asked.expire_day):
+        had = order.instructions
+        asked = msgspec.structs.replace(asked, expire_at=had.expire_at, expire_day=had.expire_day)
+    instrument = state.instruments[order.symbol]
+    valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, c.price, asked) or order.risk_price
+    # What is left of a market order has the price of its last fill, which no request names.
+    price = order.price if order.ord_type is OrdType.MARKET_TO_LIMIT else c.price
+    terms = Pending(Request.REPLACE, c.cl_ord_id, c.qty, price, valued_at, asked)
+    if _waits(order):
+        announced = state.clients[c.client].options.pending == "announce"
+        asked_for = c.qty, price, valued_at, asked
+        return [RequestQueued(c.at, new_id(), order.order_id, c.cl_ord_id, Request.REPLACE, *asked_for, announced)]
+    return _replace(state, order, terms, c.at, new_id)
+
+
+def _replace_refused(
+    order: Order, cl_ord_id: str, orig_cl_ord_id: str, refused: Reject, at: int, new_id: NewId
+) -> RequestRejected:
+    reason = CxlRejReason.BROKER_OPTION if refused.reason is OrdRejReason.EXCEEDS_LIMIT else CxlRejReason.OTHER
+    ids = order.order_id, cl_ord_id, orig_cl_ord_id
+    return RequestRejected(at, new_id(), order.client, *ids, Request.REPLACE, reason, refused.text)
+
+
+def _replace(state: State, order: Order, terms: Pending, at: int, new_id: NewId) -> list[Fact]:
+    """Give an order the terms asked for, at once or as soon as the exchange that holds it has."""
     children = order.open_children()
     if not children:
-        return _replace_in_book(state, c, order, valued_at, new_id)
-    pending = ReplacePending(c.at, new_id(), order.order_id, c.cl_ord_id, c.qty, c.price, valued_at)
+        return _replace_here(state, order, terms, at, new_id)
+    asked_for = terms.cl_ord_id, terms.qty, terms.price, terms.risk_price, terms.instructions
+    pending = ReplacePending(at, new_id(), order.order_id, *asked_for)
     child = children[0]
-    if len(children) > 1 or order.in_book or child.time_in_force not in (TimeInForce.DAY, TimeInForce.GTC):
-        # More than one place holds it: everything is called back and placed anew under the new terms.
-        return [pending, *withdraw(order, c.at, new_id)]
-    qty = child.qty + c.qty - order.qty
-    return [pending, ChildReplaceSent(c.at, new_id(), child.child_id, qty, c.price)]
+    whole = child.instructions is not None and child.ord_type is order.ord_type and child.ord_type is not OrdType.LIMIT
+    if (
+        len(children) > 1
+        or order.in_book
+        or order.held
+        or child.request is not None
+        or child.time_in_force in IMMEDIATE
+        or (order.ord_type is OrdType.PEGGED and not whole)
+        or not (whole or terms.instructions == order.instructions)
+    ):
+        # More than one place holds it, or the exchange can't do what is asked for now: everything is called back and
+        # placed anew under the new terms.
+        return [pending, *withdraw(order, at, new_id)]
+    qty = max(child.cum, child.qty + terms.qty - order.qty)
+    price = terms.price
+    if whole and terms.instructions is not None:
+        price = terms.instructions.limit or price
+    sent = terms.instructions if whole else child.instructions
+    return [pending, ChildReplaceSent(at, new_id(), child.child_id, qty, price, sent)]
 
 
-def _replace_in_book(state: State, c: ReplaceOrder, order: Order, valued_at: int, new_id: NewId) -> list[Fact]:
+def _replace_here(state: State, order: Order, terms: Pending, at: int, new_id: NewId) -> list[Fact]:
     """At the same price and with less quantity the order keeps its place in the queue; else it is placed anew."""
-    if c.price == order.price and c.qty <= order.qty:
-        return [OrderReplaced(c.at, new_id(), order.order_id, c.cl_ord_id, c.qty, c.price, valued_at)]
+    if terms.price == order.price and order.cum < terms.qty <= order.qty and terms.instructions == order.instructions:
+        told = terms.qty, terms.price, terms.risk_price, terms.instructions
+        return [OrderReplaced(at, new_id(), order.order_id, terms.cl_ord_id, *told)]
     facts: list[Fact] = []
     if order.in_book:
-        facts.append(OrderUnbooked(c.at, new_id(), order.order_id))
-    return facts + replace_and_work(state, order, order.cum, c.cl_ord_id, c.qty, c.price, valued_at, c.at, new_id)
+        facts.append(OrderUnbooked(at, new_id(), order.order_id))
+    return facts + replace_and_work(state, order, order.cum, terms, at, new_id)
+
+
+def next_request(state: State, c: NextRequest, new_id: NewId) -> list[Fact]:
+    """A request that waited behind a replace: it is taken as if it came now."""
+    order = state.orders[c.order_id]
+    if not order.queue or order.pending is not None:
+        return []
+    waiting = order.queue[0]
+    alone = msgspec.structs.replace(order, queue=())
+    refused = _refused_in_state(alone, waiting.request, waiting.qty, False)
+    if refused is not None:
+        ids = order.order_id, waiting.cl_ord_id, order.cl_ord_id
+        return [RequestRejected(c.at, new_id(), order.client, *ids, waiting.request, *refused)]
+    if waiting.request is Request.CANCEL:
+        return cancel(order, waiting.cl_ord_id, c.at, new_id)
+    wrong = _bad_values(state, order, waiting.qty, waiting.price, waiting.instructions, c.at)
+    if wrong is not None:
+        return [_replace_refused(order, waiting.cl_ord_id, order.cl_ord_id, wrong, c.at, new_id)]
+    return _replace(state, order, waiting, c.at, new_id)
 
 
 def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
@@ -213,18 +338,28 @@ def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
         return Reject(OrdRejReason.OTHER, "FIXED: TimeInForce can't be replaced")
     if c.defect is not None:
         return c.defect
-    instrument = state.instruments[c.symbol]
-    if c.qty < order.cum:
-        limit, value = (to_text(qty, instrument.qty_digits) for qty in (order.cum, c.qty))
-        return Reject(OrdRejReason.OTHER, f"BELOW_FILLED: limit={limit}, value={value}")
-    client = state.clients[c.client]
-    refused = risk.check_session(state, client, order.account, c.symbol, c.at)
+    if risk.too_fast(state.clients[c.client], c.at):
+        return risk.rate_reject(state.clients[c.client])
+    return _bad_values(state, order, c.qty, c.price, c.instructions, c.at)
+
+
+def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instructions | None, at: int) -> Reject | None:
+    """Why an order may not get this quantity, price and these instructions."""
+    instrument = state.instruments[order.symbol]
+    refused = risk.check_market(state, state.clients[order.client], order.account, order.symbol)
     if refused is not None:
         return refused
-    valued_at = c.price or order.risk_price
-    return risk.check_terms(
-        state, state.accounts[order.account], instrument, c.side, c.ord_type, c.qty, c.price, valued_at, order
-    )
+    if asked is not None:
+        if order.time_in_force is TimeInForce.GTD and not (asked.expire_at or asked.expire_day):
+            asked = order.instructions or asked
+        refused = refusal(instrument, order.ord_type, order.time_in_force, qty, asked)
+        if refused is not None:
+            return refused
+    # Less than what is filled means: work no more of it.
+    qty = max(qty, order.cum)
+    valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, price, asked) or order.risk_price
+    terms = order.side, order.ord_type, qty, price, valued_at
+    return risk.check_terms(state, state.accounts[order.account], instrument, *terms, order)
 
 
 def refuse_message(state: State, c: RefuseMessage, new_id: NewId) -> list[Fact]:
@@ -239,6 +374,7 @@ def quote(state: State, c: Quote, new_id: NewId) -> list[Fact]:
         for order in state.clients[c.client].working.values()
         if order.symbol == c.symbol and order.cl_ord_id.startswith(slot)
     ]
+    name = f"{slot}{c.at}"
     if standing:
         order = standing[0]
         if not c.qty:
@@ -246,23 +382,10 @@ def quote(state: State, c: Quote, new_id: NewId) -> list[Fact]:
         if order.price == c.price and order.leaves == c.qty:
             return []
         facts: list[Fact] = [OrderUnbooked(c.at, new_id(), order.order_id)] if order.in_book else []
-        return facts + replace_and_work(
-            state, order, order.cum, f"{slot}{c.at}", order.cum + c.qty, c.price, c.price, c.at, new_id
-        )
-    if not c.qty:
+        terms = Pending(Request.REPLACE, name, order.cum + c.qty, c.price, c.price)
+        return facts + replace_and_work(state, order, order.cum, terms, c.at, new_id)
+    if not c.qty or state.phase(c.symbol) is Phase.CLOSED:
         return []
-    accepted = OrderAccepted(
-        c.at,
-        new_id(),
-        c.client,
-        f"{slot}{c.at}",
-        c.account,
-        c.symbol,
-        c.side,
-        OrdType.LIMIT,
-        TimeInForce.DAY,
-        c.qty,
-        c.price,
-        c.price,
-    )
+    terms_of = c.symbol, c.side, OrdType.LIMIT, TimeInForce.DAY, c.qty, c.price, c.price
+    accepted = OrderAccepted(c.at, new_id(), c.client, name, c.account, *terms_of)
     return [accepted, *work(state, Order.from_fact(accepted), c.qty, c.at, new_id)]

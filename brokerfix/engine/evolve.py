@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.domain import DAY, Instrument, OrdStatus, Request, Side, to_money
-from brokerfix.engine import risk
+from brokerfix.domain import DAY, GOOD_TILL, Hold, OrdStatus, Request, to_money
+from brokerfix.engine import booking
 from brokerfix.engine.book import Book
-from brokerfix.engine.orders import Child, Order, Pending, child_from_fact
-from brokerfix.engine.state import Account, Client, Position, State
+from brokerfix.engine.orders import Order, Pending, child_from_fact
+from brokerfix.engine.split import split_state
+from brokerfix.engine.state import Account, Client, State
 
 
 def evolve(state: State, fact: f.Fact) -> None:
@@ -37,6 +38,18 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     # An ExecID is unique for a day; yesterday's are kept for what is sent again over the roll.
     state.old_venue_execs = state.venue_execs
     state.venue_execs = {venue: {} for venue in state.venues}
+    # A fill may be busted or corrected while its order works, and on its day and the next.
+    state.fills = {
+        exec_id: fill
+        for exec_id, fill in state.fills.items()
+        if exec_id >= state.day_began or state.orders[fill.order_id].working
+    }
+    state.day_began = fact.id
+    for client in state.clients.values():
+        for order in client.working.values():
+            if order.time_in_force in GOOD_TILL:
+                order.prior_cum, order.prior_notional, order.renewed = order.cum, order.notional, True
+                order.noted = None
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
@@ -44,9 +57,11 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.instruments[symbol] = fact.instrument
     state.books.setdefault(symbol, Book())
     state.market.books.setdefault(symbol, Book())
+    state.stops.setdefault(symbol, Book())
+    state.watching.setdefault(symbol, {})
     for account in state.accounts.values():
         if symbol in account.positions:
-            _reload(state, account, account.positions[symbol], fact.instrument)
+            booking.reload(state, account, account.positions[symbol], fact.instrument)
 
 
 def _account_defined(state: State, fact: f.AccountDefined) -> None:
@@ -66,9 +81,10 @@ def _client_defined(state: State, fact: f.ClientDefined) -> None:
     recent: deque[int] = deque(maxlen=fact.max_rate)
     client = state.clients.get(fact.client)
     if client is None:
-        state.clients[fact.client] = Client(fact.client, fact.accounts, fact.max_rate, recent)
+        state.clients[fact.client] = Client(fact.client, fact.accounts, fact.max_rate, recent, options=fact.options)
     else:
         client.accounts, client.max_rate, client.recent = fact.accounts, fact.max_rate, recent
+        client.options = fact.options
 
 
 def _venue_defined(state: State, fact: f.VenueDefined) -> None:
@@ -88,6 +104,31 @@ def _venue_down(state: State, fact: f.VenueDown) -> None:
         child.in_doubt = True
 
 
+def _client_up(state: State, fact: f.ClientUp) -> None:
+    client = state.clients[fact.client]
+    client.is_up, client.down_at = True, 0
+
+
+def _client_down(state: State, fact: f.ClientDown) -> None:
+    client = state.clients[fact.client]
+    client.is_up, client.down_at = False, fact.at
+
+
+def _phase_changed(state: State, fact: f.PhaseChanged) -> None:
+    state.phases[fact.symbol] = fact.phase
+    state.agenda[booking.PHASE_CHANGED, fact.symbol] = None
+
+
+def _halted(state: State, fact: f.Halted) -> None:
+    state.halts[fact.kind, fact.name] = fact.operator
+
+
+def _resumed(state: State, fact: f.Resumed) -> None:
+    state.halts.pop((fact.kind, fact.name), None)
+    for symbol in state.instruments:
+        booking.moved(state, symbol)
+
+
 def _quoted(state: State, fact: f.Quoted) -> None:
     state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last)
     if fact.mark and fact.mark != state.marks.get(fact.symbol):
@@ -95,17 +136,55 @@ def _quoted(state: State, fact: f.Quoted) -> None:
         for account in state.accounts.values():
             position = account.positions.get(fact.symbol)
             if position is not None and position.qty < 0:
-                _reload(state, account, position, state.instruments[fact.symbol])
+                booking.reload(state, account, position, state.instruments[fact.symbol])
 
 
 def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     order = Order.from_fact(fact)
     state.orders[fact.id] = order
     client = state.clients[fact.client]
-    client.requests[fact.cl_ord_id] = order
+    if fact.cl_ord_id:
+        client.requests[fact.cl_ord_id] = order
     client.working[fact.id] = order
     client.recent.append(fact.at)
-    _expose(state, order, fact.qty, fact.risk_price)
+    booking.expose(state, order, fact.qty, fact.risk_price)
+    booking.watch(state, order)
+
+
+def _order_acknowledged(state: State, fact: f.OrderAcknowledged) -> None:
+    state.orders[fact.order_id].acknowledged = True
+
+
+def _order_held(state: State, fact: f.OrderHeld) -> None:
+    booking.hold(state, state.orders[fact.order_id], fact.qty, fact.hold)
+
+
+def _order_released(state: State, fact: f.OrderReleased) -> None:
+    order = state.orders[fact.order_id]
+    booking.hold(state, order, 0, None)
+    order.passed = (*order.passed, fact.hold)
+
+
+def _stop_moved(state: State, fact: f.StopMoved) -> None:
+    order = state.orders[fact.order_id]
+    held = order.held
+    booking.hold(state, order, 0, None)
+    order.stop_px = fact.stop_px
+    booking.hold(state, order, held, Hold.STOP)
+
+
+def _order_repriced(state: State, fact: f.OrderRepriced) -> None:
+    order = state.orders[fact.order_id]
+    order.price, order.repriced_at = fact.price, fact.at
+
+
+def _order_noted(state: State, fact: f.OrderNoted) -> None:
+    state.orders[fact.order_id].noted = fact.status
+
+
+def _order_restated(state: State, fact: f.OrderRestated) -> None:
+    order = state.orders[fact.order_id]
+    _new_terms(state, order, fact.qty, fact.price, order.risk_price)
 
 
 def _order_rejected(state: State, fact: f.OrderRejected) -> None:
@@ -121,11 +200,11 @@ def _order_booked(state: State, fact: f.OrderBooked) -> None:
         book.remove(order.order_id)
     order.in_book += fact.qty
     book.add(order.order_id, order.side, order.price, order.in_book)
-    state.market.dirty[order.symbol] = None
+    booking.moved(state, order.symbol)
 
 
 def _order_unbooked(state: State, fact: f.OrderUnbooked) -> None:
-    _unbook(state, state.orders[fact.order_id])
+    booking.unbook(state, state.orders[fact.order_id])
 
 
 def _order_routed(state: State, fact: f.OrderRouted) -> None:
@@ -158,7 +237,7 @@ def _child_confirmed(state: State, fact: f.ChildConfirmed) -> None:
 def _child_filled(state: State, fact: f.ChildFilled) -> None:
     child = state.children[fact.child_id]
     order = state.orders[child.order_id]
-    state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
+    state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
     leaves = child.leaves
     child.cum += fact.qty
     child.notional += fact.qty * fact.price
@@ -168,18 +247,21 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
         child.covered = child.cum
     if child.open:
         if child.cum >= child.qty:
-            _close(state, child, OrdStatus.FILLED)
+            booking.close(state, child, OrdStatus.FILLED)
         else:
             child.status = OrdStatus.PARTIALLY_FILLED
+    if order.noted is OrdStatus.SUSPENDED:
+        order.noted = None
     state.market.last[order.symbol] = (fact.price, fact.qty)
-    _fill(state, order, fact.qty, fact.price)
+    booking.fill(state, order, fact.id, child.child_id, fact.qty, fact.price)
+    booking.moved(state, order.symbol)
 
 
 def _child_ended(state: State, fact: f.ChildEnded) -> None:
     child = state.children[fact.child_id]
     state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
     state.orders[child.order_id].at_venues -= child.leaves
-    _close(state, child, fact.status)
+    booking.close(state, child, fact.status)
 
 
 def _child_cancel_sent(state: State, fact: f.ChildCancelSent) -> None:
@@ -191,7 +273,10 @@ def _child_cancel_sent(state: State, fact: f.ChildCancelSent) -> None:
 def _child_replace_sent(state: State, fact: f.ChildReplaceSent) -> None:
     child = state.children[fact.child_id]
     child.request, child.request_id = Request.REPLACE, fact.id
-    child.asked_qty, child.asked_price = fact.qty, fact.price
+    child.asked_qty, child.asked_price, child.asked_instructions = fact.qty, fact.price, fact.instructions
+    pending = state.orders[child.order_id].pending
+    if pending is not None:
+        pending.through = fact.id
     state.children[fact.id] = child
 
 
@@ -201,10 +286,25 @@ def _child_replaced(state: State, fact: f.ChildReplaced) -> None:
     state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
     leaves = child.leaves
     child.qty, child.price, child.cl_ord_id = fact.qty, fact.price, fact.request_id
-    child.request, child.request_id = None, 0
+    child.request, child.request_id, child.instructions = None, 0, child.asked_instructions
     order.at_venues += child.leaves - leaves
     if child.open and child.cum >= child.qty:
-        _close(state, child, OrdStatus.FILLED)
+        booking.close(state, child, OrdStatus.FILLED)
+
+
+def _child_restated(state: State, fact: f.ChildRestated) -> None:
+    child = state.children[fact.child_id]
+    state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
+    leaves = child.leaves
+    child.qty, child.price = fact.qty, fact.price
+    state.orders[child.order_id].at_venues += child.leaves - leaves
+    if child.open and child.cum >= child.qty:
+        booking.close(state, child, OrdStatus.FILLED)
+
+
+def _child_noted(state: State, fact: f.ChildNoted) -> None:
+    child = state.children[fact.child_id]
+    state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
 
 
 def _child_request_rejected(state: State, fact: f.ChildRequestRejected) -> None:
@@ -214,68 +314,157 @@ def _child_request_rejected(state: State, fact: f.ChildRequestRejected) -> None:
 
 def _trade(state: State, fact: f.Trade) -> None:
     maker, taker = state.orders[fact.maker_order_id], state.orders[fact.taker_order_id]
-    maker.in_book -= fact.qty
-    state.books[maker.symbol].reduce(maker.order_id, fact.qty)
+    for order in (maker, taker) if fact.auction else (maker,):
+        if order.in_book:
+            order.in_book -= fact.qty
+            state.books[order.symbol].reduce(order.order_id, fact.qty)
+        elif order.held:
+            booking.hold(state, order, order.held - fact.qty, order.hold)
     state.trade_count += 1
     state.market.traded(maker.symbol, fact.price, fact.qty)
-    _fill(state, maker, fact.qty, fact.price)
-    _fill(state, taker, fact.qty, fact.price)
+    booking.fill(state, maker, fact.id - 1, 0, fact.qty, fact.price, True)
+    booking.fill(state, taker, fact.id, 0, fact.qty, fact.price)
+    booking.moved(state, maker.symbol)
+
+
+def _trade_busted(state: State, fact: f.TradeBusted) -> None:
+    found = state.fills[fact.exec_id]
+    _change_at_child(state, found.child_id, -found.qty, fact)
+    booking.unfill(state, found, 0, 0)
+    found.last_id = fact.id
+
+
+def _trade_corrected(state: State, fact: f.TradeCorrected) -> None:
+    found = state.fills[fact.exec_id]
+    _change_at_child(state, found.child_id, fact.qty - found.qty, fact)
+    booking.unfill(state, found, fact.qty, fact.price)
+    found.last_id = fact.id
+
+
+def _change_at_child(state: State, child_id: int, qty: int, fact: f.TradeBusted | f.TradeCorrected) -> None:
+    """An exchange has changed a fill by `qty`: what it holds of the child changes the other way. An operator's
+    change is between us and the client."""
+    if not fact.venue_exec_id:
+        return
+    child = state.children[child_id]
+    order = state.orders[child.order_id]
+    state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
+    leaves = child.leaves
+    child.cum += qty
+    if child.status is OrdStatus.FILLED and isinstance(fact, f.TradeBusted) and fact.reinstated:
+        child.status = OrdStatus.PARTIALLY_FILLED
+        state.open_children[child.venue][child_id] = child
+    order.at_venues += child.leaves - leaves
+    if qty > 0:
+        # What the child did not have is more than was ordered there.
+        order.excess += qty - (leaves - child.leaves)
+    if child.open and child.cum >= child.qty:
+        booking.close(state, child, OrdStatus.FILLED)
 
 
 def _cancel_pending(state: State, fact: f.CancelPending) -> None:
     order = state.orders[fact.order_id]
-    order.pending = Pending(fact.request, fact.cl_ord_id)
+    why = fact.reason, fact.text, fact.operator
+    announced = any(waiting.announced and waiting.cl_ord_id == fact.cl_ord_id for waiting in order.queue)
+    order.pending = Pending(fact.request, fact.cl_ord_id, 0, 0, 0, None, announced, *why)
+    _unqueue(order, fact.cl_ord_id)
     if fact.cl_ord_id:
         state.clients[order.client].requests[fact.cl_ord_id] = order
 
 
 def _replace_pending(state: State, fact: f.ReplacePending) -> None:
     order = state.orders[fact.order_id]
-    order.pending = Pending(Request.REPLACE, fact.cl_ord_id, fact.qty, fact.price, fact.risk_price)
+    terms = fact.qty, fact.price, fact.risk_price, fact.instructions
+    announced = any(waiting.announced and waiting.cl_ord_id == fact.cl_ord_id for waiting in order.queue)
+    order.pending = Pending(Request.REPLACE, fact.cl_ord_id, *terms, announced)
+    client = state.clients[order.client]
+    if not _unqueue(order, fact.cl_ord_id):
+        client.requests[fact.cl_ord_id] = order
+        client.recent.append(fact.at)
+
+
+def _request_queued(state: State, fact: f.RequestQueued) -> None:
+    order = state.orders[fact.order_id]
+    terms = fact.qty, fact.price, fact.risk_price, fact.instructions
+    order.queue = (*order.queue, Pending(fact.request, fact.cl_ord_id, *terms, fact.announced))
     client = state.clients[order.client]
     client.requests[fact.cl_ord_id] = order
-    client.recent.append(fact.at)
+    if fact.request is Request.REPLACE:
+        client.recent.append(fact.at)
+
+
+def _unqueue(order: Order, cl_ord_id: str) -> bool:
+    """Take a request that has its answer or its turn out of the queue. Returns whether it was there."""
+    before = len(order.queue)
+    order.queue = tuple(waiting for waiting in order.queue if waiting.cl_ord_id != cl_ord_id)
+    return len(order.queue) < before
 
 
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
     order = state.orders[fact.order_id]
-    _end(state, order, OrdStatus.CANCELED)
+    _unqueue(order, fact.cl_ord_id)
+    booking.end(state, order, OrdStatus.CANCELED)
     if fact.cl_ord_id:
-        _rename(state, order, fact.cl_ord_id)
+        booking.rename(state, order, fact.cl_ord_id)
 
 
 def _order_expired(state: State, fact: f.OrderExpired) -> None:
-    _end(state, state.orders[fact.order_id], OrdStatus.EXPIRED)
+    booking.end(state, state.orders[fact.order_id], fact.status)
 
 
 def _order_refused(state: State, fact: f.OrderRefused) -> None:
     order = state.orders[fact.order_id]
     order.reason = fact.reason
-    _end(state, order, OrdStatus.REJECTED)
+    booking.end(state, order, OrdStatus.REJECTED)
 
 
 def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
     order = state.orders[fact.order_id]
-    if order.pending is None:
+    if order.pending is None and not _unqueue(order, fact.cl_ord_id):
         state.clients[order.client].recent.append(fact.at)
-    _expose(state, order, -order.leaves, order.risk_price)
-    order.qty, order.price, order.risk_price, order.pending = fact.qty, fact.price, fact.risk_price, None
-    _expose(state, order, order.leaves, order.risk_price)
+    order.pending = None
+    asked, had = fact.instructions, order.instructions
+    if asked != had:
+        if had is not None:
+            state.expiries.pop((had.expire_at, order.order_id), None)
+            state.watching[order.symbol].pop(order.order_id, None)
+        order.instructions = asked
+    if asked is not None and order.hold is not Hold.STOP:
+        order.stop_px = asked.stop_px
+    _new_terms(state, order, fact.qty, fact.price, fact.risk_price)
+    booking.rename(state, order, fact.cl_ord_id)
+    booking.next_request(state, order)
+    if order.held:
+        booking.moved(state, order.symbol)
+
+
+def _new_terms(state: State, order: Order, qty: int, price: int, risk_price: int) -> None:
+    """Give the order these terms. What rests in our book shrinks to them; a filled order may live again."""
+    booking.expose(state, order, -order.leaves, order.risk_price)
+    order.qty, order.price, order.risk_price = qty, price, risk_price
+    booking.expose(state, order, order.leaves, order.risk_price)
     over = -order.unplaced
+    if order.held and over > 0:
+        booking.hold(state, order, max(0, order.held - over), order.hold)
+        over = -order.unplaced
     if order.in_book and over > 0:
         order.in_book -= over
         state.books[order.symbol].reduce(order.order_id, over)
-        state.market.dirty[order.symbol] = None
-    _rename(state, order, fact.cl_ord_id)
+        booking.moved(state, order.symbol)
     if order.cum >= order.qty:
-        _finished(state, order)
+        booking.finished(state, order)
+    elif order.ended is None:
+        state.clients[order.client].working[order.order_id] = order
+        booking.watch(state, order)
 
 
 def _request_rejected(state: State, fact: f.RequestRejected) -> None:
     client = state.clients[fact.client]
     order = state.orders.get(fact.order_id)
-    if order is not None and fact.ends_pending:
-        order.pending = None
+    if order is not None and (_unqueue(order, fact.cl_ord_id) or fact.ends_pending):
+        if fact.ends_pending:
+            order.pending = None
+        booking.next_request(state, order)
     elif fact.known_as_new:
         client.requests[fact.cl_ord_id] = order if order is not None else fact
 
@@ -283,89 +472,6 @@ def _request_rejected(state: State, fact: f.RequestRejected) -> None:
 def _alerted(state: State, fact: f.Alerted) -> None:
     state.alerts.append(fact)
     state.alert_count += 1
-
-
-def _fill(state: State, order: Order, qty: int, price: int) -> None:
-    """Book a fill: the order's quantities, the account's cash and position. Never less than what was filled."""
-    leaves = order.leaves
-    order.cum += qty
-    order.notional += price * qty
-    if order.ended is not None:
-        # A fill after the end takes from what had been given up: cum + leaves + canceled stays the quantity.
-        order.canceled = max(0, order.canceled - qty)
-    instrument = state.instruments[order.symbol]
-    account, position = _holding(state, order)
-    money = price * qty * instrument.money_factor
-    if order.side is Side.BUY:
-        account.cash -= money
-        position.qty += qty
-        position.bought += qty
-    else:
-        account.cash += money
-        position.qty -= qty
-        position.sold += qty
-    _expose(state, order, order.leaves - leaves, order.risk_price)
-    if order.cum >= order.qty:
-        _finished(state, order)
-
-
-def _expose(state: State, order: Order, qty: int, price: int) -> None:
-    """Change what the order's account has open by `qty` at the order's risk price, and what that takes."""
-    instrument = state.instruments[order.symbol]
-    account, position = _holding(state, order)
-    if order.side is Side.BUY:
-        position.open_buy_qty += qty
-        position.open_buy_notional += qty * price * instrument.money_factor
-    else:
-        position.open_sell_qty += qty
-        position.open_sell_notional += qty * price * instrument.money_factor
-    _reload(state, account, position, instrument)
-
-
-def _reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
-    load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
-    account.load += load - position.load
-    position.load = load
-
-
-def _holding(state: State, order: Order) -> tuple[Account, Position]:
-    account = state.accounts[order.account]
-    position = account.positions.get(order.symbol)
-    if position is None:
-        position = account.positions[order.symbol] = Position()
-    return account, position
-
-
-def _end(state: State, order: Order, status: OrdStatus) -> None:
-    _unbook(state, order)
-    leaves = order.leaves
-    order.canceled, order.ended, order.pending = leaves, status, None
-    _expose(state, order, -leaves, order.risk_price)
-    _finished(state, order)
-
-
-def _finished(state: State, order: Order) -> None:
-    state.clients[order.client].working.pop(order.order_id, None)
-    if order.pending is not None and order.pending.request is Request.EXPIRE:
-        order.pending = None
-
-
-def _unbook(state: State, order: Order) -> None:
-    if order.in_book:
-        state.books[order.symbol].remove(order.order_id)
-        order.in_book = 0
-        state.market.dirty[order.symbol] = None
-
-
-def _rename(state: State, order: Order, cl_ord_id: str) -> None:
-    """The order goes by the request's ClOrdID from now on; the old ones still find it."""
-    order.orig_cl_ord_id, order.cl_ord_id = order.cl_ord_id, cl_ord_id
-    state.clients[order.client].requests[cl_ord_id] = order
-
-
-def _close(state: State, child: Child, status: OrdStatus) -> None:
-    child.status, child.request, child.request_id, child.in_doubt = status, None, 0, False
-    state.open_children[child.venue].pop(child.child_id, None)
 
 
 HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
@@ -378,11 +484,23 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.VenueDefined: _venue_defined,
     f.VenueUp: _venue_up,
     f.VenueDown: _venue_down,
-    f.ClientUp: _nothing,
-    f.ClientDown: _nothing,
+    f.ClientUp: _client_up,
+    f.ClientDown: _client_down,
+    f.PhaseChanged: _phase_changed,
+    f.OperatorRefused: _nothing,
+    f.SplitApplied: split_state,
+    f.Halted: _halted,
+    f.Resumed: _resumed,
     f.Quoted: _quoted,
     f.OrderAccepted: _order_accepted,
+    f.OrderAcknowledged: _order_acknowledged,
     f.OrderRejected: _order_rejected,
+    f.OrderHeld: _order_held,
+    f.OrderReleased: _order_released,
+    f.StopMoved: _stop_moved,
+    f.OrderRepriced: _order_repriced,
+    f.OrderNoted: _order_noted,
+    f.OrderRestated: _order_restated,
     f.OrderBooked: _order_booked,
     f.OrderUnbooked: _order_unbooked,
     f.OrderRouted: _order_routed,
@@ -392,12 +510,17 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.ChildCancelSent: _child_cancel_sent,
     f.ChildReplaceSent: _child_replace_sent,
     f.ChildReplaced: _child_replaced,
+    f.ChildRestated: _child_restated,
+    f.ChildNoted: _child_noted,
     f.ChildRequestRejected: _child_request_rejected,
     f.ChildStatusAsked: _nothing,
     f.ChildConfirmed: _child_confirmed,
     f.Trade: _trade,
+    f.TradeBusted: _trade_busted,
+    f.TradeCorrected: _trade_corrected,
     f.CancelPending: _cancel_pending,
     f.ReplacePending: _replace_pending,
+    f.RequestQueued: _request_queued,
     f.OrderCanceled: _order_canceled,
     f.OrderExpired: _order_expired,
     f.OrderRefused: _order_refused,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from brokerfix.domain import OrdStatus
+from brokerfix.domain import Hold, OrdStatus
 from brokerfix.engine import risk
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
@@ -21,9 +21,19 @@ def broken_in_order(state: State, order: Order) -> Iterator[str]:
     booked = book.entries[order.order_id].qty if order.order_id in book else 0
     if booked != order.in_book:
         yield f"{name}: {booked} rests in our book, the order says {order.in_book}"
-    if order.cum + order.in_book + order.at_venues > order.qty + order.excess:
-        yield f"{name}: filled {order.cum} + in book {order.in_book} + at exchanges {order.at_venues} > {order.qty}"
-    if order.ended is not None and (order.in_book or order.at_venues):
+    placed = order.in_book + order.at_venues + order.held
+    if order.cum + placed > order.qty + order.excess:
+        where = f"in book {order.in_book} + at exchanges {order.at_venues} + held {order.held}"
+        yield f"{name}: filled {order.cum} + {where} > {order.qty}"
+    if bool(order.held) != (order.hold is not None):
+        yield f"{name}: holds {order.held} because of {order.hold}"
+    stops = state.stops[order.symbol]
+    stopped = (
+        (stops.entries[order.order_id].price, stops.entries[order.order_id].qty) if order.order_id in stops else None
+    )
+    if stopped != ((order.stop_px, order.held) if order.hold is Hold.STOP else None):
+        yield f"{name}: its stop is filed as {stopped}, but it holds {order.held} at {order.stop_px}"
+    if order.ended is not None and (order.in_book or order.at_venues or order.held):
         yield f"{name}: is {order.ended.name} but something of it rests"
     if order.ended is None and order.pending is None and order.unplaced > 0 and not order.at_venues:
         # An immediate order's remainder waits for the end of its children, to be canceled in one report.

@@ -2,18 +2,50 @@
 
 import msgspec
 
-from brokerfix.domain import CxlRejReason, OrdRejReason, OrdStatus, OrdType, Request, Side, TimeInForce
+from brokerfix.domain import (
+    CxlRejReason,
+    ExecInst,
+    Hold,
+    Instructions,
+    OrdRejReason,
+    OrdStatus,
+    OrdType,
+    Request,
+    Side,
+    TimeInForce,
+)
 from brokerfix.facts import OrderAccepted, OrderRouted
 
 
 class Pending(msgspec.Struct, gc=False):
-    """A request that waits for exchanges: its ClOrdID and, for a replace, the terms asked for."""
+    """A request that waits, for exchanges or for its turn: its ClOrdID and, for a replace, the terms asked for.
+    `announced`: its sender has been told that it is pending. `reason`, `text` and `operator`: why and who, where the
+    client did not ask. `through`: the request to an exchange that does a replace (0: all is called back)."""
 
     request: Request
     cl_ord_id: str
     qty: int = 0
     price: int = 0
     risk_price: int = 0
+    instructions: Instructions | None = None
+    announced: bool = False
+    reason: str = ""
+    text: str = ""
+    operator: str = ""
+    through: int = 0
+
+
+class Fill(msgspec.Struct, gc=False):
+    """A fill as it stands now: its order and child (0: made in our book, where `is_maker` is one of two), quantity (0:
+    busted) and price. `last_id` is the ExecID of its last correction."""
+
+    exec_id: int
+    order_id: int
+    child_id: int
+    qty: int
+    price: int
+    last_id: int
+    is_maker: bool = False
 
 
 class Child(msgspec.Struct, gc=False):
@@ -43,6 +75,8 @@ class Child(msgspec.Struct, gc=False):
     asked_price: int = 0
     in_doubt: bool = False
     covered: int = 0
+    instructions: Instructions | None = None
+    asked_instructions: Instructions | None = None
 
     @property
     def open(self) -> bool:
@@ -59,11 +93,15 @@ OPEN = frozenset((OrdStatus.PENDING_NEW, OrdStatus.NEW, OrdStatus.PARTIALLY_FILL
 class Order(msgspec.Struct, gc=False):
     """A client's order. At any time each unit of it is in one place:
 
-    qty = cum + canceled + in_book + at_venues (the leaves of open children) + what is being placed right now
+    qty = cum + canceled + in_book + at_venues (the leaves of open children) + held + what is being placed right now
 
     An exchange may fill more than it held; `excess` is how much of that was booked.
-    `notional` is the sum of price x quantity of its fills, in price x quantity scale.
-    `ended` is the final status of an order that ended before it was filled.
+    `notional` is the sum of price x quantity of its fills, in price x quantity scale; `prior_cum` and `prior_notional`
+    are what of both is of earlier days.
+    `ended` is the final status of an order that ended before it was filled, `noted` what an exchange has said of it
+    since (done for day, stopped, suspended, calculated).
+    `hold` says why `held` is with us, `passed` which holds the order has behind it; `stop_px` is where the stop is now.
+    `queue` are requests that wait for their turn. `renewed`: the order is older than the day.
     """
 
     order_id: int
@@ -91,12 +129,29 @@ class Order(msgspec.Struct, gc=False):
     routes: int = 0
     excess: int = 0
     reason: OrdRejReason | None = None
+    instructions: Instructions | None = None
+    acknowledged: bool = True
+    held: int = 0
+    hold: Hold | None = None
+    passed: tuple[Hold, ...] = ()
+    stop_px: int = 0
+    repriced_at: int = 0
+    last_px: int = 0
+    noted: OrdStatus | None = None
+    queue: tuple[Pending, ...] = ()
+    prior_cum: int = 0
+    prior_notional: int = 0
+    renewed: bool = False
+    operator: str = ""
+    cash: str = ""
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
         return cls(
             fact.id, fact.at, fact.client, fact.cl_ord_id, fact.account, fact.symbol, fact.side, fact.ord_type,
             fact.time_in_force, fact.qty, fact.price, fact.risk_price, fact.ex_destination,
+            instructions=fact.instructions, acknowledged=fact.acknowledged, operator=fact.operator, cash=fact.cash,
+            stop_px=fact.instructions.stop_px if fact.instructions is not None else 0,
         )  # fmt: skip
 
     @property
@@ -106,19 +161,39 @@ class Order(msgspec.Struct, gc=False):
 
     @property
     def unplaced(self) -> int:
-        """What neither rests in our book nor is at an exchange."""
-        return self.leaves - self.in_book - self.at_venues
+        """What is in no place: neither with us, nor in our book, nor at an exchange."""
+        return self.leaves - self.in_book - self.at_venues - self.held
+
+    @property
+    def works_as(self) -> OrdType:
+        """MARKET or LIMIT: how the order trades once nothing holds it back."""
+        if self.ord_type is OrdType.LIMIT or self.ord_type is OrdType.MARKET:
+            return self.ord_type
+        if self.ord_type is OrdType.STOP or (self.ord_type is OrdType.MARKET_TO_LIMIT and not self.price):
+            return OrdType.MARKET
+        return OrdType.LIMIT
+
+    def has(self, exec_inst: ExecInst) -> bool:
+        return self.instructions is not None and exec_inst in self.instructions.exec_inst
 
     @property
     def status(self) -> OrdStatus:
-        """OrdStatus(39) by the FIX specification's precedence."""
+        """OrdStatus(39) by the FIX specification's precedence (FIX 4.4 volume 4, ExecutionReport)."""
         if self.ended is not None:
             return self.ended
         if self.pending is not None and self.pending.request in PENDING_STATUS:
             return PENDING_STATUS[self.pending.request]
+        if self.queue and self.queue[0].announced:
+            return PENDING_STATUS[self.queue[0].request]
+        if self.noted in ABOVE_FILLED:
+            return self.noted
         if self.cum >= self.qty:
             return OrdStatus.FILLED
-        return OrdStatus.PARTIALLY_FILLED if self.cum else OrdStatus.NEW
+        if self.noted is not None:
+            return self.noted
+        if self.cum:
+            return OrdStatus.PARTIALLY_FILLED
+        return OrdStatus.NEW if self.acknowledged else OrdStatus.PENDING_NEW
 
     @property
     def working(self) -> bool:
@@ -128,23 +203,31 @@ class Order(msgspec.Struct, gc=False):
         return [child for child in self.children if child.open and child is not but]
 
 
+ABOVE_FILLED = (OrdStatus.DONE_FOR_DAY, OrdStatus.CALCULATED)
 PENDING_STATUS = {Request.CANCEL: OrdStatus.PENDING_CANCEL, Request.REPLACE: OrdStatus.PENDING_REPLACE}
 
+TOO_LATE = CxlRejReason.TOO_LATE
 REQUEST_REJECTED_IN: dict[OrdStatus, tuple[CxlRejReason, str] | None] = {
+    OrdStatus.PENDING_NEW: None,
     OrdStatus.NEW: None,
     OrdStatus.PARTIALLY_FILLED: None,
+    OrdStatus.STOPPED: None,
+    OrdStatus.SUSPENDED: None,
+    OrdStatus.CALCULATED: None,
+    OrdStatus.DONE_FOR_DAY: None,
     OrdStatus.PENDING_CANCEL: (CxlRejReason.ALREADY_PENDING, "PENDING: a cancel is already pending"),
     OrdStatus.PENDING_REPLACE: (CxlRejReason.ALREADY_PENDING, "PENDING: a replace is already pending"),
-    OrdStatus.FILLED: (CxlRejReason.TOO_LATE, "TOO_LATE: the order is filled"),
-    OrdStatus.CANCELED: (CxlRejReason.TOO_LATE, "TOO_LATE: the order is canceled"),
-    OrdStatus.EXPIRED: (CxlRejReason.TOO_LATE, "TOO_LATE: the order is expired"),
-    OrdStatus.REJECTED: (CxlRejReason.TOO_LATE, "TOO_LATE: the order is rejected"),
+    OrdStatus.FILLED: (TOO_LATE, "TOO_LATE: the order is filled"),
+    OrdStatus.CANCELED: (TOO_LATE, "TOO_LATE: the order is canceled"),
+    OrdStatus.EXPIRED: (TOO_LATE, "TOO_LATE: the order is expired"),
+    OrdStatus.REJECTED: (TOO_LATE, "TOO_LATE: the order is rejected"),
 }
-"""The order-state table: what a cancel or replace request gets in each OrdStatus (None: it is taken)."""
+"""The order-state table: what a cancel or replace request gets in each OrdStatus (None: it is taken). Two exceptions:
+a replace may raise a filled order's quantity, and a request may queue behind a replace (`ClientOptions.pending`)."""
 
 
 def child_from_fact(fact: OrderRouted, order: Order) -> Child:
     return Child(
         fact.id, fact.order_id, fact.venue, order.symbol, order.side, fact.qty, fact.price, fact.ord_type,
-        fact.time_in_force, cl_ord_id=fact.id,
+        fact.time_in_force, cl_ord_id=fact.id, instructions=fact.instructions,
     )  # fmt: skip

@@ -10,12 +10,23 @@ With long positions only this is cash less open buys: a position's value at the 
 carries a requirement of the same size, so it cannot be spent twice. Closing orders take nothing.
 """
 
-from brokerfix.domain import MONEY_DIGITS, Instrument, OrdRejReason, OrdType, Reject, Side, money_text, to_text
+from brokerfix.domain import (
+    MONEY_DIGITS,
+    Instructions,
+    Instrument,
+    OrdRejReason,
+    OrdType,
+    Phase,
+    Reject,
+    Side,
+    money_text,
+    to_money,
+    to_text,
+)
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import Account, Client, Position, State
 
 SECOND = 10**9
-SECONDS_PER_DAY = 86_400
 BASIS_POINTS = 10_000
 NOTHING_HELD = Position()
 
@@ -25,11 +36,15 @@ def reference(state: State, instrument: Instrument) -> int:
     return state.marks.get(instrument.symbol) or instrument.reference
 
 
-def risk_price(state: State, instrument: Instrument, side: Side, ord_type: OrdType, price: int) -> int:
-    """What an open order is valued at per unit: its limit, or for a market order the worst price the collar allows
-    (without a mark: the best price in sight; 0 if there is none)."""
-    if ord_type is not OrdType.MARKET:
+def risk_price(
+    state: State, instrument: Instrument, side: Side, ord_type: OrdType, price: int, asked: Instructions | None = None
+) -> int:
+    """What an open order is valued at per unit: its limit; a stop's price; for a market order or a peg without a limit
+    the worst price the collar allows (without a mark: the best price in sight; 0 if there is none)."""
+    if ord_type is OrdType.LIMIT:
         return price
+    if asked is not None and (price or asked.limit or asked.stop_px):
+        return price or asked.limit or asked.stop_px
     mark = reference(state, instrument)
     if not mark:
         best = [
@@ -42,6 +57,13 @@ def risk_price(state: State, instrument: Instrument, side: Side, ord_type: OrdTy
         ]
         return max(best) if best else 0
     return mark + (mark * instrument.collar_bps // BASIS_POINTS if side is Side.BUY else 0)
+
+
+def qty_for(instrument: Instrument, cash: str, price: int) -> int:
+    """The quantity, in whole lots, that CashOrderQty(152) buys or sells at a price; 0 without a price."""
+    if not price:
+        return 0
+    return to_money(cash) // (price * instrument.money_factor) // instrument.lot * instrument.lot
 
 
 def load(position: Position, mark: int, factor: int) -> int:
@@ -82,24 +104,24 @@ def _more_load(
     return load(with_open(changed, side, qty - filled, valued_at, factor), mark, factor) - position.load
 
 
-def is_open(instrument: Instrument, at: int) -> bool:
-    """Whether the instrument's UTC hours include `at`; hours may cross midnight."""
-    opens, closes = instrument.opens, instrument.closes
-    if opens == closes:
-        return True
-    now = at // SECOND % SECONDS_PER_DAY
-    return opens <= now < closes if opens < closes else now >= opens or now < closes
-
-
 def too_fast(client: Client, at: int) -> bool:
     """Whether the client has used up its orders of the last second."""
     return bool(client.max_rate) and len(client.recent) == client.max_rate and at - client.recent[0] < SECOND
 
 
+def rate_reject(client: Client) -> Reject:
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, f"RATE: limit={client.max_rate}/s, value={client.max_rate + 1}/s")
+
+
 def check_session(state: State, client: Client, account: str, symbol: str, at: int) -> Reject | None:
     """Whether this client may send an order for this account and symbol now."""
     if too_fast(client, at):
-        return Reject(OrdRejReason.EXCEEDS_LIMIT, f"RATE: limit={client.max_rate}/s, value={client.max_rate + 1}/s")
+        return rate_reject(client)
+    return check_market(state, client, account, symbol)
+
+
+def check_market(state: State, client: Client, account: str, symbol: str) -> Reject | None:
+    """Whether the client may trade for this account and symbol, and the symbol trades."""
     instrument = state.instruments.get(symbol)
     if instrument is None:
         return Reject(OrdRejReason.UNKNOWN_SYMBOL, f"UNKNOWN_SYMBOL: value={symbol}")
@@ -107,12 +129,15 @@ def check_session(state: State, client: Client, account: str, symbol: str, at: i
         return Reject(OrdRejReason.UNKNOWN_ACCOUNT, f"UNKNOWN_ACCOUNT: value={account}")
     if instrument.halted:
         return Reject(OrdRejReason.EXCHANGE_CLOSED, f"HALTED: value={symbol}")
-    if not is_open(instrument, at):
-        now = at // SECOND % SECONDS_PER_DAY
-        return Reject(
-            OrdRejReason.EXCHANGE_CLOSED,
-            f"CLOSED: limit={_clock(instrument.opens)}-{_clock(instrument.closes)} UTC, value={_clock(now)}",
-        )
+    if state.halts:
+        for halt in (("all", ""), ("account", account), ("symbol", symbol)):
+            if halt in state.halts:
+                return Reject(
+                    OrdRejReason.EXCHANGE_CLOSED, f"HALTED: {' '.join(halt).strip()}, by the broker's operator"
+                )
+    if state.phases and state.phase(symbol) is Phase.CLOSED:
+        hours = f"{_clock(instrument.opens)}-{_clock(instrument.closes)} {instrument.zone}"
+        return Reject(OrdRejReason.EXCHANGE_CLOSED, f"CLOSED: limit={hours}")
     return None
 
 
@@ -138,13 +163,18 @@ def check_terms(
         limit = money_text(account.max_order_qty)
         return Reject(OrdRejReason.EXCEEDS_LIMIT, f"MAX_ORDER_QTY: limit={limit}, value={_qty(instrument, qty)}")
     mark = reference(state, instrument)
-    if ord_type is OrdType.LIMIT:
+    if ord_type is OrdType.LIMIT or ord_type is OrdType.STOP_LIMIT:
         if price <= 0:
             return Reject(OrdRejReason.OTHER, f"PRICE: limit=above 0, value={_price(instrument, price)}")
         if price % instrument.tick:
             limit = _price(instrument, instrument.tick)
             return Reject(OrdRejReason.OTHER, f"TICK: limit={limit}, value={_price(instrument, price)}")
-        if instrument.collar_bps and mark and _outside(price, side, mark, instrument.collar_bps):
+        if (
+            ord_type is OrdType.LIMIT
+            and instrument.collar_bps
+            and mark
+            and _outside(price, side, mark, instrument.collar_bps)
+        ):
             edge = mark * instrument.collar_bps // BASIS_POINTS
             limit = _price(instrument, mark + edge if side is Side.BUY else mark - edge)
             return Reject(OrdRejReason.OTHER, f"COLLAR: limit={limit}, value={_price(instrument, price)}")

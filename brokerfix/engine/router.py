@@ -1,5 +1,6 @@
 """Where an order goes: how much, at what price, and why. Everything here reads and changes nothing."""
 
+from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import groupby
@@ -7,8 +8,20 @@ from operator import attrgetter
 
 import msgspec
 
-from brokerfix.domain import IMMEDIATE, Instrument, OrdStatus, OrdType, TimeInForce
+from brokerfix.domain import (
+    AT_AUCTION,
+    IMMEDIATE,
+    ExecInst,
+    Hold,
+    Instructions,
+    Instrument,
+    OrdStatus,
+    OrdType,
+    Side,
+    TimeInForce,
+)
 from brokerfix.engine.book import Entry, at_least_as_good
+from brokerfix.engine.instructions import ADDED, NONE, is_collecting, natively, needs, next_hold, peg_price, would_take
 from brokerfix.engine.market import Level
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
@@ -26,7 +39,7 @@ class Cross(msgspec.Struct, frozen=True, gc=False):
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
-    """A child order to send."""
+    """A child order to send. `instructions` are what the exchange is asked to do itself."""
 
     venue: str
     qty: int
@@ -34,40 +47,135 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     ord_type: OrdType
     time_in_force: TimeInForce
     why: str
+    instructions: Instructions | None = None
 
 
 class Plan(msgspec.Struct, gc=False):
-    """What to do with a quantity. What `crosses`, `routes` and `book` leave over can't be placed now."""
+    """What to do with a quantity. What `crosses`, `routes`, `book` and `held` leave over can't be placed now. `price`
+    is where a peg works (0: at the order's price)."""
 
     crosses: list[Cross] = []
     routes: list[Route] = []
     book: int = 0
+    held: int = 0
+    hold: Hold | None = None
+    price: int = 0
     why_left: str = ""
 
 
-def plan(state: State, order: Order, qty: int, avoid: str = "") -> Plan:
+def plan(state: State, order: Order, qty: int, avoid: str = "", take: bool = True) -> Plan:
     """Place `qty` of the order: cross it with our book where the policy allows, take the best venues up to its
-    limit, and rest what is left where the policy says. Venues that refused it, and `avoid`, are left out."""
-    instrument = state.instruments[order.symbol]
+    limit, and rest what is left where the policy says. Venues that refused it, and `avoid`, are left out. Without
+    `take` all of it rests."""
+    if order.instructions is not None or state.phases:
+        return _special(state, order, qty, avoid, take)
     if order.ex_destination:
         return _direct(state, order, qty)
+    return _take_and_rest(state, order, qty, avoid)
+
+
+def _take_and_rest(state: State, order: Order, qty: int, avoid: str, take: bool = True) -> Plan:
+    instrument = state.instruments[order.symbol]
     result = Plan()
-    shunned = {avoid, *[child.venue for child in order.children if child.status is OrdStatus.REJECTED]}
-    if order.routes >= MAX_ROUTES:
-        shunned.update(state.venues)
-    taken = _take(state, instrument, order, qty, shunned, result)
+    shunned = _shunned(state, order, avoid)
+    taken = 0
+    if take and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
+        taken = _take(state, instrument, order, qty, shunned, result)
     left = qty - taken
-    if order.time_in_force is TimeInForce.FOK and not _fill_or_kill(state, order, qty, shunned, result):
+    if order.time_in_force is TimeInForce.FOK and not _in_one_place(state, order, qty, qty, shunned, result):
         return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
     if not left:
         return result
-    if order.time_in_force in IMMEDIATE or order.ord_type is OrdType.MARKET:
+    at_once = order.time_in_force in IMMEDIATE or order.time_in_force is TimeInForce.OPENING
+    if at_once or order.works_as is OrdType.MARKET:
         result.why_left = "NO_LIQUIDITY: nothing more to be had at once"
     elif instrument.post == "book" or not state.venues:
-        result.book = left
+        _rest(order, left, result)
     else:
         _post(state, order, left, shunned, result)
     return result
+
+
+def _shunned(state: State, order: Order, avoid: str) -> set[str]:
+    shunned = {avoid}
+    if order.children:
+        shunned.update(child.venue for child in order.children if child.status is OrdStatus.REJECTED)
+    if order.routes >= MAX_ROUTES:
+        shunned.update(state.venues)
+    return shunned
+
+
+def _special(state: State, order: Order, qty: int, avoid: str, take: bool) -> Plan:
+    """An order with instructions, or in a call phase: an exchange that can do all of it gets it whole; else what is to
+    be waited for holds it with us, and then it is worked like any other, as far as its instructions allow."""
+    asked = order.instructions or NONE
+    hold = next_hold(state, order)
+    if hold is Hold.MANUAL:
+        return Plan(held=qty, hold=hold)
+    if any(feature not in ADDED for feature in needs(order)):
+        venue = natively(state, order, avoid)
+        if venue:
+            price = asked.limit or order.price
+            route = Route(venue, qty, price, order.ord_type, order.time_in_force, "does it itself", asked)
+            return Plan(routes=[route])
+    if hold is not None:
+        return Plan(held=qty, hold=hold)
+    price = 0
+    if order.ord_type is OrdType.PEGGED and not order.has(ExecInst.TRAILING_STOP):
+        price = peg_price(state, order)
+        if not price:
+            return Plan(held=qty, hold=Hold.PEG)
+        order = msgspec.structs.replace(order, price=price)
+    if is_collecting(state, order.symbol):
+        result = _collected(order, qty)
+    elif order.ex_destination:
+        result = _direct(state, order, qty)
+    elif order.has(ExecInst.ALL_OR_NONE) or "min-qty" in needs(order):
+        result = _conditional(state, order, qty, avoid)
+    elif order.has(ExecInst.POST_ONLY) and would_take(state, order, order.price):
+        result = Plan(why_left="POST_ONLY: it would take at its price")
+    else:
+        result = _take_and_rest(state, order, qty, avoid, take)
+    result.price = price
+    return result
+
+
+def _collected(order: Order, qty: int) -> Plan:
+    """In a call phase orders rest without being matched."""
+    result = Plan()
+    if order.time_in_force in IMMEDIATE:
+        result.why_left = "AUCTION: nothing is to be had at once before the auction"
+    else:
+        _rest(order, qty, result)
+    return result
+
+
+def _conditional(state: State, order: Order, qty: int, avoid: str) -> Plan:
+    """All or none, or a first fill of at least MinQty: taken where one place has enough, else held until one has."""
+    asked = order.instructions or NONE
+    at_once = order.time_in_force in IMMEDIATE
+    result = Plan()
+    shunned = _shunned(state, order, avoid)
+    least = qty if order.has(ExecInst.ALL_OR_NONE) or order.time_in_force is TimeInForce.FOK else asked.min_qty
+    _take(state, state.instruments[order.symbol], order, qty, shunned, result)
+    if not _in_one_place(state, order, least, qty, shunned, result):
+        return Plan(why_left="MIN_QTY: not to be had in one place") if at_once else Plan(held=qty, hold=Hold.CONDITION)
+    left = qty - sum(cross.qty for cross in result.crosses) - sum(route.qty for route in result.routes)
+    if left and at_once:
+        result.why_left = "NO_LIQUIDITY: nothing more to be had at once"
+    elif left:
+        result.held, result.hold = left, Hold.CONDITION
+    return result
+
+
+def _rest(order: Order, left: int, result: Plan) -> None:
+    """Rest in our own book; an iceberg shows MaxFloor and keeps the rest with us."""
+    shown = left
+    if order.instructions is not None and order.instructions.max_floor:
+        shown = min(left, order.instructions.max_floor)
+    result.book = shown
+    if left > shown:
+        result.held, result.hold = left - shown, Hold.ICEBERG
 
 
 def _cheapest_first(state: State, quotes: Iterator[Entry[Level]]) -> Iterator[Entry[Level]]:
@@ -81,17 +189,21 @@ def _cheapest_first(state: State, quotes: Iterator[Entry[Level]]) -> Iterator[En
 
 def _direct(state: State, order: Order, qty: int) -> Plan:
     venue = order.ex_destination
-    at_once = order.time_in_force in IMMEDIATE or order.ord_type is OrdType.MARKET
+    at_once = order.time_in_force in IMMEDIATE or order.works_as is OrdType.MARKET
     if at_once and order.routes:
         return Plan(why_left=f"NO_LIQUIDITY: nothing more to be had at {venue}")
     if not state.venue_quotes(venue, order.symbol) or order.routes >= MAX_ROUTES:
         return Plan(why_left=f"NO_VENUE: {venue} is not available")
-    return Plan(routes=[Route(venue, qty, order.price, order.ord_type, order.time_in_force, "ExDestination")])
+    if at_once:
+        return Plan(routes=[Route(venue, qty, order.price, order.works_as, order.time_in_force, "ExDestination")])
+    result = Plan()
+    _send(state, order, qty, venue, "ExDestination", result)
+    return result
 
 
 def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned: set[str], result: Plan) -> int:
     """Walk our book and the venues together, best price first; put crosses and routes into `result`."""
-    side, limited = order.side, order.ord_type is OrdType.LIMIT
+    side, limited = order.side, order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
     book = state.books[order.symbol]
     if limited:
         # Most orders that rest meet nothing: then there is nothing to walk.
@@ -100,7 +212,7 @@ def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned:
             theirs is None or not at_least_as_good(side, theirs, order.price)
         ):
             return 0
-    resting = iter(()) if instrument.cross == "never" else book.walk(side.opposite)
+    resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
     mine = next(resting, None)
     quotes = _cheapest_first(state, state.market.walk(order.symbol, side.opposite))
     quote = next(quotes, None)
@@ -132,31 +244,59 @@ def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned:
     return qty - left
 
 
-def _fill_or_kill(state: State, order: Order, qty: int, shunned: set[str], result: Plan) -> bool:
-    """All of it in one place: our book, or one venue whose quotes hold it. Two places can't promise both or none."""
-    if sum(cross.qty for cross in result.crosses) == qty:
+def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
+    """Our book's entries in the order in which a taker meets them: when all that a price shows is taken, the icebergs
+    there show their next slices. Each entry that is followed by another is meant to be taken whole."""
+    return _with_hidden(state, symbol, side) if state.watching[symbol] else state.books[symbol].walk(side)
+
+
+def _with_hidden(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
+    for _, level in groupby(state.books[symbol].walk(side), key=attrgetter("price")):
+        waiting = deque(level)
+        hidden: dict[int, int] = {}
+        while waiting:
+            entry = waiting.popleft()
+            yield entry
+            order = state.orders[entry.key]
+            left = hidden.get(entry.key, order.held if order.hold is Hold.ICEBERG else 0)
+            if left:
+                assert order.instructions is not None
+                part = min(left, order.instructions.max_floor)
+                hidden[entry.key] = left - part
+                waiting.append(Entry(entry.key, side, entry.price, part))
+
+
+def _in_one_place(state: State, order: Order, least: int, qty: int, shunned: set[str], result: Plan) -> bool:
+    """Narrow `result` to one place that has at least `least` of `qty`: our book, or one venue whose quotes hold it. Two
+    places can't promise both or none."""
+    if sum(cross.qty for cross in result.crosses) >= least:
+        result.routes.clear()
         return True
-    held: dict[str, int] = {}
+    held: dict[str, tuple[int, int]] = {}
     for quote in state.market.walk(order.symbol, order.side.opposite):
-        if order.ord_type is OrdType.LIMIT and not at_least_as_good(order.side, quote.price, order.price):
+        if order.works_as is OrdType.LIMIT and not at_least_as_good(order.side, quote.price, order.price):
             break
         venue = quote.key[0]
-        held[venue] = held.get(venue, 0) + quote.qty
-        if held[venue] >= qty and venue not in shunned:
-            result.crosses.clear()
-            result.routes[:] = [Route(venue, qty, quote.price, OrdType.LIMIT, TimeInForce.FOK, "holds all of it")]
-            return True
-    return False
+        if venue not in shunned:
+            held[venue] = min(qty, held.get(venue, (0, 0))[0] + quote.qty), quote.price
+            if held[venue][0] == qty:
+                break
+    enough = [(venue, *offer) for venue, offer in held.items() if offer[0] >= least]
+    if not enough:
+        return False
+    venue, part, price = max(enough, key=lambda offer: offer[1])
+    result.crosses.clear()
+    result.routes[:] = [Route(venue, part, price, OrdType.LIMIT, TimeInForce.FOK, "holds enough of it")]
+    return True
 
 
 def _post(state: State, order: Order, left: int, shunned: set[str], result: Plan) -> None:
-    """Rest `left` at the first venue taken from, as one Day or GTC child with what is taken there; without one, at
-    the venue with the lowest maker fee."""
+    """Rest `left` at the first venue taken from, as one child with what is taken there; without one, at the venue with
+    the lowest maker fee, one that can do what the order asks for before one that can't."""
     if result.routes:
-        first = result.routes[0]
-        result.routes[0] = Route(
-            first.venue, first.qty + left, order.price, OrdType.LIMIT, order.time_in_force, "best price, then posted"
-        )
+        first = result.routes.pop(0)
+        _send(state, order, left, first.venue, "best price, then posted", result, first.qty)
+        result.routes.insert(0, result.routes.pop())
         return
     open_to_it = [
         venue
@@ -166,7 +306,32 @@ def _post(state: State, order: Order, left: int, shunned: set[str], result: Plan
     if not open_to_it:
         result.why_left = f"NO_VENUE: no exchange for {order.symbol} takes it"
         return
-    venue = min(open_to_it, key=lambda venue: Decimal(venue.maker_fee))
-    result.routes.append(
-        Route(venue.venue, left, order.price, OrdType.LIMIT, order.time_in_force, "posted, lowest maker fee")
+    wanted = needs(order) if order.instructions is not None else []
+    venue = min(
+        open_to_it,
+        key=lambda venue: (sum(feature not in venue.supports for feature in wanted), Decimal(venue.maker_fee)),
     )
+    _send(state, order, left, venue.venue, "posted, lowest maker fee", result)
+
+
+def _send(state: State, order: Order, qty: int, venue: str, why: str, result: Plan, taken: int = 0) -> None:
+    """Route what rests at a venue, and `taken` with it. What the venue can't do itself we do: it gets a slice of an
+    iceberg at a time, and a GTD order as GTC."""
+    time_in_force, sent = order.time_in_force, None
+    if time_in_force in AT_AUCTION:
+        time_in_force = TimeInForce.DAY
+    if order.instructions is not None:
+        asked, supports = order.instructions, state.venues[venue].supports
+        if asked.max_floor and "iceberg" not in supports and qty > asked.max_floor:
+            result.held, result.hold = qty - asked.max_floor, Hold.ICEBERG
+            qty = asked.max_floor
+        if time_in_force is TimeInForce.GTD and "gtd" not in supports:
+            time_in_force = TimeInForce.GTC
+        sent = Instructions(
+            max_floor=asked.max_floor if "iceberg" in supports else 0,
+            expire_at=asked.expire_at if time_in_force is TimeInForce.GTD else 0,
+            expire_day=asked.expire_day if time_in_force is TimeInForce.GTD else 0,
+            exec_inst=(str(ExecInst.POST_ONLY),) if order.has(ExecInst.POST_ONLY) and "post-only" in supports else (),
+        )
+        sent = sent if sent != NONE else None
+    result.routes.append(Route(venue, taken + qty, order.price, OrdType.LIMIT, time_in_force, why, sent))

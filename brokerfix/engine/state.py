@@ -4,11 +4,12 @@ import hashlib
 from collections import deque
 
 import msgspec
+from sortedcontainers import SortedDict
 
-from brokerfix.domain import DAY, Instrument, Limits, Side, Venue
+from brokerfix.domain import DAY, ClientOptions, Instrument, Limits, Phase, Side, Venue
 from brokerfix.engine.book import Book
 from brokerfix.engine.market import Market
-from brokerfix.engine.orders import Child, Order
+from brokerfix.engine.orders import Child, Fill, Order
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 
 KEPT_ALERTS = 100
@@ -51,7 +52,7 @@ class Account(msgspec.Struct, gc=False):
 
 class Client(msgspec.Struct, gc=False):
     """A client session: its accounts, every ClOrdID it has used and what became of it, the times of its last orders
-    and the orders that are not finished."""
+    and the orders that are not finished. `is_up`: it is logged on; `down_at`: since when it is not (0: never was)."""
 
     client: str
     accounts: tuple[str, ...]
@@ -59,10 +60,19 @@ class Client(msgspec.Struct, gc=False):
     recent: deque[int]
     requests: dict[str, Order | OrderRejected | RequestRejected] = {}
     working: dict[int, Order] = {}
+    options: ClientOptions = ClientOptions()
+    is_up: bool = False
+    down_at: int = 0
 
 
 class State:
-    """The whole state. `last_id` is the number of the last fact."""
+    """The whole state. `last_id` is the number of the last fact, `day_began` that of the trading day's first.
+
+    `venue_execs` is ExecID -> our fact, of each exchange for today (`old_venue_execs`: the day before). `stops` files
+    the orders whose stop the market has not reached; `watching` are those that react to the market otherwise,
+    `expiries` those that end at a time. `halts` is what an operator has halted: (kind, name) -> operator. `agenda` is
+    what has to be decided next, see `engine.follow_up`.
+    """
 
     def __init__(self) -> None:
         self.last_id = 0
@@ -75,7 +85,15 @@ class State:
         self.open_children: dict[str, dict[int, Child]] = {}
         self.venue_execs: dict[str, dict[str, int]] = {}
         self.old_venue_execs: dict[str, dict[str, int]] = {}
+        self.day_began = 0
+        self.fills: dict[int, Fill] = {}
         self.books: dict[str, Book[int]] = {}
+        self.stops: dict[str, Book[int]] = {}
+        self.watching: dict[str, dict[int, None]] = {}
+        self.expiries: SortedDict[tuple[int, int], None] = SortedDict()
+        self.phases: dict[str, Phase] = {}
+        self.halts: dict[tuple[str, str], str] = {}
+        self.agenda: dict[tuple[str, str | int], None] = {}
         self.marks: dict[str, int] = {}
         self.recorded: dict[str, tuple[object, ...]] = {}
         self.alerts: deque[Alerted] = deque(maxlen=KEPT_ALERTS)
@@ -94,7 +112,15 @@ class State:
     def venue_quotes(self, venue: str, symbol: str) -> bool:
         """Whether the venue is up and trades the symbol."""
         symbols = self.venues[venue].symbols
-        return bool(self.market.up.get(venue)) and (not symbols or symbol in symbols)
+        return (
+            bool(self.market.up.get(venue))
+            and (not symbols or symbol in symbols)
+            and (not self.halts or ("venue", venue) not in self.halts)
+        )
+
+    def phase(self, symbol: str) -> Phase:
+        """The instrument's trading phase; one without hours always trades."""
+        return self.phases.get(symbol, Phase.CONTINUOUS)
 
     def hash(self) -> str:
         """SHA-256 over everything but the live market view: two replays of one journal give the same."""
@@ -104,7 +130,7 @@ class State:
             sorted(self.instruments.items()),
             sorted(self.accounts.items()),
             sorted(
-                (name, client.accounts, client.max_rate, tuple(client.recent), _known(client))
+                (name, client.accounts, client.options, client.is_up, client.down_at, *client.recent, _known(client))
                 for name, client in self.clients.items()
             ),
             sorted(self.venues.items()),
@@ -117,7 +143,13 @@ class State:
                 if len(book)
             ),
             sorted(self.marks.items()),
-            (self.alert_count, self.trade_count),
+            sorted((symbol, sorted(stops.entries.items())) for symbol, stops in self.stops.items() if len(stops)),
+            sorted((symbol, list(watched)) for symbol, watched in self.watching.items() if watched),
+            list(self.expiries),
+            sorted(self.fills.items()),
+            sorted(self.phases.items()),
+            sorted(self.halts.items()),
+            (self.alert_count, self.trade_count, self.day_began),
         ):
             digest.update(repr(part).encode())
         return digest.hexdigest()

@@ -5,30 +5,47 @@ from fractions import Fraction
 from itertools import count
 
 from brokerfix.commands import VenueCancelReject, VenueOther, VenueReport
-from brokerfix.domain import IMMEDIATE, CxlRejReason, ExecType, OrdRejReason, OrdStatus, Request
+from brokerfix.domain import (
+    GOOD_TILL,
+    IMMEDIATE,
+    CxlRejReason,
+    ExecType,
+    Hold,
+    OrdRejReason,
+    OrdStatus,
+    Request,
+)
 from brokerfix.engine import risk
-from brokerfix.engine.orders import Child
+from brokerfix.engine.orders import Child, Fill, Order
 from brokerfix.engine.state import State
-from brokerfix.engine.working import NewId, View, ended_by_venue, settle, trim, work
+from brokerfix.engine.working import NewId, View, acknowledged, ended_by_venue, replace_loose, settle, trim
 from brokerfix.facts import (
     Alerted,
     ChildAccepted,
+    ChildCancelSent,
     ChildConfirmed,
     ChildEnded,
     ChildFilled,
+    ChildNoted,
     ChildReplaced,
     ChildRequestRejected,
+    ChildRestated,
     ChildStatusAsked,
     Fact,
     OrderCanceled,
+    OrderHeld,
+    OrderNoted,
     OrderReplaced,
+    OrderRestated,
+    TradeBusted,
+    TradeCorrected,
 )
 
 ENDED = {
     ExecType.CANCELED: OrdStatus.CANCELED,
     ExecType.REJECTED: OrdStatus.REJECTED,
     ExecType.EXPIRED: OrdStatus.EXPIRED,
-    ExecType.DONE_FOR_DAY: OrdStatus.EXPIRED,
+    ExecType.DONE_FOR_DAY: OrdStatus.DONE_FOR_DAY,
 }
 """The reports after which an exchange holds nothing more of a child, and what the child then is."""
 
@@ -54,9 +71,14 @@ def _alert(c: VenueReport | VenueCancelReject, new_id: NewId, code: str, text: s
 
 
 def _acknowledged(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
+    order = state.order_of(child)
+    if order.noted is not None and child.open:
+        resumed = OrderNoted(c.at, new_id(), order.order_id, None)
+        return [ChildNoted(c.at, new_id(), child.child_id, c.exec_id, c.exec_type), resumed]
     if not child.open or child.venue_order_id:
         return []
-    return [ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id)]
+    accepted = ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id)
+    return [accepted, *acknowledged(order, c.at, new_id)]
 
 
 def _pending(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
@@ -69,7 +91,8 @@ def _filled(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     if 0 <= c.cum <= child.covered:
         return [_alert(c, new_id, "COVERED", "this fill was booked from a status report already; not applied")]
     view = View(state.order_of(child))
-    facts: list[Fact] = [ChildFilled(c.at, new_id(), child.child_id, c.exec_id, c.qty, c.price)]
+    facts: list[Fact] = acknowledged(view.order, c.at, new_id)
+    facts += [ChildFilled(c.at, new_id(), child.child_id, c.exec_id, c.qty, c.price)]
     if c.defect:
         facts.append(_alert(c, new_id, "INEXACT", c.defect))
     if not child.open and child.status is not OrdStatus.FILLED:
@@ -80,12 +103,14 @@ def _filled(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     elif 0 <= c.cum != child.cum + c.qty:
         told = f"{c.venue} says CumQty {c.cum}, we have {child.cum + c.qty}"
         facts.append(_alert(c, new_id, "CUM_QTY", told))
-    view.fill(child, c.qty)
+    view.fill(child, c.qty, c.price)
     facts += trim(view, c.at, new_id)
     return facts + settle(state, view, c.at, new_id)
 
 
 def _ended(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
+    if c.exec_type == ExecType.DONE_FOR_DAY and child.time_in_force in GOOD_TILL and child.open:
+        return _noted(state, c, child, new_id)
     if not child.open:
         return [_alert(c, new_id, "ENDED_AGAIN", f"{c.venue} ended a child that had ended ({child.status.name})")]
     view = View(state.order_of(child))
@@ -102,16 +127,101 @@ def _end(
     if order.ended is not None or (order.pending is None and view.unplaced <= 0):
         return facts
     if status is OrdStatus.REJECTED and order.pending is None and not order.ex_destination:
-        others_open = bool(view.open or view.in_book)
-        elsewhere = work(state, order, view.unplaced, c.at, new_id, others_open, avoid=child.venue)
-        if others_open or not isinstance(elsewhere[0], OrderCanceled):
+        last = facts[-1].id
+        elsewhere = replace_loose(state, view, c.at, new_id, child.venue)
+        if not any(isinstance(fact, OrderCanceled) for fact in elsewhere):
             return facts + elsewhere
-        # There is no other place: the order ends with the exchange's reason, in the place of that fact.
-        new_id = count(elsewhere[0].id).__next__
+        # There is no other place: the order ends with the exchange's reason instead.
+        new_id = count(last + 1).__next__
     elif child.request is Request.CANCEL or child.time_in_force in IMMEDIATE or view.open or view.in_book:
         return facts + settle(state, view, c.at, new_id)
     text = f"{c.venue}: {text or status.name.lower()}"
-    return facts + ended_by_venue(view, status, text, c.at, new_id)
+    return facts + ended_by_venue(view, status, text, c.at, new_id, c.restatement_reason)
+
+
+NOTES = {
+    ExecType.DONE_FOR_DAY: OrdStatus.DONE_FOR_DAY,
+    ExecType.STOPPED: OrdStatus.STOPPED,
+    ExecType.SUSPENDED: OrdStatus.SUSPENDED,
+    ExecType.CALCULATED: OrdStatus.CALCULATED,
+}
+"""What an exchange may say of an order that it goes on to hold."""
+
+
+def _noted(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
+    """The exchange holds the order as before but works it no more today, guarantees a price, or the like."""
+    order = state.order_of(child)
+    noted = ChildNoted(c.at, new_id(), child.child_id, c.exec_id, c.exec_type)
+    if order.ended is not None:
+        return [noted]
+    status = NOTES[ExecType(c.exec_type)]
+    return [noted, OrderNoted(c.at, new_id(), order.order_id, status, c.qty, c.price, c.text)]
+
+
+def _restated(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
+    """The exchange has changed the child's terms unasked: the order's follow."""
+    order = state.order_of(child)
+    qty, price = c.order_qty or child.qty, c.order_px or child.price
+    if not child.open:
+        return [_alert(c, new_id, "UNEXPECTED", f"{c.venue} restated a child that had ended")]
+    facts: list[Fact] = [ChildRestated(c.at, new_id(), child.child_id, c.exec_id, qty, price)]
+    if order.ended is not None:
+        return facts
+    total = max(order.cum, order.qty + qty - child.qty)
+    worth = price if order.price and len(order.open_children()) == 1 and not order.in_book else order.price
+    facts.append(OrderRestated(c.at, new_id(), order.order_id, c.restatement_reason or "8", total, worth, c.text))
+    return facts
+
+
+def _busted(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
+    """The exchange takes a fill back. What it does not work again is held for the operator."""
+    found = _fill_of(state, c, child)
+    if found is None or not found.qty:
+        return [_alert(c, new_id, "UNKNOWN_FILL", f"{c.venue} busts a fill that we do not have: {c.exec_ref_id}")]
+    order = state.order_of(child)
+    reinstated = (child.open or child.status is OrdStatus.FILLED) and child.time_in_force not in IMMEDIATE
+    reinstated = reinstated and c.leaves != 0
+    facts: list[Fact] = [TradeBusted(c.at, new_id(), found.exec_id, found.last_id, c.exec_id, reinstated, text=c.text)]
+    if not reinstated and order.ended is None:
+        facts += hold_for_operator(order, found.qty, c.at, new_id)
+    return facts
+
+
+def _corrected(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
+    found = _fill_of(state, c, child)
+    if found is None or not found.qty:
+        return [_alert(c, new_id, "UNKNOWN_FILL", f"{c.venue} corrects a fill that we do not have: {c.exec_ref_id}")]
+    if c.qty <= 0:
+        return [_alert(c, new_id, "BAD_FILL", f"{c.venue} corrects a fill to no quantity; not applied")]
+    view = View(state.order_of(child))
+    facts: list[Fact] = [
+        TradeCorrected(c.at, new_id(), found.exec_id, found.last_id, c.exec_id, c.qty, c.price, text=c.text)
+    ]
+    more = c.qty - found.qty
+    if more > 0:
+        view.fill(child, more, c.price)
+        facts += trim(view, c.at, new_id)
+        return facts + settle(state, view, c.at, new_id)
+    if more < 0 and child.status is OrdStatus.FILLED and view.order.ended is None:
+        facts += hold_for_operator(view.order, -more, c.at, new_id)
+    return facts
+
+
+def _fill_of(state: State, c: VenueReport, child: Child) -> Fill | None:
+    """The fill that an exchange's ExecRefID(19) names, by its first ExecID or that of a correction."""
+    execs = state.venue_execs.get(c.venue, {}), state.old_venue_execs.get(c.venue, {})
+    number = next((known[c.exec_ref_id] for known in execs if c.exec_ref_id in known), 0)
+    found = state.fills.get(number)
+    if found is None:
+        found = next((fill for fill in state.fills.values() if fill.last_id == number), None)
+    return found if found is not None and found.child_id == child.child_id else None
+
+
+def hold_for_operator(order: Order, qty: int, at: int, new_id: NewId) -> list[Fact]:
+    """What is open again after a bust waits for an operator, who releases or cancels it."""
+    if order.hold is not None and order.hold is not Hold.MANUAL:
+        return [OrderHeld(at, new_id(), order.order_id, order.held + qty, order.hold)]
+    return [OrderHeld(at, new_id(), order.order_id, order.held + qty, Hold.MANUAL)]
 
 
 def _replaced(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
@@ -122,13 +232,19 @@ def _replaced(state: State, c: VenueReport, child: Child, new_id: NewId) -> list
         ChildReplaced(c.at, new_id(), child.child_id, child.request_id, c.exec_id, child.asked_qty, child.asked_price)
     ]
     pending = order.pending
-    if pending is None:
-        return facts
-    qty = max(pending.qty, order.cum)
-    facts.append(
-        OrderReplaced(c.at, new_id(), order.order_id, pending.cl_ord_id, qty, pending.price, pending.risk_price)
-    )
+    if pending is None or pending.through != child.request_id:
+        return facts + _called_back(order, child, c.at, new_id)
+    terms = max(pending.qty, order.cum), pending.price, pending.risk_price, pending.instructions
+    facts.append(OrderReplaced(c.at, new_id(), order.order_id, pending.cl_ord_id, *terms))
     return facts
+
+
+def _called_back(order: Order, child: Child, at: int, new_id: NewId) -> list[Fact]:
+    """The exchange has answered a new price of a peg. Whatever has been asked of the order since waits for the child to
+    come back."""
+    if order.pending is None or not child.open or child.cum >= child.asked_qty:
+        return []
+    return [ChildCancelSent(at, new_id(), child.child_id)]
 
 
 def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
@@ -145,7 +261,7 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
         price = _missed_price(state, c, child, missed)
         facts.append(ChildFilled(c.at, new_id(), child.child_id, c.exec_id, missed, price, True))
         facts.append(_alert(c, new_id, "MISSED_FILL", f"{missed} filled at {c.venue} without a report; booked"))
-        view.fill(child, missed)
+        view.fill(child, missed, price)
     elif c.cum >= 0 and missed < 0:
         facts.append(_alert(c, new_id, "CUM_QTY", f"{c.venue} says CumQty {c.cum}, we have {child.cum}"))
     if not child.open:
@@ -155,6 +271,7 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
         return facts + _end(state, c, child, view, status, c.text, new_id)
     if child.child_id in view.open and not child.venue_order_id:
         facts.append(ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
+        facts += acknowledged(view.order, c.at, new_id)
     elif child.child_id in view.open:
         facts.append(ChildConfirmed(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
     return facts + settle(state, view, c.at, new_id)
@@ -165,7 +282,7 @@ FINAL: dict[str, OrdStatus] = {
     OrdStatus.CANCELED: OrdStatus.CANCELED,
     OrdStatus.REJECTED: OrdStatus.REJECTED,
     OrdStatus.EXPIRED: OrdStatus.EXPIRED,
-    "3": OrdStatus.EXPIRED,
+    OrdStatus.DONE_FOR_DAY: OrdStatus.DONE_FOR_DAY,
 }
 """What a child is when an exchange's status report says that it holds nothing more of it. FILLED for less than we
 sent means that the rest was cut."""
@@ -193,7 +310,10 @@ def venue_cancel_reject(state: State, c: VenueCancelReject, new_id: NewId) -> li
     if c.reason == "1":
         facts.append(_alert(c, new_id, "UNKNOWN_ORDER", f"{c.venue} does not know an order that we sent it"))
         facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
-    view = View(state.order_of(child))
+    order = state.order_of(child)
+    if child.request is Request.REPLACE and (order.pending is None or order.pending.through != child.request_id):
+        return facts + _called_back(order, child, c.at, new_id)
+    view = View(order)
     view.waiting.discard(child.child_id)
     # Other reasons are about our request to the exchange, not about the client's to us.
     reason = PASSED_ON.get(c.reason, CxlRejReason.OTHER)
@@ -215,5 +335,10 @@ REPORTS: dict[str, Callable[[State, VenueReport, Child, NewId], list[Fact]]] = {
     ExecType.PENDING_NEW: _pending,
     ExecType.PENDING_CANCEL: _pending,
     ExecType.PENDING_REPLACE: _pending,
+    ExecType.RESTATED: _restated,
+    ExecType.TRADE_CANCEL: _busted,
+    ExecType.TRADE_CORRECT: _corrected,
+    ExecType.TRIGGERED: _pending,
+    **dict.fromkeys(NOTES, _noted),
     **dict.fromkeys(ENDED, _ended),
 }

@@ -4,18 +4,21 @@ from collections.abc import Callable
 
 import msgspec
 
-from brokerfix.domain import CxlRejReason, OrdRejReason, OrdStatus, Request
-from brokerfix.engine.orders import Child, Order
-from brokerfix.engine.router import plan
+from brokerfix.domain import CxlRejReason, Hold, OrdRejReason, OrdStatus, OrdType, Request
+from brokerfix.engine.orders import Child, Order, Pending
+from brokerfix.engine.router import Plan, plan
 from brokerfix.engine.state import State
 from brokerfix.facts import (
     ChildCancelSent,
     Fact,
+    OrderAcknowledged,
     OrderBooked,
     OrderCanceled,
     OrderExpired,
+    OrderHeld,
     OrderRefused,
     OrderReplaced,
+    OrderRepriced,
     OrderRouted,
     OrderUnbooked,
     RequestRejected,
@@ -34,16 +37,19 @@ class View:
         self.leaves = order.leaves
         self.cum = order.cum
         self.in_book = order.in_book
+        self.held = order.held
+        self.last_px = order.last_px
         self.open = {child.child_id: child.leaves for child in order.children if child.open}
         self.waiting = {child.child_id for child in order.children if child.open and child.request is not None}
 
     @property
     def unplaced(self) -> int:
-        return self.leaves - self.in_book - sum(self.open.values())
+        return self.leaves - self.in_book - self.held - sum(self.open.values())
 
-    def fill(self, child: Child, qty: int) -> None:
+    def fill(self, child: Child, qty: int, price: int) -> None:
         self.leaves = max(0, self.leaves - qty)
         self.cum += qty
+        self.last_px = price
         if child.child_id in self.open:
             self.open[child.child_id] -= qty
             if self.open[child.child_id] <= 0:
@@ -55,17 +61,35 @@ class View:
 
 
 def work(
-    state: State, order: Order, qty: int, at: int, new_id: NewId, others_open: bool = False, avoid: str = ""
+    state: State,
+    order: Order,
+    qty: int,
+    at: int,
+    new_id: NewId,
+    others_open: bool = False,
+    avoid: str = "",
+    held: int = 0,
+    kept: int = 0,
+    last_px: int = 0,
+    take: bool = True,
 ) -> list[Fact]:
     """Place `qty` of the order, not at the venue to `avoid`. What can't be placed is canceled, unless something of
-    the order is open elsewhere (`others_open`), whose end settles it."""
-    planned = plan(state, order, qty, avoid)
+    the order is open elsewhere (`others_open`), whose end settles it. `held` is what of `qty` was with us, `kept` what
+    is with us besides and stays; `last_px` is the price of the order's last fill. Without `take` it only rests."""
     facts: list[Fact] = []
     order_id = order.order_id
-    for cross in planned.crosses:
-        new_id()  # the maker's ExecID
-        facts.append(Trade(at, new_id(), cross.maker_order_id, order_id, cross.qty, cross.price))
-        qty -= cross.qty
+    if order.ord_type is OrdType.MARKET_TO_LIMIT and not order.price and last_px:
+        facts.append(OrderRepriced(at, new_id(), order_id, last_px))
+        order = msgspec.structs.replace(order, price=last_px)
+    planned = plan(state, order, qty, avoid, take)
+    if planned.price and planned.price != order.price:
+        facts.append(OrderRepriced(at, new_id(), order_id, planned.price))
+    if planned.held != held:
+        why = planned.hold or order.hold or Hold.CONDITION
+        facts.append(OrderHeld(at, new_id(), order_id, planned.held + kept, why))
+    left = qty - planned.book - planned.held
+    if planned.crosses:
+        left -= _crossed(state, planned, order_id, at, new_id, facts)
     for route in planned.routes:
         facts.append(
             OrderRouted(
@@ -78,14 +102,44 @@ def work(
                 route.ord_type,
                 route.time_in_force,
                 route.why,
+                route.instructions,
             )
         )
-        qty -= route.qty
+        left -= route.qty
     if planned.book:
         facts.append(OrderBooked(at, new_id(), order_id, planned.book))
-    elif qty and not planned.routes and not others_open:
-        facts.append(OrderCanceled(at, new_id(), order_id, "", planned.why_left))
+    if not left or planned.routes or planned.held or planned.book or others_open:
+        return facts
+    if order.ord_type is OrdType.MARKET_TO_LIMIT and not order.price and planned.crosses:
+        price = planned.crosses[-1].price
+        return facts + work(state, order, left, at, new_id, last_px=price, take=False)
+    facts.append(OrderCanceled(at, new_id(), order_id, "", planned.why_left))
     return facts
+
+
+def _crossed(state: State, planned: Plan, order_id: int, at: int, new_id: NewId, facts: list[Fact]) -> int:
+    """Add the trades with our book to the facts. An iceberg whose slice is taken shows its next one. Returns the
+    quantity that has traded."""
+    shown: dict[int, int] = {}
+    hidden: dict[int, int] = {}
+    total = 0
+    for cross in planned.crosses:
+        maker = state.orders[cross.maker_order_id]
+        key = maker.order_id
+        new_id()  # the maker's ExecID
+        facts.append(Trade(at, new_id(), key, order_id, cross.qty, cross.price))
+        total += cross.qty
+        if maker.hold is not Hold.ICEBERG:
+            continue
+        assert maker.instructions is not None
+        shown[key] = shown.get(key, maker.in_book) - cross.qty
+        left = hidden.get(key, maker.held)
+        if not shown[key] and left:
+            shown[key] = min(left, maker.instructions.max_floor)
+            hidden[key] = left - shown[key]
+            facts.append(OrderHeld(at, new_id(), key, hidden[key], Hold.ICEBERG))
+            facts.append(OrderBooked(at, new_id(), key, shown[key]))
+    return total
 
 
 def withdraw(order: Order, at: int, new_id: NewId) -> list[Fact]:
@@ -135,63 +189,112 @@ def settle(
         return []
     pending = order.pending
     if pending is None:
-        return work(state, order, view.unplaced, at, new_id, bool(view.open)) if view.unplaced > 0 else []
+        return replace_loose(state, view, at, new_id)
     if view.waiting:
         return []
     if not view.leaves:
-        if pending.request is Request.EXPIRE:
-            return []
-        return [_answer(order, at, new_id, "TOO_LATE: the order is filled")]
+        return [_answer(order, at, new_id, "TOO_LATE: the order is filled")] if pending.cl_ord_id else []
     if view.open:
         # An exchange still holds some of it and has refused to let go.
         facts: list[Fact] = []
-        if pending.request is not Request.EXPIRE:
+        if pending.cl_ord_id:
             facts.append(_answer(order, at, new_id, f"VENUE: {refused or 'the exchange refused the request'}", reason))
-        if view.unplaced > 0:
-            facts += work(state, order, view.unplaced, at, new_id, True)
-        return facts
+        return facts + replace_loose(state, view, at, new_id)
     if pending.request is Request.CANCEL:
-        return [OrderCanceled(at, new_id(), order.order_id, pending.cl_ord_id)]
+        why = pending.text, pending.reason, pending.operator
+        return [OrderCanceled(at, new_id(), order.order_id, pending.cl_ord_id, *why)]
     if pending.request is Request.EXPIRE:
         return [OrderExpired(at, new_id(), order.order_id)]
     return replaced(state, order, view.cum, at, new_id)
+
+
+def replace_loose(state: State, view: View, at: int, new_id: NewId, avoid: str = "") -> list[Fact]:
+    """Place what is in no place, and what was held for a reason that is over: an iceberg shows nothing any more, the
+    first fill has reached MinQty."""
+    order = view.order
+    loose, taken_back = max(0, view.unplaced), 0
+    shows = bool(view.open or view.in_book)
+    if view.held:
+        if order.hold is Hold.ICEBERG and shows:
+            return [OrderHeld(at, new_id(), order.order_id, view.held + loose, Hold.ICEBERG)] if loose else []
+        if order.hold is Hold.ICEBERG or (order.hold is Hold.CONDITION and (loose or _condition_is_met(view))):
+            taken_back = view.held
+    if not loose + taken_back:
+        return []
+    if order.instructions is not None:
+        order = msgspec.structs.replace(order, cum=view.cum)
+    kept = view.held - taken_back
+    return work(
+        state,
+        order,
+        loose + taken_back,
+        at,
+        new_id,
+        bool(shows or kept),
+        avoid,
+        held=taken_back,
+        kept=kept,
+        last_px=view.last_px,
+    )
+
+
+def _condition_is_met(view: View) -> bool:
+    asked = view.order.instructions
+    return asked is not None and 0 < asked.min_qty <= view.cum
+
+
+def acknowledged(order: Order, at: int, new_id: NewId) -> list[Fact]:
+    """The first sign of an exchange makes New an order that waited for it."""
+    return [] if order.acknowledged else [OrderAcknowledged(at, new_id(), order.order_id)]
 
 
 def replaced(state: State, order: Order, cum: int, at: int, new_id: NewId) -> list[Fact]:
     """The pending replace takes effect; nothing of the order rests anywhere, so what is left is placed anew."""
     pending = order.pending
     assert pending is not None
-    return replace_and_work(
-        state, order, cum, pending.cl_ord_id, pending.qty, pending.price, pending.risk_price, at, new_id
-    )
+    return replace_and_work(state, order, cum, pending, at, new_id)
 
 
-def replace_and_work(
-    state: State, order: Order, cum: int, cl_ord_id: str, qty: int, price: int, risk_price: int, at: int, new_id: NewId
-) -> list[Fact]:
+def replace_and_work(state: State, order: Order, cum: int, terms: Pending, at: int, new_id: NewId) -> list[Fact]:
     """Give an order that rests nowhere new terms (never less than what is filled) and place what is left."""
-    qty = max(qty, cum)
-    facts: list[Fact] = [OrderReplaced(at, new_id(), order.order_id, cl_ord_id, qty, price, risk_price)]
+    qty = max(terms.qty, cum)
+    facts: list[Fact] = [
+        OrderReplaced(
+            at, new_id(), order.order_id, terms.cl_ord_id, qty, terms.price, terms.risk_price, terms.instructions
+        )
+    ]
+    held = min(order.held, max(0, qty - order.cum))
     if qty > cum:
         changed = msgspec.structs.replace(
-            order, qty=qty, price=price, risk_price=risk_price, cum=cum, in_book=0, at_venues=0, pending=None
+            order,
+            qty=qty,
+            price=terms.price,
+            risk_price=terms.risk_price,
+            instructions=terms.instructions,
+            cum=cum,
+            in_book=0,
+            at_venues=0,
+            held=0,
+            pending=None,
         )
-        facts += work(state, changed, qty - cum, at, new_id)
+        if terms.instructions is not None and order.hold is not Hold.STOP:
+            changed.stop_px = terms.instructions.stop_px
+        facts += work(state, changed, qty - cum, at, new_id, held=held, last_px=order.last_px if cum else 0)
     return facts
 
 
-def ended_by_venue(view: View, status: OrdStatus, text: str, at: int, new_id: NewId) -> list[Fact]:
+def ended_by_venue(view: View, status: OrdStatus, text: str, at: int, new_id: NewId, reason: str = "") -> list[Fact]:
     """A venue ended the order's only resting child and nobody had asked: the order ends as the venue says."""
     order = view.order
     facts: list[Fact] = []
-    if order.pending is not None and order.pending.request is not Request.EXPIRE:
+    if order.pending is not None and order.pending.cl_ord_id:
         facts.append(_answer(order, at, new_id, "TOO_LATE: the exchange ended the order"))
-    if status is OrdStatus.EXPIRED:
-        facts.append(OrderExpired(at, new_id(), order.order_id, text))
+    if status in (OrdStatus.EXPIRED, OrdStatus.DONE_FOR_DAY):
+        facts.append(OrderExpired(at, new_id(), order.order_id, text, status))
     elif status is OrdStatus.REJECTED and not view.cum:
         facts.append(OrderRefused(at, new_id(), order.order_id, OrdRejReason.BROKER_OPTION, text))
     else:
-        facts.append(OrderCanceled(at, new_id(), order.order_id, "", text))
+        facts.append(OrderCanceled(at, new_id(), order.order_id, "", text, reason))
     return facts
 
 

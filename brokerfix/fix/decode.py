@@ -5,6 +5,9 @@ QuickFIX's dictionary has checked before (required tags, types, known enum value
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
 
 from brokerfix.commands import (
     AskStatus,
@@ -22,6 +25,7 @@ from brokerfix.domain import (
     BusinessRejectReason,
     ExecType,
     Inexact,
+    Instructions,
     Instrument,
     OrdRejReason,
     OrdStatus,
@@ -30,12 +34,13 @@ from brokerfix.domain import (
     Side,
     TimeInForce,
     id_number,
+    to_money,
     to_scaled,
 )
 from brokerfix.engine.feed import MarketDataRequest
 from brokerfix.fix.dialect import SPECS, Taken, dialect
-from brokerfix.fix.recode import FIX_42, FIX_44, incoming, report_to_44
-from brokerfix.fix.text import Fields, Reader, pairs, printable
+from brokerfix.fix.recode import FIX_42, FIX_44, SEVERAL, incoming, report_to_44
+from brokerfix.fix.text import Fields, Reader, at_of, pairs, printable
 
 Instruments = Mapping[str, Instrument]
 
@@ -84,25 +89,38 @@ class _Rules:
         self.to_ours = incoming(begin_string)
         self.reader = Reader(message_type, taken.taken, taken.ignored)
         self.tags = HEADER_AND_TRAILER | {str(tag) for tag in (*taken.taken, *taken.ignored)}
-        self.values = [(tag, frozenset(values)) for tag, values in taken.values.items()]
-        self.conditional = [(str(rule.tag), str(rule.when), frozenset(rule.value_in)) for rule in taken.conditional]
+        self.values = [(tag, frozenset(values)) for tag, values in taken.values.items() if tag != SEVERAL]
+        self.several = frozenset(taken.values.get(SEVERAL, ()))
+        self.conditional = [
+            (str(rule.tag), str(rule.when), frozenset(rule.value_in), str(rule.unless)) for rule in taken.conditional
+        ]
 
     def missing(self, message: Fields) -> str:
         """The first conditionally required tag that is not there, or ''."""
-        for tag, when, values in self.conditional:
-            if message[tag] is None and (when == "0" or message[when] in values):
+        for tag, when, values, unless in self.conditional:
+            if message[tag] is None and (when == "0" or message[when] in values) and message.get(unless) is None:
                 return tag
         return ""
 
-    def unsupported(self, message: Fields, is_usual: bool) -> str:
+    def read(self, text: str) -> tuple[Fields, str]:
+        """(the message in the words of FIX 4.4, the lowest tag in it that we do not take, or '')."""
+        message, is_usual = self.reader.read(text)
+        unknown = "" if is_usual or message.keys() <= self.tags else min(message.keys() - self.tags, key=int)
+        if self.to_ours is not None:
+            self.to_ours(message)
+        return message, unknown
+
+    def unsupported(self, message: Fields, unknown: str) -> str:
         """What we do not support in the message, as text, or ''."""
-        if not is_usual and not message.keys() <= self.tags:
-            tag = min(message.keys() - self.tags, key=int)
-            return f"UNSUPPORTED: tag {tag} is not taken"
+        if unknown:
+            return f"UNSUPPORTED: tag {unknown} is not taken"
         for tag, values in self.values:
             value = message[tag]
             if value is not None and value not in values:
                 return f"UNSUPPORTED: tag {tag} limit={'/'.join(sorted(values))}, value={value}"
+        several = message.get(SEVERAL)
+        if several is not None and self.several and not self.several.issuperset(several.split(" ")):
+            return f"UNSUPPORTED: tag {SEVERAL} limit={'/'.join(sorted(self.several))}, value={several}"
         return ""
 
 
@@ -133,15 +151,13 @@ def from_client(
         reason = BusinessRejectReason.UNSUPPORTED_MESSAGE
         refusal = f"UNSUPPORTED: MsgType {message_type} is not taken"
         return _refused(message_type, message, client, at, reason, refusal)
-    message, is_usual = rules.reader.read(text)
+    message, unknown = rules.read(text)
     missing = rules.missing(message)
     if missing:
         reason = BusinessRejectReason.CONDITIONALLY_REQUIRED_MISSING
         refusal = f"Conditionally required tag missing, RefTagID={missing}"
         return _refused(message_type, message, client, at, reason, refusal)
-    unsupported = rules.unsupported(message, is_usual)
-    if rules.to_ours is not None:
-        rules.to_ours(message)
+    unsupported = rules.unsupported(message, unknown)
     if message_type == "V":
         if unsupported:
             return _refused(message_type, message, client, at, BusinessRejectReason.OTHER, unsupported)
@@ -164,9 +180,7 @@ def _refused(
 
 
 def _new_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
-    qty, price, defect = _terms(message, instruments)
-    if unsupported:
-        defect = Reject(OrdRejReason.UNSUPPORTED, unsupported)
+    terms = _terms(message, instruments)
     return NewOrder(
         at,
         client,
@@ -176,23 +190,24 @@ def _new_order(message: Fields, client: str, at: int, instruments: Instruments, 
         SIDES[message["54"] == "1"],
         ORD_TYPES.get(message["40"], OrdType.LIMIT),
         TIMES_IN_FORCE.get(message["59"], TimeInForce.DAY),
-        qty,
-        price,
+        terms.qty,
+        terms.price,
         message["100"] or "",
         _possible_duplicate(message),
-        defect,
+        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else terms.defect,
+        terms.instructions,
+        terms.cash,
     )
 
 
 def _cancel_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
     # A cancel always passes: a tag that we do not take can't change what it means.
-    return CancelOrder(at, client, message["11"] or "", message["41"] or "", _possible_duplicate(message))
+    ids = message["11"] or "", message["41"] or ""
+    return CancelOrder(at, client, *ids, _possible_duplicate(message), id_number(message["37"] or ""))
 
 
 def _replace_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
-    qty, price, defect = _terms(message, instruments)
-    if unsupported:
-        defect = Reject(OrdRejReason.UNSUPPORTED, unsupported)
+    terms = _terms(message, instruments)
     time_in_force = message["59"]
     return ReplaceOrder(
         at,
@@ -203,10 +218,12 @@ def _replace_order(message: Fields, client: str, at: int, instruments: Instrumen
         SIDES[message["54"] == "1"],
         ORD_TYPES.get(message["40"], OrdType.LIMIT),
         TIMES_IN_FORCE.get(time_in_force, TimeInForce.DAY) if time_in_force else None,
-        qty,
-        price,
+        terms.qty,
+        terms.price,
         _possible_duplicate(message),
-        defect,
+        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else terms.defect,
+        terms.instructions,
+        id_number(message["37"] or ""),
     )
 
 
@@ -245,21 +262,65 @@ def _possible_duplicate(message: Fields) -> bool:
     return message["43"] == "Y" or message["97"] == "Y"
 
 
-def _terms(message: Fields, instruments: Instruments) -> tuple[int, int, Reject | None]:
-    """(quantity, price, what is wrong with them), both scaled; 0 where there is none or it is not exact."""
+class _Terms(NamedTuple):
+    """An order's quantity and price, scaled, 0 where there is none or it is not exact; what is wrong with them; and
+    what else it asks for."""
+
+    qty: int = 0
+    price: int = 0
+    defect: Reject | None = None
+    instructions: Instructions | None = None
+    cash: str = ""
+
+
+def _terms(message: Fields, instruments: Instruments) -> _Terms:
     instrument = instruments.get(message["55"] or "")
     if instrument is None:
-        return 0, 0, None
+        return _Terms()
+    cash = (message.get("152") or "") if message["38"] is None else ""
     try:
-        qty = to_scaled(message["38"] or "", instrument.qty_digits)
-    except Inexact as error:
-        return 0, 0, Reject(OrdRejReason.INCORRECT_QUANTITY, f"QUANTITY: {error}")
-    if message["40"] == OrdType.MARKET:
-        return qty, 0, None
-    try:
-        return qty, to_scaled(message["44"] or "0", instrument.price_digits), None
-    except Inexact as error:
-        return qty, 0, Reject(OrdRejReason.OTHER, f"PRICE: {error}")
+        what = "CASH_ORDER_QTY"
+        to_money(cash or "0")
+        what = "QUANTITY"
+        qty = 0 if cash else to_scaled(message["38"] or "", instrument.qty_digits)
+        what, ord_type = "PRICE", message["40"]
+        priced = ord_type not in UNPRICED
+        price = to_scaled(message["44"] or "0", instrument.price_digits) if priced else 0
+        plain = ord_type in PLAIN_TYPES and message["59"] in PLAIN_TIMES and message["21"] != MANUAL
+        if plain and not any(map(message.get, ASKED)):
+            return _Terms(qty, price, cash=cash)
+        what = "INSTRUCTIONS"
+        asked = _asked(message, instrument)
+    except (Inexact, ValueError) as error:
+        reason = OrdRejReason.INCORRECT_QUANTITY if what == "QUANTITY" else OrdRejReason.OTHER
+        return _Terms(defect=Reject(reason, f"{what}: {error}"))
+    if ord_type == OrdType.PEGGED:
+        asked, price = msgspec.structs.replace(asked, limit=price), 0
+    return _Terms(qty, price, None, asked, cash)
+
+
+def _asked(message: Fields, instrument: Instrument) -> Instructions:
+    """What an order asks for besides. Raises Inexact or ValueError."""
+    qty_digits, price_digits = instrument.qty_digits, instrument.price_digits
+    return Instructions(
+        to_scaled(message["99"] or "0", price_digits),
+        at_of(message["126"]) if message["126"] else 0,
+        int(message["432"] or 0),
+        to_scaled(message["111"] or "0", qty_digits),
+        to_scaled(message["110"] or "0", qty_digits),
+        to_scaled(message["211"] or "0", price_digits),
+        exec_inst=tuple((message["18"] or "").split()),
+        manual=message["21"] == MANUAL,
+    )
+
+
+MANUAL = "3"
+"""HandlInst(21): manual order, best execution."""
+UNPRICED = (OrdType.MARKET, OrdType.STOP, OrdType.MARKET_TO_LIMIT)
+PLAIN_TYPES = (OrdType.MARKET, OrdType.LIMIT)
+PLAIN_TIMES = (None, TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
+ASKED = ("18", "99", "110", "111", "126", "211", "432")
+"""The tags that ask for more than a plain order does."""
 
 
 def from_venue(
@@ -328,6 +389,11 @@ def _execution_report(text: str, venue: str, at: int, instruments: Instruments, 
         text,
         "; ".join(defects),
         _possible_duplicate(message),
+        _told(message["151"] or "-1", qty_digits, defects),
+        _told(message["38"], qty_digits, defects),
+        _told(message["44"], price_digits, defects),
+        message["19"] or "",
+        message["378"] or "",
     )
 
 

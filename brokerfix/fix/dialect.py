@@ -16,11 +16,12 @@ GROUPS = (146, 267)
 
 
 class Conditional(msgspec.Struct, frozen=True, rename={"value_in": "is"}):
-    """A tag that must be there, always or `when` another tag has one of the values `is`."""
+    """A tag that must be there, always or `when` another tag has one of the values `is`, `unless` a third is there."""
 
     tag: int
     when: int = 0
     value_in: list[str] = []
+    unless: int = 0
 
 
 class Taken(msgspec.Struct, frozen=True):

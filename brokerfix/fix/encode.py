@@ -9,16 +9,20 @@ from typing import Any, NamedTuple
 from brokerfix import facts as f
 from brokerfix.domain import (
     ExecType,
+    Hold,
+    Instructions,
     Instrument,
     OrdRejReason,
     OrdStatus,
     OrdType,
     Request,
+    RestatementReason,
     average_text,
     id_text,
     to_text,
 )
 from brokerfix.engine.feed import Increment, Refusal, Snapshot, Told
+from brokerfix.engine.instructions import is_stop
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
 from brokerfix.fix.text import SOH, clean, timestamp
@@ -67,16 +71,59 @@ def _report(
     if cl_ord_id:
         own, orig = cl_ord_id, own
     price = order.price
+    if order.instructions is not None or order.renewed:
+        extra += _special_terms(order, instrument)
+        if order.ord_type is OrdType.PEGGED and order.instructions is not None:
+            price = order.instructions.limit
     return Out(
         False,
         order.client,
         f"8=FIX.4.4\x019=0\x0135=8\x0137={id_text(order.order_id)}\x0117={id_text(exec_id)}\x01150={exec_type}"
-        f"\x0139={order.status}\x0111={own}{f'{SOH}41={orig}' if orig else ''}\x011={order.account}"
-        f"\x0155={order.symbol}\x0154={order.side}\x0138={to_text(order.qty, qty_digits)}\x0140={order.ord_type}"
-        f"{f'{SOH}44={to_text(price, price_digits)}' if price else ''}\x0159={order.time_in_force}{extra}"
+        f"\x0139={order.status}{f'{SOH}11={own}' if own else ''}{f'{SOH}41={orig}' if orig else ''}"
+        f"\x011={order.account}\x0155={order.symbol}\x0154={order.side}\x0138={to_text(order.qty, qty_digits)}"
+        f"\x0140={order.ord_type}{f'{SOH}44={to_text(price, price_digits)}' if price else ''}"
+        f"\x0159={order.time_in_force}{extra}"
         f"\x01151={to_text(order.leaves, qty_digits)}\x0114={to_text(order.cum, qty_digits)}"
         f"\x016={average_text(order.notional, order.cum, price_digits)}\x0160={timestamp(at)}"
         f"{f'{SOH}58={clean(text)}' if text else ''}\x0110=000\x01",
+    )
+
+
+def _special_terms(order: Order, instrument: Instrument) -> str:
+    """What a report on an order says besides the usual: its instructions, a peg's price, and its day if it is older."""
+    terms = ""
+    if order.instructions is not None:
+        terms = _instructions(order.instructions, instrument, order.stop_px)
+        if order.ord_type is OrdType.PEGGED and order.price:
+            terms += f"\x01839={to_text(order.price, instrument.price_digits)}"
+    if order.cash:
+        terms += f"\x01152={order.cash}"
+    if order.renewed:
+        qty_digits = instrument.qty_digits
+        cum, notional = order.cum - order.prior_cum, order.notional - order.prior_notional
+        terms += (
+            f"\x01424={to_text(order.qty - order.prior_cum, qty_digits)}\x01425={to_text(cum, qty_digits)}"
+            f"\x01426={average_text(notional, cum, instrument.price_digits)}"
+        )
+    return terms
+
+
+def _instructions(asked: Instructions, instrument: Instrument, stop_px: int = 0) -> str:
+    """The tags of what an order asks for."""
+    qty_digits, price_digits = instrument.qty_digits, instrument.price_digits
+    stop_px = stop_px or asked.stop_px
+    return "".join(
+        f"\x01{tag}={value}"
+        for tag, value in (
+            (18, " ".join(asked.exec_inst)),
+            (99, to_text(stop_px, price_digits) if stop_px else ""),
+            (110, to_text(asked.min_qty, qty_digits) if asked.min_qty else ""),
+            (111, to_text(asked.max_floor, qty_digits) if asked.max_floor else ""),
+            (126, timestamp(asked.expire_at) if asked.expire_at else ""),
+            (211, to_text(asked.peg_offset, price_digits) if asked.peg_offset else ""),
+            (432, str(asked.expire_day) if asked.expire_day else ""),
+        )
+        if value
     )
 
 
@@ -87,10 +134,57 @@ def _fill_tags(instrument: Instrument, qty: int, price: int, venue: str) -> str:
 
 
 def _accepted(state: State, fact: f.OrderAccepted) -> list[Out]:
-    return [_report(state, state.orders[fact.id], fact.id, ExecType.NEW, fact.at)]
+    order = state.orders[fact.id]
+    if not order.acknowledged:
+        return []
+    waits = "\x01636=N" if order.instructions is not None and is_stop(order) else ""
+    return [_report(state, order, fact.id, ExecType.NEW, fact.at, extra=waits)]
+
+
+def _acknowledged(state: State, fact: f.OrderAcknowledged) -> list[Out]:
+    return [_report(state, state.orders[fact.order_id], fact.id, ExecType.NEW, fact.at)]
+
+
+def _released(state: State, fact: f.OrderReleased) -> list[Out]:
+    """A stop that the market has reached is told. FIX 4.4 has no ExecType for it: it is restated as working."""
+    if fact.hold is not Hold.STOP:
+        return []
+    told = f"\x01636=Y\x01378={RestatementReason.BROKER_OPTION}"
+    order = state.orders[fact.order_id]
+    return [_report(state, order, fact.id, ExecType.RESTATED, fact.at, "TRIGGERED: the stop was reached", extra=told)]
+
+
+def _noted(state: State, fact: f.OrderNoted) -> list[Out]:
+    order = state.orders[fact.order_id]
+    if fact.status is None:
+        told = f"\x01378={RestatementReason.MARKET_OPTION}"
+        return [_report(state, order, fact.id, ExecType.RESTATED, fact.at, fact.text, extra=told)]
+    instrument = state.instruments[order.symbol]
+    told = _fill_tags(instrument, fact.qty, fact.price, "") if fact.qty else ""
+    return [_report(state, order, fact.id, ExecType(fact.status.value), fact.at, fact.text, extra=told)]
+
+
+def _restated(state: State, fact: f.OrderRestated) -> list[Out]:
+    order = state.orders[fact.order_id]
+    told = f"\x01378={fact.reason}"
+    return [_report(state, order, fact.id, ExecType.RESTATED, fact.at, fact.text, extra=told)]
 
 
 def _rejected(state: State, fact: f.OrderRejected) -> list[Out]:
+    known = state.orders.get(fact.order_id)
+    if known is not None:
+        # The second order of a ClOrdID: its rejection, with the state of the first.
+        return [
+            _report(
+                state,
+                known,
+                fact.id,
+                ExecType.REJECTED,
+                fact.at,
+                fact.text,
+                extra=f"\x01103={fact.reason}",
+            )
+        ]
     return [
         _no_order(
             state,
@@ -160,24 +254,44 @@ def _child_filled(state: State, fact: f.ChildFilled) -> list[Out]:
     return [_report(state, order, fact.id, ExecType.TRADE, fact.at, extra=fill)]
 
 
-def _cancel_pending(state: State, fact: f.CancelPending) -> list[Out]:
-    if fact.request is Request.EXPIRE:
+def _busted(state: State, fact: f.TradeBusted) -> list[Out]:
+    order = state.orders[state.fills[fact.exec_id].order_id]
+    told = f"\x0119={id_text(fact.ref_id)}\x0132=0\x0131=0"
+    return [_report(state, order, fact.id, ExecType.TRADE_CANCEL, fact.at, fact.text, extra=told)]
+
+
+def _corrected(state: State, fact: f.TradeCorrected) -> list[Out]:
+    order = state.orders[state.fills[fact.exec_id].order_id]
+    told = f"\x0119={id_text(fact.ref_id)}" + _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, "")
+    return [_report(state, order, fact.id, ExecType.TRADE_CORRECT, fact.at, fact.text, extra=told)]
+
+
+PENDING = {Request.CANCEL: ExecType.PENDING_CANCEL, Request.REPLACE: ExecType.PENDING_REPLACE}
+
+
+def _pending(state: State, fact: f.CancelPending | f.ReplacePending) -> list[Out]:
+    order = state.orders[fact.order_id]
+    if not fact.cl_ord_id or order.pending is None or order.pending.announced:
+        return []
+    return [_report(state, order, fact.id, PENDING[order.pending.request], fact.at, cl_ord_id=fact.cl_ord_id)]
+
+
+def _queued(state: State, fact: f.RequestQueued) -> list[Out]:
+    if not fact.announced:
         return []
     order = state.orders[fact.order_id]
-    return [_report(state, order, fact.id, ExecType.PENDING_CANCEL, fact.at, cl_ord_id=fact.cl_ord_id)]
-
-
-def _replace_pending(state: State, fact: f.ReplacePending) -> list[Out]:
-    order = state.orders[fact.order_id]
-    return [_report(state, order, fact.id, ExecType.PENDING_REPLACE, fact.at, cl_ord_id=fact.cl_ord_id)]
+    return [_report(state, order, fact.id, PENDING[fact.request], fact.at, cl_ord_id=fact.cl_ord_id)]
 
 
 def _canceled(state: State, fact: f.OrderCanceled) -> list[Out]:
-    return [_report(state, state.orders[fact.order_id], fact.id, ExecType.CANCELED, fact.at, fact.text)]
+    told = f"\x01378={fact.reason}" if fact.reason else ""
+    order = state.orders[fact.order_id]
+    return [_report(state, order, fact.id, ExecType.CANCELED, fact.at, fact.text, extra=told)]
 
 
 def _expired(state: State, fact: f.OrderExpired) -> list[Out]:
-    return [_report(state, state.orders[fact.order_id], fact.id, ExecType.EXPIRED, fact.at, fact.text)]
+    order = state.orders[fact.order_id]
+    return [_report(state, order, fact.id, ExecType(fact.status.value), fact.at, fact.text)]
 
 
 def _refused(state: State, fact: f.OrderRefused) -> list[Out]:
@@ -191,6 +305,9 @@ def _replaced(state: State, fact: f.OrderReplaced) -> list[Out]:
 
 
 def _request_rejected(state: State, fact: f.RequestRejected) -> list[Out]:
+    if not fact.cl_ord_id:
+        # It was an operator's.
+        return []
     order = state.orders.get(fact.order_id)
     status = order.status if order is not None else OrdStatus.REJECTED
     return [
@@ -225,7 +342,8 @@ def _status(state: State, fact: f.StatusReported) -> list[Out]:
     extra = f"\x01790={fact.status_req_id}" if fact.status_req_id else ""
     if order.status is OrdStatus.REJECTED:
         extra += f"\x01103={order.reason or OrdRejReason.OTHER}"
-    return [_report(state, order, fact.id, ExecType.ORDER_STATUS, fact.at, fact.text, extra=extra)]
+    text = fact.text or ("Nothing Done" if order.status is OrdStatus.NEW else "")
+    return [_report(state, order, fact.id, ExecType.ORDER_STATUS, fact.at, text, extra=extra)]
 
 
 def _message_refused(state: State, fact: f.MessageRefused) -> list[Out]:
@@ -242,17 +360,24 @@ def _message_refused(state: State, fact: f.MessageRefused) -> list[Out]:
 
 def _routed(state: State, fact: f.OrderRouted) -> list[Out]:
     child = state.children[fact.id]
-    instrument = state.instruments[child.symbol]
-    price = f"\x0144={to_text(fact.price, instrument.price_digits)}" if fact.ord_type is OrdType.LIMIT else ""
+    terms = _child_terms(state, child, fact.qty, fact.price, fact.instructions)
     return [
         Out(
             True,
             fact.venue,
             f"8=FIX.4.4\x019=0\x0135=D\x0111={id_text(fact.id)}\x0121=1\x0155={child.symbol}\x0154={child.side}"
-            f"\x0138={to_text(fact.qty, instrument.qty_digits)}\x0140={fact.ord_type}{price}"
-            f"\x0159={fact.time_in_force}\x0160={timestamp(fact.at)}\x0110=000\x01",
+            f"{terms}\x0160={timestamp(fact.at)}\x0110=000\x01",
         )
     ]
+
+
+def _child_terms(state: State, child: Child, qty: int, price: int, asked: Instructions | None) -> str:
+    instrument = state.instruments[child.symbol]
+    terms = f"\x0138={to_text(qty, instrument.qty_digits)}\x0140={child.ord_type}"
+    if price and child.ord_type is not OrdType.MARKET:
+        terms += f"\x0144={to_text(price, instrument.price_digits)}"
+    terms += f"\x0159={child.time_in_force}"
+    return terms if asked is None else terms + _instructions(asked, instrument)
 
 
 def _child_cancel(state: State, fact: f.ChildCancelSent) -> list[Out]:
@@ -270,15 +395,13 @@ def _child_cancel(state: State, fact: f.ChildCancelSent) -> list[Out]:
 
 def _child_replace(state: State, fact: f.ChildReplaceSent) -> list[Out]:
     child = state.children[fact.child_id]
-    instrument = state.instruments[child.symbol]
-    price = f"\x0144={to_text(fact.price, instrument.price_digits)}" if child.ord_type is OrdType.LIMIT else ""
+    terms = _child_terms(state, child, fact.qty, fact.price, fact.instructions)
     return [
         Out(
             True,
             child.venue,
             f"8=FIX.4.4\x019=0\x0135=G\x0111={id_text(fact.id)}\x0141={id_text(child.cl_ord_id)}\x0121=1"
-            f"\x0155={child.symbol}\x0154={child.side}\x0138={to_text(fact.qty, instrument.qty_digits)}"
-            f"\x0140={child.ord_type}{price}\x0159={child.time_in_force}\x0160={timestamp(fact.at)}\x0110=000\x01",
+            f"\x0155={child.symbol}\x0154={child.side}{terms}\x0160={timestamp(fact.at)}\x0110=000\x01",
         )
     ]
 
@@ -343,8 +466,15 @@ ENCODERS: dict[type[Any], Callable[[State, Any], list[Out]]] = {
     f.OrderRejected: _rejected,
     f.Trade: _trade,
     f.ChildFilled: _child_filled,
-    f.CancelPending: _cancel_pending,
-    f.ReplacePending: _replace_pending,
+    f.OrderAcknowledged: _acknowledged,
+    f.OrderReleased: _released,
+    f.OrderNoted: _noted,
+    f.OrderRestated: _restated,
+    f.TradeBusted: _busted,
+    f.TradeCorrected: _corrected,
+    f.CancelPending: _pending,
+    f.ReplacePending: _pending,
+    f.RequestQueued: _queued,
     f.OrderCanceled: _canceled,
     f.OrderExpired: _expired,
     f.OrderRefused: _refused,

@@ -8,7 +8,7 @@ for the last three repeats OrdStatus; a fill's ExecType is 1 (partial fill) or 2
 from collections.abc import Callable
 from functools import cache
 
-from brokerfix.domain import ExecType
+from brokerfix.domain import ExecType, OrdStatus
 from brokerfix.fix.dialect import Same, dialect
 from brokerfix.fix.text import SOH, Fields, pairs
 
@@ -17,6 +17,9 @@ NEW, CANCEL, CORRECT, STATUS = "0", "1", "2", "3"
 TRANSACTIONS = {ExecType.TRADE_CANCEL: CANCEL, ExecType.TRADE_CORRECT: CORRECT, ExecType.ORDER_STATUS: STATUS}
 EXEC_TYPES = {transaction: exec_type for exec_type, transaction in TRANSACTIONS.items()}
 FILLS = ("1", "2")
+REPLACED = "5"
+WORKS_NOW, TRIGGERED = ("636", "Y"), ExecType.TRIGGERED.value
+"""A stop that the market has reached: FIX 4.4 says so by WorkingIndicator(636), FIX 5.0 by an ExecType too."""
 SEVERAL = "18"
 """ExecInst may hold several values, separated by spaces."""
 
@@ -35,6 +38,8 @@ def outgoing(begin_string: str) -> Callable[[str], str] | None:
         fields = [(tag, values.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
         if begin_string == FIX_42:
             fields = _with_transaction(fields)
+        elif WORKS_NOW in fields:
+            fields = [("150", TRIGGERED) if tag == "150" else (tag, value) for tag, value in fields]
         for one in same:
             fields = _said_as(fields, one)
         return "".join(f"{names.get(tag, tag)}={value}{SOH}" for tag, value in fields)
@@ -53,8 +58,16 @@ def _with_transaction(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
         said = "1" if message["151"].strip("0.") else "2"
     elif exec_type in TRANSACTIONS:
         said = message["39"]
+    if exec_type == ExecType.TRADE_CANCEL:
+        said = "1"
+    elif exec_type == ExecType.TRADE_CORRECT:
+        said = "1" if message["151"].strip("0.") else "2"
+    status = message["39"]
+    if exec_type == ExecType.REPLACED and status == OrdStatus.NEW:
+        # FIX 4.2 puts Replaced above New (its volume 1, ExecutionReport: precedence of OrdStatus).
+        status = REPLACED
     at = next(index for index, (tag, _) in enumerate(fields) if tag == "17")
-    recoded = [(tag, said if tag == "150" else value) for tag, value in fields]
+    recoded = [(tag, {"150": said, "39": status}.get(tag, value)) for tag, value in fields]
     return [*recoded[: at + 1], ("20", TRANSACTIONS.get(ExecType(exec_type), NEW)), *recoded[at + 1 :]]
 
 

@@ -74,6 +74,13 @@ def timestamp(at: int) -> str:
     return f"{_second(second)}.{millisecond:03d}"
 
 
+def at_of(text: str) -> int:
+    """A FIX UTCTimestamp -> nanoseconds UTC. Raises ValueError."""
+    pattern = "%Y%m%d-%H:%M:%S.%f" if "." in text else "%Y%m%d-%H:%M:%S"
+    moment = datetime.strptime(text, pattern).replace(tzinfo=UTC)
+    return int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
+
+
 @lru_cache(maxsize=16)
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y%m%d-%H:%M:%S")

@@ -5,6 +5,7 @@ independent count of all fills.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -12,9 +13,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from brokerfix.commands import (
     CancelOrder,
-    MarketMoved,
+    ChangePhase,
+    ExpireOrders,
     MarketUpdate,
     NewOrder,
+    OperatorBust,
+    OperatorCancel,
+    OperatorCorrect,
+    OperatorHalt,
+    OperatorRelease,
+    OperatorResume,
     RecordQuotes,
     ReplaceOrder,
     RollDay,
@@ -23,22 +31,49 @@ from brokerfix.commands import (
     VenueCancelReject,
     VenueReport,
 )
-from brokerfix.domain import ExecType, OrdStatus, OrdType, Side, TimeInForce
+from brokerfix.domain import ExecType, Instructions, OrdStatus, OrdType, Phase, Request, Side, TimeInForce
 from brokerfix.engine.engine import observe
 from brokerfix.engine.orders import Child, Order
-from brokerfix.facts import ChildFilled, Trade
+from brokerfix.facts import ChildFilled, Trade, TradeBusted, TradeCorrected
 from tests.scenario import World
 
 CLIENTS = st.sampled_from(["ALICE", "BOB"])
 VENUES = st.sampled_from(["XNAS", "XNYS"])
 PRICES = st.integers(14990, 15010)
 QTYS = st.integers(1, 50)
+SPECIAL: dict[str, Callable[[int, int], tuple[OrdType, Instructions]]] = {
+    "stop": lambda price, qty: (OrdType.STOP, Instructions(stop_px=price)),
+    "stop limit": lambda price, qty: (OrdType.STOP_LIMIT, Instructions(stop_px=price)),
+    "trailing stop": lambda price, qty: (OrdType.PEGGED, Instructions(peg_offset=3, exec_inst=("a",))),
+    "to limit": lambda price, qty: (OrdType.MARKET_TO_LIMIT, Instructions()),
+    "primary peg": lambda price, qty: (OrdType.PEGGED, Instructions(limit=price, exec_inst=("R",))),
+    "mid peg": lambda price, qty: (OrdType.PEGGED, Instructions(exec_inst=("M",))),
+    "market peg": lambda price, qty: (OrdType.PEGGED, Instructions(peg_offset=-1, exec_inst=("P",))),
+    "iceberg": lambda price, qty: (OrdType.LIMIT, Instructions(max_floor=(qty + 2) // 3)),
+    "iceberg peg": lambda price, qty: (OrdType.PEGGED, Instructions(max_floor=(qty + 2) // 3, exec_inst=("R",))),
+    "all or none": lambda price, qty: (OrdType.LIMIT, Instructions(exec_inst=("G",))),
+    "minimum": lambda price, qty: (OrdType.LIMIT, Instructions(min_qty=(qty + 1) // 2)),
+    "post only": lambda price, qty: (OrdType.LIMIT, Instructions(exec_inst=("6",))),
+    "not best": lambda price, qty: (OrdType.LIMIT, Instructions(exec_inst=("Z", "K"))),
+    "manual": lambda price, qty: (OrdType.LIMIT, Instructions(manual=True)),
+    "good till date": lambda price, qty: (OrdType.LIMIT, Instructions(expire_day=20261123)),
+    "good till time": lambda price, qty: (OrdType.LIMIT, Instructions(expire_at=1_000_000_100_000_000_000)),
+}
+"""What asks for more than a plain order, at a price and for a quantity."""
 
 
 class BrokerMachine(RuleBasedStateMachine):
-    @initialize(post=st.sampled_from(["book", "venue"]), cross=st.sampled_from(["at-or-better", "always"]))
-    def begin(self, post: str, cross: str) -> None:
-        self.world = World(post=post, cross=cross, cash="10000000")
+    @initialize(
+        post=st.sampled_from(["book", "venue"]),
+        cross=st.sampled_from(["at-or-better", "always"]),
+        pending=st.sampled_from(["queue", "announce", "reject"]),
+        acknowledge=st.sampled_from(["accepted", "placed"]),
+        supports=st.sampled_from(["", "stop iceberg", "pegged min-qty all-or-none post-only gtd"]),
+    )
+    def begin(self, post: str, cross: str, pending: str, acknowledge: str, supports: str) -> None:
+        self.world = World(
+            post=post, cross=cross, cash="100000000", pending=pending, acknowledge=acknowledge, supports=supports
+        )
         self.number = 0
         for venue in ("XNAS", "XNYS"):
             self.world.submit(SessionUp(self.world.now, venue, True))
@@ -49,7 +84,10 @@ class BrokerMachine(RuleBasedStateMachine):
         return f"C{self.number}"
 
     def order(self, client: str, index: int) -> Order | None:
-        known = [order for order in self.world.state.clients[client].requests.values() if isinstance(order, Order)]
+        """Mostly one that works, sometimes one that has ended."""
+        known = list(self.world.state.clients[client].working.values())
+        if not known or index % 4 == 0:
+            known = [order for order in self.world.state.clients[client].requests.values() if isinstance(order, Order)]
         return known[index % len(known)] if known else None
 
     def child(self, index: int) -> Child | None:
@@ -63,6 +101,17 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(client=CLIENTS, side=st.sampled_from(Side), qty=QTYS)
     def new_market(self, client: str, side: Side, qty: int) -> None:
         self._new(client, side, OrdType.MARKET, TimeInForce.DAY, qty, 0)
+
+    @rule(client=CLIENTS, side=st.sampled_from(Side), kind=st.sampled_from(sorted(SPECIAL)), qty=QTYS, price=PRICES)
+    def new_special(self, client: str, side: Side, kind: str, qty: int, price: int) -> None:
+        """An order that asks for more than a plain one."""
+        ord_type, asked = SPECIAL[kind](price, qty)
+        tif = TimeInForce.GTD if asked.expire_day or asked.expire_at else TimeInForce.DAY
+        price = price if ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT) else 0
+        number, now = self.next_id(), self.world.now
+        self.world.submit(
+            NewOrder(now, client, number, "", "AAPL", side, ord_type, tif, qty, price, instructions=asked)
+        )
 
     def _new(self, client: str, side: Side, ord_type: OrdType, tif: TimeInForce, qty: int, price: int) -> None:
         number, now = self.next_id(), self.world.now
@@ -78,16 +127,144 @@ class BrokerMachine(RuleBasedStateMachine):
     def replace(self, client: str, index: int, qty: int, price: int) -> None:
         order = self.order(client, index)
         if order is not None:
-            price = price if order.ord_type is OrdType.LIMIT else 0
+            price = price if order.ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT) else 0
             number, now = self.next_id(), self.world.now
             self.world.submit(
-                ReplaceOrder(now, client, number, order.cl_ord_id, "AAPL", order.side, order.ord_type, None, qty, price)
+                ReplaceOrder(
+                    now,
+                    client,
+                    number,
+                    order.cl_ord_id,
+                    "AAPL",
+                    order.side,
+                    order.ord_type,
+                    None,
+                    qty,
+                    price,
+                    instructions=order.instructions,
+                )
             )
 
     @rule(venue=VENUES, side=st.sampled_from(Side), price=PRICES, qty=st.integers(0, 60))
     def quote(self, venue: str, side: Side, price: int, qty: int) -> None:
         observe(self.world.state, MarketUpdate(venue, "AAPL", False, ((side, price, qty),)))
-        self.world.submit(MarketMoved(self.world.now, "AAPL"))
+        self.world.follow_up()
+
+    @rule(venue=VENUES, price=PRICES)
+    def last(self, venue: str, price: int) -> None:
+        observe(self.world.state, MarketUpdate(venue, "AAPL", False, (), ((price, 1),)))
+        self.world.follow_up()
+
+    @rule(
+        index=st.integers(0, 99), qty=st.integers(1, 60), price=PRICES, busts=st.booleans(), leaves=st.integers(-1, 1)
+    )
+    def bust_or_correct(self, index: int, qty: int, price: int, busts: bool, leaves: int) -> None:
+        """An exchange takes a fill back, or changes it."""
+        fills = [fact for fact in self.world.facts if isinstance(fact, ChildFilled)]
+        if not fills:
+            return
+        fact = fills[index % len(fills)]
+        child = self.world.state.children[fact.child_id]
+        kind = ExecType.TRADE_CANCEL if busts else ExecType.TRADE_CORRECT
+        exec_id, now = self.next_id(), self.world.now
+        self.world.submit(
+            VenueReport(
+                now,
+                child.venue,
+                exec_id,
+                kind,
+                "1",
+                child.cl_ord_id,
+                0,
+                "V",
+                qty,
+                price,
+                leaves=leaves,
+                exec_ref_id=fact.venue_exec_id,
+            )
+        )
+
+    @rule(index=st.integers(0, 99), qty=st.integers(1, 60), busts=st.booleans(), price=PRICES)
+    def operator_changes_a_fill(self, index: int, qty: int, busts: bool, price: int) -> None:
+        exec_ids = list(self.world.state.fills)
+        if exec_ids:
+            exec_id = exec_ids[index % len(exec_ids)]
+            command = OperatorBust(self.world.now, "jo", exec_id)
+            self.world.submit(command if busts else OperatorCorrect(self.world.now, "jo", exec_id, qty, price))
+
+    @rule(index=st.integers(0, 99), action=st.sampled_from([OperatorCancel, OperatorRelease]))
+    def operator(self, index: int, action: type[OperatorCancel | OperatorRelease]) -> None:
+        orders = list(self.world.state.orders)
+        if orders:
+            self.world.submit(action(self.world.now, "jo", orders[index % len(orders)]))
+
+    @rule(client=CLIENTS, side=st.sampled_from(Side), qty=QTYS, price=PRICES)
+    def halt(self, client: str, side: Side, qty: int, price: int) -> None:
+        self.world.submit(OperatorHalt(self.world.now, "jo", "symbol", "AAPL"))
+        self._new(client, side, OrdType.LIMIT, TimeInForce.DAY, qty, price)
+        self.world.submit(OperatorResume(self.world.now, "jo", "symbol", "AAPL"))
+
+    @rule(index=st.integers(0, 99), qty=QTYS, price=PRICES)
+    def restate(self, index: int, qty: int, price: int) -> None:
+        child = self.child(index)
+        if child is not None:
+            exec_id, now = self.next_id(), self.world.now
+            self.world.submit(
+                VenueReport(
+                    now,
+                    child.venue,
+                    exec_id,
+                    ExecType.RESTATED,
+                    "0",
+                    child.cl_ord_id,
+                    0,
+                    "V",
+                    order_qty=qty,
+                    order_px=price,
+                )
+            )
+
+    @rule(
+        phases=st.sampled_from([[Phase.OPENING_AUCTION], [Phase.CLOSING_AUCTION, Phase.CLOSED]]),
+        orders=st.lists(
+            st.tuples(CLIENTS, st.sampled_from(Side), st.sampled_from(TimeInForce), QTYS, PRICES), max_size=5
+        ),
+    )
+    def auction(self, phases: list[Phase], orders: list[tuple[str, Side, TimeInForce, int, int]]) -> None:
+        for phase in phases:
+            self.world.submit(ChangePhase(self.world.now, "AAPL", phase))
+            for client, side, tif, qty, price in orders:
+                ord_type = OrdType.LIMIT if price % 4 else OrdType.MARKET
+                asked = Instructions(expire_day=20261123) if tif is TimeInForce.GTD else Instructions()
+                number, now = self.next_id(), self.world.now
+                price = price if ord_type is OrdType.LIMIT else 0
+                self.world.submit(
+                    NewOrder(now, client, number, "", "AAPL", side, ord_type, tif, qty, price, instructions=asked)
+                )
+        self.world.submit(ChangePhase(self.world.now, "AAPL", Phase.CONTINUOUS))
+
+    @rule(seconds=st.integers(1, 100))
+    def expire(self, seconds: int) -> None:
+        self.world.now += seconds * 10**9
+        self.world.submit(ExpireOrders(self.world.now))
+
+    @rule(index=st.integers(0, 99), part=st.integers(1, 3))
+    def fill_some(self, index: int, part: int) -> None:
+        """An open child is filled as it should be."""
+        children = [child for held in self.world.state.open_children.values() for child in held.values()]
+        if children:
+            child = children[index % len(children)]
+            qty, price = -(-child.leaves // part), child.price or 15000
+            self._report(child, ExecType.TRADE, OrdStatus.PARTIALLY_FILLED, qty=qty, price=price, cum=child.cum + qty)
+
+    @rule(index=st.integers(0, 99))
+    def do_what_was_asked(self, index: int) -> None:
+        """An exchange cancels or replaces as we have asked."""
+        children = [c for held in self.world.state.open_children.values() for c in held.values() if c.request_id]
+        if children:
+            child = children[index % len(children)]
+            cancels = child.request is Request.CANCEL
+            self._report(child, ExecType.CANCELED if cancels else ExecType.REPLACED, OrdStatus.CANCELED)
 
     @rule(index=st.integers(0, 99), qty=st.integers(1, 60), price=PRICES)
     def fill(self, index: int, qty: int, price: int) -> None:
@@ -143,11 +320,8 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(venue=VENUES)
     def bounce(self, venue: str) -> None:
         self.world.submit(SessionDown(self.world.now, venue, True))
-        self.world.submit(SessionUp(self.world.now, venue, True))
-
-    @rule()
-    def record(self) -> None:
         self.world.submit(RecordQuotes(self.world.now))
+        self.world.submit(SessionUp(self.world.now, venue, True))
 
     @rule()
     @precondition(lambda self: self.world.state.day < 20261125)
@@ -171,17 +345,26 @@ class BrokerMachine(RuleBasedStateMachine):
     def positions_are_the_sum_of_trades(self) -> None:
         if not hasattr(self, "world"):
             return
-        state, held, cash = self.world.state, Counter[str](), Counter[str]()
+        state = self.world.state
+        fills: dict[int, tuple[Order, int, int]] = {}
         for fact in self.world.facts:
-            fills = []
             if isinstance(fact, Trade):
-                fills = [state.orders[fact.maker_order_id], state.orders[fact.taker_order_id]]
+                fills[fact.id - 1] = state.orders[fact.maker_order_id], fact.qty, fact.price
+                fills[fact.id] = state.orders[fact.taker_order_id], fact.qty, fact.price
             elif isinstance(fact, ChildFilled):
-                fills = [state.order_of(state.children[fact.child_id])]
-            for order in fills:
-                sign = 1 if order.side is Side.BUY else -1
-                held[order.account] += sign * fact.qty
-                cash[order.account] -= sign * fact.qty * fact.price * state.instruments["AAPL"].money_factor
+                fills[fact.id] = state.order_of(state.children[fact.child_id]), fact.qty, fact.price
+            elif isinstance(fact, TradeBusted):
+                del fills[fact.exec_id]
+            elif isinstance(fact, TradeCorrected):
+                fills[fact.exec_id] = fills[fact.exec_id][0], fact.qty, fact.price
+        held, cash, filled = Counter[str](), Counter[str](), Counter[int]()
+        for order, qty, price in fills.values():
+            sign = 1 if order.side is Side.BUY else -1
+            held[order.account] += sign * qty
+            cash[order.account] -= sign * qty * price * state.instruments["AAPL"].money_factor
+            filled[order.order_id] += qty
+        for order in state.orders.values():
+            assert order.cum == filled[order.order_id]
         for name, account in state.accounts.items():
             position = account.positions.get("AAPL")
             assert (position.qty if position else 0) == held[name]

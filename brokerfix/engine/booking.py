@@ -1,0 +1,171 @@
+"""What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
+
+from brokerfix.domain import AT_AUCTION, ExecInst, Hold, Instrument, OrdStatus, OrdType, Side
+from brokerfix.engine import risk
+from brokerfix.engine.orders import Child, Fill, Order
+from brokerfix.engine.state import Account, Position, State
+
+NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED = "request", "market", "phase"
+"""What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed."""
+
+
+def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, price: int, is_maker: bool = False) -> None:
+    """Book a fill: the order's quantities, the account's cash and position. Never less than what was filled."""
+    leaves = order.leaves
+    order.cum += qty
+    order.notional += price * qty
+    order.last_px = price
+    if order.ended is not None:
+        # A fill after the end takes from what had been given up: cum + leaves + canceled stays the quantity.
+        order.canceled = max(0, order.canceled - qty)
+    pay(state, order, qty, price)
+    expose(state, order, order.leaves - leaves, order.risk_price)
+    state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker)
+    if order.cum >= order.qty:
+        finished(state, order)
+
+
+def unfill(state: State, found: Fill, qty: int, price: int) -> None:
+    """Change a fill to `qty` at `price`: the order's quantities and the account's cash and position follow. An order
+    that has ended gets nothing back to work with."""
+    order = state.orders[found.order_id]
+    leaves = order.leaves
+    for sign, part, at in ((-1, found.qty, found.price), (1, qty, price)):
+        order.cum += sign * part
+        order.notional += sign * part * at
+        if found.exec_id < state.day_began:
+            order.prior_cum += sign * part
+            order.prior_notional += sign * part * at
+        pay(state, order, sign * part, at)
+    if order.ended is not None:
+        order.canceled = max(0, order.qty - order.cum)
+    else:
+        state.clients[order.client].working[order.order_id] = order
+    expose(state, order, order.leaves - leaves, order.risk_price)
+    if order.cum >= order.qty:
+        finished(state, order)
+    found.qty, found.price = qty, price
+
+
+def pay(state: State, order: Order, qty: int, price: int) -> None:
+    """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
+    instrument = state.instruments[order.symbol]
+    account, position = holding(state, order)
+    money = price * qty * instrument.money_factor
+    if order.side is Side.BUY:
+        account.cash -= money
+        position.qty += qty
+        position.bought += qty
+    else:
+        account.cash += money
+        position.qty -= qty
+        position.sold += qty
+
+
+def expose(state: State, order: Order, qty: int, price: int) -> None:
+    """Change what the order's account has open by `qty` at the order's risk price, and what that takes."""
+    instrument = state.instruments[order.symbol]
+    account, position = holding(state, order)
+    if order.side is Side.BUY:
+        position.open_buy_qty += qty
+        position.open_buy_notional += qty * price * instrument.money_factor
+    else:
+        position.open_sell_qty += qty
+        position.open_sell_notional += qty * price * instrument.money_factor
+    reload(state, account, position, instrument)
+
+
+def reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
+    load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+    account.load += load - position.load
+    position.load = load
+
+
+def holding(state: State, order: Order) -> tuple[Account, Position]:
+    account = state.accounts[order.account]
+    position = account.positions.get(order.symbol)
+    if position is None:
+        position = account.positions[order.symbol] = Position()
+    return account, position
+
+
+def end(state: State, order: Order, status: OrdStatus) -> None:
+    unbook(state, order)
+    hold(state, order, 0, None)
+    leaves = order.leaves
+    order.canceled, order.ended, order.pending = leaves, status, None
+    expose(state, order, -leaves, order.risk_price)
+    finished(state, order)
+
+
+def finished(state: State, order: Order) -> None:
+    state.clients[order.client].working.pop(order.order_id, None)
+    state.watching[order.symbol].pop(order.order_id, None)
+    if order.instructions is not None:
+        state.expiries.pop((order.instructions.expire_at, order.order_id), None)
+    if order.pending is not None and not order.pending.cl_ord_id:
+        # Nobody waits for an answer: it was an operator's cancel, or the end of the day.
+        order.pending = None
+    if order.queue:
+        next_request(state, order)
+
+
+def unbook(state: State, order: Order) -> None:
+    if order.in_book:
+        state.books[order.symbol].remove(order.order_id)
+        order.in_book = 0
+        moved(state, order.symbol)
+
+
+def hold(state: State, order: Order, qty: int, why: Hold | None) -> None:
+    """Have `qty` of the order with us, for this reason. A stop is filed where the market finds it."""
+    if order.hold is Hold.STOP:
+        state.stops[order.symbol].remove(order.order_id)
+    order.held, order.hold = qty, why if qty else None
+    if order.hold in (Hold.AUCTION, Hold.ICEBERG):
+        state.watching[order.symbol][order.order_id] = None
+    if order.hold is Hold.STOP:
+        # The stop that the market reaches first stands first: a buy's is the lowest, a sell's the highest.
+        state.stops[order.symbol].add(order.order_id, order.side.opposite, order.stop_px, qty)
+
+
+def watch(state: State, order: Order) -> None:
+    """Look after an order that does something when the market moves or a time comes."""
+    asked = order.instructions
+    if asked is None:
+        return
+    if asked.expire_at:
+        state.expiries[(asked.expire_at, order.order_id)] = None
+    if (
+        order.ord_type is OrdType.PEGGED
+        or order.time_in_force in AT_AUCTION
+        or asked.min_qty
+        or order.has(ExecInst.ALL_OR_NONE)
+        or order.has(ExecInst.TRAILING_STOP)
+        or order.has(ExecInst.CANCEL_IF_NOT_BEST)
+    ):
+        state.watching[order.symbol][order.order_id] = None
+
+
+def moved(state: State, symbol: str) -> None:
+    """Our own book or last price has changed: subscribers are told, and what waits for the market gets a look."""
+    state.market.dirty[symbol] = None
+    if state.watching[symbol] or state.stops[symbol].entries:
+        state.agenda[MARKET_MOVED, symbol] = None
+
+
+def next_request(state: State, order: Order) -> None:
+    """A request that waited has its turn once nothing is pending."""
+    if order.queue and order.pending is None:
+        state.agenda[NEXT_REQUEST, order.order_id] = None
+
+
+def rename(state: State, order: Order, cl_ord_id: str) -> None:
+    """The order goes by the request's ClOrdID from now on; the old ones still find it."""
+    order.orig_cl_ord_id, order.cl_ord_id = order.cl_ord_id, cl_ord_id
+    state.clients[order.client].requests[cl_ord_id] = order
+
+
+def close(state: State, child: Child, status: OrdStatus) -> None:
+    child.status, child.request, child.request_id, child.in_doubt = status, None, 0, False
+    state.open_children[child.venue].pop(child.child_id, None)

@@ -1,0 +1,64 @@
+"""A split of an instrument, as it changes orders, children, positions and the mark."""
+
+import msgspec
+
+from brokerfix.domain import Instructions
+from brokerfix.engine import booking
+from brokerfix.engine.orders import Order
+from brokerfix.engine.state import State
+from brokerfix.facts import SplitApplied
+
+
+def split_price(price: int, numerator: int, denominator: int) -> int:
+    """A price after a split, to the nearest price unit."""
+    return (2 * price * denominator + numerator) // (2 * numerator)
+
+
+def split_state(state: State, fact: SplitApplied) -> None:
+    """Apply a split to orders, children and positions of a symbol; the restatements that follow tell of it."""
+    n, d = fact.numerator, fact.denominator
+    for client in state.clients.values():
+        for order in client.working.values():
+            if order.symbol == fact.symbol:
+                _split_order(state, order, n, d)
+    for account in state.accounts.values():
+        position = account.positions.get(fact.symbol)
+        if position is not None:
+            for name in ("qty", "bought", "sold"):
+                setattr(position, name, getattr(position, name) * n // d)
+            booking.reload(state, account, position, state.instruments[fact.symbol])
+    if fact.symbol in state.marks:
+        state.marks[fact.symbol] = split_price(state.marks[fact.symbol], n, d)
+
+
+def _split_order(state: State, order: Order, n: int, d: int) -> None:
+    booking.expose(state, order, -order.leaves, order.risk_price)
+    booked, held, why = order.in_book, order.held, order.hold
+    booking.unbook(state, order)
+    booking.hold(state, order, 0, None)
+    for name in ("qty", "cum", "prior_cum", "at_venues", "excess", "canceled"):
+        setattr(order, name, getattr(order, name) * n // d)
+    for name in ("price", "risk_price", "stop_px", "last_px"):
+        setattr(order, name, split_price(getattr(order, name), n, d))
+    if order.instructions is not None:
+        order.instructions = _split_instructions(order.instructions, n, d)
+    for child in order.children:
+        for name in ("qty", "cum", "covered"):
+            setattr(child, name, getattr(child, name) * n // d)
+        child.price = split_price(child.price, n, d)
+    booking.hold(state, order, held * n // d, why)
+    if booked:
+        order.in_book = booked * n // d
+        state.books[order.symbol].add(order.order_id, order.side, order.price, order.in_book)
+    booking.expose(state, order, order.leaves, order.risk_price)
+
+
+def _split_instructions(asked: Instructions, n: int, d: int) -> Instructions:
+    return msgspec.structs.replace(
+        asked,
+        stop_px=split_price(asked.stop_px, n, d),
+        max_floor=asked.max_floor * n // d,
+        min_qty=asked.min_qty * n // d,
+        peg_offset=split_price(asked.peg_offset, n, d),
+        limit=split_price(asked.limit, n, d),
+    )
