@@ -14,12 +14,13 @@ from brokerfix import commands as cmd
 from brokerfix.chaos import Chaos
 from brokerfix.config import MAKER, Config, ConfigError
 from brokerfix.domain import ClientOptions
-from brokerfix.engine.engine import observe
+from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
 from brokerfix.fix import encode
-from brokerfix.fix.decode import from_client, from_venue, from_venue_reject, unreadable
+from brokerfix.fix.decode import from_client, unreadable
 from brokerfix.fix.encode import Out
+from brokerfix.fix.reports import from_venue, from_venue_reject
 from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
 from brokerfix.journal import Journal, JournalError, lock
@@ -195,10 +196,17 @@ class Broker:
             log.exception("a message of %s can't be read", client)
             self.failed(client, f"a message can't be read: {type(error).__name__}: {error}", printable(text))
             return self.pipeline.submit(unreadable(text, client, self.clock()))
+        if isinstance(command, cmd.Command):
+            return self.pipeline.submit(command)
+        if isinstance(command, list):
+            # Of a list that comes again, what was taken is known by its ClOrdIDs.
+            taken = [self.pipeline.submit(one) for one in command]
+            return all(taken)
         if isinstance(command, MarketDataRequest):
             self._tell(self.feed.request(self.state, command))
-            return True
-        return self.pipeline.submit(command)
+        else:
+            self._tell(self.feed.request_session_status(self.state, command))
+        return True
 
     def venue_message(self, venue: str, text: str) -> bool:
         at = self.clock()
@@ -211,8 +219,9 @@ class Broker:
         if isinstance(told, cmd.Command):
             return self.pipeline.submit(told)
         for update in told:
-            observe(self.state, update)
-        self.pipeline.follow_up(at)
+            for step in one_trade_at_a_time(update):
+                observe(self.state, step)
+                self.pipeline.follow_up(at)
         return True
 
     def venue_reject(self, venue: str, text: str, sent: str) -> bool:
@@ -265,6 +274,8 @@ class Broker:
 
     def _publish(self, now: int) -> None:
         self._tell(self.feed.flush(self.state))
+        if self.feed.session_watchers:
+            self._tell(self.feed.flush_session_status(self.state))
 
     def _record(self, now: int) -> None:
         self.pipeline.submit(cmd.RecordQuotes(now))

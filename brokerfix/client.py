@@ -133,14 +133,15 @@ class Client:
     def new_order(
         self, cl_ord_id: str, side: str, qty: str, symbol: str, price: str | None = None, *, tif: str = "0", **tags: str
     ) -> int:
-        """Send a limit order or, without a price, a market order. `tags` are more, as t100="XNAS"."""
+        """Send a limit order or, without a price, a market order. `tags` are more, or others, as t100="XNAS"."""
         body = [(11, cl_ord_id), (55, symbol), (54, side), (60, utc_now()), (38, qty), (40, "2" if price else "1")]
         if price:
             body.append((44, price))
         body.append((59, tif))
         if self.begin_string == FIX_42:
             body.append((21, "1"))
-        return self.send("D", body + [(int(tag[1:]), value) for tag, value in tags.items()])
+        more = {int(tag[1:]): value for tag, value in tags.items()}
+        return self.send("D", [field for field in body if field[0] not in more] + list(more.items()))
 
     def cancel(self, cl_ord_id: str, orig_cl_ord_id: str, side: str, symbol: str) -> int:
         body = [(11, cl_ord_id), (41, orig_cl_ord_id), (55, symbol), (54, side), (60, utc_now())]

@@ -143,6 +143,58 @@ class AskStatus(Command, frozen=True, gc=False):
     symbol: str
     side: Side
     status_req_id: str = ""
+    order_id: int = 0
+
+
+class AskMassStatus(Command, frozen=True, gc=False):
+    """OrderMassStatusRequest(AF), or an OrderStatusRequest(H) that names no order (`req_id` is then its
+    OrdStatusReqID and `is_mass` False): the working orders, all or those of a symbol or account."""
+
+    client: str
+    req_id: str
+    is_mass: bool
+    symbol: str = ""
+    account: str = ""
+
+
+class MassCancel(Command, frozen=True, gc=False):
+    """OrderMassCancelRequest(q). `kind` is MassCancelRequestType(530); `side` "" is both."""
+
+    client: str
+    cl_ord_id: str
+    kind: str
+    symbol: str = ""
+    account: str = ""
+    side: str = ""
+
+
+class CrossOrder(Command, frozen=True, gc=False):
+    """NewOrderCross(s): two orders of the client that trade with each other. `sides` are (Side, ClOrdID, Account,
+    quantity)."""
+
+    client: str
+    cross_id: str
+    symbol: str
+    price: int
+    sides: tuple[tuple[Side, str, str, int], ...]
+    defect: Reject | None = None
+
+
+class AskListStatus(Command, frozen=True, gc=False):
+    """The orders of a NewOrderList(E) have been taken or refused: tell of the list as a whole."""
+
+    client: str
+    list_id: str
+    cl_ord_ids: tuple[str, ...]
+
+
+class ClientOther(Command, frozen=True, gc=False):
+    """A message of a client that is kept and alerted (DontKnowTrade)."""
+
+    client: str
+    code: str
+    text: str
+    raw: str
 
 
 class RefuseMessage(Command, frozen=True, gc=False):

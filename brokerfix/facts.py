@@ -395,6 +395,9 @@ class RequestQueued(Base, frozen=True, gc=False):
     risk_price: int = 0
     instructions: Instructions | None = None
     announced: bool = False
+    reason: str = ""
+    text: str = ""
+    operator: str = ""
 
 
 class OrderCanceled(Base, frozen=True, gc=False):
@@ -449,7 +452,8 @@ class RequestRejected(Base, frozen=True, gc=False):
 
 
 class StatusReported(Base, frozen=True, gc=False):
-    """A status was asked for, or a known order came again. `order_id` 0: unknown, or refused (then see `reason`)."""
+    """A status was asked for, or a known order came again. `order_id` 0: unknown, or refused (then see `reason`). Of
+    a mass status this is one of `total` reports."""
 
     client: str
     cl_ord_id: str
@@ -459,6 +463,9 @@ class StatusReported(Base, frozen=True, gc=False):
     reason: OrdRejReason = OrdRejReason.UNKNOWN_ORDER
     text: str = ""
     status_req_id: str = ""
+    mass_status_req_id: str = ""
+    total: int = 0
+    is_last: bool = False
 
 
 class OperatorRefused(Base, frozen=True, gc=False):
@@ -476,6 +483,25 @@ class SplitApplied(Base, frozen=True, gc=False):
     numerator: int
     denominator: int
     operator: str
+
+
+class MassCanceled(Base, frozen=True, gc=False):
+    """A mass cancel was asked for; `orders` are being canceled. `reject` is MassCancelRejectReason(532)."""
+
+    client: str
+    cl_ord_id: str
+    kind: str
+    orders: int
+    reject: str = ""
+    text: str = ""
+
+
+class ListReported(Base, frozen=True, gc=False):
+    """A list of orders is in our hands."""
+
+    client: str
+    list_id: str
+    cl_ord_ids: tuple[str, ...]
 
 
 class MessageRefused(Base, frozen=True, gc=False):
@@ -506,5 +532,5 @@ Fact = (
     | ChildNoted | ChildRequestRejected | ChildStatusAsked | ChildConfirmed
     | Trade | TradeBusted | TradeCorrected | CancelPending | ReplacePending | RequestQueued
     | OrderCanceled | OrderExpired | OrderRefused | OrderReplaced
-    | RequestRejected | StatusReported | MessageRefused | Alerted
+    | RequestRejected | StatusReported | MassCanceled | ListReported | MessageRefused | Alerted
 )  # fmt: skip

@@ -25,10 +25,14 @@ MSG_TYPES: dict[type[cmd.Command], str] = {
     cmd.CancelOrder: "F",
     cmd.ReplaceOrder: "G",
     cmd.AskStatus: "H",
+    cmd.AskMassStatus: "AF",
+    cmd.MassCancel: "q",
+    cmd.CrossOrder: "s",
 }
 """The commands that are messages of clients."""
 USES_RESERVE = (
     cmd.CancelOrder,
+    cmd.MassCancel,
     cmd.VenueReport,
     cmd.VenueCancelReject,
     cmd.VenueOther,
@@ -246,6 +250,6 @@ def _refused(command: cmd.Command, number: int, reason: BusinessRejectReason, te
         return MessageRefused(
             command.at, number, command.client, command.ref_seq_num, command.ref_msg_type, reason, text, command.ref_id
         )
-    assert isinstance(command, cmd.NewOrder | cmd.CancelOrder | cmd.ReplaceOrder | cmd.AskStatus)
-    message_type = MSG_TYPES[type(command)]
-    return MessageRefused(command.at, number, command.client, 0, message_type, reason, text, command.cl_ord_id)
+    ref_id = getattr(command, "cl_ord_id", "") or getattr(command, "req_id", "") or getattr(command, "cross_id", "")
+    client: str = command.client  # type: ignore[attr-defined]
+    return MessageRefused(command.at, number, client, 0, MSG_TYPES[type(command)], reason, text, ref_id)

@@ -56,7 +56,9 @@ from brokerfix.engine.engine import State, decide, done, evolve, follow_up, obse
 from brokerfix.engine.invariants import broken_in_state
 from brokerfix.facts import Fact, OperatorRefused, Trade
 from brokerfix.fix import encode
-from brokerfix.fix.decode import from_client, from_venue
+from brokerfix.fix.decode import from_client
+from brokerfix.fix.reports import from_venue
+from brokerfix.fix.text import pairs
 from brokerfix.schedule import Hours
 
 SCENARIO_FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
@@ -169,9 +171,13 @@ class World:
 
     def client(self, name: str, message_type: str, *fields: tuple[int, str], header: str = "") -> list[str]:
         text = self.text(message_type, name, fields, header)
-        command = from_client(text, name, self.now, self.state.instruments)
-        assert isinstance(command, Command)
-        return self.submit(command)
+        told = from_client(text, name, self.now, self.state.instruments)
+        commands = told if isinstance(told, list) else [told]
+        lines = []
+        for command in commands:
+            assert isinstance(command, Command)
+            lines += self.submit(command)
+        return lines
 
     def venue(self, name: str, message_type: str, *fields: tuple[int, str], header: str = "") -> list[str]:
         told = from_venue(self.text(message_type, name, fields, header), name, self.now, self.state.instruments)
@@ -180,7 +186,9 @@ class World:
 
     def text(self, message_type: str, sender: str, fields: tuple[tuple[int, str], ...], header: str) -> str:
         """A message as QuickFIX hands it over: the body in ascending order."""
-        body = "".join(f"{tag}={value}{SOH}" for tag, value in sorted(fields, key=lambda field: field[0]))
+        if message_type not in ("E", "s", "AF"):
+            fields = tuple(sorted(fields, key=lambda field: field[0]))
+        body = "".join(f"{tag}={value}{SOH}" for tag, value in fields)
         head = f"34={next(self.numbers)}|{header}49={sender}|52=20261122-10:00:00.000|56=BROKER|"
         return f"8=FIX.4.4|9=99|35={message_type}|{head}".replace("|", SOH) + body + f"10=000{SOH}"
 
@@ -201,6 +209,7 @@ class World:
             average = f" avg {tags['6']}" if tags["6"] != "0" else ""
             reason = f" reason {tags['103']}" if "103" in tags else ""
             reason += f" restated {tags['378']}" if "378" in tags else ""
+            reason += f" {tags.get('911')}/{tags['912']}" if "912" in tags else ""
             reason += f" ref {self.execs.get(tags['19'], '?')}" if "19" in tags else ""
             reason += f" day {tags['425']}/{tags['424']}" if "424" in tags else ""
             assert tags["17"] not in self.execs, "an ExecID is unique for ever"
@@ -217,6 +226,9 @@ class World:
             status = STATUSES[tags["39"]]
             ids = self._ids({"17": "", **tags}).split("/")[0]
             return f"{out.comp_id} {what}-REJECT {status} {tags['11']}<{tags['41']}{ids} reason {tags['102']}{why}"
+        if kind in SUMMARIES:
+            told = " ".join(f"{tag}={value}" for tag, value in pairs(out.text) if int(tag) in SUMMARIES[kind])
+            return f"{out.comp_id} {kind} {told}{why}"
         return f"{out.comp_id} {kind} {tags.get('380', '')}{why}"
 
     def _ids(self, tags: dict[str, str]) -> str:
@@ -242,6 +254,8 @@ class World:
         return f"{kind} {name}{orig}{terms}"
 
 
+SUMMARIES = {"r": (11, 530, 531, 532, 533), "N": (66, 431, 68, 11, 39, 14, 151)}
+"""The tags that a scenario shows of messages that are no reports."""
 ASKED = {"18": "inst", "99": "stop", "110": "min", "111": "show", "126": "until", "211": "offset", "432": "until"}
 FEES = {"XNAS": ("0.0030", "-0.0020"), "XNYS": ("0.0025", "-0.0015")}
 
@@ -374,9 +388,31 @@ def _client(world: World, name: str, words: list[str]) -> list[str]:
             return send("G", *fields, *_priced(price))
         case ["status", cl_ord_id, side, symbol]:
             return send("H", (11, cl_ord_id), (54, SIDES[side]), (55, symbol))
+        case ["status"]:
+            return send("H")
+        case ["mass-status", *where]:
+            return send("AF", (584, "M1"), (585, "1" if where else "7"), *((55, symbol) for symbol in where))
+        case ["mass-cancel", cl_ord_id, *where]:
+            return send("q", (11, cl_ord_id), (530, "1" if where else "7"), (60, "t"), *((55, name) for name in where))
+        case ["list", list_id, *orders]:
+            fields = [(66, list_id), (394, "3"), (68, str(len(orders) // 5)), (73, str(len(orders) // 5))]
+            for n, (cl_ord_id, side, qty, symbol, price) in enumerate(_batched(orders, 5), 1):
+                fields += [(11, cl_ord_id), (67, str(n)), (55, symbol), (54, SIDES[side]), (60, "t"), (38, qty)]
+                fields += [(59, "0"), *_priced(price)]
+            return send("E", *fields)
+        case ["cross", symbol, price, *sides]:
+            fields = [(55, symbol), (60, "t"), (40, "2"), (44, price), (548, "X1"), (549, "1"), (550, "0"), (552, "2")]
+            for cl_ord_id, side, qty, account in _batched(sides, 4):
+                fields += [(54, SIDES[side]), (11, cl_ord_id), (1, account), (38, qty)]
+            return send("s", *fields)
         case ["message", message_type]:
             return send(message_type)
     raise AssertionError(f"no such client step: {words}")
+
+
+def _batched(words: list[str], size: int) -> Iterator[list[str]]:
+    for at in range(0, len(words), size):
+        yield words[at : at + size]
 
 
 def _priced(word: str) -> list[tuple[int, str]]:

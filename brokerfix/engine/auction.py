@@ -51,7 +51,7 @@ def settle_phase(state: State, c: SettlePhase, new_id: NewId) -> list[Fact]:
     phase = state.phase(c.symbol)
     for order_id in state.watching[c.symbol]:
         order = state.orders[order_id]
-        if order.pending is not None:
+        if order.pending is not None or order.queue:
             continue
         over = (
             order.time_in_force is TimeInForce.OPENING and phase is Phase.CONTINUOUS and order.hold is not Hold.AUCTION

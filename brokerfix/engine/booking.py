@@ -47,6 +47,13 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
     found.qty, found.price = qty, price
 
 
+def sides(state: State, found: Fill) -> list[Fill]:
+    """The fill and, of a trade in our own book, the other side's: the maker's number is one less than the taker's."""
+    if found.child_id:
+        return [found]
+    return [found, state.fills[found.exec_id + (1 if found.is_maker else -1)]]
+
+
 def pay(state: State, order: Order, qty: int, price: int) -> None:
     """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
     instrument = state.instruments[order.symbol]

@@ -152,7 +152,8 @@ def _status(
 
 
 def ask_status(state: State, c: AskStatus, new_id: NewId) -> list[Fact]:
-    known = state.clients[c.client].requests.get(c.cl_ord_id)
+    client = state.clients[c.client]
+    known = client.requests.get(c.cl_ord_id) or client.working.get(c.order_id)
     if known is None or isinstance(known, RequestRejected):
         unknown = f"UNKNOWN_ORDER: ClOrdID={c.cl_ord_id}"
         return [
@@ -189,10 +190,21 @@ def cancel(
 ) -> list[Fact]:
     """Cancel an order, at once or as soon as the exchanges that hold some of it have let go. Without a client's request
     (`cl_ord_id` empty) the reason is told."""
+    if _waits(order):
+        # It has its turn once the replace is answered: till then the exchange may hold what was asked for.
+        why = str(reason), text, operator
+        return [RequestQueued(at, new_id(), order.order_id, cl_ord_id, Request.CANCEL, 0, 0, 0, None, False, *why)]
     if not order.open_children():
-        return [OrderCanceled(at, new_id(), order.order_id, cl_ord_id, text, reason, operator)]
+        return [OrderCanceled(at, new_id(), order.order_id, cl_ord_id, text, str(reason), operator)]
     pending = CancelPending(at, new_id(), order.order_id, cl_ord_id, Request.CANCEL, str(reason), text, operator)
     return [pending, *withdraw(order, at, new_id)]
+
+
+def is_cancelable(order: Order) -> bool:
+    """Whether a working order is not being canceled already."""
+    if order.pending is not None and order.pending.request is not Request.REPLACE:
+        return False
+    return not any(waiting.request is Request.CANCEL for waiting in order.queue)
 
 
 def _waits(order: Order) -> bool:
@@ -323,7 +335,8 @@ def next_request(state: State, c: NextRequest, new_id: NewId) -> list[Fact]:
         ids = order.order_id, waiting.cl_ord_id, order.cl_ord_id
         return [RequestRejected(c.at, new_id(), order.client, *ids, waiting.request, *refused)]
     if waiting.request is Request.CANCEL:
-        return cancel(order, waiting.cl_ord_id, c.at, new_id)
+        why = waiting.reason, waiting.text, waiting.operator
+        return cancel(alone, waiting.cl_ord_id, c.at, new_id, *why)
     wrong = _bad_values(state, order, waiting.qty, waiting.price, waiting.instructions, c.at)
     if wrong is not None:
         return [_replace_refused(order, waiting.cl_ord_id, order.cl_ord_id, wrong, c.at, new_id)]

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from itertools import count, islice
 from typing import Any
 
+import msgspec
+
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
-from brokerfix.engine import auction, booking, clients, day, operator, venues, waiting
+from brokerfix.engine import auction, booking, clients, day, operator, requests, venues, waiting
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId
@@ -19,7 +21,7 @@ from brokerfix.facts import ChildStatusAsked, ClientDown, ClientUp, Fact, Quoted
 RECORDED_LEVELS = 5
 """How many levels of each side a Quoted fact keeps."""
 
-__all__ = ["State", "decide", "done", "evolve", "follow_up", "observe"]
+__all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_trade_at_a_time"]
 
 
 def decide(state: State, command: cmd.Command) -> list[Fact]:
@@ -36,6 +38,15 @@ def observe(state: State, update: MarketUpdate) -> None:
     symbol = update.symbol
     if state.watching[symbol] or len(state.books[symbol]) or len(state.stops[symbol]):
         state.agenda[booking.MARKET_MOVED, symbol] = None
+
+
+def one_trade_at_a_time(update: MarketUpdate) -> list[MarketUpdate]:
+    """The update in steps of one trade each: a stop must see every price that was traded, not only the last."""
+    if len(update.trades) < 2:
+        return [update]
+    *earlier, last = update.trades
+    steps = [msgspec.structs.replace(update, snapshot=False, levels=(), trades=(trade,)) for trade in earlier]
+    return [*steps, msgspec.structs.replace(update, trades=(last,))]
 
 
 def follow_up(state: State, at: int) -> cmd.Command | None:
@@ -109,6 +120,11 @@ HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
     cmd.ReplaceOrder: clients.replace_order,
     cmd.AskStatus: clients.ask_status,
     cmd.RefuseMessage: clients.refuse_message,
+    cmd.AskMassStatus: requests.ask_mass_status,
+    cmd.MassCancel: requests.mass_cancel,
+    cmd.CrossOrder: requests.cross_order,
+    cmd.AskListStatus: requests.ask_list_status,
+    cmd.ClientOther: requests.client_other,
     cmd.Quote: clients.quote,
     cmd.OperatorCancel: operator.operator_cancel,
     cmd.OperatorRelease: operator.operator_release,

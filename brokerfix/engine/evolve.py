@@ -42,7 +42,7 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     state.fills = {
         exec_id: fill
         for exec_id, fill in state.fills.items()
-        if exec_id >= state.day_began or state.orders[fill.order_id].working
+        if exec_id >= state.day_began or any(state.orders[one.order_id].working for one in booking.sides(state, fill))
     }
     state.day_began = fact.id
     for client in state.clients.values():
@@ -386,9 +386,11 @@ def _replace_pending(state: State, fact: f.ReplacePending) -> None:
 def _request_queued(state: State, fact: f.RequestQueued) -> None:
     order = state.orders[fact.order_id]
     terms = fact.qty, fact.price, fact.risk_price, fact.instructions
-    order.queue = (*order.queue, Pending(fact.request, fact.cl_ord_id, *terms, fact.announced))
+    why = fact.reason, fact.text, fact.operator
+    order.queue = (*order.queue, Pending(fact.request, fact.cl_ord_id, *terms, fact.announced, *why))
     client = state.clients[order.client]
-    client.requests[fact.cl_ord_id] = order
+    if fact.cl_ord_id:
+        client.requests[fact.cl_ord_id] = order
     if fact.request is Request.REPLACE:
         client.recent.append(fact.at)
 
@@ -527,6 +529,8 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.OrderReplaced: _order_replaced,
     f.RequestRejected: _request_rejected,
     f.StatusReported: _nothing,
+    f.MassCanceled: _nothing,
+    f.ListReported: _nothing,
     f.MessageRefused: _nothing,
     f.Alerted: _alerted,
 }

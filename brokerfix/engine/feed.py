@@ -5,7 +5,7 @@ Changes are told at a conflated rate: `flush` compares each book that changed wi
 
 import msgspec
 
-from brokerfix.domain import Side
+from brokerfix.domain import Phase, Side
 from brokerfix.engine.market import merged_levels
 from brokerfix.engine.state import State
 
@@ -61,7 +61,27 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
-Told = Snapshot | Increment | Refusal
+class SessionStatusRequest(msgspec.Struct, frozen=True, gc=False):
+    """TradingSessionStatusRequest(g). A TradingSessionID(336) is a symbol, '' all of them."""
+
+    client: str
+    req_id: str
+    subscription_type: str
+    session_id: str = ""
+
+
+class SessionStatus(msgspec.Struct, frozen=True, gc=False):
+    """TradingSessionStatus(h): an instrument's phase, or (None) that there is none."""
+
+    client: str
+    req_id: str
+    symbol: str
+    phase: Phase | None
+    halted: bool = False
+    unsolicited: bool = False
+
+
+Told = Snapshot | Increment | Refusal | SessionStatus
 
 
 class Subscription(msgspec.Struct, gc=False):
@@ -74,6 +94,33 @@ class Feed:
 
     def __init__(self) -> None:
         self.subscriptions: dict[tuple[str, str], Subscription] = {}
+        self.session_watchers: dict[tuple[str, str], SessionStatusRequest] = {}
+        self._phases: dict[str, tuple[Phase, bool]] = {}
+
+    def request_session_status(self, state: State, request: SessionStatusRequest) -> list[Told]:
+        """Answer with the phase of each instrument asked for, and remember a subscription."""
+        key = (request.client, request.req_id)
+        if request.subscription_type == UNSUBSCRIBE:
+            self.session_watchers.pop(key, None)
+            return []
+        symbols = [symbol for symbol in state.instruments if request.session_id in ("", symbol)]
+        if not symbols:
+            return [SessionStatus(*key, request.session_id, None)]
+        if request.subscription_type == SUBSCRIBE:
+            self.session_watchers[key] = request
+        return [SessionStatus(*key, symbol, *_phase(state, symbol)) for symbol in symbols]
+
+    def flush_session_status(self, state: State) -> list[Told]:
+        """What subscribers have to be told of phases that have changed."""
+        now = {symbol: _phase(state, symbol) for symbol in state.instruments}
+        changed = [symbol for symbol, phase in now.items() if self._phases.get(symbol, phase) != phase]
+        self._phases = now
+        return [
+            SessionStatus(*key, symbol, *now[symbol], True)
+            for symbol in changed
+            for key, request in self.session_watchers.items()
+            if request.session_id in ("", symbol)
+        ]
 
     def request(self, state: State, request: MarketDataRequest) -> list[Told]:
         """Answer a request: snapshots, or a refusal with its MDReqRejReason."""
@@ -118,8 +165,9 @@ class Feed:
 
     def forget(self, client: str) -> None:
         """The client is gone; its subscriptions end with its session."""
-        for key in [key for key in self.subscriptions if key[0] == client]:
-            del self.subscriptions[key]
+        for kept in (self.subscriptions, self.session_watchers):
+            for key in [key for key in kept if key[0] == client]:
+                del kept[key]
 
     def flush(self, state: State) -> list[Told]:
         """What subscribers have to be told of the books that changed since the last flush."""
@@ -135,6 +183,11 @@ class Feed:
                 if symbol in moved:
                     told += _update(state, subscription, symbol, prints.get(symbol, []))
         return told
+
+
+def _phase(state: State, symbol: str) -> tuple[Phase, bool]:
+    halted = state.instruments[symbol].halted or ("all", "") in state.halts or ("symbol", symbol) in state.halts
+    return state.phase(symbol), halted
 
 
 def _update(state: State, subscription: Subscription, symbol: str, prints: list[tuple[int, int]]) -> list[Told]:

@@ -1,6 +1,6 @@
 """What an operator does by hand. Each action is a fact with the operator's name, also one that was refused."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 from brokerfix.commands import (
     OperatorBust,
@@ -12,8 +12,9 @@ from brokerfix.commands import (
     OperatorResume,
     OperatorSplit,
 )
-from brokerfix.domain import ExecInst, Hold, Request, RestatementReason, id_text
-from brokerfix.engine.clients import cancel
+from brokerfix.domain import ExecInst, Hold, RestatementReason, id_text
+from brokerfix.engine import booking
+from brokerfix.engine.clients import cancel, is_cancelable
 from brokerfix.engine.orders import Fill, Order
 from brokerfix.engine.split import split_price
 from brokerfix.engine.state import State
@@ -47,7 +48,7 @@ def operator_cancel(state: State, c: OperatorCancel, new_id: NewId) -> list[Fact
         return _refused(c, new_id, f"there is no order {id_text(c.order_id)}")
     if not order.working or order.ended is not None or not order.leaves:
         return _refused(c, new_id, f"order {id_text(c.order_id)} is {order.status.name} already")
-    if order.pending is not None and order.pending.request is not Request.REPLACE:
+    if not is_cancelable(order):
         return _refused(c, new_id, f"order {id_text(c.order_id)} is being canceled already")
     return cancel(order, "", c.at, new_id, c.reason, c.text, c.operator)
 
@@ -65,7 +66,7 @@ def operator_release(state: State, c: OperatorRelease, new_id: NewId) -> list[Fa
 def operator_bust(state: State, c: OperatorBust, new_id: NewId) -> list[Fact]:
     """Take a fill back; one made in our own book on both sides. What is open again is held, so that nothing trades
     again by itself."""
-    fills = list(_both_sides(state, c.exec_id))
+    fills = _both_sides(state, c.exec_id)
     if not fills or not all(fill.qty for fill in fills):
         return _refused(c, new_id, f"there is no fill {id_text(c.exec_id)}, or it is busted already")
     facts: list[Fact] = []
@@ -79,7 +80,7 @@ def operator_bust(state: State, c: OperatorBust, new_id: NewId) -> list[Fact]:
 
 def operator_correct(state: State, c: OperatorCorrect, new_id: NewId) -> list[Fact]:
     """Give a fill another price, or less quantity; one made in our own book on both sides."""
-    fills = list(_both_sides(state, c.exec_id))
+    fills = _both_sides(state, c.exec_id)
     if not fills or not all(fill.qty for fill in fills):
         return _refused(c, new_id, f"there is no fill {id_text(c.exec_id)}, or it is busted")
     if not 0 < c.qty <= fills[0].qty or c.price <= 0:
@@ -94,17 +95,12 @@ def operator_correct(state: State, c: OperatorCorrect, new_id: NewId) -> list[Fa
     return facts
 
 
-def _both_sides(state: State, exec_id: int) -> Iterator[Fill]:
-    """The fill of an ExecID (its first, or that of a correction) and, of a trade in our own book, the other side's: the
-    maker's number is one less than the taker's."""
+def _both_sides(state: State, exec_id: int) -> list[Fill]:
+    """The fill of an ExecID (its first, or that of a correction) and, of a trade in our own book, the other side's."""
     found = state.fills.get(exec_id)
     if found is None:
         found = next((fill for fill in state.fills.values() if fill.last_id == exec_id), None)
-    if found is None:
-        return
-    yield found
-    if not found.child_id:
-        yield state.fills[found.exec_id + (1 if found.is_maker else -1)]
+    return booking.sides(state, found) if found is not None else []
 
 
 def operator_halt(state: State, c: OperatorHalt, new_id: NewId) -> list[Fact]:
@@ -115,7 +111,7 @@ def operator_halt(state: State, c: OperatorHalt, new_id: NewId) -> list[Fact]:
     facts: list[Fact] = [Halted(c.at, new_id(), c.kind, c.name, c.operator)]
     for client in state.clients.values():
         for order in client.working.values():
-            if order.has(ExecInst.CANCEL_ON_HALT) and _concerns(order, c) and order.pending is None:
+            if order.has(ExecInst.CANCEL_ON_HALT) and _concerns(order, c) and is_cancelable(order):
                 reason = RestatementReason.TRADING_HALT
                 facts += cancel(order, "", c.at, new_id, reason, "HALTED: trading is halted", c.operator)
     return facts

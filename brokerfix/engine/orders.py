@@ -171,6 +171,8 @@ class Order(msgspec.Struct, gc=False):
             return self.ord_type
         if self.ord_type is OrdType.STOP or (self.ord_type is OrdType.MARKET_TO_LIMIT and not self.price):
             return OrdType.MARKET
+        if self.ord_type is OrdType.PEGGED and not self.price and self.has(ExecInst.TRAILING_STOP):
+            return OrdType.MARKET
         return OrdType.LIMIT
 
     def has(self, exec_inst: ExecInst) -> bool:

@@ -13,6 +13,7 @@ from brokerfix.domain import (
     Hold,
     OrdRejReason,
     OrdStatus,
+    OrdType,
     Request,
 )
 from brokerfix.engine import risk
@@ -133,10 +134,17 @@ def _end(
             return facts + elsewhere
         # There is no other place: the order ends with the exchange's reason instead.
         new_id = count(last + 1).__next__
-    elif child.request is Request.CANCEL or child.time_in_force in IMMEDIATE or view.open or view.in_book:
+    elif _was_to_go(child, order) or view.open or view.in_book:
         return facts + settle(state, view, c.at, new_id)
     text = f"{c.venue}: {text or status.name.lower()}"
     return facts + ended_by_venue(view, status, text, c.at, new_id, c.restatement_reason)
+
+
+def _was_to_go(child: Child, order: Order) -> bool:
+    """Whether the child's end is no news: we asked for it, or it was for what could be had at once."""
+    if child.request is Request.CANCEL or child.time_in_force in IMMEDIATE:
+        return True
+    return child.ord_type is OrdType.MARKET and order.ord_type is OrdType.MARKET_TO_LIMIT
 
 
 NOTES = {
@@ -179,8 +187,8 @@ def _busted(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     if found is None or not found.qty:
         return [_alert(c, new_id, "UNKNOWN_FILL", f"{c.venue} busts a fill that we do not have: {c.exec_ref_id}")]
     order = state.order_of(child)
-    reinstated = (child.open or child.status is OrdStatus.FILLED) and child.time_in_force not in IMMEDIATE
-    reinstated = reinstated and c.leaves != 0
+    works_again = child.status is OrdStatus.FILLED and child.time_in_force not in IMMEDIATE and c.leaves != 0
+    reinstated = child.open or works_again
     facts: list[Fact] = [TradeBusted(c.at, new_id(), found.exec_id, found.last_id, c.exec_id, reinstated, text=c.text)]
     if not reinstated and order.ended is None:
         facts += hold_for_operator(order, found.qty, c.at, new_id)

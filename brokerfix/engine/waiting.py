@@ -69,7 +69,7 @@ def _stopped(state: State, symbol: str, at: int) -> list[Fact]:
 
 
 def _watched(state: State, order: Order, at: int) -> list[Fact]:
-    if order.pending is not None:
+    if order.pending is not None or order.queue:
         return []
     if order.hold is Hold.STOP:
         if order.has(ExecInst.TRAILING_STOP) and (stop_px := trailing_stop(state, order)) != order.stop_px:

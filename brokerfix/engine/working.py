@@ -224,7 +224,7 @@ def replace_loose(state: State, view: View, at: int, new_id: NewId, avoid: str =
     if order.instructions is not None:
         order = msgspec.structs.replace(order, cum=view.cum)
     kept = view.held - taken_back
-    return work(
+    placed = work(
         state,
         order,
         loose + taken_back,
@@ -236,6 +236,10 @@ def replace_loose(state: State, view: View, at: int, new_id: NewId, avoid: str =
         kept=kept,
         last_px=view.last_px,
     )
+    if kept and not placed:
+        # It can't be placed now, and some of the order waits for an operator: so does this.
+        return [OrderHeld(at, new_id(), order.order_id, kept + loose, order.hold or Hold.MANUAL)]
+    return placed
 
 
 def _condition_is_met(view: View) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 
 from brokerfix.shipped import folder
 
-GROUPS = (146, 267)
+GROUPS = (73, 146, 267, 552)
 """Group counts that we require: the standard does too."""
 
 

@@ -15,13 +15,14 @@ from brokerfix.domain import (
     OrdRejReason,
     OrdStatus,
     OrdType,
+    Phase,
     Request,
     RestatementReason,
     average_text,
     id_text,
     to_text,
 )
-from brokerfix.engine.feed import Increment, Refusal, Snapshot, Told
+from brokerfix.engine.feed import Increment, Refusal, SessionStatus, Snapshot, Told
 from brokerfix.engine.instructions import is_stop
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
@@ -217,8 +218,8 @@ def _no_order(
     text: str,
     qty: int = 0,
     price: int = 0,
-    status_req_id: str = "",
     order_id: int = 0,
+    extra: str = "",
 ) -> Out:
     """An ExecutionReport(8), OrdStatus rejected, where there is no order."""
     instrument = state.instruments.get(symbol)
@@ -227,14 +228,13 @@ def _no_order(
         terms = f"\x0138={to_text(qty, instrument.qty_digits)}"
         if price > 0:
             terms += f"\x0144={to_text(price, instrument.price_digits)}"
-    if status_req_id:
-        terms += f"\x01790={status_req_id}"
     return Out(
         False,
         client,
         f"8=FIX.4.4\x019=0\x0135=8\x0137={id_text(order_id) if order_id else 'NONE'}\x0117={id_text(exec_id)}"
-        f"\x01150={exec_type}\x0139={OrdStatus.REJECTED}\x0111={cl_ord_id}\x0155={symbol}\x0154={side}{terms}"
-        f"\x01151=0\x0114=0\x016=0\x01103={reason}\x0160={timestamp(at)}\x0158={clean(text)}\x0110=000\x01",
+        f"\x01150={exec_type}\x0139={OrdStatus.REJECTED}"
+        f"{f'{SOH}11={cl_ord_id}' if cl_ord_id else ''}{f'{SOH}55={symbol}' if symbol else ''}"
+        f"\x0154={side}{terms}{extra}\x01151=0\x0114=0\x016=0\x01103={reason}\x0160={timestamp(at)}\x0158={clean(text)}\x0110=000\x01",
     )
 
 
@@ -336,14 +336,51 @@ def _status(state: State, fact: f.StatusReported) -> list[Out]:
                 fact.side,
                 fact.reason,
                 fact.text,
-                status_req_id=fact.status_req_id,
+                extra=_status_ids(fact),
             )
         ]
-    extra = f"\x01790={fact.status_req_id}" if fact.status_req_id else ""
+    extra = _status_ids(fact)
     if order.status is OrdStatus.REJECTED:
         extra += f"\x01103={order.reason or OrdRejReason.OTHER}"
     text = fact.text or ("Nothing Done" if order.status is OrdStatus.NEW else "")
     return [_report(state, order, fact.id, ExecType.ORDER_STATUS, fact.at, text, extra=extra)]
+
+
+def _status_ids(fact: f.StatusReported) -> str:
+    """The ids of the request that a status report answers."""
+    told = f"\x01790={fact.status_req_id}" if fact.status_req_id else ""
+    if fact.mass_status_req_id:
+        told += f"\x01584={fact.mass_status_req_id}"
+    if fact.is_last or fact.total:
+        told += f"\x01911={fact.total}\x01912={'Y' if fact.is_last else 'N'}"
+    return told
+
+
+def _mass_canceled(state: State, fact: f.MassCanceled) -> list[Out]:
+    response = f"\x01531=0\x01532={fact.reject}" if fact.reject else f"\x01531={fact.kind}\x01533={fact.orders}"
+    told = f"\x0158={clean(fact.text)}" if fact.text else ""
+    body = (
+        f"35=r\x0111={fact.cl_ord_id}\x0137={id_text(fact.id)}\x01530={fact.kind}{response}\x0160={timestamp(fact.at)}"
+    )
+    return [Out(False, fact.client, f"8=FIX.4.4\x019=0\x01{body}{told}\x0110=000\x01")]
+
+
+def _list_reported(state: State, fact: f.ListReported) -> list[Out]:
+    """ListStatus(N): that the list is being worked, and where its orders stand."""
+    client = state.clients[fact.client]
+    entries = ""
+    for cl_ord_id in fact.cl_ord_ids:
+        order = client.requests.get(cl_ord_id)
+        if not isinstance(order, Order):
+            entries += f"\x0111={cl_ord_id}\x0114=0\x0139={OrdStatus.REJECTED}\x01151=0\x0184=0\x016=0"
+            continue
+        instrument = state.instruments[order.symbol]
+        cum, leaves, cut = (to_text(qty, instrument.qty_digits) for qty in (order.cum, order.leaves, order.canceled))
+        average = average_text(order.notional, order.cum, instrument.price_digits)
+        entries += f"\x0111={cl_ord_id}\x0114={cum}\x0139={order.status}\x01151={leaves}\x0184={cut}\x016={average}"
+    count = len(fact.cl_ord_ids)
+    body = f"35=N\x0166={fact.list_id}\x01429=2\x0182=1\x01431=3\x0183=1\x0168={count}\x0173={count}{entries}"
+    return [Out(False, fact.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01", True)]
 
 
 def _message_refused(state: State, fact: f.MessageRefused) -> list[Out]:
@@ -441,6 +478,8 @@ def market_data(state: State, told: Told) -> Out:
         reason = f"\x01281={told.reason}" if told.reason else ""
         body = f"35=Y\x01262={told.md_req_id}{reason}\x0158={clean(told.text)}"
         return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")
+    if isinstance(told, SessionStatus):
+        return _session_status(told)
     instrument = state.instruments[told.symbol]
     if isinstance(told, Snapshot):
         entries = "".join(_entry(instrument, "", *entry) for entry in told.entries) or EMPTY_BOOK
@@ -452,6 +491,26 @@ def market_data(state: State, told: Told) -> Out:
         )
         head = f"35=X\x01262={told.md_req_id}\x01268={len(told.entries)}"
     return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{head}{entries}\x0110=000\x01", True)
+
+
+TRADING_STATUS = {
+    Phase.CLOSED: "3",
+    Phase.PRE_OPEN: "4",
+    Phase.OPENING_AUCTION: "4",
+    Phase.CONTINUOUS: "2",
+    Phase.CLOSING_AUCTION: "5",
+}
+"""TradSesStatus(340): open, closed, pre-open, pre-close."""
+HALTED, UNKNOWN_STATUS = "1", "6"
+
+
+def _session_status(told: SessionStatus) -> Out:
+    """TradingSessionStatus(h). The TradingSessionID is the symbol; its phase in words is the Text."""
+    status = HALTED if told.halted else TRADING_STATUS[told.phase] if told.phase is not None else UNKNOWN_STATUS
+    words = told.phase.value if told.phase is not None else f"UNKNOWN_SYMBOL: value={told.symbol}"
+    unsolicited = "\x01325=Y" if told.unsolicited else ""
+    body = f"35=h\x01335={told.req_id}\x01336={told.symbol}{unsolicited}\x01340={status}\x0158={clean(words)}"
+    return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")
 
 
 def _entry(instrument: Instrument, symbol: str, entry_type: Any, price: Any, qty: Any) -> str:
@@ -481,6 +540,8 @@ ENCODERS: dict[type[Any], Callable[[State, Any], list[Out]]] = {
     f.OrderReplaced: _replaced,
     f.RequestRejected: _request_rejected,
     f.StatusReported: _status,
+    f.MassCanceled: _mass_canceled,
+    f.ListReported: _list_reported,
     f.MessageRefused: _message_refused,
     f.OrderRouted: _routed,
     f.ChildCancelSent: _child_cancel,

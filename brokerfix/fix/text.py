@@ -58,6 +58,11 @@ def _fields_pattern(is_kept: bool, tags: list[int]) -> str:
     return f"(?:(?:{'|'.join(map(str, tags))})=[^\x01]*+\x01)*+"
 
 
+def possible_duplicate(message: Fields) -> bool:
+    """Whether a message says that it may have come before: PossDupFlag(43) or PossResend(97)."""
+    return message["43"] == "Y" or message["97"] == "Y"
+
+
 def printable(text: str) -> str:
     """A raw message as people read it."""
     return text.replace(SOH, "|")

@@ -25,9 +25,11 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.feed import Increment, Snapshot
 from brokerfix.fix import encode
-from brokerfix.fix.decode import RULES, from_client, from_venue
+from brokerfix.fix.decode import from_client
 from brokerfix.fix.dialect import dialect
 from brokerfix.fix.recode import outgoing
+from brokerfix.fix.reports import from_venue
+from brokerfix.fix.rules import RULES
 from brokerfix.fix.text import Reader, pairs
 from tests.scenario import SCENARIO_FILES, World, load, run_step
 

@@ -1,0 +1,134 @@
+"""What a client asks about many orders at once: mass status, mass cancel, lists, crosses."""
+
+from brokerfix.commands import AskListStatus, AskMassStatus, ClientOther, CrossOrder, MassCancel, NewOrder
+from brokerfix.domain import OrdRejReason, OrdType, Reject, Side, TimeInForce, to_text
+from brokerfix.engine import risk
+from brokerfix.engine.book import at_least_as_good
+from brokerfix.engine.clients import cancel, is_cancelable
+from brokerfix.engine.orders import Order
+from brokerfix.engine.state import Client, State
+from brokerfix.engine.working import NewId
+from brokerfix.facts import (
+    Alerted,
+    Fact,
+    ListReported,
+    MassCanceled,
+    OrderAccepted,
+    OrderRejected,
+    StatusReported,
+    Trade,
+)
+
+OF_SECURITY, ALL = "1", "7"
+"""MassCancelRequestType(530)."""
+UNKNOWN_SECURITY, OTHER = "1", "99"
+"""MassCancelRejectReason(532)."""
+
+
+def ask_mass_status(state: State, c: AskMassStatus, new_id: NewId) -> list[Fact]:
+    """A report for each working order that matches; without any, one that says so."""
+    req_ids = ("", c.req_id) if c.is_mass else (c.req_id, "")
+    found = _matching(state.clients[c.client], c.symbol, c.account)
+    if not found:
+        none = OrdRejReason.UNKNOWN_ORDER, "NO_ORDERS: nothing works that matches the request"
+        return [StatusReported(c.at, new_id(), c.client, "", 0, c.symbol, Side.BUY, *none, *req_ids, 0, True)]
+    return [
+        StatusReported(
+            c.at,
+            new_id(),
+            c.client,
+            order.cl_ord_id,
+            order.order_id,
+            order.symbol,
+            order.side,
+            status_req_id=req_ids[0],
+            mass_status_req_id=req_ids[1],
+            total=len(found),
+            is_last=order is found[-1],
+        )
+        for order in found
+    ]
+
+
+def _matching(client: Client, symbol: str, account: str, side: str = "") -> list[Order]:
+    return [
+        order
+        for order in client.working.values()
+        if symbol in ("", order.symbol) and account in ("", order.account) and side in ("", order.side)
+    ]
+
+
+def mass_cancel(state: State, c: MassCancel, new_id: NewId) -> list[Fact]:
+    """Cancel every working order that matches. Each is reported as if it had been canceled unasked."""
+    if c.kind == OF_SECURITY and c.symbol not in state.instruments:
+        text = f"UNKNOWN_SYMBOL: value={c.symbol}"
+        return [MassCanceled(c.at, new_id(), c.client, c.cl_ord_id, c.kind, 0, UNKNOWN_SECURITY, text)]
+    symbol = c.symbol if c.kind == OF_SECURITY else ""
+    found = [order for order in _matching(state.clients[c.client], symbol, c.account, c.side) if is_cancelable(order)]
+    facts: list[Fact] = [MassCanceled(c.at, new_id(), c.client, c.cl_ord_id, c.kind, len(found))]
+    for order in found:
+        facts += cancel(order, "", c.at, new_id, "", f"MASS_CANCEL: {c.cl_ord_id}")
+    return facts
+
+
+def cross_order(state: State, c: CrossOrder, new_id: NewId) -> list[Fact]:
+    """The broker's cross desk: the two sides trade with each other at the price, all or nothing. The price must be
+    neither above the best offer nor below the best bid in sight, so that nobody's better price is passed over."""
+    orders = [
+        NewOrder(c.at, c.client, cl_ord_id, account, c.symbol, side, OrdType.LIMIT, TimeInForce.DAY, qty, c.price)
+        for side, cl_ord_id, account, qty in c.sides
+    ]
+    refused = c.defect or _bad_cross(state, c, orders)
+    if refused is not None:
+        known = state.clients[c.client].requests
+        return [
+            OrderRejected(
+                c.at, new_id(), c.client, one.cl_ord_id, one.account, c.symbol, one.side, one.ord_type,
+                one.time_in_force, one.qty, one.price, refused.reason, refused.text, one.cl_ord_id not in known,
+            )
+            for one in orders
+        ]  # fmt: skip
+    facts: list[Fact] = []
+    numbers = []
+    accounts = state.clients[c.client].accounts
+    for one in orders:
+        numbers.append(new_id())
+        terms = one.side, one.ord_type, one.time_in_force, one.qty, one.price, one.price
+        facts.append(
+            OrderAccepted(c.at, numbers[-1], c.client, one.cl_ord_id, one.account or accounts[0], c.symbol, *terms)
+        )
+    new_id()  # the first side's ExecID
+    facts.append(Trade(c.at, new_id(), numbers[0], numbers[1], orders[0].qty, c.price, True))
+    return facts
+
+
+def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | None:
+    client = state.clients[c.client]
+    first, second = orders
+    if first.side is second.side or first.qty != second.qty or first.cl_ord_id == second.cl_ord_id:
+        return Reject(OrdRejReason.OTHER, "CROSS: needs a buy and a sell of the same quantity, each with its ClOrdID")
+    for one in orders:
+        if one.cl_ord_id in client.requests:
+            return Reject(OrdRejReason.DUPLICATE_ORDER, f"DUPLICATE: ClOrdID={one.cl_ord_id}")
+        account = one.account or client.accounts[0]
+        refused = risk.check_session(state, client, account, c.symbol, c.at)
+        if refused is None:
+            instrument = state.instruments[c.symbol]
+            terms = one.side, one.ord_type, one.qty, one.price, one.price
+            refused = risk.check_terms(state, state.accounts[account], instrument, *terms)
+        if refused is not None:
+            return refused
+    for side in Side:
+        for best in (state.books[c.symbol].best(side), state.market.best(c.symbol, side)):
+            if best is not None and best != c.price and at_least_as_good(side.opposite, best, c.price):
+                price = to_text(best, state.instruments[c.symbol].price_digits)
+                return Reject(OrdRejReason.OTHER, f"CROSS: limit={price}, there is a better price")
+    return None
+
+
+def ask_list_status(state: State, c: AskListStatus, new_id: NewId) -> list[Fact]:
+    return [ListReported(c.at, new_id(), c.client, c.list_id, c.cl_ord_ids)]
+
+
+def client_other(state: State, c: ClientOther, new_id: NewId) -> list[Fact]:
+    return [Alerted(c.at, new_id(), c.client, c.code, c.text, c.raw)]
