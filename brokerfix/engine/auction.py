@@ -53,10 +53,10 @@ def settle_phase(state: State, c: SettlePhase, new_id: NewId) -> list[Fact]:
         order = state.orders[order_id]
         if order.pending is not None or order.queue:
             continue
-        over = (
-            order.time_in_force is TimeInForce.OPENING and phase is Phase.CONTINUOUS and order.hold is not Hold.AUCTION
-        )
-        if (over and order.in_book) or (phase is Phase.CLOSED and order.time_in_force in AT_AUCTION):
+        opened = phase is Phase.CONTINUOUS and order.time_in_force is TimeInForce.OPENING and order.in_book
+        # What an exchange has for its auction it ends itself.
+        closed = phase is Phase.CLOSED and order.time_in_force in AT_AUCTION and not order.at_venues
+        if opened or closed:
             return cancel(order, "", c.at, new_id, "", "AUCTION: the auction is over")
         if order.hold is Hold.AUCTION and not waits_for_auction(state, order):
             return released(state, order, Hold.AUCTION, c.at)

@@ -354,6 +354,9 @@ def _change_at_child(state: State, child_id: int, qty: int, fact: f.TradeBusted 
     if child.status is OrdStatus.FILLED and isinstance(fact, f.TradeBusted) and fact.reinstated:
         child.status = OrdStatus.PARTIALLY_FILLED
         state.open_children[child.venue][child_id] = child
+    elif not child.open:
+        # The exchange does not work it again: what it had of the order is what it has filled.
+        child.qty = min(child.qty, child.cum)
     order.at_venues += child.leaves - leaves
     if qty > 0:
         # What the child did not have is more than was ordered there.
