@@ -10,7 +10,16 @@ from brokerfix.domain import DAY, Side
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.invariants import broken_in_order, broken_in_state
 from brokerfix.engine.state import State
-from brokerfix.facts import ChildFilled, DayRolled, Fact, Trade
+from brokerfix.facts import (
+    ChildFilled,
+    DayRolled,
+    Fact,
+    SplitApplied,
+    StateKept,
+    Trade,
+    TradeBusted,
+    TradeCorrected,
+)
 from brokerfix.journal import Torn, read
 
 MOST_PROBLEMS = 20
@@ -39,20 +48,34 @@ class Auditor:
         self._sold: Counter[tuple[str, str]] = Counter()
         self._cash: Counter[str] = Counter()
         self._filled: Counter[int] = Counter()
+        self._fills: dict[int, tuple[int, int, int]] = {}
         self._last = 0
 
     def before(self, fact: Fact) -> None:
         """Count a fact that is about to be applied."""
         self.report.facts += 1
+        if isinstance(fact, StateKept):
+            if fact.state_hash != self.state.hash():
+                self._problem(f"the state kept for {fact.day} is not what the facts before it give")
+            return
         expected = fact.day * DAY if isinstance(fact, DayRolled) else self._last + (2 if isinstance(fact, Trade) else 1)
         if fact.id != expected and not (self._last == 0 and self.report.facts == 1):
             self._problem(f"fact {fact.id} follows {self._last}: facts are missing or doubled")
         self._last = fact.id
         if isinstance(fact, Trade):
-            self._fill(fact.maker_order_id, fact.qty, fact.price)
-            self._fill(fact.taker_order_id, fact.qty, fact.price)
+            self._fill(fact.id - 1, fact.maker_order_id, fact.qty, fact.price)
+            self._fill(fact.id, fact.taker_order_id, fact.qty, fact.price)
+            self.report.fills += 2
         elif isinstance(fact, ChildFilled):
-            self._fill(self.state.children[fact.child_id].order_id, fact.qty, fact.price)
+            self._fill(fact.id, self.state.children[fact.child_id].order_id, fact.qty, fact.price)
+            self.report.fills += 1
+        elif isinstance(fact, TradeBusted | TradeCorrected):
+            order_id, qty, price = self._fills[fact.exec_id]
+            self._fill(fact.exec_id, order_id, -qty, price)
+            if isinstance(fact, TradeCorrected):
+                self._fill(fact.exec_id, order_id, fact.qty, fact.price)
+        elif isinstance(fact, SplitApplied):
+            self._split(fact)
 
     def after_record(self, record: list[Fact]) -> None:
         """Check the orders that a record was about."""
@@ -84,14 +107,26 @@ class Auditor:
         report.state_hash = state.hash()
         return report
 
-    def _fill(self, order_id: int, qty: int, price: int) -> None:
+    def _split(self, fact: SplitApplied) -> None:
+        """Shares held and filled of working orders become more or fewer; money stays."""
+        for counter in (self._bought, self._sold):
+            for key in [key for key in counter if key[1] == fact.symbol]:
+                counter[key] = counter[key] * fact.numerator // fact.denominator
+        for client in self.state.clients.values():
+            for order in client.working.values():
+                if order.symbol == fact.symbol:
+                    filled = self._filled[order.order_id]
+                    self._filled[order.order_id] = filled * fact.numerator // fact.denominator
+
+    def _fill(self, exec_id: int, order_id: int, qty: int, price: int) -> None:
+        """Count a fill; a negative quantity takes it back."""
+        self._fills[exec_id] = order_id, qty, price
         order = self.state.orders[order_id]
         key = (order.account, order.symbol)
         money = qty * price * self.state.instruments[order.symbol].money_factor
         (self._bought if order.side is Side.BUY else self._sold)[key] += qty
         self._cash[order.account] += -money if order.side is Side.BUY else money
         self._filled[order_id] += qty
-        self.report.fills += 1
 
     def _problem(self, text: str) -> None:
         if len(self.report.problems) < MOST_PROBLEMS:

@@ -17,6 +17,7 @@ from brokerfix.domain import ClientOptions
 from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
+from brokerfix.engine.sessions import is_due
 from brokerfix.fix import encode
 from brokerfix.fix.decode import from_client, unreadable
 from brokerfix.fix.encode import Out
@@ -96,8 +97,9 @@ class Broker:
             self._check_digits()
         except (JournalError, OSError) as error:
             raise StartError(str(error)) from error
+        missed_a_roll = 0 < self.state.day < self._trading_day(self.clock())
         try:
-            self.sessions.start()
+            self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
         except SessionsError as error:
             raise StartError(
                 f"{config.path}: broker.port: can't listen on port {config.broker.port}: {error}"
@@ -227,12 +229,14 @@ class Broker:
     def venue_reject(self, venue: str, text: str, sent: str) -> bool:
         return self.pipeline.submit(from_venue_reject(text, sent, venue, self.clock()))
 
-    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None:
+    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None:
         if not is_venue:
             self.feed.forget(comp_id)
         command = cmd.SessionUp if is_up else cmd.SessionDown
         self._unrecorded.append(command(self.clock(), comp_id, is_venue))
         self._record_sessions()
+        if is_up and not is_venue:
+            self.pipeline.client_is_back(comp_id, anew)
 
     def _record_sessions(self) -> None:
         """What could not be recorded on a full disk is tried again every second, in its order."""
@@ -287,16 +291,23 @@ class Broker:
     def _look_after(self, now: int) -> None:
         """Once a second: the trading day, a disk that was full, the projection's process."""
         day = self._trading_day(now)
-        if day > self.state.day or now >= self._expire_due:
-            # Also within the day: an order of the day before may have been waiting for an exchange at the roll.
+        if day > self.state.day:
+            self.roll(day, now)
+        elif now >= self._expire_due:
+            # An order of the day before may have been waiting for an exchange at the roll.
             self._expire_due = now + EXPIRE_EVERY
-            self.pipeline.submit(cmd.RollDay(now, max(day, self.state.day)))
+            self.pipeline.submit(cmd.RollDay(now, self.state.day))
         if self.journal.watch_space():
             log.error("%s: the disk is %s", self.journal.folder, "full" if self.journal.full else "free again")
         self._record_sessions()
         if self._store is not None and self._store.poll() is not None:
             log.error("the SQLite projection ended with code %d; starting it again", self._store.returncode)
             self._start_store()
+
+    def roll(self, day: int, now: int) -> None:
+        """Begin a trading day: Day orders expire, and sequence numbers begin anew where they are configured to."""
+        if self.pipeline.submit(cmd.RollDay(now, day)) and self.config.broker.session_reset == "daily":
+            self.sessions.reset_all()
 
     def _trading_day(self, now: int) -> int:
         return trading_day(now, self.config.day_start, self.config.broker.time_zone)
@@ -307,6 +318,9 @@ class Broker:
             phase = hours.phase(now)
             if self.state.phases.get(symbol) is not phase:
                 self.pipeline.submit(cmd.ChangePhase(now, symbol, phase))
+        for client in self.state.clients.values():
+            if client.down_at and is_due(client, now):
+                self.pipeline.submit(cmd.ClientAway(now, client.client))
         if self.state.expiries and self.state.expiries.keys()[0][0] <= now:
             self.pipeline.submit(cmd.ExpireOrders(now))
         for symbol, watched in self.state.watching.items():

@@ -61,6 +61,12 @@ class ExpireOrders(Command, frozen=True, gc=False):
     """Orders that are good till a time may have reached it."""
 
 
+class ClientAway(Command, frozen=True, gc=False):
+    """A client's session has been lost for as long as its options allow."""
+
+    client: str
+
+
 class NextRequest(Command, frozen=True, gc=False):
     """An order's next waiting request has its turn."""
 

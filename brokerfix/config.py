@@ -98,6 +98,7 @@ class ClientSection(Section, frozen=True):
     cancel_on_disconnect: Literal["none", "day", "all"] = "none"
     grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
     drop_copy: tuple[CompId, ...] = ()
+    drop_copy_snapshot: bool = False
 
 
 class VenueSection(Section, frozen=True):
@@ -178,6 +179,7 @@ class Config(msgspec.Struct, frozen=True):
                 client.cancel_on_disconnect,
                 client.grace_seconds * 10**9,
                 client.drop_copy,
+                client.drop_copy_snapshot,
             )
             for name, client in self.clients.items()
         }

@@ -283,13 +283,15 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     """How a client is served. `pending`: what a replace or cancel gets while a replace waits for an exchange: "queue"
     (its turn comes), "announce" (and it is told so at once), "reject". `acknowledge`: New is sent when the order is
     "accepted" by us or when it is "placed". `cancel_on_disconnect`: "none", "day" or "all" orders are canceled
-    `grace` ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of."""
+    `grace` ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of,
+    `drop_copy_snapshot`: it is told of their open orders at logon."""
 
     pending: str = "queue"
     acknowledge: str = "accepted"
     cancel_on_disconnect: str = "none"
     grace: int = 0
     drop_copy: tuple[str, ...] = ()
+    drop_copy_snapshot: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False):

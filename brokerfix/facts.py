@@ -46,6 +46,15 @@ class DayRolled(Base, frozen=True, gc=False):
     day: int
 
 
+class StateKept(Base, frozen=True, gc=False):
+    """The whole state as it was just before a trading day began: a recovery may begin here. It has the number of the
+    fact before it, and changes nothing that was there."""
+
+    day: int
+    state_hash: str
+    data: bytes
+
+
 class InstrumentDefined(Base, frozen=True, gc=False):
     instrument: Instrument
 
@@ -69,6 +78,12 @@ class ClientDefined(Base, frozen=True, gc=False):
 
 class VenueDefined(Base, frozen=True, gc=False):
     venue: Venue
+
+
+class ClientGone(Base, frozen=True, gc=False):
+    """The client has not come back in time: what its options say of its orders is done."""
+
+    client: str
 
 
 class VenueUp(Base, frozen=True, gc=False):
@@ -523,8 +538,8 @@ class Alerted(Base, frozen=True, gc=False):
 
 
 Fact = (
-    Started | Stopped | DayRolled | InstrumentDefined | AccountDefined | ClientDefined | VenueDefined
-    | VenueUp | VenueDown | ClientUp | ClientDown | Quoted | PhaseChanged | Halted | Resumed
+    Started | Stopped | StateKept | DayRolled | InstrumentDefined | AccountDefined | ClientDefined | VenueDefined
+    | VenueUp | VenueDown | ClientUp | ClientDown | ClientGone | Quoted | PhaseChanged | Halted | Resumed
     | OperatorRefused | SplitApplied
     | OrderAccepted | OrderAcknowledged | OrderRejected | OrderBooked | OrderUnbooked | OrderHeld | OrderReleased
     | StopMoved | OrderRepriced | OrderNoted | OrderRestated | OrderRouted

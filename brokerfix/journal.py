@@ -14,7 +14,7 @@ from struct import Struct
 
 import msgspec
 
-from brokerfix.facts import DayRolled, Fact
+from brokerfix.facts import DayRolled, Fact, StateKept
 
 MAGIC = b"brokerfix journal 1\n"
 HEADER = Struct("<II")
@@ -49,17 +49,27 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.journal"))
 
 
-def read(folder: Path, torn: Callable[[Torn], None] | None = None) -> Iterator[list[Fact]]:
+def read(folder: Path, torn: Callable[[Torn], None] | None = None, since_kept: bool = False) -> Iterator[list[Fact]]:
     """Every record of every segment, none if there is no such folder. `torn` is told of a last
-    record that is not whole; it is left out.
+    record that is not whole; it is left out. With `since_kept` it begins with the last segment that begins with the
+    whole state, if there is one.
 
     Raises JournalError where a record in the middle is damaged.
     """
     every = segments(folder)
+    first = next((segment for segment in reversed(every) if _begins_with_state(segment)), None) if since_kept else None
     for segment in every:
+        if first is not None and segment < first:
+            continue
         is_last = segment == every[-1]
         for record, _ in records(segment, len(MAGIC), torn if is_last else None, may_tear=is_last):
             yield record
+
+
+def _begins_with_state(segment: Path) -> bool:
+    for record, _ in records(segment, len(MAGIC)):
+        return isinstance(record[0], StateKept)
+    return False
 
 
 def records(
@@ -166,7 +176,7 @@ class Journal:
 
         Raises DiskFull, and then has written nothing.
         """
-        if type(facts[0]) is DayRolled:
+        if isinstance(facts[0], DayRolled | StateKept):
             self._begin(self.folder / f"{facts[0].day}.journal")
         payload = _encode(facts)
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,10 +10,12 @@ from pathlib import Path
 from struct import Struct
 
 from brokerfix import commands as cmd
+from brokerfix.config import MAKER
 from brokerfix.domain import BusinessRejectReason
 from brokerfix.engine.engine import FOLLOW_UPS as AGENDA
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
-from brokerfix.facts import Alerted, Fact, MessageRefused
+from brokerfix.engine.snapshot import dump
+from brokerfix.facts import Alerted, ClientUp, Fact, MessageRefused, StateKept
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
 from brokerfix.journal import DiskFull, Journal, Torn, read
@@ -46,6 +49,10 @@ BUG = "the broker could not handle this message; its operator has been told"
 FOLLOW_UPS = frozenset(AGENDA.values())
 MAX_FOLLOW_UPS = 100_000
 """More than this in one go is a circle."""
+MISSABLE = re.compile("\x0135=[89jrN]\x01")
+"""The messages that a client must not miss: reports and rejects, and no market data."""
+MOST_MISSED = 100_000
+"""How many messages are remembered for a client that is away: the latest."""
 MARK = Struct("<Q")
 TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
@@ -59,8 +66,8 @@ class Pipeline:
         self.journal = journal
         self.send = send
         self.failed: OSError | None = None
+        self.missed: dict[str, deque[Out]] = {}
         self._held: deque[tuple[int, int, list[Out]]] = deque()
-        self._records = 0
         self._mark = -1
 
     def recover(self, first_day: int) -> list[Out]:
@@ -74,16 +81,18 @@ class Pipeline:
         facts = 0
         mark = self._open_mark()
         unsent: list[Out] = []
-        for record in read(self.journal.folder, torn.append):
-            self._records += 1
+        for record in read(self.journal.folder, torn.append, since_kept=True):
             if mark is None:
                 unsent.clear()
             outs: list[Out] = []
             for fact in record:
                 evolve(self.state, fact)
-                if mark is None or self._records > mark:
-                    outs += encode.messages(self.state, fact)
-            unsent += _venues_first(outs)
+                outs += encode.messages(self.state, fact)
+                if type(fact) is ClientUp:
+                    self.missed.pop(fact.client, None)
+            self._note_missed(outs)
+            if mark is None or self.state.last_id > mark:
+                unsent += _venues_first(outs)
             facts += len(record)
             if time.perf_counter() - told > TELL_EVERY:
                 told = time.perf_counter()
@@ -103,7 +112,33 @@ class Pipeline:
         ClOrdIDs if they had them before."""
         for out in unsent:
             self.send(encode.resent(out))
-        self._mark_sent(self._records)
+        self._mark_sent(self.state.last_id)
+
+    def _note_missed(self, outs: list[Out]) -> None:
+        """Remember what goes to clients that are away: FIX has it resent, unless they begin their session anew."""
+        for out in outs:
+            client = None if out.to_venue else self.state.clients.get(out.comp_id)
+            if client is not None and not client.is_up and out.comp_id != MAKER and MISSABLE.search(out.text):
+                self.missed.setdefault(out.comp_id, deque(maxlen=MOST_MISSED)).append(out)
+
+    def client_is_back(self, client: str, anew: bool) -> None:
+        """What the client has missed is sent again with PossResend(97)=Y, if its sequence numbers have begun anew: then
+        FIX's own resend knows nothing of it."""
+        for out in self.missed.pop(client, ()):
+            if anew:
+                self.send(encode.resent(out))
+
+    def keep_state(self, day: int, at: int) -> None:
+        """Begin the segment of a trading day with the state as it is. Where there is no space for it the day begins
+        without, and a recovery begins further back."""
+        state = self.state
+        if not state.last_id:
+            return
+        fact = StateKept(at, state.last_id, day, state.hash(), dump(state))
+        try:
+            self.journal.append([fact])
+        except DiskFull as error:
+            log.error("%s: the state of the day's begin is not kept", error)
 
     def submit(self, command: cmd.Command) -> bool:
         """Take a command, and what follows from it. Returns whether it is dealt with; if not, the message must be
@@ -129,6 +164,8 @@ class Pipeline:
         self.state.agenda.clear()
 
     def _submit(self, command: cmd.Command) -> bool:
+        if isinstance(command, cmd.Start | cmd.RollDay) and command.day > self.state.day:
+            self.keep_state(command.day, command.at)
         facts = self._decide(command)
         return not facts or self.commit(facts, command)
 
@@ -150,7 +187,6 @@ class Pipeline:
             position = self.journal.append(facts)
         except DiskFull as error:
             return self._disk_full(facts, command, error)
-        self._records += 1
         outs: list[Out] = []
         state = self.state
         for fact in facts:
@@ -160,8 +196,11 @@ class Pipeline:
                 outs += encoder(state, fact)
             if type(fact) in LINES:
                 log.log(*LINES[type(fact)](fact))
+        if state.copies:
+            outs += encode.copies(state, outs)
+        self._note_missed(outs)
         if self.journal.disk:
-            self._held.append((position, self._records, outs))
+            self._held.append((position, state.last_id, outs))
         else:
             for out in _venues_first(outs):
                 self.send(out)
@@ -176,13 +215,13 @@ class Pipeline:
         except OSError as error:
             self.failed = error
             return
-        record = 0
+        last_id = 0
         while self._held and self._held[0][0] <= synced:
-            _, record, outs = self._held.popleft()
+            _, last_id, outs = self._held.popleft()
             for out in _venues_first(outs):
                 self.send(out)
-        if record:
-            self._mark_sent(record)
+        if last_id:
+            self._mark_sent(last_id)
 
     def flush(self) -> None:
         """Sync, and send what waits for it."""
@@ -226,7 +265,7 @@ class Pipeline:
         return True
 
     def _open_mark(self) -> int | None:
-        """How many records are known to be sent, or None if only the last can be unsent."""
+        """The number of the last fact that is known to be sent, or None if only the last record can be unsent."""
         path: Path = self.journal.folder / "sent"
         if not self.journal.disk:
             path.unlink(missing_ok=True)
@@ -235,9 +274,9 @@ class Pipeline:
         stored = os.pread(self._mark, MARK.size, 0)
         return int(MARK.unpack(stored)[0]) if len(stored) == MARK.size else None
 
-    def _mark_sent(self, records: int) -> None:
+    def _mark_sent(self, last_id: int) -> None:
         if self._mark >= 0:
-            os.pwrite(self._mark, MARK.pack(records), 0)
+            os.pwrite(self._mark, MARK.pack(last_id), 0)
 
 
 def _venues_first(outs: list[Out]) -> list[Out]:

@@ -29,7 +29,7 @@ ROWS: list[tuple[str, str, Fields, dict[int, str]]] = [
     ("limit without Price", "D", {44: None}, {35: "j", 380: "5", 372: "D", 58: "RefTagID=44"}),
     ("no quantity", "D", {38: None}, {35: "j", 380: "5", 58: "RefTagID=38"}),
     ("replace to a limit without Price", "G", {44: None}, {35: "j", 380: "5", 58: "RefTagID=44"}),
-    ("a message of FIX that we do not take", "AA", {559: "0"}, {35: "j", 380: "3", 372: "AA"}),
+    ("a message of FIX that we do not take", "BE", {923: "1", 924: "1", 553: "x"}, {35: "j", 380: "3", 372: "BE"}),
     ("zero quantity", "D", {38: "0"}, {35: "8", 39: "8", 103: "13", 58: "QUANTITY"}),
     ("negative quantity", "D", {38: "-5"}, {35: "8", 39: "8", 103: "13", 58: "QUANTITY"}),
     ("over-precise quantity", "D", {38: "1.5"}, {35: "8", 39: "8", 103: "13", 58: "more than 0 decimals"}),

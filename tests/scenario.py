@@ -52,6 +52,7 @@ from brokerfix.domain import (
     id_number,
     to_scaled,
 )  # fmt: skip
+from brokerfix.engine import snapshot
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up, observe
 from brokerfix.engine.invariants import broken_in_state
 from brokerfix.facts import Fact, OperatorRefused, Trade
@@ -166,6 +167,12 @@ class World:
         before = self.state
         self.state = self.recovered()
         assert self.state.hash() == before.hash()
+        kept = State()
+        snapshot.load(snapshot.dump(self.state), kept)
+        assert kept.hash() == before.hash()
+        if len(self.records) % 2:
+            # Half of the times it goes on from the state that was kept, without the journal.
+            self.state = kept
         self.state.market = before.market
         assert self.follow_up() == [], "what was decided before is decided again"
 

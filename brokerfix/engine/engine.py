@@ -12,11 +12,11 @@ import msgspec
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
-from brokerfix.engine import auction, booking, clients, day, operator, requests, venues, waiting
+from brokerfix.engine import auction, booking, clients, day, operator, requests, sessions, venues, waiting
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId
-from brokerfix.facts import ChildStatusAsked, ClientDown, ClientUp, Fact, Quoted, VenueDown, VenueUp
+from brokerfix.facts import Fact, Quoted
 
 RECORDED_LEVELS = 5
 """How many levels of each side a Quoted fact keeps."""
@@ -68,21 +68,6 @@ FOLLOW_UPS: dict[str, Callable[[int, Any], cmd.Command]] = {
 }
 
 
-def session_up(state: State, c: cmd.SessionUp, new_id: NewId) -> list[Fact]:
-    """A venue that is back is asked about every child whose fate is in doubt."""
-    if not c.venue:
-        return [ClientUp(c.at, new_id(), c.comp_id)]
-    facts: list[Fact] = [VenueUp(c.at, new_id(), c.comp_id)]
-    for child in state.open_children[c.comp_id].values():
-        if child.in_doubt:
-            facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
-    return facts
-
-
-def session_down(state: State, c: cmd.SessionDown, new_id: NewId) -> list[Fact]:
-    return [VenueDown(c.at, new_id(), c.comp_id) if c.venue else ClientDown(c.at, new_id(), c.comp_id)]
-
-
 def record_quotes(state: State, c: cmd.RecordQuotes, new_id: NewId) -> list[Fact]:
     facts: list[Fact] = []
     for symbol in state.instruments:
@@ -112,8 +97,9 @@ HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
     cmd.SettlePhase: auction.settle_phase,
     cmd.NextRequest: clients.next_request,
     cmd.RecordQuotes: record_quotes,
-    cmd.SessionUp: session_up,
-    cmd.SessionDown: session_down,
+    cmd.SessionUp: sessions.session_up,
+    cmd.SessionDown: sessions.session_down,
+    cmd.ClientAway: sessions.client_away,
     cmd.MarketMoved: waiting.market_moved,
     cmd.NewOrder: clients.new_order,
     cmd.CancelOrder: clients.cancel_order,
@@ -143,6 +129,7 @@ MAY_BE_SILENT: dict[type[cmd.Command], str] = {
     cmd.ExpireOrders: "no order's time has come",
     cmd.ChangePhase: "the instrument is in this phase already",
     cmd.SettlePhase: "the phase concerns no order any more",
+    cmd.ClientAway: "the client is back, or nothing was left to do",
     cmd.NextRequest: "no request waits",
     cmd.RecordQuotes: "no price has moved",
     cmd.MarketMoved: "nothing that waits for the market may act",

@@ -9,7 +9,7 @@ from typing import Any
 
 from brokerfix import facts as f
 from brokerfix.domain import DAY, GOOD_TILL, Hold, OrdStatus, Request, to_money
-from brokerfix.engine import booking
+from brokerfix.engine import booking, snapshot
 from brokerfix.engine.book import Book
 from brokerfix.engine.orders import Order, Pending, child_from_fact
 from brokerfix.engine.split import split_state
@@ -22,12 +22,23 @@ def evolve(state: State, fact: f.Fact) -> None:
     HANDLERS[type(fact)](state, fact)
 
 
+def _state_kept(state: State, fact: f.StateKept) -> None:
+    """Where the state is empty, this is what it was; else it is that already."""
+    if not state.orders and not state.instruments:
+        state.last_id = 0
+        snapshot.load(fact.data, state)
+    state.last_id = fact.id
+
+
 def _nothing(state: State, fact: f.Fact) -> None:
     """The fact is its own record."""
 
 
 def _started(state: State, fact: f.Started) -> None:
     state.market.up.clear()
+    for client in state.clients.values():
+        if client.is_up:
+            client.is_up, client.down_at = False, fact.at
     for children in state.open_children.values():
         for child in children.values():
             child.in_doubt = True
@@ -85,6 +96,7 @@ def _client_defined(state: State, fact: f.ClientDefined) -> None:
     else:
         client.accounts, client.max_rate, client.recent = fact.accounts, fact.max_rate, recent
         client.options = fact.options
+    state.note_copies()
 
 
 def _venue_defined(state: State, fact: f.VenueDefined) -> None:
@@ -112,6 +124,10 @@ def _client_up(state: State, fact: f.ClientUp) -> None:
 def _client_down(state: State, fact: f.ClientDown) -> None:
     client = state.clients[fact.client]
     client.is_up, client.down_at = False, fact.at
+
+
+def _client_gone(state: State, fact: f.ClientGone) -> None:
+    state.clients[fact.client].down_at = 0
 
 
 def _phase_changed(state: State, fact: f.PhaseChanged) -> None:
@@ -453,6 +469,7 @@ def _new_terms(state: State, order: Order, qty: int, price: int, risk_price: int
         booking.hold(state, order, max(0, order.held - over), order.hold)
         over = -order.unplaced
     if order.in_book and over > 0:
+        over = min(over, order.in_book)
         order.in_book -= over
         state.books[order.symbol].reduce(order.order_id, over)
         booking.moved(state, order.symbol)
@@ -482,6 +499,7 @@ def _alerted(state: State, fact: f.Alerted) -> None:
 HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.Started: _started,
     f.Stopped: _nothing,
+    f.StateKept: _state_kept,
     f.DayRolled: _day_rolled,
     f.InstrumentDefined: _instrument_defined,
     f.AccountDefined: _account_defined,
@@ -491,6 +509,7 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.VenueDown: _venue_down,
     f.ClientUp: _client_up,
     f.ClientDown: _client_down,
+    f.ClientGone: _client_gone,
     f.PhaseChanged: _phase_changed,
     f.OperatorRefused: _nothing,
     f.SplitApplied: split_state,

@@ -26,9 +26,15 @@ UNKNOWN_SECURITY, OTHER = "1", "99"
 
 
 def ask_mass_status(state: State, c: AskMassStatus, new_id: NewId) -> list[Fact]:
-    """A report for each working order that matches; without any, one that says so."""
+    """A report for each working order that matches, of those too whose copies the client gets; without any, one that
+    says so."""
     req_ids = ("", c.req_id) if c.is_mass else (c.req_id, "")
-    found = _matching(state.clients[c.client], c.symbol, c.account)
+    client = state.clients[c.client]
+    found = [
+        order
+        for one in (client, *[state.clients[name] for name in client.options.drop_copy if name in state.clients])
+        for order in _matching(one, c.symbol, c.account)
+    ]
     if not found:
         none = OrdRejReason.UNKNOWN_ORDER, "NO_ORDERS: nothing works that matches the request"
         return [StatusReported(c.at, new_id(), c.client, "", 0, c.symbol, Side.BUY, *none, *req_ids, 0, True)]
@@ -48,6 +54,11 @@ def ask_mass_status(state: State, c: AskMassStatus, new_id: NewId) -> list[Fact]
         )
         for order in found
     ]
+
+
+def open_orders(state: State, client: Client, at: int, new_id: NewId) -> list[Fact]:
+    """All that works of the clients whose copies a drop-copy session gets, as if it had asked."""
+    return ask_mass_status(state, AskMassStatus(at, client.client, "", False), new_id)
 
 
 def _matching(client: Client, symbol: str, account: str, side: str = "") -> list[Order]:

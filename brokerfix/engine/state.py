@@ -93,6 +93,7 @@ class State:
         self.expiries: SortedDict[tuple[int, int], None] = SortedDict()
         self.phases: dict[str, Phase] = {}
         self.halts: dict[tuple[str, str], str] = {}
+        self.copies: dict[str, list[str]] = {}
         self.agenda: dict[tuple[str, str | int], None] = {}
         self.marks: dict[str, int] = {}
         self.recorded: dict[str, tuple[object, ...]] = {}
@@ -117,6 +118,13 @@ class State:
             and (not symbols or symbol in symbols)
             and (not self.halts or ("venue", venue) not in self.halts)
         )
+
+    def note_copies(self) -> None:
+        """Who gets copies of whose reports, as the clients' options say."""
+        self.copies = {}
+        for client in self.clients.values():
+            for other in client.options.drop_copy:
+                self.copies.setdefault(other, []).append(client.client)
 
     def phase(self, symbol: str) -> Phase:
         """The instrument's trading phase; one without hours always trades."""

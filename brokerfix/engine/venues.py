@@ -175,7 +175,8 @@ def _restated(state: State, c: VenueReport, child: Child, new_id: NewId) -> list
     facts: list[Fact] = [ChildRestated(c.at, new_id(), child.child_id, c.exec_id, qty, price)]
     if order.ended is not None:
         return facts
-    total = max(order.cum, order.qty + qty - child.qty)
+    more = max(0, qty - child.cum) - child.leaves
+    total = order.cum + max(0, order.leaves + more)
     worth = price if order.price and len(order.open_children()) == 1 and not order.in_book else order.price
     facts.append(OrderRestated(c.at, new_id(), order.order_id, c.restatement_reason or "8", total, worth, c.text))
     return facts

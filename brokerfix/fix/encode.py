@@ -53,6 +53,25 @@ def resent(out: Out) -> Out:
     return out._replace(text=f"{out.text[:end]}\x0197=Y{out.text[end:]}")
 
 
+COPIED = ("\x0135=8\x01", "\x0135=9\x01")
+"""What a drop-copy session gets copies of: reports and cancel rejects."""
+
+
+def copies(state: State, outs: list[Out]) -> list[Out]:
+    """The copies that drop-copy sessions get of these messages."""
+    return [
+        copy_for(name, out)
+        for out in outs
+        if not out.to_venue and any(kind in out.text for kind in COPIED)
+        for name in state.copies.get(out.comp_id, ())
+    ]
+
+
+def copy_for(client: str, out: Out) -> Out:
+    """The message as a copy, with CopyMsgIndicator(797)."""
+    return out._replace(comp_id=client, text=out.text.replace("\x0110=000", "\x01797=Y\x0110=000"))
+
+
 def _report(
     state: State,
     order: Order,
@@ -343,7 +362,8 @@ def _status(state: State, fact: f.StatusReported) -> list[Out]:
     if order.status is OrdStatus.REJECTED:
         extra += f"\x01103={order.reason or OrdRejReason.OTHER}"
     text = fact.text or ("Nothing Done" if order.status is OrdStatus.NEW else "")
-    return [_report(state, order, fact.id, ExecType.ORDER_STATUS, fact.at, text, extra=extra)]
+    report = _report(state, order, fact.id, ExecType.ORDER_STATUS, fact.at, text, extra=extra)
+    return [report if order.client == fact.client else copy_for(fact.client, report)]
 
 
 def _status_ids(fact: f.StatusReported) -> str:

@@ -36,7 +36,7 @@ class Receiver(Protocol):
     def client_message(self, client: str, text: str) -> bool: ...
     def venue_message(self, venue: str, text: str) -> bool: ...
     def venue_reject(self, venue: str, text: str, sent: str) -> bool: ...
-    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool) -> None: ...
+    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None: ...
     def failed(self, source: str, text: str, raw: str) -> None: ...
 
 
@@ -64,8 +64,9 @@ def _readable(text: str) -> str:
 
 
 class Peer:
-    """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, and the
-    MsgSeqNum of the first message that we sent since then."""
+    """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, the
+    MsgSeqNum of the first message that we sent since then, and whether its sequence numbers have begun anew since it
+    was logged on before."""
 
     def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str) -> None:
         self.name = name
@@ -74,6 +75,7 @@ class Peer:
         self.recode = outgoing(begin_string)
         self.is_up = False
         self.first_number = 0
+        self.anew = False
 
 
 class Sessions(quickfix.Application):  # type: ignore[misc]
@@ -102,11 +104,12 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         (self.venues if peer.is_venue else self.clients)[peer.name] = peer
         self._by_id[peer.session_id.toString()] = peer
 
-    def start(self) -> None:
-        """Listen to clients and begin to connect to exchanges. Raises SessionsError, e.g. when the port is taken."""
+    def start(self, anew: bool = False) -> None:
+        """Listen to clients and begin to connect to exchanges, with sequence numbers that begin `anew` where a trading
+        day has begun meanwhile. Raises SessionsError, e.g. when the port is taken."""
         failure = ""
         try:
-            self._build()
+            self._build(anew)
         except (RuntimeError, quickfix.FIXException) as error:
             failure = str(error)
         if failure:
@@ -114,7 +117,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             self.close()
             raise SessionsError(failure)
 
-    def _build(self) -> None:
+    def _build(self, anew: bool) -> None:
         for settings, engine in (
             (acceptor_settings(self.config), quickfix.SocketAcceptor),
             (initiator_settings(self.config), quickfix.SocketInitiator),
@@ -127,6 +130,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             self._engines.append((built, files, settings))
             self._polls.append(built.poll)
         self._dictionary = quickfix.DataDictionary(str(standard_dictionary()))
+        if anew:
+            self.reset_all()
         self.poll()
 
     def poll(self) -> None:
@@ -156,6 +161,21 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         session = quickfix.Session.lookupSession(self.clients[client].session_id)
         session.logout("disconnected")
         session.logon()
+
+    def reset(self, name: str) -> None:
+        """Begin a session's sequence numbers anew. A session that is up is logged out; it may log on again at once."""
+        peer = self.clients.get(name) or self.venues[name]
+        session = quickfix.Session.lookupSession(peer.session_id)
+        peer.anew = True
+        if peer.is_venue:
+            # The exchange may not have begun anew at this moment: the Logon tells it to.
+            session.setResetOnLogon(True)
+        session.reset()
+
+    def reset_all(self) -> None:
+        """Begin all sequence numbers anew, as at a trading day's begin."""
+        for name in (*self.clients, *self.venues):
+            self.reset(name)
 
     def logout(self) -> bool:
         """Ask every session to log out. Returns whether any is still logged on; poll and call again until none is."""
@@ -195,7 +215,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             peer.first_number = quickfix.Session.lookupSession(session_id).getExpectedSenderNum()
         if peer.is_up != is_up:
             peer.is_up = is_up
-            self.receiver.session_changed(peer.name, peer.is_venue, is_up)
+            anew, peer.anew = peer.anew and is_up, peer.anew and not is_up
+            if is_up and peer.is_venue:
+                quickfix.Session.lookupSession(session_id).setResetOnLogon(False)
+            self.receiver.session_changed(peer.name, peer.is_venue, is_up, anew)
 
     @_guarded
     def toAdmin(self, message: Any, session_id: Any) -> None:
@@ -229,6 +252,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
                 # What we can't check is not let in.
                 log.warning("logon of %s refused: it can't be checked (%s)", peer.name, type(error).__name__)
                 raise quickfix.RejectLogon(REFUSED) from None
+            if "\x01141=Y\x01" in text:
+                peer.anew = True
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
                 self.receiver.venue_reject(peer.name, text, self._sent(session_id, text))

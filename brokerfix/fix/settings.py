@@ -12,8 +12,7 @@ RECONNECT_SECONDS = 1
 
 COMMON = """[DEFAULT]
 FileStorePath={store}
-StartTime={start}
-EndTime={start}
+NonStopSession=Y
 UseDataDictionary=Y
 HeartBtInt={heartbeat}
 SocketNodelay=Y
@@ -106,8 +105,7 @@ def _settings(config: Config, kind: str, sessions: list[str]) -> quickfix.Sessio
     if not sessions:
         return None
     settings = quickfix.SessionSettings()
-    # Sequence numbers begin anew with the trading day.
-    start = config.broker.trading_day_start
-    common = COMMON.format(store=store(config), heartbeat=HEARTBEAT_SECONDS, start=start)
+    # Sequence numbers begin anew when we say so, at the trading day's begin: its time zone may have summer time.
+    common = COMMON.format(store=store(config), heartbeat=HEARTBEAT_SECONDS)
     settings.setFromString(common + kind + "".join(sessions))
     return settings

@@ -1,0 +1,208 @@
+"""The whole state as one value, so that a recovery need not begin with the first day.
+
+Orders, children and what a client's ClOrdIDs name are objects that several tables share; here each stands once and the
+tables hold its number. What follows from the rest (which children are open, whose copies go where) is made anew.
+"""
+
+from collections import deque
+
+import msgspec
+
+from brokerfix.domain import ClientOptions, Instrument, Limits, Phase, Side, Venue
+from brokerfix.engine.book import Book
+from brokerfix.engine.orders import Child, Fill, Order
+from brokerfix.engine.state import Account, Client, Position, State
+from brokerfix.facts import Alerted, OrderRejected, RequestRejected
+
+
+class ClientImage(msgspec.Struct):
+    """A client as `Client` has it, but with the numbers of its working orders, and its ClOrdIDs by what they name: an
+    order, or a refusal."""
+
+    client: str
+    accounts: tuple[str, ...]
+    max_rate: int
+    options: ClientOptions
+    is_up: bool
+    down_at: int
+    recent: list[int]
+    working: list[int]
+    orders: dict[str, int]
+    refused: dict[str, OrderRejected | RequestRejected]
+
+
+class AccountImage(msgspec.Struct):
+    """An account, with its money and its positions' numbers as text: they may be beyond 64 bits."""
+
+    account: str
+    limits: Limits
+    numbers: list[str]
+    positions: dict[str, list[str]]
+
+
+class Image(msgspec.Struct):
+    """Everything that the state hash covers, and the live view's last prices. Books are (order, side, price, quantity)
+    in their priority."""
+
+    last_id: int
+    day_began: int
+    instruments: dict[str, Instrument]
+    accounts: list[AccountImage]
+    clients: list[ClientImage]
+    venues: dict[str, Venue]
+    orders: list[Order]
+    notionals: dict[int, list[str]]
+    aliases: dict[int, int]
+    venue_execs: dict[str, dict[str, int]]
+    old_venue_execs: dict[str, dict[str, int]]
+    fills: list[Fill]
+    books: dict[str, list[tuple[int, Side, int, int]]]
+    stops: dict[str, list[tuple[int, Side, int, int]]]
+    watching: dict[str, list[int]]
+    expiries: list[tuple[int, int]]
+    phases: dict[str, Phase]
+    halts: list[tuple[str, str, str]]
+    marks: dict[str, int]
+    recorded: dict[str, tuple[object, ...]]
+    alerts: list[Alerted]
+    alert_count: int
+    trade_count: int
+    last: dict[str, tuple[int, int]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Image).decode
+
+
+def dump(state: State) -> bytes:
+    """The state as bytes."""
+    clients = []
+    for client in state.clients.values():
+        orders = {name: known.order_id for name, known in client.requests.items() if isinstance(known, Order)}
+        refused = {name: known for name, known in client.requests.items() if not isinstance(known, Order)}
+        itself = client.client, client.accounts, client.max_rate, client.options, client.is_up, client.down_at
+        clients.append(ClientImage(*itself, list(client.recent), list(client.working), orders, refused))
+    notionals: dict[int, list[str]] = {}
+    return _encode(
+        Image(
+            state.last_id,
+            state.day_began,
+            state.instruments,
+            [_account_image(account) for account in state.accounts.values()],
+            clients,
+            state.venues,
+            [_without_large(order, notionals) for order in state.orders.values()],
+            notionals,
+            {number: child.child_id for number, child in state.children.items()},
+            state.venue_execs,
+            state.old_venue_execs,
+            list(state.fills.values()),
+            {symbol: _entries(book) for symbol, book in state.books.items()},
+            {symbol: _entries(book) for symbol, book in state.stops.items()},
+            {symbol: list(watched) for symbol, watched in state.watching.items()},
+            list(state.expiries),
+            state.phases,
+            [(*halt, operator) for halt, operator in state.halts.items()],
+            state.marks,
+            state.recorded,
+            list(state.alerts),
+            state.alert_count,
+            state.trade_count,
+            state.market.last,
+        )
+    )
+
+
+def _account_image(account: Account) -> AccountImage:
+    numbers = [str(getattr(account, name)) for name in NUMBERS]
+    positions = {
+        symbol: [str(number) for number in msgspec.structs.astuple(position)]
+        for symbol, position in account.positions.items()
+    }
+    return AccountImage(account.account, account.limits, numbers, positions)
+
+
+NUMBERS = ("paid_in", "cash", "max_order_qty", "max_order_notional", "load")
+LARGE = 1 << 62
+"""MessagePack's integers have 64 bits."""
+
+
+def _without_large(order: Order, notionals: dict[int, list[str]]) -> Order:
+    """The order as it is or, if its notionals are too large for an integer of the file, with them put aside as text:
+    the order's, of earlier days, and those of its children."""
+    numbers = [order.notional, order.prior_notional, *[child.notional for child in order.children]]
+    if max(numbers) < LARGE:
+        return order
+    notionals[order.order_id] = [str(number) for number in numbers]
+    children = tuple(msgspec.structs.replace(child, notional=0) for child in order.children)
+    return msgspec.structs.replace(order, notional=0, prior_notional=0, children=children)
+
+
+def _entries(book: Book[int]) -> list[tuple[int, Side, int, int]]:
+    return [(entry.key, entry.side, entry.price, entry.qty) for side in Side for entry in book.walk(side)]
+
+
+def _book(entries: list[tuple[int, Side, int, int]]) -> Book[int]:
+    book: Book[int] = Book()
+    for entry in entries:
+        book.add(*entry)
+    return book
+
+
+def load(data: bytes, state: State) -> None:
+    """Make an empty state what it was when `dump` wrote the bytes."""
+    assert not state.last_id, "a snapshot is for an empty state"
+    image = _decode(data)
+    for name in (
+        "last_id", "day_began", "instruments", "venues", "venue_execs", "old_venue_execs", "phases",
+        "marks", "alert_count", "trade_count",
+    ):  # fmt: skip
+        setattr(state, name, getattr(image, name))
+    state.orders = {order.order_id: order for order in image.orders}
+    for order_id, texts in image.notionals.items():
+        order = state.orders[order_id]
+        order.notional, order.prior_notional, *of_children = map(int, texts)
+        for child, notional in zip(order.children, of_children, strict=True):
+            child.notional = notional
+    for one in image.accounts:
+        positions = {symbol: Position(*map(int, numbers)) for symbol, numbers in one.positions.items()}
+        paid_in, cash, max_qty, max_notional, taken = map(int, one.numbers)
+        limits = one.limits, paid_in, cash, max_qty, max_notional, taken
+        state.accounts[one.account] = Account(one.account, *limits, positions)
+    children: dict[int, Child] = {child.child_id: child for order in image.orders for child in order.children}
+    state.children = {number: children[child_id] for number, child_id in image.aliases.items()}
+    state.open_children = {venue: {} for venue in state.venues}
+    for number, child in state.children.items():
+        if child.open and number == child.child_id:
+            state.open_children[child.venue][number] = child
+    state.fills = {fill.exec_id: fill for fill in image.fills}
+    state.books = {symbol: _book(entries) for symbol, entries in image.books.items()}
+    state.stops = {symbol: _book(entries) for symbol, entries in image.stops.items()}
+    state.market.books = {symbol: Book() for symbol in image.instruments}
+    state.market.last = image.last
+    state.watching = {symbol: dict.fromkeys(watched) for symbol, watched in image.watching.items()}
+    state.expiries.update(dict.fromkeys(image.expiries))
+    state.halts = {(kind, name): operator for kind, name, operator in image.halts}
+    state.recorded = {
+        # What JSON and MessagePack give back as lists was tuples.
+        symbol: tuple(_tuples(part) for part in recorded)
+        for symbol, recorded in image.recorded.items()
+    }
+    state.alerts.extend(image.alerts)
+    for known in image.clients:
+        state.clients[known.client] = Client(
+            known.client,
+            known.accounts,
+            known.max_rate,
+            deque(known.recent, maxlen=known.max_rate),
+            {**{name: state.orders[number] for name, number in known.orders.items()}, **known.refused},
+            {number: state.orders[number] for number in known.working},
+            known.options,
+            known.is_up,
+            known.down_at,
+        )
+    state.note_copies()
+
+
+def _tuples(value: object) -> object:
+    return tuple(_tuples(part) for part in value) if isinstance(value, list | tuple) else value
