@@ -9,15 +9,19 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 from brokerfix import commands as cmd
+from brokerfix.admin import Door, Refused
 from brokerfix.chaos import Chaos
-from brokerfix.config import MAKER, Config, ConfigError
+from brokerfix.config import MAKER, ClientSection, Config, ConfigError
 from brokerfix.domain import ClientOptions
 from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
 from brokerfix.engine.sessions import is_due
+from brokerfix.facts import Fact
 from brokerfix.fix import encode
 from brokerfix.fix.decode import from_client, unreadable
 from brokerfix.fix.encode import Out
@@ -25,6 +29,7 @@ from brokerfix.fix.reports import from_venue, from_venue_reject
 from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
 from brokerfix.journal import Journal, JournalError, lock
+from brokerfix.operations import Operations, added_clients
 from brokerfix.pipeline import Pipeline
 from brokerfix.schedule import Hours, trading_day
 
@@ -37,6 +42,7 @@ SPINS_BEFORE_SLEEP = 300
 LONGEST_SLEEP = 200e-6
 LOGOUT_SECONDS = 3
 EXPIRE_EVERY = 60 * SECOND
+OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
 
 
@@ -68,8 +74,10 @@ class Broker:
     """One broker, or one simulated exchange."""
 
     def __init__(self, config: Config, clock: Callable[[], int] = time.time_ns) -> None:
+        for name, section in added_clients(config.data).items():
+            config.clients.setdefault(name, section)
         self.config = config
-        self.clock = clock
+        self._clock = clock
         self.sessions = Sessions(config, self)
         self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
         self.pipeline = Pipeline(self.journal, self.sessions.send if config.chaos is None else self._spoil)
@@ -108,6 +116,7 @@ class Broker:
         if not self.pipeline.submit(self._start_command()):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
+        self.door = Door(config.data, Operations(self).handle)
         self._start_timers()
         if config.broker.store:
             self._start_store()
@@ -179,6 +188,7 @@ class Broker:
         if self.pipeline.failed is None:
             self.pipeline.submit(cmd.Stop(self.clock()))
             self.pipeline.flush()
+        self.door.close()
         self.sessions.close()
         self.pipeline.close()
         if self._store is not None:
@@ -187,6 +197,57 @@ class Broker:
         os.close(self._lock)
         log.info("%s is down; its orders stay", self.config.broker.name)
         return 0 if self.pipeline.failed is None else 1
+
+    # What an operator asks for
+
+    def clock(self) -> int:
+        return self._clock()
+
+    def carry_out(self, command: cmd.Command) -> list[Fact]:
+        """Submit an operator's command. Returns its facts; raises Refused where it can't be recorded."""
+        if not self.pipeline.submit(command):
+            raise Refused("it can't be recorded: the disk is full")
+        return self.pipeline.decided
+
+    def next_day(self) -> int:
+        """The date after the trading day that it is now."""
+        today = datetime.strptime(str(self.state.day), "%Y%m%d")
+        return int((today + timedelta(days=1)).strftime("%Y%m%d"))
+
+    def list_sessions(self) -> list[dict[str, Any]]:
+        """Every session: its name, kind, version, whether it is up, and the next MsgSeqNums of both sides."""
+        rows = []
+        for peer in (*self.sessions.clients.values(), *self.sessions.venues.values()):
+            ours, theirs = self.sessions.numbers(peer.name)
+            section = self.config.venues[peer.name] if peer.is_venue else self.config.clients[peer.name]
+            kind, state = "exchange" if peer.is_venue else "client", "up" if peer.is_up else "down"
+            rows.append(
+                {
+                    "name": peer.name,
+                    "kind": kind,
+                    "fix": section.fix,
+                    "state": state,
+                    "next_out": ours,
+                    "next_in": theirs,
+                }
+            )
+        return rows
+
+    def disconnect(self, name: str) -> None:
+        self.sessions.disconnect(name)
+
+    def reset_session(self, name: str) -> None:
+        self.sessions.reset(name)
+
+    def add_client(self, name: str, section: ClientSection) -> None:
+        """Open a session for a new client. Raises Refused, e.g. where its port is taken."""
+        self.config.clients[name] = section
+        try:
+            self.sessions.add(name)
+        except SessionsError as error:
+            del self.config.clients[name]
+            self.sessions.forget(name)
+            raise Refused(str(error)) from error
 
     # What the sessions bring
 
@@ -263,6 +324,7 @@ class Broker:
             Timer(config.broker.market_data_interval_ms * MILLISECOND, self._publish),
             Timer(config.broker.record_interval_ms * MILLISECOND, self._record),
             Timer(WATCH_EVERY, self._watch_clock),
+            Timer(OPERATOR_EVERY, lambda now: self.door.poll()),
             Timer(SECOND, self._look_after),
         ]
         if config.maker is not None:

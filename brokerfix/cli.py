@@ -18,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from brokerfix import __version__, passwords
+from brokerfix.admin import Answer, NotRunning, Refused, ask
 from brokerfix.audit import verify as verify_journal
 from brokerfix.broker import Broker, StartError
 from brokerfix.client import Client, Disconnected, Message
@@ -38,7 +39,7 @@ def _for_people(command: Callable[..., Any]) -> Callable[..., Any]:
     def told(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except (ConfigError, StartError, JournalError, Disconnected, OSError) as error:
+        except (ConfigError, StartError, JournalError, Disconnected, NotRunning, Refused, OSError) as error:
             raise click.ClickException(str(error)) from error
         except sqlite3.Error as error:
             raise click.ClickException(
@@ -206,15 +207,20 @@ def _show(rows: Iterable[dict[str, Any]], title: str, as_json: bool) -> None:
     Console().print(table)
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @config_option
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Finished orders too.")
 @click.option("--client", help="Only this client's.")
 @click.option("--limit", default=50, show_default=True)
+@click.pass_context
 @_for_people
-def orders(config: str, as_json: bool, everything: bool, client: str | None, limit: int) -> None:
-    """Show working orders and the exchanges that hold them, newest first."""
+def orders(
+    context: click.Context, config: str, as_json: bool, everything: bool, client: str | None, limit: int
+) -> None:
+    """Show working orders and the exchanges that hold them, newest first; or cancel, release, enter one."""
+    if context.invoked_subcommand is not None:
+        return
     database = _database(config)
     where = [] if everything else ["leaves_qty <> '0' and cast(leaves_qty as real) > 0"]
     where += ["client = :client"] if client else []
@@ -223,6 +229,199 @@ def orders(config: str, as_json: bool, everything: bool, client: str | None, lim
                      where c.order_id = o.order_id and cast(c.leaves_qty as real) > 0) as routes
         from orders o {"where " + " and ".join(where) if where else ""} order by entered desc limit :limit"""
     _show(database.query(query, {"client": client, "limit": limit}), "orders", as_json)
+
+
+def _ask(config: str, as_json: bool, done: str, **request: Any) -> Answer:
+    """Ask the running broker, and say what was done."""
+    answer = ask(_config(config).data, {name: value for name, value in request.items() if value is not None})
+    if as_json:
+        click.echo(json.dumps(answer))
+    elif done:
+        click.echo(done)
+    return answer
+
+
+client_option = click.option("--client", help="The order is named by this client's ClOrdID, not by OrderID.")
+text_option = click.option("--text", default="", help="Why, for the client and for the record.")
+
+
+@orders.command("cancel")
+@click.argument("order")
+@client_option
+@text_option
+@config_option
+@json_option
+@_for_people
+def orders_cancel(order: str, client: str | None, text: str, config: str, as_json: bool) -> None:
+    """Cancel the order with OrderID ORDER, as asked for by voice."""
+    _ask(config, as_json, f"{order}: canceled, or the exchanges that hold it are asked", action="cancel", order=order,
+         client=client, text=text)  # fmt: skip
+
+
+@orders.command("release")
+@click.argument("order")
+@client_option
+@config_option
+@json_option
+@_for_people
+def orders_release(order: str, client: str | None, config: str, as_json: bool) -> None:
+    """Let the order with OrderID ORDER go that is held for manual handling."""
+    _ask(config, as_json, f"{order}: released", action="release", order=order, client=client)
+
+
+@orders.command("enter")
+@click.option("--as", "client", required=True, help="The client who has called.")
+@click.option("--account")
+@click.option("--cl-ord-id", default="", help="If the client has given one: the same by FIX is then a duplicate.")
+@config_option
+@json_option
+@click.argument("terms", nargs=-1, required=True, metavar="buy|sell QTY SYMBOL [@ PRICE]")
+@_for_people
+def orders_enter(
+    client: str, account: str | None, cl_ord_id: str, config: str, as_json: bool, terms: tuple[str, ...]
+) -> None:
+    """Enter an order that a client gives by telephone."""
+    side, qty, symbol, price = _terms(terms)
+    named = {"1": "buy", "2": "sell"}[side]
+    answer = _ask(config, as_json, "", action="enter", client=client, account=account, cl_ord_id=cl_ord_id, side=named,
+                  qty=qty, symbol=symbol, price=price)  # fmt: skip
+    if not as_json:
+        click.echo(f"order {answer['order']} entered for {client}")
+
+
+@main.group()
+def trades() -> None:
+    """Take fills back, or correct them."""
+
+
+@trades.command("bust")
+@click.argument("exec_id")
+@text_option
+@config_option
+@json_option
+@_for_people
+def trades_bust(exec_id: str, text: str, config: str, as_json: bool) -> None:
+    """Bust the fill EXEC_ID, on both sides if it was made in our own book. What is open again is held: release it or
+    cancel it."""
+    _ask(config, as_json, f"{exec_id}: busted", action="bust", exec=exec_id, text=text)
+
+
+@trades.command("correct")
+@click.argument("exec_id")
+@click.argument("qty")
+@click.argument("price")
+@text_option
+@config_option
+@json_option
+@_for_people
+def trades_correct(exec_id: str, qty: str, price: str, text: str, config: str, as_json: bool) -> None:
+    """Give the fill EXEC_ID another price, or less quantity, both in full."""
+    _ask(config, as_json, f"{exec_id}: corrected to {qty} @ {price}", action="correct", exec=exec_id, qty=qty,
+         price=price, text=text)  # fmt: skip
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["all", "account", "symbol", "venue"]))
+@click.argument("name", default="")
+@config_option
+@json_option
+@_for_people
+def halt(kind: str, name: str, config: str, as_json: bool) -> None:
+    """Take no new orders: for all, or for the account, symbol or exchange NAME. Cancels are taken."""
+    _ask(config, as_json, f"{kind} {name}".strip() + ": halted", action="halt", kind=kind, name=name)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["all", "account", "symbol", "venue"]))
+@click.argument("name", default="")
+@config_option
+@json_option
+@_for_people
+def resume(kind: str, name: str, config: str, as_json: bool) -> None:
+    """Undo a halt."""
+    _ask(config, as_json, f"{kind} {name}".strip() + ": resumed", action="resume", kind=kind, name=name)
+
+
+@main.command()
+@config_option
+@json_option
+@_for_people
+def roll(config: str, as_json: bool) -> None:
+    """Begin the next trading day by hand."""
+    answer = _ask(config, as_json, "", action="roll")
+    if not as_json:
+        click.echo(f"trading day {answer['day']}")
+
+
+@main.command()
+@click.argument("symbol")
+@click.argument("new", type=int)
+@click.argument("old", type=int)
+@config_option
+@json_option
+@_for_people
+def split(symbol: str, new: int, old: int, config: str, as_json: bool) -> None:
+    """Split SYMBOL: NEW shares for OLD ones, in orders and positions. Do it before trading, when the exchanges do."""
+    _ask(config, as_json, f"{symbol}: {new} for {old}", action="split", symbol=symbol, new=new, old=old)
+
+
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+@_for_people
+def sessions(context: click.Context, config: str, as_json: bool) -> None:
+    """Show the FIX sessions of the running broker; or disconnect one, or reset its sequence numbers."""
+    if context.invoked_subcommand is None:
+        answer = ask(_config(config).data, {"action": "sessions"})
+        _show(answer["sessions"], "sessions", as_json)
+
+
+@sessions.command("disconnect")
+@click.argument("name")
+@config_option
+@json_option
+@_for_people
+def sessions_disconnect(name: str, config: str, as_json: bool) -> None:
+    """Log the session NAME out; it may log on again at once."""
+    _ask(config, as_json, f"{name}: logged out", action="disconnect", name=name)
+
+
+@sessions.command("reset")
+@click.argument("name")
+@config_option
+@json_option
+@_for_people
+def sessions_reset(name: str, config: str, as_json: bool) -> None:
+    """Begin the sequence numbers of the session NAME anew."""
+    _ask(config, as_json, f"{name}: sequence numbers begin at 1", action="reset", name=name)
+
+
+@main.group()
+def clients() -> None:
+    """Clients of the running broker."""
+
+
+@clients.command("add")
+@click.argument("name")
+@click.option("--account", "accounts", multiple=True, required=True, help="May be given several times.")
+@click.option("--port", type=int, required=True, help="The session's own port.")
+@click.option("--fix", default="FIX.4.4", show_default=True, type=click.Choice(["FIX.4.2", "FIX.4.4", "FIXT.1.1"]))
+@click.option("--password-hash", default="", help="Made with `brokerfix password`.")
+@click.option("--max-orders-per-second", default=0)
+@config_option
+@json_option
+@_for_people
+def clients_add(
+    name: str, accounts: tuple[str, ...], port: int, fix: str, password_hash: str, max_orders_per_second: int,
+    config: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Add the client NAME without a restart, on a port of its own. It stays after a restart."""
+    settings = {
+        "accounts": list(accounts), "port": port, "fix": fix, "password_hash": password_hash,
+        "max_orders_per_second": max_orders_per_second,
+    }  # fmt: skip
+    _ask(config, as_json, f"{name}: may log on to port {port}", action="add-client", name=name, settings=settings)
 
 
 @main.command()

@@ -287,6 +287,22 @@ class OperatorCommand(Command, frozen=True, gc=False):
     operator: str
 
 
+class OperatorActs(OperatorCommand, frozen=True, gc=False):
+    """Something that is done outside of the engine, for the record."""
+
+    action: str
+    text: str
+
+
+class DefineClient(OperatorCommand, frozen=True, gc=False):
+    """A client is added to a running broker."""
+
+    client: str
+    accounts: tuple[str, ...]
+    max_rate: int
+    options: ClientOptions
+
+
 class OperatorCancel(OperatorCommand, frozen=True, gc=False):
     """`reason` is ExecRestatementReason(378)."""
 

@@ -89,6 +89,7 @@ class AccountSection(Section, frozen=True):
 
 class ClientSection(Section, frozen=True):
     accounts: Annotated[tuple[CompId, ...], Meta(min_length=1)]
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
     fix: FixVersion = "FIX.4.4"
     username: str = ""
     password_hash: str = ""

@@ -491,6 +491,14 @@ class OperatorRefused(Base, frozen=True, gc=False):
     text: str
 
 
+class OperatorActed(Base, frozen=True, gc=False):
+    """An operator did something that changes nothing here: sessions, the day's roll, a client added."""
+
+    operator: str
+    action: str
+    text: str
+
+
 class SplitApplied(Base, frozen=True, gc=False):
     """`numerator` new shares for `denominator` old ones: quantities, prices and positions are other ones now."""
 
@@ -540,7 +548,7 @@ class Alerted(Base, frozen=True, gc=False):
 Fact = (
     Started | Stopped | StateKept | DayRolled | InstrumentDefined | AccountDefined | ClientDefined | VenueDefined
     | VenueUp | VenueDown | ClientUp | ClientDown | ClientGone | Quoted | PhaseChanged | Halted | Resumed
-    | OperatorRefused | SplitApplied
+    | OperatorRefused | OperatorActed | SplitApplied
     | OrderAccepted | OrderAcknowledged | OrderRejected | OrderBooked | OrderUnbooked | OrderHeld | OrderReleased
     | StopMoved | OrderRepriced | OrderNoted | OrderRestated | OrderRouted
     | ChildAccepted | ChildFilled | ChildEnded | ChildCancelSent | ChildReplaceSent | ChildReplaced | ChildRestated

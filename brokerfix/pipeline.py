@@ -34,6 +34,7 @@ MSG_TYPES: dict[type[cmd.Command], str] = {
 }
 """The commands that are messages of clients."""
 USES_RESERVE = (
+    cmd.OperatorCommand,
     cmd.CancelOrder,
     cmd.MassCancel,
     cmd.VenueReport,
@@ -59,13 +60,15 @@ TELL_EVERY = 2.0
 
 
 class Pipeline:
-    """The state, its journal and the one way to change both. `send` hands a message to its session."""
+    """The state, its journal and the one way to change both. `send` hands a message to its session; `decided` are the
+    facts of the last command that was submitted."""
 
     def __init__(self, journal: Journal, send: Callable[[Out], None]) -> None:
         self.state = State()
         self.journal = journal
         self.send = send
         self.failed: OSError | None = None
+        self.decided: list[Fact] = []
         self.missed: dict[str, deque[Out]] = {}
         self._held: deque[tuple[int, int, list[Out]]] = deque()
         self._mark = -1
@@ -166,8 +169,8 @@ class Pipeline:
     def _submit(self, command: cmd.Command) -> bool:
         if isinstance(command, cmd.Start | cmd.RollDay) and command.day > self.state.day:
             self.keep_state(command.day, command.at)
-        facts = self._decide(command)
-        return not facts or self.commit(facts, command)
+        self.decided = self._decide(command)
+        return not self.decided or self.commit(self.decided, command)
 
     def _decide(self, command: cmd.Command) -> list[Fact]:
         try:

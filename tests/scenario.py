@@ -20,6 +20,7 @@ import msgspec
 
 from brokerfix.commands import (
     ChangePhase,
+    ClientAway,
     Command,
     ExpireOrders,
     MarketMoved,
@@ -312,6 +313,8 @@ def _clock(world: World) -> list[str]:
     for symbol, hours in world.hours.items():
         lines += world.submit(ChangePhase(world.now, symbol, hours.phase(world.now)))
     lines += world.submit(ExpireOrders(world.now))
+    for client in world.state.clients:
+        lines += world.submit(ClientAway(world.now, client))
     for symbol in world.state.instruments:
         lines += world.submit(MarketMoved(world.now, symbol))
     return lines

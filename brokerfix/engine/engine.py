@@ -112,6 +112,8 @@ HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
     cmd.AskListStatus: requests.ask_list_status,
     cmd.ClientOther: requests.client_other,
     cmd.Quote: clients.quote,
+    cmd.OperatorActs: operator.operator_acts,
+    cmd.DefineClient: operator.define_client,
     cmd.OperatorCancel: operator.operator_cancel,
     cmd.OperatorRelease: operator.operator_release,
     cmd.OperatorBust: operator.operator_bust,

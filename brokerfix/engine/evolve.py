@@ -512,6 +512,7 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.ClientGone: _client_gone,
     f.PhaseChanged: _phase_changed,
     f.OperatorRefused: _nothing,
+    f.OperatorActed: _nothing,
     f.SplitApplied: split_state,
     f.Halted: _halted,
     f.Resumed: _resumed,

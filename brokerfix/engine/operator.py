@@ -3,6 +3,8 @@
 from collections.abc import Container
 
 from brokerfix.commands import (
+    DefineClient,
+    OperatorActs,
     OperatorBust,
     OperatorCancel,
     OperatorCommand,
@@ -22,8 +24,10 @@ from brokerfix.engine.venues import hold_for_operator
 from brokerfix.engine.waiting import released
 from brokerfix.engine.working import NewId
 from brokerfix.facts import (
+    ClientDefined,
     Fact,
     Halted,
+    OperatorActed,
     OperatorRefused,
     OrderRestated,
     Resumed,
@@ -40,6 +44,15 @@ KINDS = ("all", "account", "symbol", "venue")
 
 def _refused(c: OperatorCommand, new_id: NewId, text: str) -> list[Fact]:
     return [OperatorRefused(c.at, new_id(), c.operator, type(c).__name__.removeprefix("Operator").lower(), text)]
+
+
+def operator_acts(state: State, c: OperatorActs, new_id: NewId) -> list[Fact]:
+    return [OperatorActed(c.at, new_id(), c.operator, c.action, c.text)]
+
+
+def define_client(state: State, c: DefineClient, new_id: NewId) -> list[Fact]:
+    acted = OperatorActed(c.at, new_id(), c.operator, "add client", c.client)
+    return [acted, ClientDefined(c.at, new_id(), c.client, c.accounts, c.max_rate, c.options)]
 
 
 def operator_cancel(state: State, c: OperatorCancel, new_id: NewId) -> list[Fact]:

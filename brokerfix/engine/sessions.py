@@ -26,7 +26,12 @@ def session_up(state: State, c: SessionUp, new_id: NewId) -> list[Fact]:
 
 
 def session_down(state: State, c: SessionDown, new_id: NewId) -> list[Fact]:
-    return [VenueDown(c.at, new_id(), c.comp_id) if c.venue else ClientDown(c.at, new_id(), c.comp_id)]
+    """Without a time of grace a client's orders go at once."""
+    if c.venue:
+        return [VenueDown(c.at, new_id(), c.comp_id)]
+    client = state.clients[c.comp_id]
+    down: list[Fact] = [ClientDown(c.at, new_id(), c.comp_id)]
+    return down if client.options.grace else down + _gone(client, c.at, new_id)
 
 
 def is_due(client: Client, at: int) -> bool:
@@ -39,11 +44,15 @@ def client_away(state: State, c: ClientAway, new_id: NewId) -> list[Fact]:
     client = state.clients[c.client]
     if not is_due(client, c.at):
         return []
-    facts: list[Fact] = [ClientGone(c.at, new_id(), c.client)]
+    return _gone(client, c.at, new_id)
+
+
+def _gone(client: Client, at: int, new_id: NewId) -> list[Fact]:
+    facts: list[Fact] = [ClientGone(at, new_id(), client.client)]
     for order in client.working.values():
         if _ends_with_session(client, order) and is_cancelable(order):
             reason = RestatementReason.SYSTEM_FAILURE
-            facts += cancel(order, "", c.at, new_id, reason, "DISCONNECTED: the session was lost")
+            facts += cancel(order, "", at, new_id, reason, "DISCONNECTED: the session was lost")
     return facts
 
 

@@ -179,7 +179,13 @@ def _restated(state: State, c: VenueReport, child: Child, new_id: NewId) -> list
     total = order.cum + max(0, order.leaves + more)
     worth = price if order.price and len(order.open_children()) == 1 and not order.in_book else order.price
     facts.append(OrderRestated(c.at, new_id(), order.order_id, c.restatement_reason or "8", total, worth, c.text))
-    return facts
+    if qty > child.cum:
+        return facts
+    # The exchange holds nothing more of it.
+    view = View(order)
+    view.leaves = total - order.cum
+    view.end(child)
+    return facts + settle(state, view, c.at, new_id)
 
 
 def _busted(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
@@ -283,7 +289,23 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
         facts += acknowledged(view.order, c.at, new_id)
     elif child.child_id in view.open:
         facts.append(ChildConfirmed(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
+    if child.child_id in view.open and child.in_doubt and child.request is not None:
+        return facts + _asked_again(state, c, child, view, new_id)
     return facts + settle(state, view, c.at, new_id)
+
+
+def _asked_again(state: State, c: VenueReport, child: Child, view: View, new_id: NewId) -> list[Fact]:
+    """The session was lost with a request of ours on its way, and the exchange still holds the child: a cancel is asked
+    for again; a replace has come to pass if the exchange knows the child by its ClOrdID, and never got there if not."""
+    if child.request is Request.CANCEL:
+        return [ChildCancelSent(c.at, new_id(), child.child_id)]
+    if c.cl_ord_id == child.request_id:
+        return _replaced(state, c, child, new_id)
+    facts: list[Fact] = [ChildRequestRejected(c.at, new_id(), child.child_id, "99", "it never got there")]
+    if view.order.pending is None or view.order.pending.through != child.request_id:
+        return facts + _called_back(view.order, child, c.at, new_id)
+    view.waiting.discard(child.child_id)
+    return facts + settle(state, view, c.at, new_id, "the session was lost before the request got there")
 
 
 FINAL: dict[str, OrdStatus] = {

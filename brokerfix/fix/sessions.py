@@ -17,7 +17,7 @@ from brokerfix.config import Config
 from brokerfix.fix.dialect import standard_dictionary
 from brokerfix.fix.encode import Out
 from brokerfix.fix.recode import outgoing
-from brokerfix.fix.settings import acceptor_settings, initiator_settings, store
+from brokerfix.fix.settings import acceptor_settings, added_settings, initiator_settings, store
 from brokerfix.fix.text import Reader, printable
 
 log = logging.getLogger("brokerfix.fix")
@@ -99,6 +99,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._dictionary: Any = None
         self._sending = False
         self._rejected: list[tuple[str, str]] = []
+        self._logged_out: list[Peer] = []
 
     def _add(self, peer: Peer) -> None:
         (self.venues if peer.is_venue else self.clients)[peer.name] = peer
@@ -134,10 +135,39 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             self.reset_all()
         self.poll()
 
+    def add(self, name: str) -> None:
+        """Open a session for a client that has been added to the configuration. Raises SessionsError."""
+        section = self.config.clients[name]
+        self._add(Peer(name, False, section.fix, self.config.broker.name, name))
+        settings = added_settings(self.config, name)
+        files = quickfix.FileStoreFactory(settings)
+        try:
+            built = quickfix.SocketAcceptor(self, files, settings)
+            self._engines.append((built, files, settings))
+            built.poll()
+        except (RuntimeError, quickfix.FIXException) as error:
+            raise SessionsError(f"can't listen on port {section.port}: {error}") from error
+        self._polls.append(built.poll)
+
+    def forget(self, name: str) -> None:
+        """Take a client out again whose session could not be opened."""
+        peer = self.clients.pop(name)
+        del self._by_id[peer.session_id.toString()]
+
+    def numbers(self, name: str) -> tuple[int, int]:
+        """The next MsgSeqNums of a session: of ours, and of its peer."""
+        peer = self.clients.get(name) or self.venues[name]
+        session = quickfix.Session.lookupSession(peer.session_id)
+        return session.getExpectedSenderNum(), session.getExpectedTargetNum()
+
     def poll(self) -> None:
         """Read and write what there is; callbacks run in here."""
         for poll in self._polls:
             poll()
+        for peer in [peer for peer in self._logged_out if not peer.is_up]:
+            # Only now: before, it would take the logout back.
+            quickfix.Session.lookupSession(peer.session_id).logon()
+            self._logged_out.remove(peer)
         while self._rejected:
             venue, raw = self._rejected.pop()
             self.receiver.failed(venue, "QuickFIX refused a message of the exchange; what it told is not applied", raw)
@@ -156,11 +186,12 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         SEND(message, peer.session_id)
         self._sending = False
 
-    def disconnect(self, client: str) -> None:
-        """Log a client's session out; it may log on again at once."""
-        session = quickfix.Session.lookupSession(self.clients[client].session_id)
-        session.logout("disconnected")
-        session.logon()
+    def disconnect(self, name: str) -> None:
+        """Log a session out; it may log on again at once."""
+        peer = self.clients.get(name) or self.venues[name]
+        session = quickfix.Session.lookupSession(peer.session_id)
+        session.logout("disconnected by the broker's operator")
+        self._logged_out.append(peer)
 
     def reset(self, name: str) -> None:
         """Begin a session's sequence numbers anew. A session that is up is logged out; it may log on again at once."""

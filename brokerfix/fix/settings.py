@@ -46,9 +46,23 @@ def acceptor_settings(config: Config) -> quickfix.SessionSettings | None:
     """One acceptor session per configured client, or None without clients."""
     spoken = _dictionaries(config, {client.fix for client in config.clients.values()}, is_venue=False)
     sessions = [
-        _session(config.broker.name, name, client.fix) + spoken[client.fix] for name, client in config.clients.items()
+        _session(config.broker.name, name, client.fix)
+        + spoken[client.fix]
+        + (f"SocketAcceptPort={client.port}\n" if client.port else "")
+        for name, client in config.clients.items()
     ]
     return _settings(config, ACCEPTOR.format(port=config.broker.port), sessions)
+
+
+def added_settings(config: Config, name: str) -> quickfix.SessionSettings:
+    """An acceptor for one client that is added to a running broker, on its own port."""
+    client = config.clients[name]
+    spoken = _dictionaries(config, {client.fix}, is_venue=False)
+    settings = _settings(
+        config, ACCEPTOR.format(port=client.port), [_session(config.broker.name, name, client.fix) + spoken[client.fix]]
+    )
+    assert settings is not None
+    return settings
 
 
 def initiator_settings(config: Config) -> quickfix.SessionSettings | None:

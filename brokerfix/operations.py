@@ -1,0 +1,234 @@
+"""What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from brokerfix import commands as cmd
+from brokerfix.admin import Answer, Refused, Request
+from brokerfix.config import COMP_ID, ClientSection, Config
+from brokerfix.domain import Inexact, Instrument, OrdType, Side, TimeInForce, id_number, id_text, to_scaled
+from brokerfix.engine.orders import Order
+from brokerfix.engine.state import State
+from brokerfix.facts import Fact, OperatorRefused, OrderAccepted, OrderRejected
+
+ADDED_CLIENTS = "clients.json"
+"""Clients that were added to a running broker, in its data folder: they are there after a restart too."""
+
+
+class Running(Protocol):
+    """What the operations need of a broker."""
+
+    config: Config
+
+    @property
+    def state(self) -> State: ...
+    def clock(self) -> int: ...
+    def carry_out(self, command: cmd.Command) -> list[Fact]: ...
+    def roll(self, day: int, now: int) -> None: ...
+    def next_day(self) -> int: ...
+    def list_sessions(self) -> list[dict[str, Any]]: ...
+    def disconnect(self, name: str) -> None: ...
+    def reset_session(self, name: str) -> None: ...
+    def add_client(self, name: str, section: ClientSection) -> None: ...
+
+
+class Operations:
+    """The actions, by name."""
+
+    def __init__(self, broker: Running) -> None:
+        self.broker = broker
+        self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
+            "cancel": self._cancel,
+            "release": self._release,
+            "enter": self._enter,
+            "bust": self._bust,
+            "correct": self._correct,
+            "halt": self._halt,
+            "resume": self._resume,
+            "split": self._split,
+            "roll": self._roll,
+            "sessions": self._sessions,
+            "disconnect": self._disconnect,
+            "reset": self._reset,
+            "add-client": self._add_client,
+        }
+
+    def handle(self, operator: str, request: Request) -> Answer:
+        """Do what a request asks for. Raises Refused."""
+        action = self.actions.get(str(request.get("action")))
+        if action is None:
+            raise Refused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")
+        try:
+            return action(operator, request)
+        except KeyError as error:
+            raise Refused(f"{request['action']}: {error.args[0]} is missing") from error
+        except Inexact as error:
+            raise Refused(str(error)) from error
+
+    def _done(self, command: cmd.Command) -> Answer:
+        facts = self.broker.carry_out(command)
+        for fact in facts:
+            if isinstance(fact, OperatorRefused):
+                raise Refused(fact.text)
+            if isinstance(fact, OrderRejected):
+                raise Refused(fact.text)
+        return {"facts": [type(fact).__name__ for fact in facts]}
+
+    def _acted(self, operator: str, action: str, text: str) -> None:
+        """Put an action on record that changes nothing of the engine's."""
+        self.broker.carry_out(cmd.OperatorActs(self.broker.clock(), operator, action, text))
+
+    def _order(self, request: Request) -> Order:
+        """The order that a request names: by its OrderID, or by client and ClOrdID."""
+        state = self.broker.state
+        if "client" in request:
+            client = state.clients.get(request["client"])
+            known = client.requests.get(request["order"]) if client is not None else None
+            if isinstance(known, Order):
+                return known
+            raise Refused(f"client {request['client']} has no order {request['order']}")
+        order = state.orders.get(id_number(request["order"]))
+        if order is None:
+            raise Refused(f"there is no order {request['order']}; an OrderID is like {id_text(state.last_id)}")
+        return order
+
+    def _cancel(self, operator: str, request: Request) -> Answer:
+        order = self._order(request)
+        text = request.get("text", "")
+        return self._done(cmd.OperatorCancel(self.broker.clock(), operator, order.order_id, "2", text))
+
+    def _release(self, operator: str, request: Request) -> Answer:
+        order = self._order(request)
+        return self._done(cmd.OperatorRelease(self.broker.clock(), operator, order.order_id))
+
+    def _instrument(self, symbol: str) -> Instrument:
+        instrument = self.broker.state.instruments.get(symbol)
+        if instrument is None:
+            raise Refused(f"there is no symbol {symbol!r}")
+        return instrument
+
+    def _enter(self, operator: str, request: Request) -> Answer:
+        """An order that a client gave by telephone."""
+        instrument = self._instrument(request["symbol"])
+        if request["client"] not in self.broker.state.clients:
+            raise Refused(f"there is no client {request['client']!r}")
+        side = {"buy": Side.BUY, "sell": Side.SELL}.get(request["side"])
+        if side is None:
+            raise Refused("side is buy or sell")
+        price = request.get("price")
+        command = cmd.NewOrder(
+            self.broker.clock(),
+            request["client"],
+            request.get("cl_ord_id", ""),
+            request.get("account", ""),
+            instrument.symbol,
+            side,
+            OrdType.LIMIT if price else OrdType.MARKET,
+            TimeInForce.DAY,
+            to_scaled(request["qty"], instrument.qty_digits),
+            to_scaled(price, instrument.price_digits) if price else 0,
+            operator=operator,
+        )
+        facts = self.broker.carry_out(command)
+        first = facts[0]
+        if not isinstance(first, OrderAccepted):
+            raise Refused(first.text if isinstance(first, OrderRejected) else "the order was not taken")
+        return {"order": id_text(first.id), "facts": [type(fact).__name__ for fact in facts]}
+
+    def _bust(self, operator: str, request: Request) -> Answer:
+        exec_id = id_number(request["exec"])
+        return self._done(cmd.OperatorBust(self.broker.clock(), operator, exec_id, request.get("text", "")))
+
+    def _correct(self, operator: str, request: Request) -> Answer:
+        state, exec_id = self.broker.state, id_number(request["exec"])
+        fill = state.fills.get(exec_id) or next((one for one in state.fills.values() if one.last_id == exec_id), None)
+        if fill is None:
+            raise Refused(f"there is no fill {request['exec']}")
+        instrument = state.instruments[state.orders[fill.order_id].symbol]
+        qty = to_scaled(request["qty"], instrument.qty_digits)
+        price = to_scaled(request["price"], instrument.price_digits)
+        text = request.get("text", "")
+        return self._done(cmd.OperatorCorrect(self.broker.clock(), operator, exec_id, qty, price, text))
+
+    def _halt(self, operator: str, request: Request) -> Answer:
+        return self._done(cmd.OperatorHalt(self.broker.clock(), operator, request["kind"], request.get("name", "")))
+
+    def _resume(self, operator: str, request: Request) -> Answer:
+        return self._done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))
+
+    def _split(self, operator: str, request: Request) -> Answer:
+        new, old = int(request["new"]), int(request["old"])
+        return self._done(cmd.OperatorSplit(self.broker.clock(), operator, request["symbol"], new, old))
+
+    def _roll(self, operator: str, request: Request) -> Answer:
+        day = self.broker.next_day()
+        self._acted(operator, "roll", f"to {day}")
+        self.broker.roll(day, self.broker.clock())
+        return {"day": day}
+
+    def _sessions(self, operator: str, request: Request) -> Answer:
+        return {"sessions": self.broker.list_sessions()}
+
+    def _session(self, request: Request) -> str:
+        name = str(request["name"])
+        if name not in self.broker.config.clients and name not in self.broker.config.venues:
+            raise Refused(f"there is no session {name!r}")
+        return name
+
+    def _disconnect(self, operator: str, request: Request) -> Answer:
+        name = self._session(request)
+        self._acted(operator, "disconnect", name)
+        self.broker.disconnect(name)
+        return {}
+
+    def _reset(self, operator: str, request: Request) -> Answer:
+        name = self._session(request)
+        self._acted(operator, "reset", name)
+        self.broker.reset_session(name)
+        return {}
+
+    def _add_client(self, operator: str, request: Request) -> Answer:
+        """A client without a restart: its session has a port of its own, because QuickFIX's acceptor can't take another
+        one. It stays after a restart."""
+        config, name = self.broker.config, str(request["name"])
+        if not COMP_ID.fullmatch(name):
+            raise Refused(f"{name!r}: a CompID is 1 to 32 letters, digits, dots, dashes, underlines")
+        if name in config.clients:
+            raise Refused(f"there is a client {name} already")
+        try:
+            section = msgspec.convert(request["settings"], ClientSection)
+        except msgspec.ValidationError as error:
+            raise Refused(f"{name}: {error}") from error
+        if not section.port:
+            raise Refused(f"{name}: port is missing: a client that is added to a running broker has one of its own")
+        for account in section.accounts:
+            if account not in config.accounts:
+                raise Refused(f"{name}: there is no account {account}")
+        self.broker.add_client(name, section)
+        options = config.options[name]
+        rate = section.max_orders_per_second
+        self.broker.carry_out(cmd.DefineClient(self.broker.clock(), operator, name, section.accounts, rate, options))
+        keep_client(config.data, name, section)
+        return {"name": name, "port": section.port}
+
+
+def keep_client(data: Path, name: str, section: ClientSection) -> None:
+    """Remember an added client for the next start."""
+    path = data / ADDED_CLIENTS
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known[name] = msgspec.to_builtins(section)
+    written = path.with_suffix(".new")
+    written.write_text(json.dumps(known, indent=2))
+    written.replace(path)
+
+
+def added_clients(data: Path) -> dict[str, ClientSection]:
+    """The clients that were added while the broker ran."""
+    path = data / ADDED_CLIENTS
+    if not path.exists():
+        return {}
+    return msgspec.convert(json.loads(path.read_text()), dict[str, ClientSection])
