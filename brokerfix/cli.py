@@ -499,6 +499,25 @@ def verify(journal: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("client")
+@click.option("--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True)
+@click.option("--dictionary", type=click.Path(dir_okay=False), help="Write the client's FIX dictionary (XML) here too.")
+@config_option
+@_for_people
+def rules(client: str, form: str, dictionary: str | None, config: str) -> None:
+    """Print the rules of engagement for CLIENT: sessions, messages, tags, order types, rejects, examples."""
+    from brokerfix.rules import document, html, write_client_dictionary
+
+    loaded = _config(config)
+    if client not in loaded.clients:
+        raise click.ClickException(f"{config}: there is no [clients.{client}]; there are {', '.join(loaded.clients)}")
+    text = document(loaded, client)
+    click.echo(html(text, f"{loaded.broker.name} for {client}") if form == "html" else text)
+    if dictionary:
+        write_client_dictionary(loaded, client, Path(dictionary))
+
+
+@main.command()
 @click.password_option(help="The password; asked for if not given.")
 def password(password: str) -> None:
     """Make a password_hash for the configuration."""

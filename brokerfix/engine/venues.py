@@ -15,6 +15,7 @@ from brokerfix.domain import (
     OrdStatus,
     OrdType,
     Request,
+    RestatementReason,
 )
 from brokerfix.engine import risk
 from brokerfix.engine.orders import Child, Fill, Order
@@ -248,6 +249,12 @@ def _replaced(state: State, c: VenueReport, child: Child, new_id: NewId) -> list
     ]
     pending = order.pending
     if pending is None or pending.through != child.request_id:
+        more = max(0, child.asked_qty - child.cum) - child.leaves
+        if more and order.ended is None:
+            # The exchange had restated the child meanwhile, and now it has what we asked for before.
+            total = order.cum + max(0, order.leaves + more)
+            reason = RestatementReason.MARKET_OPTION
+            facts.append(OrderRestated(c.at, new_id(), order.order_id, reason, total, order.price))
         return facts + _called_back(order, child, c.at, new_id)
     terms = max(pending.qty, order.cum), pending.price, pending.risk_price, pending.instructions
     facts.append(OrderReplaced(c.at, new_id(), order.order_id, pending.cl_ord_id, *terms))
