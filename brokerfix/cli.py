@@ -518,6 +518,30 @@ def rules(client: str, form: str, dictionary: str | None, config: str) -> None:
 
 
 @main.command()
+@click.option("--client", default="CLIENT", show_default=True, help="The SenderCompID of the client to certify.")
+@click.option("--name", default="BROKER", show_default=True, help="The TargetCompID that it uses.")
+@click.option("--fix", default="FIX.4.4", show_default=True, type=click.Choice(["FIX.4.2", "FIX.4.4", "FIXT.1.1"]))
+@click.option("--port", default=9899, show_default=True, help="Where to listen, on this machine only.")
+@click.option("--patience", default=120.0, show_default=True, help="Seconds to wait for each message.")
+@click.option("--report", "path", default="certification", show_default=True, help="Writes PATH.md and PATH.html.")
+@_for_people
+def certify(client: str, name: str, fix: str, port: int, patience: float, path: str) -> None:
+    """Certify a FIX client: it walks through a scripted session, and says live what is expected and what it sees."""
+    from brokerfix.certify import STEPS, Counterpart, report, run
+    from brokerfix.rules import html
+
+    counterpart = Counterpart(port, name, client, fix, click.echo, patience)
+    click.echo(f"waiting for {client} ({fix}) on port {counterpart.port}")
+    findings = list(run(counterpart))
+    text = report(findings, client, fix)
+    Path(f"{path}.md").write_text(text)
+    Path(f"{path}.html").write_text(html(text, f"Certification of {client}"))
+    passed = len(findings) == len(STEPS) and not findings[-1].failure
+    click.echo(f"{'passed' if passed else 'NOT passed'}; the report is {path}.md and {path}.html")
+    sys.exit(0 if passed else 1)
+
+
+@main.command()
 @click.password_option(help="The password; asked for if not given.")
 def password(password: str) -> None:
     """Make a password_hash for the configuration."""
