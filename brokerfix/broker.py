@@ -77,7 +77,7 @@ class Broker:
         for name, section in added_clients(config.data).items():
             config.clients.setdefault(name, section)
         self.config = config
-        self._clock = clock
+        self.clock = clock
         self.sessions = Sessions(config, self)
         self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
         self.pipeline = Pipeline(self.journal, self.sessions.send if config.chaos is None else self._spoil)
@@ -199,9 +199,6 @@ class Broker:
         return 0 if self.pipeline.failed is None else 1
 
     # What an operator asks for
-
-    def clock(self) -> int:
-        return self._clock()
 
     def carry_out(self, command: cmd.Command) -> list[Fact]:
         """Submit an operator's command. Returns its facts; raises Refused where it can't be recorded."""

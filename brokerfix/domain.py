@@ -372,6 +372,7 @@ def average_text(notional: int, cum: int, price_digits: int) -> str:
     return text[:-AVG_PX_DIGITS] + text[-AVG_PX_DIGITS:].rstrip("0") if price_digits else text.rstrip("0").rstrip(".")
 
 
+@lru_cache(maxsize=1 << 16)
 def id_text(number: int) -> str:
     """20261122000000017 -> '20261122-17'."""
     day, sequence = divmod(number, DAY)

@@ -24,6 +24,8 @@ MIN_FREE = 16 << 20
 RESERVE = 4 << 20
 """Bytes kept free for cancels and fills when the disk is full."""
 
+BEGINS = (DayRolled, StateKept)
+"""The facts that begin a segment."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Fact]).decode
 
@@ -176,8 +178,10 @@ class Journal:
 
         Raises DiskFull, and then has written nothing.
         """
-        if isinstance(facts[0], DayRolled | StateKept):
-            self._begin(self.folder / f"{facts[0].day}.journal")
+        first = facts[0]
+        if type(first) in BEGINS:
+            assert isinstance(first, BEGINS)
+            self._begin(self.folder / f"{first.day}.journal")
         payload = _encode(facts)
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
         if self._syncer is not None:

@@ -10,9 +10,7 @@ from pathlib import Path
 from struct import Struct
 
 from brokerfix import commands as cmd
-from brokerfix.config import MAKER
 from brokerfix.domain import BusinessRejectReason
-from brokerfix.engine.engine import FOLLOW_UPS as AGENDA
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
 from brokerfix.engine.snapshot import dump
 from brokerfix.facts import Alerted, ClientUp, Fact, MessageRefused, StateKept
@@ -47,7 +45,7 @@ USES_RESERVE = (
 """What is still recorded, out of the journal's reserve, when the disk is full."""
 UNAVAILABLE = "orders can't be recorded now and are not taken; cancels are"
 BUG = "the broker could not handle this message; its operator has been told"
-FOLLOW_UPS = frozenset(AGENDA.values())
+ROLLS = (cmd.Start, cmd.RollDay)
 MAX_FOLLOW_UPS = 100_000
 """More than this in one go is a circle."""
 MISSABLE = re.compile("\x0135=[89jrN]\x01")
@@ -120,8 +118,7 @@ class Pipeline:
     def _note_missed(self, outs: list[Out]) -> None:
         """Remember what goes to clients that are away: FIX has it resent, unless they begin their session anew."""
         for out in outs:
-            client = None if out.to_venue else self.state.clients.get(out.comp_id)
-            if client is not None and not client.is_up and out.comp_id != MAKER and MISSABLE.search(out.text):
+            if not out.to_venue and out.comp_id in self.state.away and MISSABLE.search(out.text):
                 self.missed.setdefault(out.comp_id, deque(maxlen=MOST_MISSED)).append(out)
 
     def client_is_back(self, client: str, anew: bool) -> None:
@@ -130,6 +127,11 @@ class Pipeline:
         for out in self.missed.pop(client, ()):
             if anew:
                 self.send(encode.resent(out))
+
+    def _before_roll(self, command: cmd.Command) -> None:
+        assert isinstance(command, ROLLS)
+        if command.day > self.state.day:
+            self.keep_state(command.day, command.at)
 
     def keep_state(self, day: int, at: int) -> None:
         """Begin the segment of a trading day with the state as it is. Where there is no space for it the day begins
@@ -146,7 +148,14 @@ class Pipeline:
     def submit(self, command: cmd.Command) -> bool:
         """Take a command, and what follows from it. Returns whether it is dealt with; if not, the message must be
         brought again."""
-        taken = self._submit(command)
+        if type(command) in ROLLS:
+            self._before_roll(command)
+        try:
+            facts = decide(self.state, command)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the one command is refused and the broker goes on
+            facts = self._undecided(command, error)
+        self.decided = facts
+        taken = not facts or self.commit(facts, command)
         if self.state.agenda:
             self.follow_up(command.at)
         return taken
@@ -157,7 +166,12 @@ class Pipeline:
             command = follow_up(self.state, at)
             if command is None:
                 return
-            facts = self._decide(command)
+            try:
+                facts = decide(self.state, command)
+            except Exception as error:  # noqa: BLE001
+                facts = self._undecided(command, error)
+                # It would fail again, and what waits behind it has its turn.
+                done(self.state)
             if not facts:
                 done(self.state)
             elif not self.commit(facts, command):
@@ -166,21 +180,9 @@ class Pipeline:
         log.error("the agenda does not end: %s", list(self.state.agenda)[:3])
         self.state.agenda.clear()
 
-    def _submit(self, command: cmd.Command) -> bool:
-        if isinstance(command, cmd.Start | cmd.RollDay) and command.day > self.state.day:
-            self.keep_state(command.day, command.at)
-        self.decided = self._decide(command)
-        return not self.decided or self.commit(self.decided, command)
-
-    def _decide(self, command: cmd.Command) -> list[Fact]:
-        try:
-            return decide(self.state, command)
-        except Exception as error:
-            log.exception("%s could not be decided: %r", type(command).__name__, command)
-            if type(command) in FOLLOW_UPS:
-                # It would fail again, and what waits behind it has its turn.
-                self.state.agenda.pop(next(iter(self.state.agenda)), None)
-            return self._refusal(command, error)
+    def _undecided(self, command: cmd.Command, error: Exception) -> list[Fact]:
+        log.exception("%s could not be decided: %r", type(command).__name__, command)
+        return self._refusal(command, error)
 
     def commit(self, facts: Sequence[Fact], command: cmd.Command) -> bool:
         """Append the facts, apply them, send what they tell. Returns as `submit`."""
@@ -201,7 +203,8 @@ class Pipeline:
                 log.log(*LINES[type(fact)](fact))
         if state.copies:
             outs += encode.copies(state, outs)
-        self._note_missed(outs)
+        if state.away:
+            self._note_missed(outs)
         if self.journal.disk:
             self._held.append((position, state.last_id, outs))
         else:

@@ -82,6 +82,23 @@ def expose(state: State, order: Order, qty: int, price: int) -> None:
     reload(state, account, position, instrument)
 
 
+def expose_new(state: State, order: Order) -> None:
+    """What `expose` does for an order that has just come. With nothing held it takes just its notional."""
+    _, position = holding(state, order)
+    if position.qty:
+        expose(state, order, order.qty, order.risk_price)
+        return
+    notional = order.qty * order.risk_price * state.instruments[order.symbol].money_factor
+    if order.side is Side.BUY:
+        position.open_buy_qty += order.qty
+        position.open_buy_notional += notional
+    else:
+        position.open_sell_qty += order.qty
+        position.open_sell_notional += notional
+    position.load += notional
+    state.accounts[order.account].load += notional
+
+
 def reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
     load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
     account.load += load - position.load

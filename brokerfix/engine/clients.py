@@ -19,7 +19,7 @@ from brokerfix.domain import (
 from brokerfix.engine import risk
 from brokerfix.engine.instructions import first_stop, not_now, refusal
 from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending
-from brokerfix.engine.state import Client, State
+from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, replace_and_work, withdraw, work
 from brokerfix.facts import (
     CancelPending,
@@ -49,35 +49,24 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
         reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
         order_id = known.order_id if isinstance(known, Order) else 0
         return [_rejected(c, new_id, Reject(reason, f"DUPLICATE: ClOrdID={c.cl_ord_id}"), False, order_id)]
-    refused = risk.check_session(state, client, c.account or client.accounts[0], c.symbol, c.at) or c.defect
+    name = c.account or client.accounts[0]
+    refused = risk.check_session(state, client, name, c.symbol, c.at) or c.defect
     if refused is not None:
         return [_rejected(c, new_id, refused)]
-    accepted = _accepted(state, client, c, new_id)
-    if isinstance(accepted, Reject):
-        return [_rejected(c, new_id, accepted)]
-    order = Order.from_fact(accepted)
-    placed = work(state, order, accepted.qty, c.at, new_id)
-    if client.options.acknowledge == "placed" and any(isinstance(fact, OrderRouted) for fact in placed):
-        accepted = msgspec.structs.replace(accepted, acknowledged=False)
-    return [accepted, *placed]
-
-
-def _accepted(state: State, client: Client, c: NewOrder, new_id: NewId) -> OrderAccepted | Reject:
-    """The order, if its terms can be taken."""
-    name = c.account or client.accounts[0]
     instrument = state.instruments[c.symbol]
     asked = c.instructions
     valued_at = risk.risk_price(state, instrument, c.side, c.ord_type, c.price, asked)
     qty = risk.qty_for(instrument, c.cash, c.price or valued_at) if c.cash else c.qty
-    refused = risk.check_terms(
-        state, state.accounts[name], instrument, c.side, c.ord_type, qty, c.price, valued_at
-    ) or _no_venue(state, c.ex_destination, c.symbol)
+    terms = c.side, c.ord_type, qty, c.price, valued_at
+    refused = risk.check_terms(state, state.accounts[name], instrument, *terms)
+    refused = refused or _no_venue(state, c.ex_destination, c.symbol)
     if refused is None and asked is not None:
         refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)
     if refused is not None:
-        return refused
+        return [_rejected(c, new_id, refused)]
     if asked is not None and ExecInst.TRAILING_STOP in asked.exec_inst and not asked.stop_px:
         asked = msgspec.structs.replace(asked, stop_px=first_stop(state, instrument, c.side, asked))
+    # It is the command's first fact.
     accepted = OrderAccepted(
         c.at,
         state.last_id + 1,
@@ -93,16 +82,21 @@ def _accepted(state: State, client: Client, c: NewOrder, new_id: NewId) -> Order
         valued_at,
         c.ex_destination,
         asked,
-        operator=c.operator,
-        cash=c.cash,
+        True,
+        c.operator,
+        c.cash,
     )
+    order = Order.from_fact(accepted)
     if asked is not None:
-        refused = not_now(state, instrument, Order.from_fact(accepted), c.at)
+        refused = not_now(state, instrument, order, c.at)
         if refused is not None:
-            return refused
-    # It is the command's first fact: only now is its number used up, because numbers have no gap.
+            return [_rejected(c, new_id, refused)]
+    # Only now its number is used up: numbers have no gap.
     new_id()
-    return accepted
+    placed = work(state, order, qty, c.at, new_id)
+    if client.options.acknowledge == "placed" and any(isinstance(fact, OrderRouted) for fact in placed):
+        accepted = msgspec.structs.replace(accepted, acknowledged=False)
+    return [accepted, *placed]
 
 
 def _rejected(c: NewOrder, new_id: NewId, why: Reject, known_as_new: bool = True, order_id: int = 0) -> OrderRejected:

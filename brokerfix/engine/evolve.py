@@ -39,6 +39,7 @@ def _started(state: State, fact: f.Started) -> None:
     for client in state.clients.values():
         if client.is_up:
             client.is_up, client.down_at = False, fact.at
+            state.away[client.client] = None
     for children in state.open_children.values():
         for child in children.values():
             child.in_doubt = True
@@ -119,11 +120,13 @@ def _venue_down(state: State, fact: f.VenueDown) -> None:
 def _client_up(state: State, fact: f.ClientUp) -> None:
     client = state.clients[fact.client]
     client.is_up, client.down_at = True, 0
+    state.away.pop(fact.client, None)
 
 
 def _client_down(state: State, fact: f.ClientDown) -> None:
     client = state.clients[fact.client]
     client.is_up, client.down_at = False, fact.at
+    state.away[fact.client] = None
 
 
 def _client_gone(state: State, fact: f.ClientGone) -> None:
@@ -163,8 +166,9 @@ def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
         client.requests[fact.cl_ord_id] = order
     client.working[fact.id] = order
     client.recent.append(fact.at)
-    booking.expose(state, order, fact.qty, fact.risk_price)
-    booking.watch(state, order)
+    booking.expose_new(state, order)
+    if fact.instructions is not None:
+        booking.watch(state, order)
 
 
 def _order_acknowledged(state: State, fact: f.OrderAcknowledged) -> None:

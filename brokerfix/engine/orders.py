@@ -117,6 +117,10 @@ class Order(msgspec.Struct, gc=False):
     price: int
     risk_price: int
     ex_destination: str
+    instructions: Instructions | None = None
+    acknowledged: bool = True
+    operator: str = ""
+    cash: str = ""
     cum: int = 0
     notional: int = 0
     canceled: int = 0
@@ -129,8 +133,6 @@ class Order(msgspec.Struct, gc=False):
     routes: int = 0
     excess: int = 0
     reason: OrdRejReason | None = None
-    instructions: Instructions | None = None
-    acknowledged: bool = True
     held: int = 0
     hold: Hold | None = None
     passed: tuple[Hold, ...] = ()
@@ -142,17 +144,17 @@ class Order(msgspec.Struct, gc=False):
     prior_cum: int = 0
     prior_notional: int = 0
     renewed: bool = False
-    operator: str = ""
-    cash: str = ""
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
-        return cls(
+        order = cls(
             fact.id, fact.at, fact.client, fact.cl_ord_id, fact.account, fact.symbol, fact.side, fact.ord_type,
-            fact.time_in_force, fact.qty, fact.price, fact.risk_price, fact.ex_destination,
-            instructions=fact.instructions, acknowledged=fact.acknowledged, operator=fact.operator, cash=fact.cash,
-            stop_px=fact.instructions.stop_px if fact.instructions is not None else 0,
+            fact.time_in_force, fact.qty, fact.price, fact.risk_price, fact.ex_destination, fact.instructions,
+            fact.acknowledged, fact.operator, fact.cash,
         )  # fmt: skip
+        if fact.instructions is not None:
+            order.stop_px = fact.instructions.stop_px
+        return order
 
     @property
     def leaves(self) -> int:

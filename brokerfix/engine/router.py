@@ -26,6 +26,7 @@ from brokerfix.engine.market import Level
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
 
+AT_ONCE = (*IMMEDIATE, TimeInForce.OPENING)
 MAX_ROUTES = 50
 """Children an order may have had before it is no longer routed again: a venue that lies can't keep us busy."""
 
@@ -77,7 +78,7 @@ def plan(state: State, order: Order, qty: int, avoid: str = "", take: bool = Tru
 def _take_and_rest(state: State, order: Order, qty: int, avoid: str, take: bool = True) -> Plan:
     instrument = state.instruments[order.symbol]
     result = Plan()
-    shunned = _shunned(state, order, avoid)
+    shunned = _shunned(state, order, avoid) if state.venues else set()
     taken = 0
     if take and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
         taken = _take(state, instrument, order, qty, shunned, result)
@@ -86,11 +87,14 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: str, take: bool 
         return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
     if not left:
         return result
-    at_once = order.time_in_force in IMMEDIATE or order.time_in_force is TimeInForce.OPENING
-    if at_once or order.works_as is OrdType.MARKET:
+    limited = order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
+    if order.time_in_force in AT_ONCE or not limited:
         result.why_left = "NO_LIQUIDITY: nothing more to be had at once"
     elif instrument.post == "book" or not state.venues:
-        _rest(order, left, result)
+        if order.instructions is None:
+            result.book = left
+        else:
+            _rest(order, left, result)
     else:
         _post(state, order, left, shunned, result)
     return result

@@ -201,6 +201,8 @@ def load(data: bytes, state: State) -> None:
             known.is_up,
             known.down_at,
         )
+        if known.orders and not known.is_up:
+            state.away[known.client] = None
     state.note_copies()
 
 

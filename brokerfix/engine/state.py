@@ -93,6 +93,7 @@ class State:
         self.expiries: SortedDict[tuple[int, int], None] = SortedDict()
         self.phases: dict[str, Phase] = {}
         self.halts: dict[tuple[str, str], str] = {}
+        self.away: dict[str, None] = {}
         self.copies: dict[str, list[str]] = {}
         self.agenda: dict[tuple[str, str | int], None] = {}
         self.marks: dict[str, int] = {}

@@ -157,8 +157,9 @@ def _accepted(state: State, fact: f.OrderAccepted) -> list[Out]:
     order = state.orders[fact.id]
     if not order.acknowledged:
         return []
-    waits = "\x01636=N" if order.instructions is not None and is_stop(order) else ""
-    return [_report(state, order, fact.id, ExecType.NEW, fact.at, extra=waits)]
+    if fact.instructions is not None and is_stop(order):
+        return [_report(state, order, fact.id, ExecType.NEW, fact.at, extra="\x01636=N")]
+    return [_report(state, order, fact.id, ExecType.NEW, fact.at)]
 
 
 def _acknowledged(state: State, fact: f.OrderAcknowledged) -> list[Out]:

@@ -1,7 +1,6 @@
 """A client's single orders and requests: tag -> value in the words of FIX 4.4 -> command, with exact integers."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import msgspec
 
@@ -26,7 +25,7 @@ Instruments = Mapping[str, Instrument]
 
 
 def new_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
-    terms = _terms(message, instruments)
+    qty, price, defect, asked, cash = _terms(message, instruments)
     return NewOrder(
         at,
         client,
@@ -36,13 +35,13 @@ def new_order(message: Fields, client: str, at: int, instruments: Instruments, u
         SIDES[message["54"] == "1"],
         ORD_TYPES.get(message["40"], OrdType.LIMIT),
         TIMES_IN_FORCE.get(message["59"], TimeInForce.DAY),
-        terms.qty,
-        terms.price,
+        qty,
+        price,
         message["100"] or "",
-        possible_duplicate(message),
-        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else terms.defect,
-        terms.instructions,
-        terms.cash,
+        message["43"] == "Y" or message["97"] == "Y",
+        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else defect,
+        asked,
+        cash,
     )
 
 
@@ -53,7 +52,7 @@ def _cancel_order(message: Fields, client: str, at: int, instruments: Instrument
 
 
 def _replace_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
-    terms = _terms(message, instruments)
+    qty, price, defect, asked, _ = _terms(message, instruments)
     time_in_force = message["59"]
     return ReplaceOrder(
         at,
@@ -64,11 +63,11 @@ def _replace_order(message: Fields, client: str, at: int, instruments: Instrumen
         SIDES[message["54"] == "1"],
         ORD_TYPES.get(message["40"], OrdType.LIMIT),
         TIMES_IN_FORCE.get(time_in_force, TimeInForce.DAY) if time_in_force else None,
-        terms.qty,
-        terms.price,
+        qty,
+        price,
         possible_duplicate(message),
-        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else terms.defect,
-        terms.instructions,
+        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else defect,
+        asked,
         id_number(message["37"] or ""),
     )
 
@@ -81,63 +80,59 @@ def _ask_status(message: Fields, client: str, at: int, instruments: Instruments,
     return AskStatus(at, client, message["11"] or "", message["55"] or "", side, message["790"] or "", order_id)
 
 
-class _Terms(NamedTuple):
-    """An order's quantity and price, scaled, 0 where there is none or it is not exact; what is wrong with them; and
-    what else it asks for."""
-
-    qty: int = 0
-    price: int = 0
-    defect: Reject | None = None
-    instructions: Instructions | None = None
-    cash: str = ""
+_Terms = tuple[int, int, Reject | None, Instructions | None, str]
+"""An order's quantity and price, scaled, 0 where there is none or it is not exact; what is wrong with them; what else
+it asks for; and its CashOrderQty."""
 
 
 def _terms(message: Fields, instruments: Instruments) -> _Terms:
     instrument = instruments.get(message["55"] or "")
     if instrument is None:
-        return _Terms()
-    cash = (message.get("152") or "") if message["38"] is None else ""
+        return 0, 0, None, None, ""
+    ord_type = message["40"]
     try:
-        what = "CASH_ORDER_QTY"
-        to_money(cash or "0")
-        what = "QUANTITY"
-        qty = 0 if cash else to_scaled(message["38"] or "", instrument.qty_digits)
-        what, ord_type = "PRICE", message["40"]
-        priced = ord_type not in UNPRICED
-        price = to_scaled(message["44"] or "0", instrument.price_digits) if priced else 0
+        what, cash, qty = "QUANTITY", "", 0
+        if message["38"] is not None:
+            qty = to_scaled(message["38"], instrument.qty_digits)
+        else:
+            what, cash = "CASH_ORDER_QTY", message.get("152") or ""
+            to_money(cash or "0")
+        what, price = "PRICE", 0
+        if ord_type not in UNPRICED:
+            price = to_scaled(message["44"] or "0", instrument.price_digits)
         plain = ord_type in PLAIN_TYPES and message["59"] in PLAIN_TIMES and message["21"] != MANUAL
-        if plain and not any(map(message.get, ASKED)):
-            return _Terms(qty, price, cash=cash)
+        if plain and ("99" not in message or not any(map(message.get, ASKED))):
+            return qty, price, None, None, cash
         what = "INSTRUCTIONS"
         asked = _asked(message, instrument)
     except (Inexact, ValueError) as error:
         reason = OrdRejReason.INCORRECT_QUANTITY if what == "QUANTITY" else OrdRejReason.OTHER
-        return _Terms(defect=Reject(reason, f"{what}: {error}"))
+        return 0, 0, Reject(reason, f"{what}: {error}"), None, ""
     if ord_type == OrdType.PEGGED and ExecInst.TRAILING_STOP not in asked.exec_inst:
         asked, price = msgspec.structs.replace(asked, limit=price), 0
-    return _Terms(qty, price, None, asked, cash)
+    return qty, price, None, asked, cash
 
 
 def _asked(message: Fields, instrument: Instrument) -> Instructions:
     """What an order asks for besides. Raises Inexact or ValueError."""
     qty_digits, price_digits = instrument.qty_digits, instrument.price_digits
     return Instructions(
-        to_scaled(message["99"] or "0", price_digits),
-        at_of(message["126"]) if message["126"] else 0,
-        int(message["432"] or 0),
-        to_scaled(message["111"] or "0", qty_digits),
-        to_scaled(message["110"] or "0", qty_digits),
-        to_scaled(message["211"] or "0", price_digits),
-        exec_inst=tuple((message["18"] or "").split()),
+        to_scaled(message.get("99") or "0", price_digits),
+        at_of(message.get("126") or "") if message.get("126") else 0,
+        int(message.get("432") or 0),
+        to_scaled(message.get("111") or "0", qty_digits),
+        to_scaled(message.get("110") or "0", qty_digits),
+        to_scaled(message.get("211") or "0", price_digits),
+        exec_inst=tuple((message.get("18") or "").split()),
         manual=message["21"] == MANUAL,
     )
 
 
 MANUAL = "3"
 """HandlInst(21): manual order, best execution."""
-UNPRICED = (OrdType.MARKET, OrdType.STOP, OrdType.MARKET_TO_LIMIT)
-PLAIN_TYPES = (OrdType.MARKET, OrdType.LIMIT)
-PLAIN_TIMES = (None, TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
+UNPRICED = frozenset(map(str, (OrdType.MARKET, OrdType.STOP, OrdType.MARKET_TO_LIMIT)))
+PLAIN_TYPES = frozenset(map(str, (OrdType.MARKET, OrdType.LIMIT)))
+PLAIN_TIMES = frozenset((None, "0", "1", "3", "4"))
 ASKED = ("18", "99", "110", "111", "126", "211", "432")
 """The tags that ask for more than a plain order does."""
 

@@ -51,24 +51,38 @@ class Rules:
     def __init__(self, message_type: str, taken: Taken, begin_string: str) -> None:
         self.to_ours = incoming(begin_string)
         self.reader = Reader(message_type, taken.taken, taken.ignored)
+        # Most messages have none of the rare tags: they are tried without first.
+        self.usual = Reader(message_type, set(taken.taken) - set(taken.rare), taken.ignored)
         self.tags = HEADER_AND_TRAILER | {str(tag) for tag in (*taken.taken, *taken.ignored)}
         self.values = [(tag, frozenset(values)) for tag, values in taken.values.items() if tag != SEVERAL]
         self.several = frozenset(taken.values.get(SEVERAL, ()))
-        self.conditional = [
-            (str(rule.tag), str(rule.when), frozenset(rule.value_in), str(rule.unless)) for rule in taken.conditional
-        ]
+        self.always = [(str(rule.tag), str(rule.unless)) for rule in taken.conditional if not rule.when]
+        self.when: dict[str, dict[str | None, list[tuple[str, str]]]] = {}
+        for rule in taken.conditional:
+            for value in rule.value_in if rule.when else ():
+                by_value = self.when.setdefault(str(rule.when), {})
+                by_value.setdefault(value, []).append((str(rule.tag), str(rule.unless)))
 
     def missing(self, message: Fields) -> str:
         """The first conditionally required tag that is not there, or ''."""
-        for tag, when, values, unless in self.conditional:
-            if message[tag] is None and (when == "0" or message[when] in values) and message.get(unless) is None:
+        for tag, unless in self.always:
+            if message[tag] is None and message.get(unless) is None:
                 return tag
+        for when, by_value in self.when.items():
+            for tag, unless in by_value.get(message[when], ()):
+                if message.get(tag) is None and message.get(unless) is None:
+                    return tag
         return ""
 
     def read(self, text: str) -> tuple[Fields, str]:
-        """(the message in the words of FIX 4.4, the lowest tag in it that we do not take, or '')."""
-        message, is_usual = self.reader.read(text)
-        unknown = "" if is_usual or message.keys() <= self.tags else min(message.keys() - self.tags, key=int)
+        """(the message in the words of FIX 4.4, the lowest tag in it that we do not take, or ''). Rare tags may be left
+        out of a message that has none of them."""
+        unknown = ""
+        message = self.usual.match(text)
+        if message is None:
+            message, is_usual = self.reader.read(text)
+            if not is_usual and not message.keys() <= self.tags:
+                unknown = min(message.keys() - self.tags, key=int)
         if self.to_ours is not None:
             self.to_ours(message)
         return message, unknown

@@ -164,13 +164,17 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         """Read and write what there is; callbacks run in here."""
         for poll in self._polls:
             poll()
-        for peer in [peer for peer in self._logged_out if not peer.is_up]:
-            # Only now: before, it would take the logout back.
-            quickfix.Session.lookupSession(peer.session_id).logon()
-            self._logged_out.remove(peer)
+        if self._logged_out:
+            self._reopen()
         while self._rejected:
             venue, raw = self._rejected.pop()
             self.receiver.failed(venue, "QuickFIX refused a message of the exchange; what it told is not applied", raw)
+
+    def _reopen(self) -> None:
+        """Let sessions log on again that we have logged out. Only now: before, it would take the logout back."""
+        for peer in [peer for peer in self._logged_out if not peer.is_up]:
+            quickfix.Session.lookupSession(peer.session_id).logon()
+            self._logged_out.remove(peer)
 
     def send(self, out: Out) -> None:
         """Hand a message to its session, which stores it, numbers it and sends it now or, if it is logged out, when

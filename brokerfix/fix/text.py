@@ -33,6 +33,11 @@ class Reader:
         usual = f"8=FIX[^\x01]*+\x019=[0-9]*+\x0135={message_type}\x01{body}10=[0-9]*+\x01"
         self._match = re.compile(usual).fullmatch
 
+    def match(self, text: str) -> Fields | None:
+        """The fields of a message that is as it nearly always is, or None."""
+        found = self._match(text)
+        return None if found is None else dict(zip(self.tags, found.groups(), strict=True))
+
     def read(self, text: str) -> tuple[Fields, bool]:
         """(fields, whether the message has none but the known tags). Of a tag that stands twice the first counts: a
         second can only come from inside a repeating group or from bytes inside another value."""
