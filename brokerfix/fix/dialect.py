@@ -162,6 +162,10 @@ def write_dictionary(path: Path, begin_string: str = "FIX.4.4") -> None:
     _without_data(root)
     fields = _section(root, "fields")
     messages = {message.get("msgtype"): message for message in _section(root, "messages")}
+    for field in fields:
+        # A date in local time looks as one in UTC does, and only that type is checked.
+        if field.get("type") == "LOCALMKTDATE":
+            field.set("type", "UTCDATEONLY")
     numbered = {str(field.get("number")): field for field in fields}
     for number, values in spoken.values.items():
         for value in values:

@@ -19,7 +19,7 @@ from brokerfix.domain import (
     to_money,
     to_scaled,
 )
-from brokerfix.fix.text import Fields, at_of, possible_duplicate
+from brokerfix.fix.text import Fields, at_of, day_of, possible_duplicate
 
 Instruments = Mapping[str, Instrument]
 
@@ -119,7 +119,7 @@ def _asked(message: Fields, instrument: Instrument) -> Instructions:
     return Instructions(
         to_scaled(message.get("99") or "0", price_digits),
         at_of(message.get("126") or "") if message.get("126") else 0,
-        int(message.get("432") or 0),
+        day_of(message.get("432") or "") if message.get("432") else 0,
         to_scaled(message.get("111") or "0", qty_digits),
         to_scaled(message.get("110") or "0", qty_digits),
         to_scaled(message.get("211") or "0", price_digits),

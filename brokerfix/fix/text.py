@@ -91,6 +91,11 @@ def at_of(text: str) -> int:
     return int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
 
 
+def day_of(text: str) -> int:
+    """A FIX LocalMktDate -> YYYYMMDD. Raises ValueError."""
+    return int(datetime.strptime(text, "%Y%m%d").strftime("%Y%m%d"))
+
+
 @lru_cache(maxsize=16)
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y%m%d-%H:%M:%S")
