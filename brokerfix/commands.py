@@ -184,6 +184,7 @@ class CrossOrder(Command, frozen=True, gc=False):
     price: int
     sides: tuple[tuple[Side, str, str, int], ...]
     defect: Reject | None = None
+    possible_duplicate: bool = False
 
 
 class AskListStatus(Command, frozen=True, gc=False):

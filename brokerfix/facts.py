@@ -48,11 +48,13 @@ class DayRolled(Base, frozen=True, gc=False):
 
 class StateKept(Base, frozen=True, gc=False):
     """The whole state as it was just before a trading day began: a recovery may begin here. It has the number of the
-    fact before it, and changes nothing that was there."""
+    fact before it, and changes nothing that was there. `missed` is what clients that are away have not got: (client,
+    text, whether it has groups)."""
 
     day: int
     state_hash: str
     data: bytes
+    missed: tuple[tuple[str, str, bool], ...] = ()
 
 
 class InstrumentDefined(Base, frozen=True, gc=False):

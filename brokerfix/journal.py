@@ -238,16 +238,25 @@ class Journal:
         return not self.full
 
     def _begin(self, path: Path) -> None:
+        """Go on with a segment, or begin it. Raises DiskFull, and then is where it was."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        size = os.fstat(descriptor).st_size
+        if size < len(MAGIC):
+            os.ftruncate(descriptor, 0)
+            try:
+                written = os.write(descriptor, MAGIC)
+            except OSError:
+                written = 0
+            if written != len(MAGIC):
+                os.close(descriptor)
+                path.unlink()
+                raise DiskFull(f"{path}: a segment can't be begun (no space left)")
+            size = written
         if self._descriptor >= 0:
             if self.disk:
                 os.fdatasync(self._descriptor)
             os.close(self._descriptor)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._size = os.fstat(self._descriptor).st_size
-        if self._size < len(MAGIC):
-            os.ftruncate(self._descriptor, 0)
-            self._size = 0
-            self._write(MAGIC)
+        self._descriptor, self._size = descriptor, size
         if self._syncer is not None:
             self._syncer.follow(self._descriptor)
             folder = os.open(self.folder, os.O_RDONLY)

@@ -35,6 +35,28 @@ class Running(Protocol):
     def add_client(self, name: str, section: ClientSection) -> None: ...
 
 
+class OnRecord(Refused):
+    """An action that the engine has refused: that is in the journal already."""
+
+
+MOST_TEXT = 200
+NUMBERS = ("new", "old")
+TABLES = ("settings",)
+
+
+def _check(name: str, value: object) -> None:
+    """What an operator sends goes into the journal and into messages: it is text without control characters, but for
+    the few numbers and tables. Raises Refused."""
+    if name in NUMBERS:
+        if type(value) is not int:
+            raise Refused(f"{name} is a whole number")
+    elif name in TABLES:
+        if not isinstance(value, dict):
+            raise Refused(f"{name} is a table")
+    elif not isinstance(value, str) or not value.isprintable() or len(value) > MOST_TEXT:
+        raise Refused(f"{name} is text of up to {MOST_TEXT} characters")
+
+
 class Operations:
     """The actions, by name."""
 
@@ -58,9 +80,20 @@ class Operations:
 
     def handle(self, operator: str, request: Request) -> Answer:
         """Do what a request asks for. Raises Refused."""
+        try:
+            return self._do(operator, request)
+        except OnRecord as error:
+            raise Refused(str(error)) from error
+        except Refused as error:
+            self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
+            raise
+
+    def _do(self, operator: str, request: Request) -> Answer:
         action = self.actions.get(str(request.get("action")))
         if action is None:
             raise Refused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")
+        for name, value in request.items():
+            _check(name, value)
         try:
             return action(operator, request)
         except KeyError as error:
@@ -72,9 +105,7 @@ class Operations:
         facts = self.broker.carry_out(command)
         for fact in facts:
             if isinstance(fact, OperatorRefused):
-                raise Refused(fact.text)
-            if isinstance(fact, OrderRejected):
-                raise Refused(fact.text)
+                raise OnRecord(fact.text)
         return {"facts": [type(fact).__name__ for fact in facts]}
 
     def _acted(self, operator: str, action: str, text: str) -> None:

@@ -16,7 +16,7 @@ from brokerfix.engine.snapshot import dump
 from brokerfix.facts import Alerted, ClientUp, Fact, MessageRefused, StateKept
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
-from brokerfix.journal import DiskFull, Journal, Torn, read
+from brokerfix.journal import MAX_RECORD, DiskFull, Journal, Torn, read
 from brokerfix.oplog import LINES
 
 log = logging.getLogger("brokerfix")
@@ -29,6 +29,7 @@ MSG_TYPES: dict[type[cmd.Command], str] = {
     cmd.AskMassStatus: "AF",
     cmd.MassCancel: "q",
     cmd.CrossOrder: "s",
+    cmd.AskListStatus: "E",
 }
 """The commands that are messages of clients."""
 USES_RESERVE = (
@@ -89,8 +90,16 @@ class Pipeline:
             for fact in record:
                 evolve(self.state, fact)
                 outs += encode.messages(self.state, fact)
-                if type(fact) is ClientUp:
+                if type(fact) is StateKept:
+                    self.missed.clear()
+                    for client, text, groups in fact.missed:
+                        self.missed.setdefault(client, deque(maxlen=MOST_MISSED)).append(
+                            Out(False, client, text, groups)
+                        )
+                elif type(fact) is ClientUp:
                     self.missed.pop(fact.client, None)
+            if self.state.copies:
+                outs += encode.copies(self.state, outs)
             self._note_missed(outs)
             if mark is None or self.state.last_id > mark:
                 unsent += _venues_first(outs)
@@ -137,9 +146,15 @@ class Pipeline:
         """Begin the segment of a trading day with the state as it is. Where there is no space for it the day begins
         without, and a recovery begins further back."""
         state = self.state
-        if not state.last_id:
+        if not state.last_id or self.journal.full:
             return
-        fact = StateKept(at, state.last_id, day, state.hash(), dump(state))
+        # What waits for the disk is sent first: a recovery does not look behind the kept state.
+        self.flush()
+        missed = tuple((out.comp_id, out.text, out.groups) for outs in self.missed.values() for out in outs)
+        fact = StateKept(at, state.last_id, day, state.hash(), dump(state), missed)
+        if len(fact.data) > MAX_RECORD // 2:
+            log.error("the state is too large to be kept (%d bytes); a recovery reads the days before", len(fact.data))
+            return
         try:
             self.journal.append([fact])
         except DiskFull as error:
@@ -296,5 +311,6 @@ def _refused(command: cmd.Command, number: int, reason: BusinessRejectReason, te
             command.at, number, command.client, command.ref_seq_num, command.ref_msg_type, reason, text, command.ref_id
         )
     ref_id = getattr(command, "cl_ord_id", "") or getattr(command, "req_id", "") or getattr(command, "cross_id", "")
+    ref_id = ref_id or getattr(command, "list_id", "")
     client: str = command.client  # type: ignore[attr-defined]
     return MessageRefused(command.at, number, client, 0, MSG_TYPES[type(command)], reason, text, ref_id)

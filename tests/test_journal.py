@@ -121,6 +121,26 @@ def test_a_full_disk_leaves_no_part_of_a_record(
     assert list(read(tmp_path)) == [*RECORDS, RECORDS[2]]
 
 
+def test_a_day_that_a_full_disk_can_not_begin_goes_on_in_the_old_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    journal.open(20261122)
+    journal.append(RECORDS[0])
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("brokerfix.journal.os.write", full)
+    with pytest.raises(DiskFull, match="20261123"):
+        journal.append([DayRolled(4, 20261123 * 10**9, 20261123)])
+    monkeypatch.undo()
+    journal.append(RECORDS[1])
+    journal.close()
+    assert [path.name for path in tmp_path.glob("*.journal")] == ["20261122.journal"]
+    assert list(read(tmp_path)) == RECORDS[:2]
+
+
 def test_the_reserve_is_kept_and_given_back(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.open(20261122)

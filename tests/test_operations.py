@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from brokerfix.admin import Refused, ask
 from brokerfix.client import Client, Disconnected, Message
 from brokerfix.demo import _free_port
+from brokerfix.facts import OperatorActed
 from brokerfix.journal import read
 from tests.live import BROKER, Market, run_cli
 
@@ -64,6 +66,22 @@ def test_only_the_brokers_user_may_open_the_door(market: Market) -> None:
     path = market.folder / "broker" / "admin.sock"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.stat().st_uid == os.getuid()
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({"action": "cancel", "order_id": 5}, "order_id is text"),
+        ({"action": "cancel", "order_id": "1", "client": "ALICE", "text": "a\x01b"}, "text is text"),
+        ({"action": "reset", "session": "ALICE", "new": "7", "old": 1}, "new is a whole number"),
+        ({"action": "add-client", "client": "NEW", "settings": "all"}, "settings is a table"),
+        ({"action": "dance"}, "there is no action 'dance'"),
+        ({}, "there is no action None"),
+    ],
+)
+def test_what_is_no_request_is_refused(market: Market, request_: dict[str, object], told: str) -> None:
+    with pytest.raises(Refused, match=told):
+        ask(market.folder / "broker", request_)
 
 
 def test_an_operator_cancels_an_order(market: Market) -> None:
@@ -134,11 +152,11 @@ def test_sessions_are_listed_disconnected_and_reset(market: Market) -> None:
     assert rows["ALICE"]["next_in"] == alice.next_out
     desk(market, "sessions", "disconnect", "ALICE")
     with pytest.raises(Disconnected):
-        alice.receive(5)
+        alice.receive_until(lambda m: False, 5)
     alice = market.client("ALICE")
     desk(market, "sessions", "reset", "ALICE")
     with pytest.raises(Disconnected):
-        alice.receive(5)
+        alice.receive_until(lambda m: False, 5)
     alice.connect(reset=True)
     rows = {row["name"]: row for row in json.loads(desk(market, "sessions", "--json"))}
     assert rows["ALICE"]["next_in"] == 2
@@ -238,3 +256,5 @@ def test_an_operators_name_is_on_record(market: Market) -> None:
     acted = {type(fact).__name__ for fact in facts if getattr(fact, "operator", "")}
     assert {"Halted", "Resumed", "TradeBusted", "TradeCorrected", "OrderReleased", "CancelPending"} <= acted
     assert {"OperatorActed", "OperatorRefused", "OrderAccepted"} <= acted
+    told = [fact.text for fact in facts if isinstance(fact, OperatorActed) and fact.action == "refused"]
+    assert any("there is no action 'dance'" in text for text in told)

@@ -89,7 +89,12 @@ CASES = {
     ),
     "fill or kill": Case(BUY, "150.00", {}, (), CANCELED, "0", "0", offers=((SELL, "4", "150.00"),), tif="4"),
 }
-SYMBOLS = {(name, version): f"S{n}V{version}" for n, name in enumerate(CASES) for version in VERSIONS}
+SYMBOLS = {
+    (name, kind, version): f"S{n}{kind}{version}"
+    for n, name in enumerate(CASES)
+    for kind in "NP"
+    for version in VERSIONS
+}
 """Each case has symbols of its own, so that none sees another's prices."""
 
 
@@ -195,7 +200,7 @@ def test_for_the_opening_and_for_the_close(market: Market) -> None:
 @pytest.mark.parametrize("kind", ["N", "P"], ids=["the exchange does it", "the broker does it"])
 @pytest.mark.parametrize("name", CASES)
 def test_an_order(market: Market, name: str, kind: str, version: str) -> None:
-    case, symbol = CASES[name], SYMBOLS[name, version]
+    case, symbol = CASES[name], SYMBOLS[name, kind, version]
     client = market.client(f"C{version}", begin_string=VERSIONS[version])
     lps = [market.client(lp, market.exchange, "XNAS") for lp in ("LP", "LP2")]
     venue, number = f"{kind}{version}", client.next_out

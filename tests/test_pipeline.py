@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from brokerfix.commands import CancelOrder, NewOrder, SessionUp, Start, Stop
+from brokerfix.commands import (
+    CancelOrder,
+    NewOrder,
+    OperatorCancel,
+    RollDay,
+    SessionDown,
+    SessionUp,
+    Start,
+    Stop,
+)
 from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, TimeInForce
 from brokerfix.fix.encode import Out
 from brokerfix.journal import Journal
@@ -144,3 +153,19 @@ def test_after_a_stop_in_good_order_nothing_goes_again(tmp_path: Path) -> None:
     desk.pipeline.submit(Stop(5))
     desk.pipeline.close()
     assert Desk(tmp_path).take() == []
+
+
+def test_what_a_client_missed_before_the_days_first_record_is_not_forgotten(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    pipeline = desk.pipeline
+    pipeline.submit(SessionUp(2, "ALICE", False))
+    desk.order("C1")
+    pipeline.submit(SessionDown(3, "ALICE", False))
+    order_id = pipeline.state.clients["ALICE"].requests["C1"].order_id
+    pipeline.submit(OperatorCancel(4, "jo", order_id, text="closing early"))
+    pipeline.submit(RollDay(5, DAY + 1))
+    pipeline.journal.close()
+    again = Desk(tmp_path)
+    again.take()
+    again.pipeline.client_is_back("ALICE", anew=True)
+    assert again.take() == ["8 4 Y"]

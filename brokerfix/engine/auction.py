@@ -17,7 +17,7 @@ from brokerfix.engine.clients import cancel
 from brokerfix.engine.instructions import waits_for_auction
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
-from brokerfix.engine.waiting import released
+from brokerfix.engine.waiting import is_halted, released
 from brokerfix.engine.working import NewId, work
 from brokerfix.facts import Fact, PhaseChanged, Trade
 
@@ -49,6 +49,8 @@ def settle_phase(state: State, c: SettlePhase, new_id: NewId) -> list[Fact]:
     """What the first order that the phase concerns does: those that waited for it are worked, those that were for an
     auction that is over are canceled."""
     phase = state.phase(c.symbol)
+    if is_halted(state, c.symbol):
+        return []
     for order_id in state.watching[c.symbol]:
         order = state.orders[order_id]
         if order.pending is not None or order.queue:

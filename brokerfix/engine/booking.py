@@ -41,6 +41,7 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
         order.canceled = max(0, order.qty - order.cum)
     else:
         state.clients[order.client].working[order.order_id] = order
+        watch(state, order)
     expose(state, order, order.leaves - leaves, order.risk_price)
     if order.cum >= order.qty:
         finished(state, order)
@@ -151,6 +152,8 @@ def hold(state: State, order: Order, qty: int, why: Hold | None) -> None:
     if order.hold is Hold.STOP:
         # The stop that the market reaches first stands first: a buy's is the lowest, a sell's the highest.
         state.stops[order.symbol].add(order.order_id, order.side.opposite, order.stop_px, qty)
+        # The market may be there already.
+        state.agenda[MARKET_MOVED, order.symbol] = None
 
 
 def watch(state: State, order: Order) -> None:

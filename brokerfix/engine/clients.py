@@ -17,7 +17,7 @@ from brokerfix.domain import (
     TimeInForce,
 )
 from brokerfix.engine import risk
-from brokerfix.engine.instructions import first_stop, not_now, refusal
+from brokerfix.engine.instructions import NONE, first_stop, not_now, refusal
 from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, replace_and_work, withdraw, work
@@ -44,7 +44,7 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     known = client.requests.get(c.cl_ord_id)
     if known is not None:
         if c.possible_duplicate:
-            return [_status(known, c.client, c.cl_ord_id, c.at, new_id)]
+            return [status_of(known, c.client, c.cl_ord_id, c.at, new_id)]
         verbal = isinstance(known, Order) and known.operator
         reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
         order_id = known.order_id if isinstance(known, Order) else 0
@@ -134,7 +134,7 @@ def _no_venue(state: State, ex_destination: str, symbol: str) -> Reject | None:
     return Reject(OrdRejReason.BROKER_OPTION, f"NO_VENUE: no exchange for {symbol} is connected")
 
 
-def _status(
+def status_of(
     known: Order | OrderRejected | RequestRejected, client: str, cl_ord_id: str, at: int, new_id: NewId
 ) -> Fact:
     """The answer to a request that came before: what became of it."""
@@ -164,7 +164,7 @@ def ask_status(state: State, c: AskStatus, new_id: NewId) -> list[Fact]:
                 c.status_req_id,
             )
         ]
-    found = _status(known, c.client, c.cl_ord_id, c.at, new_id)
+    found = status_of(known, c.client, c.cl_ord_id, c.at, new_id)
     assert isinstance(found, StatusReported)
     return [msgspec.structs.replace(found, status_req_id=c.status_req_id)]
 
@@ -212,7 +212,7 @@ def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_i
     known = client.requests.get(c.cl_ord_id)
     order = client.requests.get(c.orig_cl_ord_id) or client.working.get(c.order_id)
     if known is not None and c.possible_duplicate:
-        return _status(known, c.client, c.cl_ord_id, c.at, new_id)
+        return status_of(known, c.client, c.cl_ord_id, c.at, new_id)
     if not isinstance(order, Order):
         refused = CxlRejReason.UNKNOWN_ORDER, f"UNKNOWN_ORDER: OrigClOrdID={c.orig_cl_ord_id}"
     elif known is not None:
@@ -239,7 +239,7 @@ def _refused_in_state(order: Order, request: Request, qty: int, may_wait: bool) 
     if status is OrdStatus.FILLED and request is Request.REPLACE and qty > order.cum and order.pending is None:
         return None
     if order.ended is not None:
-        return REQUEST_REJECTED_IN.get(order.ended, (CxlRejReason.TOO_LATE, "TOO_LATE: the order is done for day"))
+        return REQUEST_REJECTED_IN[order.ended] or (CxlRejReason.TOO_LATE, "TOO_LATE: the order is done for day")
     refused = REQUEST_REJECTED_IN[status]
     if refused is None and order.pending is not None and request is Request.REPLACE:
         return CxlRejReason.ALREADY_PENDING, "PENDING: the order is expiring"
@@ -253,10 +253,7 @@ def replace_order(state: State, c: ReplaceOrder, new_id: NewId) -> list[Fact]:
     refused = _bad_terms(state, c, order)
     if refused is not None:
         return [_replace_refused(order, c.cl_ord_id, c.orig_cl_ord_id, refused, c.at, new_id)]
-    asked = c.instructions
-    if asked is not None and order.instructions is not None and not (asked.expire_at or asked.expire_day):
-        had = order.instructions
-        asked = msgspec.structs.replace(asked, expire_at=had.expire_at, expire_day=had.expire_day)
+    asked = _dated(order, c.instructions)
     instrument = state.instruments[order.symbol]
     valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, c.price, asked) or order.risk_price
     # What is left of a market order has the price of its last fill, which no request names.
@@ -267,6 +264,14 @@ def replace_order(state: State, c: ReplaceOrder, new_id: NewId) -> list[Fact]:
         asked_for = c.qty, price, valued_at, asked
         return [RequestQueued(c.at, new_id(), order.order_id, c.cl_ord_id, Request.REPLACE, *asked_for, announced)]
     return _replace(state, order, terms, c.at, new_id)
+
+
+def _dated(order: Order, asked: Instructions | None) -> Instructions | None:
+    """What a replace asks for; an order that is good till a date keeps it where the request names none."""
+    had = order.instructions
+    if had is None or not (had.expire_at or had.expire_day) or (asked and (asked.expire_at or asked.expire_day)):
+        return asked
+    return msgspec.structs.replace(asked or NONE, expire_at=had.expire_at, expire_day=had.expire_day)
 
 
 def _replace_refused(
@@ -356,9 +361,8 @@ def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instruc
     refused = risk.check_market(state, state.clients[order.client], order.account, order.symbol)
     if refused is not None:
         return refused
+    asked = _dated(order, asked)
     if asked is not None:
-        if order.time_in_force is TimeInForce.GTD and not (asked.expire_at or asked.expire_day):
-            asked = order.instructions or asked
         refused = refusal(instrument, order.ord_type, order.time_in_force, qty, asked)
         if refused is not None:
             return refused

@@ -5,7 +5,9 @@ from itertools import count
 import msgspec
 
 from brokerfix import commands as cmd
+from brokerfix.commands import ChangePhase
 from brokerfix.domain import DAY, GOOD_TILL, Request, RestatementReason, TimeInForce, to_money
+from brokerfix.engine.auction import change_phase
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, withdraw
@@ -18,7 +20,6 @@ from brokerfix.facts import (
     InstrumentDefined,
     OrderExpired,
     OrderRestated,
-    PhaseChanged,
     Started,
     Stopped,
     VenueDefined,
@@ -52,8 +53,7 @@ def start(state: State, c: cmd.Start, new_id: NewId) -> list[Fact]:
         if state.venues.get(venue.venue) != venue:
             facts.append(VenueDefined(c.at, new_id(), venue))
     for symbol, phase in c.phases:
-        if state.phases.get(symbol) is not phase:
-            facts.append(PhaseChanged(c.at, new_id(), symbol, phase))
+        facts += change_phase(state, ChangePhase(c.at, symbol, phase), new_id)
     return facts
 
 
@@ -103,7 +103,10 @@ def expire_orders(state: State, c: cmd.ExpireOrders, new_id: NewId) -> list[Fact
     for expire_at, order_id in state.expiries:
         if expire_at > c.at:
             break
-        facts += _expired(state.orders[order_id], c.at, new_id, "its ExpireTime has come")
+        order = state.orders[order_id]
+        # One that an exchange would not let go of is asked for again with the day's others, not at every look.
+        if order.pending is None and not order.queue:
+            facts += _expired(order, c.at, new_id, "its ExpireTime has come")
     return facts
 
 

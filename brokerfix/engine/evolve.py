@@ -11,7 +11,7 @@ from brokerfix import facts as f
 from brokerfix.domain import DAY, GOOD_TILL, Hold, OrdStatus, Request, to_money
 from brokerfix.engine import booking, snapshot
 from brokerfix.engine.book import Book
-from brokerfix.engine.orders import Order, Pending, child_from_fact
+from brokerfix.engine.orders import Fill, Order, Pending, child_from_fact
 from brokerfix.engine.split import split_state
 from brokerfix.engine.state import Account, Client, State
 
@@ -146,6 +146,7 @@ def _resumed(state: State, fact: f.Resumed) -> None:
     state.halts.pop((fact.kind, fact.name), None)
     for symbol in state.instruments:
         booking.moved(state, symbol)
+        state.agenda[booking.PHASE_CHANGED, symbol] = None
 
 
 def _quoted(state: State, fact: f.Quoted) -> None:
@@ -349,31 +350,36 @@ def _trade(state: State, fact: f.Trade) -> None:
 
 def _trade_busted(state: State, fact: f.TradeBusted) -> None:
     found = state.fills[fact.exec_id]
-    _change_at_child(state, found.child_id, -found.qty, fact)
+    _change_at_child(state, found, 0, 0, fact)
     booking.unfill(state, found, 0, 0)
     found.last_id = fact.id
 
 
 def _trade_corrected(state: State, fact: f.TradeCorrected) -> None:
     found = state.fills[fact.exec_id]
-    _change_at_child(state, found.child_id, fact.qty - found.qty, fact)
+    _change_at_child(state, found, fact.qty, fact.price, fact)
     booking.unfill(state, found, fact.qty, fact.price)
     found.last_id = fact.id
 
 
-def _change_at_child(state: State, child_id: int, qty: int, fact: f.TradeBusted | f.TradeCorrected) -> None:
-    """An exchange has changed a fill by `qty`: what it holds of the child changes the other way. An operator's
-    change is between us and the client."""
+def _change_at_child(
+    state: State, found: Fill, new_qty: int, price: int, fact: f.TradeBusted | f.TradeCorrected
+) -> None:
+    """An exchange has changed a fill: what it holds of the child changes the other way. An operator's change is between
+    us and the client."""
     if not fact.venue_exec_id:
         return
-    child = state.children[child_id]
+    child = state.children[found.child_id]
     order = state.orders[child.order_id]
+    qty = new_qty - found.qty
     state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
+    child.notional += new_qty * price - found.qty * found.price
+    child.covered = max(0, child.covered + min(0, qty))
     leaves = child.leaves
     child.cum += qty
     if child.status is OrdStatus.FILLED and isinstance(fact, f.TradeBusted) and fact.reinstated:
         child.status = OrdStatus.PARTIALLY_FILLED
-        state.open_children[child.venue][child_id] = child
+        state.open_children[child.venue][child.child_id] = child
     elif not child.open:
         # The exchange does not work it again: what it had of the order is what it has filled.
         child.qty = min(child.qty, child.cum)
@@ -452,10 +458,14 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
     if asked != had:
         if had is not None:
             state.expiries.pop((had.expire_at, order.order_id), None)
-            state.watching[order.symbol].pop(order.order_id, None)
         order.instructions = asked
-    if asked is not None and order.hold is not Hold.STOP:
+    if asked is not None and asked.stop_px:
+        held, why = order.held, order.hold
+        if why is Hold.STOP:
+            booking.hold(state, order, 0, None)
         order.stop_px = asked.stop_px
+        if why is Hold.STOP:
+            booking.hold(state, order, held, why)
     _new_terms(state, order, fact.qty, fact.price, fact.risk_price)
     booking.rename(state, order, fact.cl_ord_id)
     booking.next_request(state, order)

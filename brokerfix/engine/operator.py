@@ -73,6 +73,10 @@ def operator_release(state: State, c: OperatorRelease, new_id: NewId) -> list[Fa
     if order.hold is not Hold.MANUAL:
         why = f"it waits: {order.hold.value}" if order.hold is not None else "nothing of it is held"
         return _refused(c, new_id, f"order {id_text(c.order_id)} is not held for an operator ({why})")
+    if order.pending is not None or order.queue:
+        return _refused(
+            c, new_id, f"order {id_text(order.order_id)} has a request pending; try again when it is answered"
+        )
     return released(state, order, Hold.MANUAL, c.at, c.operator)
 
 
@@ -163,13 +167,24 @@ def operator_split(state: State, c: OperatorSplit, new_id: NewId) -> list[Fact]:
     orders = [
         order for client in state.clients.values() for order in client.working.values() if order.symbol == c.symbol
     ]
+    for account in state.accounts.values():
+        position = account.positions.get(c.symbol)
+        if position is not None and any(
+            qty * c.numerator % c.denominator for qty in (position.qty, position.bought, position.sold)
+        ):
+            return _refused(c, new_id, f"the position of {account.account} does not split into whole units")
     for order in orders:
-        quantities = [order.qty, order.cum, order.held, order.in_book, *[child.qty for child in order.open_children()]]
+        quantities = [order.qty, order.cum, order.held, order.in_book, order.prior_cum]
+        quantities += [qty for child in order.children for qty in (child.qty, child.cum, child.covered)]
+        if order.instructions is not None:
+            quantities += [order.instructions.max_floor, order.instructions.min_qty]
+        if order.price and not split_price(order.price, c.numerator, c.denominator):
+            return _refused(c, new_id, f"order {id_text(order.order_id)} has no price after it; cancel it first")
         if any(qty * c.numerator % c.denominator for qty in quantities):
             return _refused(
                 c, new_id, f"order {id_text(order.order_id)} does not split into whole units; cancel it first"
             )
-        if order.pending is not None:
+        if order.pending is not None or any(child.request is not None for child in order.open_children()):
             return _refused(c, new_id, f"order {id_text(order.order_id)} has a request pending; try again")
     facts: list[Fact] = [SplitApplied(c.at, new_id(), c.symbol, c.numerator, c.denominator, c.operator)]
     for order in orders:

@@ -4,7 +4,7 @@ from brokerfix.commands import AskListStatus, AskMassStatus, ClientOther, CrossO
 from brokerfix.domain import OrdRejReason, OrdType, Reject, Side, TimeInForce, to_text
 from brokerfix.engine import risk
 from brokerfix.engine.book import at_least_as_good
-from brokerfix.engine.clients import cancel, is_cancelable
+from brokerfix.engine.clients import cancel, is_cancelable, status_of
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import Client, State
 from brokerfix.engine.working import NewId
@@ -89,15 +89,19 @@ def cross_order(state: State, c: CrossOrder, new_id: NewId) -> list[Fact]:
         NewOrder(c.at, c.client, cl_ord_id, account, c.symbol, side, OrdType.LIMIT, TimeInForce.DAY, qty, c.price)
         for side, cl_ord_id, account, qty in c.sides
     ]
+    known = state.clients[c.client].requests
+    if c.possible_duplicate and all(one.cl_ord_id in known for one in orders):
+        return [status_of(known[one.cl_ord_id], c.client, one.cl_ord_id, c.at, new_id) for one in orders]
     refused = c.defect or _bad_cross(state, c, orders)
     if refused is not None:
-        known = state.clients[c.client].requests
         return [
             OrderRejected(
                 c.at, new_id(), c.client, one.cl_ord_id, one.account, c.symbol, one.side, one.ord_type,
-                one.time_in_force, one.qty, one.price, refused.reason, refused.text, one.cl_ord_id not in known,
+                one.time_in_force, one.qty, one.price, refused.reason, refused.text, before is None,
+                before.order_id if before else 0,
             )
             for one in orders
+            for before in [known.get(one.cl_ord_id)]
         ]  # fmt: skip
     facts: list[Fact] = []
     numbers = []

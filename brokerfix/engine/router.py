@@ -130,12 +130,13 @@ def _special(state: State, order: Order, qty: int, avoid: str, take: bool) -> Pl
         if not price:
             return Plan(held=qty, hold=Hold.PEG)
         order = msgspec.structs.replace(order, price=price)
-    if is_collecting(state, order.symbol):
+    if order.has(ExecInst.ALL_OR_NONE) or "min-qty" in needs(order):
+        collecting = is_collecting(state, order.symbol)
+        result = Plan(held=qty, hold=Hold.CONDITION) if collecting else _conditional(state, order, qty, avoid)
+    elif is_collecting(state, order.symbol):
         result = _collected(order, qty)
     elif order.ex_destination:
         result = _direct(state, order, qty)
-    elif order.has(ExecInst.ALL_OR_NONE) or "min-qty" in needs(order):
-        result = _conditional(state, order, qty, avoid)
     elif order.has(ExecInst.POST_ONLY) and would_take(state, order, order.price):
         result = Plan(why_left="POST_ONLY: it would take at its price")
     else:
@@ -161,7 +162,10 @@ def _conditional(state: State, order: Order, qty: int, avoid: str) -> Plan:
     result = Plan()
     shunned = _shunned(state, order, avoid)
     least = qty if order.has(ExecInst.ALL_OR_NONE) or order.time_in_force is TimeInForce.FOK else asked.min_qty
-    _take(state, state.instruments[order.symbol], order, qty, shunned, result)
+    if order.ex_destination:
+        shunned |= {venue for venue in state.venues if venue != order.ex_destination}
+    else:
+        _take(state, state.instruments[order.symbol], order, qty, shunned, result)
     if not _in_one_place(state, order, least, qty, shunned, result):
         return Plan(why_left="MIN_QTY: not to be had in one place") if at_once else Plan(held=qty, hold=Hold.CONDITION)
     left = qty - sum(cross.qty for cross in result.crosses) - sum(route.qty for route in result.routes)

@@ -67,6 +67,7 @@ class Image(msgspec.Struct):
     alerts: list[Alerted]
     alert_count: int
     trade_count: int
+    away: list[str]
     last: dict[str, tuple[int, int]]
 
 
@@ -108,6 +109,7 @@ def dump(state: State) -> bytes:
             list(state.alerts),
             state.alert_count,
             state.trade_count,
+            list(state.away),
             state.market.last,
         )
     )
@@ -201,8 +203,7 @@ def load(data: bytes, state: State) -> None:
             known.is_up,
             known.down_at,
         )
-        if known.orders and not known.is_up:
-            state.away[known.client] = None
+    state.away = dict.fromkeys(image.away)
     state.note_copies()
 
 

@@ -21,14 +21,21 @@ def split_state(state: State, fact: SplitApplied) -> None:
         for order in client.working.values():
             if order.symbol == fact.symbol:
                 _split_order(state, order, n, d)
+    if fact.symbol in state.marks:
+        state.marks[fact.symbol] = split_price(state.marks[fact.symbol], n, d)
+    if fact.symbol in state.market.last:
+        price, qty = state.market.last[fact.symbol]
+        state.market.last[fact.symbol] = (split_price(price, n, d), qty)
+    # What was filled before was of other shares: it can't be busted or corrected any more.
+    state.fills = {
+        exec_id: fill for exec_id, fill in state.fills.items() if state.orders[fill.order_id].symbol != fact.symbol
+    }
     for account in state.accounts.values():
         position = account.positions.get(fact.symbol)
         if position is not None:
             for name in ("qty", "bought", "sold"):
                 setattr(position, name, getattr(position, name) * n // d)
             booking.reload(state, account, position, state.instruments[fact.symbol])
-    if fact.symbol in state.marks:
-        state.marks[fact.symbol] = split_price(state.marks[fact.symbol], n, d)
 
 
 def _split_order(state: State, order: Order, n: int, d: int) -> None:

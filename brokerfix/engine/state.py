@@ -158,6 +158,7 @@ class State:
             sorted(self.fills.items()),
             sorted(self.phases.items()),
             sorted(self.halts.items()),
+            sorted(self.away),
             (self.alert_count, self.trade_count, self.day_began),
         ):
             digest.update(repr(part).encode())

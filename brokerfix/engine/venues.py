@@ -75,8 +75,8 @@ def _alert(c: VenueReport | VenueCancelReject, new_id: NewId, code: str, text: s
 def _acknowledged(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
     order = state.order_of(child)
     if order.noted is not None and child.open:
-        resumed = OrderNoted(c.at, new_id(), order.order_id, None)
-        return [ChildNoted(c.at, new_id(), child.child_id, c.exec_id, c.exec_type), resumed]
+        noted = ChildNoted(c.at, new_id(), child.child_id, c.exec_id, c.exec_type)
+        return [noted, OrderNoted(c.at, new_id(), order.order_id, None)]
     if not child.open or child.venue_order_id:
         return []
     accepted = ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id)
@@ -196,10 +196,13 @@ def _busted(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
         return [_alert(c, new_id, "UNKNOWN_FILL", f"{c.venue} busts a fill that we do not have: {c.exec_ref_id}")]
     order = state.order_of(child)
     works_again = child.status is OrdStatus.FILLED and child.time_in_force not in IMMEDIATE and c.leaves != 0
-    reinstated = child.open or works_again
+    reinstated = child.open or (works_again and order.ended is None)
     facts: list[Fact] = [TradeBusted(c.at, new_id(), found.exec_id, found.last_id, c.exec_id, reinstated, text=c.text)]
     if not reinstated and order.ended is None:
         facts += hold_for_operator(order, found.qty, c.at, new_id)
+    elif works_again and order.ended is not None:
+        told = f"{c.venue} may work {found.qty} again of an order that has ended; see that it does not"
+        facts.append(_alert(c, new_id, "REINSTATED", told))
     return facts
 
 
@@ -218,7 +221,7 @@ def _corrected(state: State, c: VenueReport, child: Child, new_id: NewId) -> lis
         view.fill(child, more, c.price)
         facts += trim(view, c.at, new_id)
         return facts + settle(state, view, c.at, new_id)
-    if more < 0 and child.status is OrdStatus.FILLED and view.order.ended is None:
+    if more < 0 and not child.open and view.order.ended is None:
         facts += hold_for_operator(view.order, -more, c.at, new_id)
     return facts
 
@@ -234,9 +237,8 @@ def _fill_of(state: State, c: VenueReport, child: Child) -> Fill | None:
 
 
 def hold_for_operator(order: Order, qty: int, at: int, new_id: NewId) -> list[Fact]:
-    """What is open again after a bust waits for an operator, who releases or cancels it."""
-    if order.hold is not None and order.hold is not Hold.MANUAL:
-        return [OrderHeld(at, new_id(), order.order_id, order.held + qty, order.hold)]
+    """What is open again after a bust waits for an operator, who releases or cancels it; and with it whatever else of
+    the order is with us."""
     return [OrderHeld(at, new_id(), order.order_id, order.held + qty, Hold.MANUAL)]
 
 

@@ -236,9 +236,9 @@ def replace_loose(state: State, view: View, at: int, new_id: NewId, avoid: str =
         kept=kept,
         last_px=view.last_px,
     )
-    if kept and not placed:
+    if kept and all(isinstance(fact, OrderRepriced) for fact in placed):
         # It can't be placed now, and some of the order waits for an operator: so does this.
-        return [OrderHeld(at, new_id(), order.order_id, kept + loose, order.hold or Hold.MANUAL)]
+        placed.append(OrderHeld(at, new_id(), order.order_id, kept + loose, order.hold or Hold.MANUAL))
     return placed
 
 
@@ -281,7 +281,7 @@ def replace_and_work(state: State, order: Order, cum: int, terms: Pending, at: i
             held=0,
             pending=None,
         )
-        if terms.instructions is not None and order.hold is not Hold.STOP:
+        if terms.instructions is not None and terms.instructions.stop_px:
             changed.stop_px = terms.instructions.stop_px
         facts += work(state, changed, qty - cum, at, new_id, held=held, last_px=order.last_px if cum else 0)
     return facts

@@ -15,7 +15,7 @@ from brokerfix.domain import BusinessRejectReason, Inexact, OrdRejReason, Reject
 from brokerfix.engine.feed import MarketDataRequest, SessionStatusRequest
 from brokerfix.fix.orders import SIDES, Instruments, new_order
 from brokerfix.fix.rules import RULES
-from brokerfix.fix.text import Fields, pairs, printable
+from brokerfix.fix.text import Fields, pairs, possible_duplicate, printable
 
 Decoded = Command | list[Command] | MarketDataRequest | SessionStatusRequest
 """What a client's message asks for."""
@@ -114,7 +114,9 @@ def _cross(text: str, message: Fields, client: str, at: int, instruments: Instru
     if len(sides) != 2:
         told = f"CROSS: a cross has 2 sides, not {len(sides)}"
         return refused("s", message, client, at, BusinessRejectReason.OTHER, told)
-    return CrossOrder(at, client, message["548"] or "", message["55"] or "", price, tuple(sides), defect)
+    return CrossOrder(
+        at, client, message["548"] or "", message["55"] or "", price, tuple(sides), defect, possible_duplicate(message)
+    )
 
 
 def entries_of(text: str, delimiter: str) -> list[Fields]:

@@ -74,8 +74,8 @@ class NaiveExchange:
             self.resting.append(taker)
 
     def replace(self, order: NaiveOrder, qty: int, price: int) -> None:
-        if qty < order.cum:
-            return
+        # Less than what is filled means: no more of it (FIX 4.4 volume 4, appendix D).
+        qty = max(qty, order.cum)
         keeps_place = price == order.price and qty <= order.qty
         order.qty, order.price = qty, price
         if order.cum == order.qty:
