@@ -97,6 +97,11 @@ class Book(Generic[Key]):
         for level in (self._bids if side is Side.BUY else self._asks).values():
             yield from level.entries.values()
 
+    def by_price(self, side: Side) -> Iterator[list[Entry[Key]]]:
+        """The entries of each price in time order, best price first. The book must not change during the walk."""
+        for level in (self._bids if side is Side.BUY else self._asks).values():
+            yield list(level.entries.values())
+
     def levels(self, side: Side) -> Iterator[tuple[int, int]]:
         """(price, total quantity) of each level, best first."""
         sign = -1 if side is Side.BUY else 1

@@ -87,6 +87,9 @@ class Market:
     def walk(self, symbol: str, side: Side) -> Iterator[Entry[Level]]:
         return self.books[symbol].walk(side)
 
+    def by_price(self, symbol: str, side: Side) -> Iterator[list[Entry[Level]]]:
+        return self.books[symbol].by_price(side)
+
     @staticmethod
     def _forget(book: Book[Level], venue: str) -> bool:
         gone = [key for key in book.entries if key[0] == venue]

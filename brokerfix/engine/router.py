@@ -3,8 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import groupby
-from operator import attrgetter
 
 import msgspec
 
@@ -186,10 +184,9 @@ def _rest(order: Order, left: int, result: Plan) -> None:
         result.held, result.hold = left - shown, Hold.ICEBERG
 
 
-def _cheapest_first(state: State, quotes: Iterator[Entry[Level]]) -> Iterator[Entry[Level]]:
-    """The quotes with those of one price ordered by the venue's taker fee."""
-    for _, tied in groupby(quotes, key=attrgetter("price")):
-        level = list(tied)
+def _cheapest_first(state: State, symbol: str, side: Side) -> Iterator[Entry[Level]]:
+    """The quotes, best price first, with those of one price ordered by the venue's taker fee."""
+    for level in state.market.by_price(symbol, side):
         if len(level) > 1:
             level.sort(key=lambda quote: Decimal(state.venues[quote.key[0]].taker_fee))
         yield from level
@@ -222,7 +219,7 @@ def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned:
             return 0
     resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
     mine = next(resting, None)
-    quotes = _cheapest_first(state, state.market.walk(order.symbol, side.opposite))
+    quotes = _cheapest_first(state, order.symbol, side.opposite)
     quote = next(quotes, None)
     hits: dict[str, tuple[int, int]] = {}
     left = qty
@@ -259,7 +256,7 @@ def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
 
 
 def _with_hidden(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
-    for _, level in groupby(state.books[symbol].walk(side), key=attrgetter("price")):
+    for level in state.books[symbol].by_price(side):
         waiting = deque(level)
         hidden: dict[int, int] = {}
         while waiting:
