@@ -18,13 +18,12 @@ def from_client(text: str, client: str, at: int, instruments: Instruments, begin
         reason = BusinessRejectReason.UNSUPPORTED_MESSAGE
         refusal = f"UNSUPPORTED: MsgType {message_type} is not taken"
         return refused(message_type, message, client, at, reason, refusal)
-    message, unknown = rules.read(text)
+    message, unsupported = rules.read(text)
     missing = rules.missing(message)
     if missing:
         reason = BusinessRejectReason.CONDITIONALLY_REQUIRED_MISSING
         refusal = f"Conditionally required tag missing, RefTagID={missing}"
         return refused(message_type, message, client, at, reason, refusal)
-    unsupported = rules.unsupported(message, unknown)
     if message_type in WITH_GROUPS:
         if unsupported:
             return refused(message_type, message, client, at, BusinessRejectReason.OTHER, unsupported)

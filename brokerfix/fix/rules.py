@@ -52,7 +52,11 @@ class Rules:
         self.to_ours = incoming(begin_string)
         self.reader = Reader(message_type, taken.taken, taken.ignored)
         # Most messages have none of the rare tags: they are tried without first.
-        self.usual = Reader(message_type, set(taken.taken) - set(taken.rare), taken.ignored)
+        usual = set(taken.taken) - set(taken.rare)
+        # Values of other versions are not yet ours when they are read.
+        values = {} if self.to_ours else {tag: values for tag, values in taken.values.items() if tag != SEVERAL}
+        self.usual = Reader(message_type, usual, taken.ignored, values)
+        self.is_checked = self.to_ours is None and int(SEVERAL) not in usual
         self.tags = HEADER_AND_TRAILER | {str(tag) for tag in (*taken.taken, *taken.ignored)}
         self.values = [(tag, frozenset(values)) for tag, values in taken.values.items() if tag != SEVERAL]
         self.several = frozenset(taken.values.get(SEVERAL, ()))
@@ -75,20 +79,22 @@ class Rules:
         return ""
 
     def read(self, text: str) -> tuple[Fields, str]:
-        """(the message in the words of FIX 4.4, the lowest tag in it that we do not take, or ''). Rare tags may be left
+        """(the message in the words of FIX 4.4, what we do not support in it, as text, or ''). Rare tags may be left
         out of a message that has none of them."""
         unknown = ""
         message = self.usual.match(text)
+        if message is not None and self.is_checked:
+            return message, ""
         if message is None:
             message, is_usual = self.reader.read(text)
             if not is_usual and not message.keys() <= self.tags:
                 unknown = min(message.keys() - self.tags, key=int)
         if self.to_ours is not None:
             self.to_ours(message)
-        return message, unknown
+        return message, self.unsupported(message, unknown)
 
     def unsupported(self, message: Fields, unknown: str) -> str:
-        """What we do not support in the message, as text, or ''."""
+        """What we do not support in the message, as text, or ''. `unknown` is the lowest tag that we do not take."""
         if unknown:
             return f"UNSUPPORTED: tag {unknown} is not taken"
         for tag, values in self.values:

@@ -1,7 +1,7 @@
 """FIX tag=value text: taking it apart, timestamps."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
@@ -23,13 +23,23 @@ def pairs(text: str) -> list[list[str]]:
 class Reader:
     """Takes messages of one type apart. Made for the messages as they nearly always are, with the `taken` tags in
     ascending order, as QuickFIX gives them, and the `ignored` ones between: one anchored regular expression does it.
-    Every other message is split field by field. Both ways give the same."""
+    Every other message is split field by field. Both ways give the same. Where `values` has values for a tag, only
+    those are usual."""
 
-    def __init__(self, message_type: str, taken: Iterable[int], ignored: Iterable[int]) -> None:
+    def __init__(
+        self,
+        message_type: str,
+        taken: Iterable[int],
+        ignored: Iterable[int],
+        values: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         kept = [34, 43, 97, *sorted(taken)]
         self.tags = [str(tag) for tag in kept]
         self._none: Fields = dict.fromkeys(self.tags)
-        body = "".join(_fields_pattern(tag in kept, list(run)) for tag, run in _runs(kept, ignored))
+        only = {int(tag): "|".join(map(re.escape, sorted(usual))) for tag, usual in (values or {}).items()}
+        body = "".join(
+            _fields_pattern(tag in kept, list(run), only.get(tag, "[^\x01]*+")) for tag, run in _runs(kept, ignored)
+        )
         usual = f"8=FIX[^\x01]*+\x019=[0-9]*+\x0135={message_type}\x01{body}10=[0-9]*+\x01"
         self._match = re.compile(usual).fullmatch
 
@@ -56,10 +66,11 @@ def _runs(kept: list[int], ignored: Iterable[int]) -> Iterator[tuple[int, Iterat
         yield tags[0], iter(tags)
 
 
-def _fields_pattern(is_kept: bool, tags: list[int]) -> str:
-    """A pattern for one kept field, which may be missing, or for any number of ignored ones. Nothing backtracks."""
+def _fields_pattern(is_kept: bool, tags: list[int], value: str) -> str:
+    """A pattern for one kept field of this `value`, which may be missing, or for any number of ignored ones. No field
+    is gone back to."""
     if is_kept:
-        return f"(?:{tags[0]}=([^\x01]*+)\x01)?+"
+        return f"(?:{tags[0]}=({value})\x01)?+"
     return f"(?:(?:{'|'.join(map(str, tags))})=[^\x01]*+\x01)*+"
 
 
