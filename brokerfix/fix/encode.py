@@ -98,12 +98,19 @@ def _report(
     return Out(
         False,
         order.client,
-        f"8=FIX.4.4\x019=0\x0135=8\x0137={id_text(order.order_id)}\x0117={id_text(exec_id)}\x01150={exec_type}"
-        f"\x0139={order.status}{f'{SOH}11={own}' if own else ''}{f'{SOH}41={orig}' if orig else ''}"
-        f"\x011={order.account}\x0155={order.symbol}\x0154={order.side}\x0138={to_text(order.qty, qty_digits)}"
-        f"\x0140={order.ord_type}{f'{SOH}44={to_text(price, price_digits)}' if price else ''}"
-        f"\x0159={order.time_in_force}{extra}"
-        f"\x01151={to_text(order.leaves, qty_digits)}\x0114={to_text(order.cum, qty_digits)}"
+        # Words of an enumeration are joined by +, which takes half the time that formatting them takes.
+        f"8=FIX.4.4\x019=0\x0135=8\x0137={id_text(order.order_id)}\x0117={id_text(exec_id)}\x01150="
+        + exec_type
+        + "\x0139="
+        + order.status
+        + f"{f'{SOH}11={own}' if own else ''}{f'{SOH}41={orig}' if orig else ''}"
+        f"\x011={order.account}\x0155={order.symbol}\x0154="
+        + order.side
+        + f"\x0138={to_text(order.qty, qty_digits)}\x0140="
+        + order.ord_type
+        + f"{f'{SOH}44={to_text(price, price_digits)}' if price else ''}\x0159="
+        + order.time_in_force
+        + f"{extra}\x01151={to_text(order.leaves, qty_digits)}\x0114={to_text(order.cum, qty_digits)}"
         f"\x016={average_text(order.notional, order.cum, price_digits)}\x0160={timestamp(at)}"
         f"{f'{SOH}58={clean(text)}' if text else ''}\x0110=000\x01",
     )
