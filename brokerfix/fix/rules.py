@@ -44,6 +44,9 @@ HEADER_AND_TRAILER = frozenset(
     ]
 )
 
+MOST_KEPT = 1000
+"""How many combinations of deciding values a message type's rules keep the answer for."""
+
 
 class Rules:
     """The dialect's rules for one message, ready to read and check it with."""
@@ -60,23 +63,33 @@ class Rules:
         self.tags = HEADER_AND_TRAILER | {str(tag) for tag in (*taken.taken, *taken.ignored)}
         self.values = [(tag, frozenset(values)) for tag, values in taken.values.items() if tag != SEVERAL]
         self.several = frozenset(taken.values.get(SEVERAL, ()))
-        self.always = [(str(rule.tag), str(rule.unless)) for rule in taken.conditional if not rule.when]
-        self.when: dict[str, dict[str | None, list[tuple[str, str]]]] = {}
-        for rule in taken.conditional:
-            for value in rule.value_in if rule.when else ():
-                by_value = self.when.setdefault(str(rule.when), {})
-                by_value.setdefault(value, []).append((str(rule.tag), str(rule.unless)))
+        self.conditional = taken.conditional
+        self.deciding = tuple(dict.fromkeys(str(rule.when) for rule in taken.conditional if rule.when))
+        self._needed: dict[tuple[str | None, ...], tuple[tuple[str, str], ...]] = {}
 
     def missing(self, message: Fields) -> str:
         """The first conditionally required tag that is not there, or ''."""
-        for tag, unless in self.always:
-            if message[tag] is None and message.get(unless) is None:
+        deciding = tuple(map(message.get, self.deciding))
+        needed = self._needed.get(deciding)
+        if needed is None:
+            needed = self._needed_by(deciding)
+        for tag, unless in needed:
+            if message.get(tag) is None and message.get(unless) is None:
                 return tag
-        for when, by_value in self.when.items():
-            for tag, unless in by_value.get(message[when], ()):
-                if message.get(tag) is None and message.get(unless) is None:
-                    return tag
         return ""
+
+    def _needed_by(self, deciding: tuple[str | None, ...]) -> tuple[tuple[str, str], ...]:
+        """What the deciding tags' values require: (tag, the one that stands in for it). Kept for the next message that
+        has the same, as long as the values are few."""
+        values = dict(zip(self.deciding, deciding, strict=True))
+        needed = tuple(
+            (str(rule.tag), str(rule.unless))
+            for rule in self.conditional
+            if not rule.when or values[str(rule.when)] in rule.value_in
+        )
+        if len(self._needed) < MOST_KEPT:
+            self._needed[deciding] = needed
+        return needed
 
     def read(self, text: str) -> tuple[Fields, str]:
         """(the message in the words of FIX 4.4, what we do not support in it, as text, or ''). Rare tags may be left
