@@ -1,10 +1,13 @@
-"""The load, a process of its own: `python bench/load.py echo|route PORT OPEN_ORDERS [VENUE_PORT]`.
+"""The load, a process of its own: `python bench/load.py SCENARIO PORT OPEN_ORDERS VENUE_PORT CLIENTS [AUTHORITY]`.
 
-It logs on, sends OPEN_ORDERS orders, says `ready`, and then measures what each line of its input asks for: `latency N`
-or `rate N`. It answers with JSON. With `route` it plays the exchange too, and waits for fills instead of first reports.
+It logs on CLIENTS clients, with TLS if the certificate of an AUTHORITY is named, sends OPEN_ORDERS orders, says
+`ready`, and then measures what each line of its input asks for: `latency N` or `rate N`. It answers with JSON. Scenario
+`echo` waits for first reports; `route` plays the exchange too, and waits for fills; with `-wait` behind them it sleeps
+while there is nothing to read. Orders go to the clients in turn.
 """
 
 import json
+import select
 import socket
 import sys
 import time
@@ -63,11 +66,14 @@ class Exchange:
         self.wire.socket.sendall(self.wire.pack(b"8", ack) + self.wire.pack(b"8", fill))
 
 
-def latencies(wire: Wire, count: int, first: int, price: bytes, done: bytes, serve: Callable[[], None]) -> list[float]:
+def latencies(
+    wires: list[Wire], count: int, first: int, price: bytes, done: bytes, serve: Callable[[], None]
+) -> list[float]:
     """Closed loop: microseconds from an order to the report that contains `done`, one order at a time."""
     result = []
     for number in range(first, first + count):
-        if number % 200 == 0:
+        wire = wires[number % len(wires)]
+        if number % 200 == 0 or len(wires) > 1:
             wire.refresh()
         message = order(wire, number, price)
         started = time.perf_counter_ns()
@@ -83,46 +89,80 @@ def latencies(wire: Wire, count: int, first: int, price: bytes, done: bytes, ser
 
 
 def throughput(
-    wire: Wire, count: int, first: int, window: int, done: bytes, price: bytes, serve: Callable[[], None]
+    wires: list[Wire], count: int, first: int, window: int, done: bytes, price: bytes, serve: Callable[[], None]
 ) -> float:
     """Orders per second with `window` orders on their way at any time."""
     sent = finished = 0
+    only = wires[0]
+    poll = select.epoll()
+    by_descriptor = {wire.socket.fileno(): wire for wire in wires}
+    for descriptor in by_descriptor:
+        poll.register(descriptor, select.EPOLLIN)
+    for wire in wires:
+        wire.refresh()
     started = time.perf_counter()
     while finished < count:
         batch = []
         while sent < count and sent - finished < window:
-            batch.append(order(wire, first + sent, price))
+            if len(wires) == 1:
+                batch.append(order(only, first + sent, price))
+            else:
+                wire = wires[sent % len(wires)]
+                wire.socket.sendall(order(wire, first + sent, price))
             sent += 1
         if batch:
-            wire.refresh()
-            wire.socket.sendall(b"".join(batch))
+            only.refresh()
+            only.socket.sendall(b"".join(batch))
         serve()
-        finished += sum(done in reply for reply in wire.receive(False))
-    return count / (time.perf_counter() - started)
+        ready = wires if len(wires) == 1 else [by_descriptor[found] for found, _ in poll.poll(0)]
+        for wire in ready:
+            finished += sum(done in reply for reply in wire.receive(False))
+    elapsed = time.perf_counter() - started
+    poll.close()
+    return count / elapsed
 
 
 def nothing() -> None:
     """Nobody else to serve."""
 
 
+def waiting(serve: Callable[[], None], sockets: list[socket.socket]) -> Callable[[], None]:
+    """`serve` that sleeps until there is something to read: a load that spins takes a processor from the servers."""
+    poll = select.epoll()
+    for one in sockets:
+        poll.register(one, select.EPOLLIN)
+
+    def wait_and_serve() -> None:
+        poll.poll(1.0)
+        serve()
+
+    return wait_and_serve
+
+
 def main() -> None:
     scenario, port, open_orders = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     serve: Callable[[], None] = nothing
     price, done = b"100.00", b"\x01150=0\x01"
-    if scenario == "route":
+    exchange = None
+    if scenario.startswith("route"):
         exchange = Exchange(int(sys.argv[4]))
         serve, price, done = exchange.serve, b"150.00", b"\x01150=F\x01"
-    wire = connect(port, "LOAD", "BROKER")
-    throughput(wire, open_orders, 1, WINDOW, done, price, serve)
+    clients, authority = int(sys.argv[5]), sys.argv[6] if len(sys.argv) > 6 else ""
+    names = ["LOAD", *(f"LOAD{number}" for number in range(1, clients))]
+    wires = [connect(port, name, "BROKER", authority) for name in names]
+    if scenario.endswith("-wait"):
+        sockets = [wire.socket for wire in wires]
+        serve = waiting(serve, [*sockets, exchange.wire.socket] if exchange is not None else sockets)
+    throughput(wires, open_orders, 1, WINDOW, done, price, serve)
     first = open_orders + 1
     print("ready", flush=True)
     for line in sys.stdin:
         what, number = line.split()
         count = int(number)
         if what == "latency":
-            print(json.dumps(latencies(wire, count, first, price, done, serve)), flush=True)
+            print(json.dumps(latencies(wires, count, first, price, done, serve)), flush=True)
         else:
-            print(json.dumps(throughput(wire, count, first, WINDOW, done, price, serve)), flush=True)
+            print(json.dumps(throughput(wires, count, first, WINDOW, done, price, serve)), flush=True)
         first += count
 
 

@@ -2,8 +2,9 @@
 
 The baseline answers an order without an engine; the relay passes it to an exchange and back without one, which is
 what QuickFIX alone costs of a routed fill. `order -> New` is the broker with its own book, `order -> fill` the broker
-with an exchange that the load plays. All servers run at once and are measured in short turns, the others stopped
-meanwhile, because the machine's speed drifts: every ratio is of figures from the same seconds.
+with an exchange that the load plays. `--gateway` measures these two with the gateway in front; there the load sleeps
+when it waits, so that three processes have two processors. All servers run at once and are measured in short turns,
+the others stopped meanwhile, because the machine's speed drifts: every ratio is of figures from the same seconds.
 """
 
 import json
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from brokerfix.certificates import Authority
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -53,6 +56,26 @@ limits = {{ max_order_qty = "1000000", max_order_notional = "1000000000" }}
 [clients.LOAD]
 accounts = ["LOAD"]
 """
+CLIENT = """
+[clients.LOAD{number}]
+accounts = ["LOAD"]
+"""
+GATEWAY = """
+[gateway]
+plain = "127.0.0.1"
+max_connections_per_source = 1000
+max_half_open_per_source = 1000
+connects_per_source = {{ rate = 0 }}
+{tls}
+[gateway.budgets]
+orders = {{ rate = 0 }}
+"""
+TLS = """
+tls = "127.0.0.1:{port}"
+certificate = "certificates/server.pem"
+key = "certificates/server.key"
+"""
+DIRECT, PLAIN, SECURED = "", ", gateway", ", gateway with TLS"
 VENUE = """
 [venues.XNAS]
 host = "127.0.0.1"
@@ -71,18 +94,35 @@ def free_port() -> int:
 class Contestant:
     """A server and the load that measures it when asked. In between the server is stopped."""
 
-    def __init__(self, folder: Path, title: str, durability: str, open_orders: int = WARM_UP) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        title: str,
+        durability: str,
+        open_orders: int = WARM_UP,
+        door: str = DIRECT,
+        clients: int = 1,
+        waiting: bool = False,
+    ) -> None:
         folder.mkdir()
-        port, venue_port = free_port(), free_port()
+        port, venue_port, tls_port = free_port(), free_port(), free_port()
         routed = title in (RELAY, ROUTE)
         if title in (ECHO, RELAY):
             server = [str(HERE / "echo.py"), str(port), str(folder), *([str(venue_port)] if routed else [])]
         else:
             config = folder / "broker.toml"
-            venue = VENUE.format(port=venue_port) if routed else ""
-            config.write_text(BROKER.format(port=port, durability=durability) + venue)
+            text = BROKER.format(port=port, durability=durability) + (VENUE.format(port=venue_port) if routed else "")
+            text += "".join(CLIENT.format(number=number) for number in range(1, clients))
+            if door:
+                text += GATEWAY.format(tls=TLS.format(port=tls_port) if door == SECURED else "")
+            if door == SECURED:
+                Authority(folder / "certificates").issue("server", ["localhost"])
+            config.write_text(text)
             server = ["-m", "brokerfix", "start", str(config)]
-        load = [str(HERE / "load.py"), "route" if routed else "echo", str(port), str(open_orders), str(venue_port)]
+        used = str(tls_port if door == SECURED else port)
+        scenario = ("route" if routed else "echo") + ("-wait" if waiting else "")
+        load = [str(HERE / "load.py"), scenario, used, str(open_orders), str(venue_port)]
+        load += [str(clients), *([str(folder / "certificates" / "ca.pem")] if door == SECURED else [])]
         self.load = subprocess.Popen([sys.executable, *load], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.server = subprocess.Popen([sys.executable, *server], stderr=subprocess.DEVNULL)
         assert self.load.stdin is not None
@@ -157,14 +197,44 @@ def grow(folder: Path, durability: str, turns: int, sizes: tuple[int, ...]) -> N
     show("Latency by open orders (order -> New)", ["open orders", "p50 us", "p99 us", "ratio"], rows)
 
 
+def doors(folder: Path, durability: str, turns: int, clients: int) -> None:
+    """What the gateway costs, plain and with TLS, of an order's round trip and of a routed fill's."""
+    kinds = [(title, door) for title in (BOOK, ROUTE) for door in (DIRECT, PLAIN, SECURED)]
+    contestants = [
+        Contestant(folder / f"door-{clients}-{i}", title, durability, WARM_UP, door, clients, True)
+        for i, (title, door) in enumerate(kinds)
+    ]
+    measure(contestants, 2, "latency")
+    times = latencies(contestants, turns)
+    rates = [middle(found) for found in measure(contestants, turns, "rate")]
+    for contestant in contestants:
+        contestant.stop()
+    rows = []
+    for i, ((title, door), time, rate) in enumerate(zip(kinds, times, rates, strict=True)):
+        base = i // 3 * 3
+        rows.append(
+            [
+                title + door, f"{middle(time):.0f}", f"{percentile(time, 0.99):.0f}",
+                f"{middle(time) - middle(times[base]):+.0f}", f"{rate:,.0f}", f"{rate / rates[base]:.2f}x",
+            ]
+        )  # fmt: skip
+    head = ["round trip", "p50 us", "p99 us", "added p50 us", "orders/s (window 32)", "rate ratio"]
+    show(f"The gateway, {clients} client{'s' if clients > 1 else ''}, {turns * TURN:,} orders each", head, rows)
+
+
 @click.command()
 @click.option("--turns", default=60, show_default=True, help=f"Turns of {TURN} orders for each server.")
 @click.option("--growth/--no-growth", default=True, help="Measure the latency by the number of open orders too.")
 @click.option("--open-orders", default=200_000, show_default=True)
 @click.option("--disk", is_flag=True, help='Measure durability = "disk" instead of "process".')
-def main(turns: int, growth: bool, open_orders: int, disk: bool) -> None:
+@click.option("--gateway", is_flag=True, help="Measure what the gateway costs, with one client and with 200, instead.")
+def main(turns: int, growth: bool, open_orders: int, disk: bool, gateway: bool) -> None:
     durability = "disk" if disk else "process"
     with tempfile.TemporaryDirectory() as name:
+        if gateway:
+            for clients in (1, 200):
+                doors(Path(name), durability, turns, clients)
+            return
         race(Path(name), durability, turns)
         if growth:
             grow(Path(name), durability, turns, (WARM_UP, open_orders))

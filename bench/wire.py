@@ -4,6 +4,7 @@ One process plays the client and, where orders are routed, the exchange too: it 
 """
 
 import socket
+import ssl
 import time
 from datetime import UTC, datetime
 
@@ -42,7 +43,10 @@ class Wire:
         self.socket.setblocking(block)
         try:
             data = self.socket.recv(1 << 18)
-        except BlockingIOError:
+            while isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+                # TLS gives one record at a time, and what it has taken in already wakes nobody.
+                data += self.socket.recv(1 << 18)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return []
         finally:
             self.socket.setblocking(True)
@@ -62,12 +66,16 @@ class Wire:
         self.stamp = _now()
 
 
-def connect(port: int, sender: str, target: str) -> Wire:
-    """Log a client on with fresh sequence numbers."""
+def connect(port: int, sender: str, target: str, authority: str = "") -> Wire:
+    """Log a client on with fresh sequence numbers; with TLS where the file of the server's `authority` is named."""
     deadline = time.monotonic() + 10
     while True:
         try:
-            wire = Wire(socket.create_connection(("127.0.0.1", port)), sender, target)
+            connection = socket.create_connection(("127.0.0.1", port))
+            if authority:
+                context = ssl.create_default_context(cafile=authority)
+                connection = context.wrap_socket(connection, server_hostname="localhost")
+            wire = Wire(connection, sender, target)
             break
         except ConnectionRefusedError:
             if time.monotonic() > deadline:

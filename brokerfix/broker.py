@@ -15,23 +15,24 @@ from typing import Any
 from brokerfix import commands as cmd
 from brokerfix.admin import Door, Refused
 from brokerfix.chaos import Chaos
-from brokerfix.config import MAKER, ClientSection, Config, ConfigError
-from brokerfix.domain import ClientOptions
+from brokerfix.config import MAKER, ClientSection, Config, ConfigError, added_clients
+from brokerfix.domain import BusinessRejectReason, ClientOptions
 from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
 from brokerfix.engine.sessions import is_due
 from brokerfix.facts import Fact
 from brokerfix.fix import encode
-from brokerfix.fix.decode import from_client, unreadable
+from brokerfix.fix.decode import GatewayRefusal, from_client, unreadable
 from brokerfix.fix.encode import Out
 from brokerfix.fix.reports import from_venue, from_venue_reject
 from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
 from brokerfix.journal import Journal, JournalError, lock
-from brokerfix.operations import Operations, added_clients
+from brokerfix.operations import Operations
 from brokerfix.pipeline import Pipeline
 from brokerfix.schedule import Hours, trading_day
+from brokerfix.vouch import make_secret
 
 log = logging.getLogger("brokerfix")
 
@@ -41,6 +42,7 @@ SPINS_BEFORE_SLEEP = 300
 """How many empty turns the loop makes before `backoff` begins to sleep."""
 LONGEST_SLEEP = 200e-6
 LOGOUT_SECONDS = 3
+HELPER_SECONDS = 30
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
@@ -57,6 +59,29 @@ class Timer:
         self.interval = interval
         self.action = action
         self.due = 0
+
+
+class Helper:
+    """A process of ours beside the broker's: started again when it ends, until it is stopped."""
+
+    def __init__(self, name: str, *module: str) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", *module]
+        self._process = subprocess.Popen(self._command)
+
+    def look_after(self) -> None:
+        if self._process.poll() is not None:
+            log.error("%s ended with code %d; starting it again", self.name, self._process.returncode)
+            self._process = subprocess.Popen(self._command)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(HELPER_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.error("%s does not end; it is killed", self.name)
+            self._process.kill()
+            self._process.wait()
 
 
 def _hours(config: Config) -> dict[str, Hours]:
@@ -93,7 +118,7 @@ class Broker:
         self._expire_due = 0
         self._unrecorded: deque[cmd.Command] = deque()
         self._lock = -1
-        self._store: subprocess.Popen[bytes] | None = None
+        self._helpers: list[Helper] = []
 
     def start(self) -> None:
         """Take the data folder, replay the journal, open the sessions. Raises StartError."""
@@ -105,13 +130,13 @@ class Broker:
             self._check_digits()
         except (JournalError, OSError) as error:
             raise StartError(str(error)) from error
+        if config.gateway is not None:
+            self.sessions.secret = make_secret(config)
         missed_a_roll = 0 < self.state.day < self._trading_day(self.clock())
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
         except SessionsError as error:
-            raise StartError(
-                f"{config.path}: broker.port: can't listen on port {config.broker.port}: {error}"
-            ) from error
+            raise StartError(f"{config.path}: {error}") from error
         self.pipeline.resend(unsent)
         if not self.pipeline.submit(self._start_command()):
             self.sessions.close()
@@ -119,7 +144,9 @@ class Broker:
         self.door = Door(config.data, Operations(self).handle)
         self._start_timers()
         if config.broker.store:
-            self._start_store()
+            self._helpers.append(Helper("the SQLite projection", "brokerfix.store", str(config.data)))
+        if config.gateway is not None and not config.gateway.upstream:
+            self._helpers.append(Helper("the gateway", "brokerfix", "gateway", str(config.path), "--supervised"))
         gc.collect()
         gc.freeze()
         # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.
@@ -191,9 +218,8 @@ class Broker:
         self.door.close()
         self.sessions.close()
         self.pipeline.close()
-        if self._store is not None:
-            self._store.terminate()
-            self._store.wait()
+        for helper in self._helpers:
+            helper.stop()
         os.close(self._lock)
         log.info("%s is down; its orders stay", self.config.broker.name)
         return 0 if self.pipeline.failed is None else 1
@@ -258,6 +284,8 @@ class Broker:
             return self.pipeline.submit(unreadable(text, client, self.clock()))
         if isinstance(command, cmd.Command):
             return self.pipeline.submit(command)
+        if isinstance(command, GatewayRefusal):
+            return self._gateway_refuses(client, text, command)
         if isinstance(command, list):
             # Of a list that comes again, what was taken is known by its ClOrdIDs.
             taken = [self.pipeline.submit(one) for one in command]
@@ -266,6 +294,19 @@ class Broker:
             self._tell(self.feed.request(self.state, command))
         else:
             self._tell(self.feed.request_session_status(self.state, command))
+        return True
+
+    def _gateway_refuses(self, client: str, text: str, refusal: GatewayRefusal) -> bool:
+        """The gateway has us answer a message of the client."""
+        if self.config.gateway is None:
+            return self.pipeline.submit(unreadable(text, client, self.clock()))
+        if refusal.answer == "5":
+            self.sessions.disconnect(client, refusal.text)
+        elif refusal.answer == "3":
+            self.sessions.reject(client, refusal)
+        else:
+            told = refusal.ref_seq_num, refusal.ref_msg_type, BusinessRejectReason(str(refusal.reason)), refusal.text
+            return self.pipeline.submit(cmd.RefuseMessage(self.clock(), client, *told, refusal.ref_id))
         return True
 
     def venue_message(self, venue: str, text: str) -> bool:
@@ -359,9 +400,8 @@ class Broker:
         if self.journal.watch_space():
             log.error("%s: the disk is %s", self.journal.folder, "full" if self.journal.full else "free again")
         self._record_sessions()
-        if self._store is not None and self._store.poll() is not None:
-            log.error("the SQLite projection ended with code %d; starting it again", self._store.returncode)
-            self._start_store()
+        for helper in self._helpers:
+            helper.look_after()
 
     def roll(self, day: int, now: int) -> None:
         """Begin a trading day: Day orders expire, and sequence numbers begin anew where they are configured to."""
@@ -406,9 +446,6 @@ class Broker:
             config.domain_venues,
             tuple((symbol, hours.phase(now)) for symbol, hours in self.hours.items()),
         )
-
-    def _start_store(self) -> None:
-        self._store = subprocess.Popen([sys.executable, "-m", "brokerfix.store", str(self.config.data)])
 
     def _on_signal(self, number: int, frame: object) -> None:
         log.info("stopping on %s", signal.Signals(number).name)

@@ -22,7 +22,7 @@ from brokerfix.admin import Answer, NotRunning, Refused, ask
 from brokerfix.audit import verify as verify_journal
 from brokerfix.broker import Broker, StartError
 from brokerfix.client import Client, Disconnected, Message
-from brokerfix.config import Config, ConfigError, load
+from brokerfix.config import COMP_ID, Config, ConfigError, load
 from brokerfix.journal import JournalError
 from brokerfix.store import database_path
 
@@ -76,6 +76,24 @@ def start(config: str) -> None:
     broker = Broker(_config(config))
     broker.start()
     sys.exit(broker.run())
+
+
+@main.command()
+@click.argument("config")
+@click.option("--supervised", is_flag=True, hidden=True, help="End with the process that has started it.")
+@_for_people
+def gateway(config: str, supervised: bool) -> None:
+    """Run the gateway of the file CONFIG alone, e.g. on another machine, until Ctrl-C or SIGTERM.
+
+    SIGHUP has it read its certificates again. `brokerfix start` runs it by itself where it is on the same machine."""
+    from brokerfix import logs
+    from brokerfix.gateway.process import run
+
+    loaded = _config(config)
+    if loaded.gateway is None:
+        raise click.ClickException(f"{config}: there is no [gateway]")
+    logs.configure("gateway")
+    sys.exit(run(loaded, supervised))
 
 
 @main.command()
@@ -373,8 +391,25 @@ def split(symbol: str, new: int, old: int, config: str, as_json: bool) -> None:
 def sessions(context: click.Context, config: str, as_json: bool) -> None:
     """Show the FIX sessions of the running broker; or disconnect one, or reset its sequence numbers."""
     if context.invoked_subcommand is None:
-        answer = ask(_config(config).data, {"action": "sessions"})
-        _show(answer["sessions"], "sessions", as_json)
+        loaded = _config(config)
+        rows = ask(loaded.data, {"action": "sessions"})["sessions"]
+        _show(_with_gateway(loaded, rows), "sessions", as_json)
+
+
+def _with_gateway(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sessions with what the gateway knows of them, where it is asked on this machine."""
+    gateway = config.gateway
+    if gateway is None or not gateway.operation_port:
+        return rows
+    from brokerfix.gateway.operation import ask_sessions
+
+    try:
+        known = {row.pop("name"): row for row in ask_sessions(gateway.operation_port)}
+    except OSError:
+        return [{**row, "gateway": "does not answer"} for row in rows]
+    nothing = {"from": "", "certificate": "", "seconds": 0, "messages_in": 0, "messages_out": 0, "refused": 0,
+               "unread_bytes": 0}  # fmt: skip
+    return [{**row, **(known.get(row["name"], nothing))} for row in rows]
 
 
 @sessions.command("disconnect")
@@ -405,7 +440,7 @@ def clients() -> None:
 @clients.command("add")
 @click.argument("name")
 @click.option("--account", "accounts", multiple=True, required=True, help="May be given several times.")
-@click.option("--port", type=int, required=True, help="The session's own port.")
+@click.option("--port", type=int, default=0, help="The session's own port; needed where there is no [gateway].")
 @click.option("--fix", default="FIX.4.4", show_default=True, type=click.Choice(["FIX.4.2", "FIX.4.4", "FIXT.1.1"]))
 @click.option("--password-hash", default="", help="Made with `brokerfix password`.")
 @click.option("--max-orders-per-second", default=0)
@@ -416,12 +451,15 @@ def clients_add(
     name: str, accounts: tuple[str, ...], port: int, fix: str, password_hash: str, max_orders_per_second: int,
     config: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Add the client NAME without a restart, on a port of its own. It stays after a restart."""
+    """Add the client NAME without a restart: it comes to the gateway or, without one, to a port of its own. It stays
+    after a restart."""
     settings = {
         "accounts": list(accounts), "port": port, "fix": fix, "password_hash": password_hash,
         "max_orders_per_second": max_orders_per_second,
     }  # fmt: skip
-    _ask(config, as_json, f"{name}: may log on to port {port}", action="add-client", name=name, settings=settings)
+    answer = _ask(config, as_json, "", action="add-client", name=name, settings=settings)
+    if not as_json:
+        click.echo(f"{name}: may log on to port {answer['port']}")
 
 
 @main.command()
@@ -546,3 +584,31 @@ def certify(client: str, name: str, fix: str, port: int, patience: float, path: 
 def password(password: str) -> None:
     """Make a password_hash for the configuration."""
     click.echo(passwords.make_hash(password))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    default=("localhost", "127.0.0.1"),
+    show_default=True,
+    help="A name or address that clients connect to; may be given several times.",
+)
+@click.option("--client", "names", multiple=True, help="Make this client's certificate; may be given several times.")
+@click.option("--days", default=365, show_default=True, type=click.IntRange(1), help="How long they are valid.")
+@_for_people
+def certificates(folder: str, hosts: tuple[str, ...], names: tuple[str, ...], days: int) -> None:
+    """Make a development CA in FOLDER, the gateway's certificate and clients'. An existing CA is used again."""
+    from brokerfix.certificates import Authority
+
+    for name in names:
+        if not COMP_ID.fullmatch(name) or name in ("ca", "server"):
+            raise click.ClickException(f"{name!r}: a client's name is its CompID, and neither ca nor server")
+    authority = Authority(Path(folder), days)
+    authority.issue("server", hosts)
+    click.echo(f"{folder}/ca.pem: the authority; {folder}/server.pem, server.key: for {', '.join(hosts)}")
+    for name in names:
+        pin = authority.issue(name)
+        click.echo(f'{folder}/{name}.pem, {name}.key: in [clients.{name}] write certificates = ["{pin}"]')

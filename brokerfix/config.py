@@ -1,8 +1,10 @@
 """A TOML file -> frozen settings. Anything wrong is a ConfigError that names the file, the key and the reason."""
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +47,7 @@ class BrokerSection(Section, frozen=True):
     name: CompId
     port: Port
     data: str
+    address: str = "127.0.0.1"
     durability: Literal["process", "disk"] = "process"
     idle: Literal["backoff", "spin"] = "backoff"
     trading_day_start: str = "00:00:00"
@@ -87,6 +90,28 @@ class AccountSection(Section, frozen=True):
     limits: LimitsSection = LimitsSection()
 
 
+class Budget(Section, frozen=True):
+    """So many a second, and so many at once. A rate of 0 is no limit."""
+
+    rate: Annotated[int, Meta(ge=0, le=10_000_000)]
+    burst: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
+
+
+class BudgetsSection(Section, frozen=True):
+    """What one session may ask of the broker."""
+
+    orders: Budget = Budget(1000, 200)
+    cancels: Budget = Budget(1000, 500)
+    requests: Budget = Budget(100, 200)
+    mass_requests: Budget = Budget(1, 5)
+    subscriptions: Budget = Budget(50, 500)
+    test_requests: Budget = Budget(10, 50)
+    resend_requests: Budget = Budget(5, 50)
+    replayed_messages: Budget = Budget(5000, 1000)
+    others: Budget = Budget(100, 200)
+    beyond_gap: Annotated[int, Meta(ge=0, le=100_000)] = 1000
+
+
 class ClientSection(Section, frozen=True):
     accounts: Annotated[tuple[CompId, ...], Meta(min_length=1)]
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
@@ -100,6 +125,10 @@ class ClientSection(Section, frozen=True):
     grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
     drop_copy: tuple[CompId, ...] = ()
     drop_copy_snapshot: bool = False
+    addresses: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    reset_seq_num: Literal["allow", "refuse"] = "allow"
+    budgets: BudgetsSection | None = None
 
 
 class VenueSection(Section, frozen=True):
@@ -139,7 +168,38 @@ class ChaosSection(Section, frozen=True):
     unknown_tag_every: Annotated[int, Meta(ge=0)] = 0
 
 
-SECTIONS: dict[str, type[Section]] = {"broker": BrokerSection, "maker": MakerSection, "chaos": ChaosSection}
+class GatewaySection(Section, frozen=True):
+    """The door that clients come to."""
+
+    plain: str = ""
+    tls: str = ""
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+    client_certificates: Literal["none", "optional", "required"] = "none"
+    upstream: str = ""
+    secret: str = ""
+    logon_seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    max_message_bytes: Annotated[int, Meta(ge=4096, le=1 << 24)] = 65_536
+    max_unread_bytes: Annotated[int, Meta(ge=65_536, le=1 << 30)] = 8 << 20
+    max_connections: Annotated[int, Meta(ge=1, le=50_000)] = 1000
+    reserved_connections: Annotated[int, Meta(ge=0, le=50_000)] = 100
+    max_connections_per_source: Annotated[int, Meta(ge=1, le=50_000)] = 100
+    max_half_open_per_source: Annotated[int, Meta(ge=1, le=50_000)] = 20
+    connects_per_source: Budget = Budget(20, 100)
+    failures_before_lockout: Annotated[int, Meta(ge=1, le=1000)] = 5
+    lockout_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+    load_balancers: tuple[str, ...] = ()
+    operation_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    budgets: BudgetsSection = BudgetsSection()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "broker": BrokerSection,
+    "gateway": GatewaySection,
+    "maker": MakerSection,
+    "chaos": ChaosSection,
+}
 TABLES: dict[str, type[Section]] = {
     "instruments": InstrumentSection,
     "accounts": AccountSection,
@@ -163,6 +223,12 @@ class Config(msgspec.Struct, frozen=True):
     chaos: ChaosSection | None = None
     day_start: int = 0
     calendars: dict[str, str] = {}
+    gateway: GatewaySection | None = None
+
+    def budgets(self, client: str) -> BudgetsSection:
+        """What a client's session may ask for: its own budgets, or the gateway's for all."""
+        own = self.clients[client].budgets
+        return own if own is not None else self.gateway.budgets if self.gateway is not None else BudgetsSection()
 
     @property
     def limits(self) -> dict[str, Limits]:
@@ -235,6 +301,7 @@ def _convert(path: Path, key: str, value: object, section: type[Section]) -> Sec
 
 def _checked(path: Path, read: dict[str, Any]) -> Config:
     _zone(path, "broker.time_zone", read["broker"].time_zone)
+    _network(path, "broker.address", read["broker"].address)
     instruments = {
         symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
     }
@@ -310,7 +377,61 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
         read.get("chaos"),
         _seconds(path, "broker.trading_day_start", read["broker"].trading_day_start),
         {symbol: section.calendar for symbol, section in read["instruments"].items() if section.calendar},
+        _gateway(path, read.get("gateway"), read["clients"]),
     )
+
+
+def address(text: str) -> tuple[str, int]:
+    """(host, port) of HOST:PORT; an IPv6 address stands in brackets. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is no HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, ClientSection]) -> GatewaySection | None:
+    """Check what strangers' access hangs on."""
+    for name, client in clients.items():
+        for network in client.addresses:
+            _network(path, f"clients.{name}.addresses", network)
+        for pin in client.certificates:
+            if not re.fullmatch("sha256:[0-9a-f]{64}", pin):
+                raise ConfigError(
+                    f"{path}: clients.{name}.certificates: {pin!r} is no fingerprint: sha256: and 64 digits of 0-9a-f; "
+                    f"`brokerfix certificates` and `openssl x509 -fingerprint -sha256` tell it"
+                )
+        if gateway is None and (client.addresses or client.certificates or client.budgets is not None):
+            raise ConfigError(f"{path}: clients.{name}: addresses, certificates and budgets need a [gateway]")
+        if client.certificates and gateway is not None and gateway.client_certificates == "none":
+            raise ConfigError(f'{path}: clients.{name}.certificates: need gateway.client_certificates = "optional"')
+    if gateway is None:
+        return None
+    if not gateway.plain and not gateway.tls:
+        raise ConfigError(f"{path}: gateway: listens nowhere: it needs plain, tls, or both")
+    for key in ("tls", "upstream"):
+        try:
+            if getattr(gateway, key):
+                address(getattr(gateway, key))
+        except ValueError as error:
+            raise ConfigError(f"{path}: gateway.{key}: {error}") from error
+    if gateway.plain:
+        _network(path, "gateway.plain", gateway.plain)
+    for network in gateway.load_balancers:
+        _network(path, "gateway.load_balancers", network)
+    if gateway.tls and not (gateway.certificate and gateway.key):
+        raise ConfigError(f"{path}: gateway.tls: needs certificate and key; `brokerfix certificates` makes a set")
+    if gateway.client_certificates != "none" and not gateway.client_ca:
+        raise ConfigError(f"{path}: gateway.client_certificates: needs client_ca")
+    if gateway.upstream and not gateway.secret:
+        raise ConfigError(f"{path}: gateway.upstream: a gateway on another machine needs a secret that both can read")
+    return gateway
+
+
+def _network(path: Path, key: str, text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {key}: {error}; an address or network is like 10.1.0.0/16") from error
 
 
 def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Mapping[str, Any]) -> Instrument:
@@ -384,3 +505,25 @@ def _seconds(path: Path, key: str, text: str) -> int:
         if hours < 24 and minutes < 60 and seconds < 60:
             return hours * 3600 + minutes * 60 + seconds
     raise ConfigError(f"{path}: {key}: {text!r} is not a time of day, HH:MM:SS")
+
+
+ADDED_CLIENTS = "clients.json"
+"""Clients that were added to a running broker, in its data folder: they are there after a restart too."""
+
+
+def keep_client(data: Path, name: str, section: ClientSection) -> None:
+    """Remember an added client for the next start."""
+    path = data / ADDED_CLIENTS
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known[name] = msgspec.to_builtins(section)
+    written = path.with_suffix(".new")
+    written.write_text(json.dumps(known, indent=2))
+    written.replace(path)
+
+
+def added_clients(data: Path) -> dict[str, ClientSection]:
+    """The clients that were added while the broker ran."""
+    path = data / ADDED_CLIENTS
+    if not path.exists():
+        return {}
+    return msgspec.convert(json.loads(path.read_text()), dict[str, ClientSection])

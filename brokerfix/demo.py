@@ -89,6 +89,7 @@ def _set_up(folder: Path) -> dict[str, Process]:
         for other, found in shipped.items():
             assert found is not None
             text = re.sub(rf"^port = {found[1]}\b", f"port = {ports[other]}", text, flags=re.M)
+        text = re.sub(r"^operation_port = \d+", f"operation_port = {_free_port()}", text, flags=re.M)
         path = folder / "config" / f"{file}.toml"
         path.write_text(text)
         processes[name] = Process(name, path, folder / f"{file}.log", ports[name])

@@ -1,22 +1,17 @@
 """What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
 
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix.admin import Answer, Refused, Request
-from brokerfix.config import COMP_ID, ClientSection, Config
+from brokerfix.config import COMP_ID, ClientSection, Config, keep_client
 from brokerfix.domain import Inexact, Instrument, OrdType, Side, TimeInForce, id_number, id_text, to_scaled
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
 from brokerfix.facts import Fact, OperatorRefused, OrderAccepted, OrderRejected
-
-ADDED_CLIENTS = "clients.json"
-"""Clients that were added to a running broker, in its data folder: they are there after a restart too."""
 
 
 class Running(Protocol):
@@ -222,7 +217,7 @@ class Operations:
         return {}
 
     def _add_client(self, operator: str, request: Request) -> Answer:
-        """A client without a restart: its session has a port of its own, because QuickFIX's acceptor can't take another
+        """A client without a restart: its session has an acceptor of its own, because QuickFIX's can't take another
         one. It stays after a restart."""
         config, name = self.broker.config, str(request["name"])
         if not COMP_ID.fullmatch(name):
@@ -233,7 +228,12 @@ class Operations:
             section = msgspec.convert(request["settings"], ClientSection)
         except msgspec.ValidationError as error:
             raise Refused(f"{name}: {error}") from error
-        if not section.port:
+        if config.gateway is not None:
+            if section.port:
+                raise Refused(f"{name}: port: clients come to the gateway's")
+            # Its number is all that this says: each added client has an acceptor and a local socket of its own.
+            section = msgspec.structs.replace(section, port=1 + len(config.clients))
+        elif not section.port:
             raise Refused(f"{name}: port is missing: a client that is added to a running broker has one of its own")
         for account in section.accounts:
             if account not in config.accounts:
@@ -243,22 +243,4 @@ class Operations:
         rate = section.max_orders_per_second
         self.broker.carry_out(cmd.DefineClient(self.broker.clock(), operator, name, section.accounts, rate, options))
         keep_client(config.data, name, section)
-        return {"name": name, "port": section.port}
-
-
-def keep_client(data: Path, name: str, section: ClientSection) -> None:
-    """Remember an added client for the next start."""
-    path = data / ADDED_CLIENTS
-    known = json.loads(path.read_text()) if path.exists() else {}
-    known[name] = msgspec.to_builtins(section)
-    written = path.with_suffix(".new")
-    written.write_text(json.dumps(known, indent=2))
-    written.replace(path)
-
-
-def added_clients(data: Path) -> dict[str, ClientSection]:
-    """The clients that were added while the broker ran."""
-    path = data / ADDED_CLIENTS
-    if not path.exists():
-        return {}
-    return msgspec.convert(json.loads(path.read_text()), dict[str, ClientSection])
+        return {"name": name, "port": section.port if config.gateway is None else config.broker.port}

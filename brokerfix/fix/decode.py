@@ -1,19 +1,40 @@
 """FIX text -> domain: what clients send us. One text decode per message, exact integers out."""
 
+import msgspec
+
 from brokerfix.commands import RefuseMessage
 from brokerfix.domain import BusinessRejectReason
 from brokerfix.fix.orders import DECODERS, Instruments
 from brokerfix.fix.recode import FIX_44
 from brokerfix.fix.requests import WITH_GROUPS, Decoded, refused
 from brokerfix.fix.rules import RULES, UNKNOWN_TYPE, message_type_of
+from brokerfix.fix.text import Reader
+from brokerfix.vouch import REFUSAL, REFUSED_BY
 
 
-def from_client(text: str, client: str, at: int, instruments: Instruments, begin_string: str = FIX_44) -> Decoded:
+class GatewayRefusal(msgspec.Struct, frozen=True):
+    """A message that the gateway refuses on the session's behalf: how it is answered (MsgType 3, j or 5, and the reason
+    of the first two), what it was, and the answer's text."""
+
+    answer: str
+    reason: int
+    ref_seq_num: int
+    ref_msg_type: str
+    ref_tag: str
+    ref_id: str
+    text: str
+
+
+def from_client(
+    text: str, client: str, at: int, instruments: Instruments, begin_string: str = FIX_44
+) -> Decoded | GatewayRefusal:
     """A client's application message -> its command or commands; RefuseMessage for one that gets a
     BusinessMessageReject."""
     message_type = message_type_of(text)
     rules = RULES[begin_string].get(message_type)
     if rules is None:
+        if message_type == REFUSAL:
+            return _gateway_refusal(text)
         message, _ = UNKNOWN_TYPE.read(text)
         reason = BusinessRejectReason.UNSUPPORTED_MESSAGE
         refusal = f"UNSUPPORTED: MsgType {message_type} is not taken"
@@ -29,6 +50,16 @@ def from_client(text: str, client: str, at: int, instruments: Instruments, begin
             return refused(message_type, message, client, at, BusinessRejectReason.OTHER, unsupported)
         return WITH_GROUPS[message_type](text, message, client, at, instruments, begin_string)
     return DECODERS[message_type](message, client, at, instruments, unsupported)
+
+
+def _gateway_refusal(text: str) -> GatewayRefusal:
+    message, _ = REFUSED.read(text)
+    answer, _, reason = (message[str(REFUSED_BY)] or "").partition(" ")
+    told = message["372"] or "", message["371"] or "", message["379"] or "", message["58"] or ""
+    return GatewayRefusal(answer, int(reason or 0), int(message["34"] or 0), *told)
+
+
+REFUSED = Reader(REFUSAL, (58, 371, 372, 379, REFUSED_BY), ())
 
 
 def unreadable(text: str, client: str, at: int) -> RefuseMessage:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from brokerfix.shipped import folder
+from brokerfix.vouch import REFUSAL, REFUSED_BY, VOUCHER
 
 GROUPS = (73, 146, 267, 552)
 """Group counts that we require: the standard does too."""
@@ -153,9 +154,9 @@ def write_lenient_dictionary(name: str, path: Path) -> None:
     tree.write(path)
 
 
-def write_dictionary(path: Path, begin_string: str = "FIX.4.4") -> None:
+def write_dictionary(path: Path, begin_string: str = "FIX.4.4", for_gateway: bool = False) -> None:
     """Write the version's standard dictionary with our own tags and values, what we require, and without any field of
-    type DATA."""
+    type DATA; `for_gateway` with what the gateway says to the broker besides."""
     spoken = dialect(begin_string)
     tree = ET.parse(standard_dictionary(spoken.dictionary))
     root = tree.getroot()
@@ -186,14 +187,32 @@ def write_dictionary(path: Path, begin_string: str = "FIX.4.4") -> None:
         ET.SubElement(fields, "field", number=number, name=own.name, type=own.type)
         for message_type in own.messages:
             ET.SubElement(messages[message_type], "field", name=own.name, required="N")
+    if for_gateway:
+        _with_gateway(root)
+        refusal = ET.SubElement(_section(root, "messages"), "message", name="GatewayRefusal", msgtype=REFUSAL)
+        refusal.set("msgcat", "app")
+        for tag in (371, 372, 379, 58):
+            ET.SubElement(refusal, "field", name=str(names[tag]), required="N")
+        ET.SubElement(fields, "field", number=str(REFUSED_BY), name="RefusedBy", type="STRING")
+        ET.SubElement(refusal, "field", name="RefusedBy", required="Y")
     tree.write(path)
 
 
-def write_transport_dictionary(name: str, path: Path) -> None:
+def write_transport_dictionary(name: str, path: Path, for_gateway: bool = False) -> None:
     """Write the session layer's standard dictionary `name` without any field of type DATA."""
     tree = ET.parse(standard_dictionary(name))
     _without_data(tree.getroot())
+    if for_gateway:
+        _with_gateway(tree.getroot())
     tree.write(path)
+
+
+def _with_gateway(root: Any) -> None:
+    """The voucher of a Logon, where this dictionary has the Logon."""
+    logon = root.find("messages/message[@msgtype='A']")
+    if logon is not None:
+        ET.SubElement(_section(root, "fields"), "field", number=str(VOUCHER), name="GatewayVoucher", type="STRING")
+        ET.SubElement(logon, "field", name="GatewayVoucher", required="N")
 
 
 def _without_data(root: Any) -> None:

@@ -14,11 +14,14 @@ import quickfix
 
 from brokerfix import passwords
 from brokerfix.config import Config
+from brokerfix.fix.decode import GatewayRefusal
 from brokerfix.fix.dialect import standard_dictionary
 from brokerfix.fix.encode import Out
-from brokerfix.fix.recode import outgoing
+from brokerfix.fix.listen import CantListen, Listener, place
+from brokerfix.fix.recode import FIX_42, outgoing
 from brokerfix.fix.settings import acceptor_settings, added_settings, initiator_settings, store
-from brokerfix.fix.text import Reader, printable
+from brokerfix.fix.text import Reader, clean, printable
+from brokerfix.vouch import VOUCHER, is_vouched
 
 log = logging.getLogger("brokerfix.fix")
 MESSAGE, SEND = quickfix.Message, quickfix.Session.sendToTarget
@@ -99,6 +102,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._dictionary: Any = None
         self._sending = False
         self._rejected: list[tuple[str, str]] = []
+        self._listeners: dict[int, Listener] = {}
+        self.secret = b""
         self._logged_out: list[Peer] = []
 
     def _add(self, peer: Peer) -> None:
@@ -111,7 +116,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         failure = ""
         try:
             self._build(anew)
-        except (RuntimeError, quickfix.FIXException) as error:
+        except (RuntimeError, quickfix.FIXException, CantListen) as error:
             failure = str(error)
         if failure:
             # Outside of the handler, so that no traceback keeps QuickFIX's objects beyond `close`.
@@ -119,9 +124,16 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             raise SessionsError(failure)
 
     def _build(self, anew: bool) -> None:
+        config = self.config
+        own_ports = {client.port: name for name, client in config.clients.items()}
+        self._listeners = {
+            port: Listener(place(config, own_ports.get(port, ""), port))
+            for port in ({0: "", **own_ports} if own_ports else ())
+        }
+        told = {port: listener.port for port, listener in self._listeners.items()}
         for settings, engine in (
-            (acceptor_settings(self.config), quickfix.SocketAcceptor),
-            (initiator_settings(self.config), quickfix.SocketInitiator),
+            (acceptor_settings(config, told), quickfix.SocketAcceptor),
+            (initiator_settings(config), quickfix.SocketInitiator),
         ):
             if settings is None:
                 continue
@@ -134,19 +146,23 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         if anew:
             self.reset_all()
         self.poll()
+        for listener in self._listeners.values():
+            listener.replace()
 
     def add(self, name: str) -> None:
         """Open a session for a client that has been added to the configuration. Raises SessionsError."""
         section = self.config.clients[name]
         self._add(Peer(name, False, section.fix, self.config.broker.name, name))
-        settings = added_settings(self.config, name)
-        files = quickfix.FileStoreFactory(settings)
         try:
+            listener = self._listeners[section.port] = Listener(place(self.config, name, section.port))
+            settings = added_settings(self.config, name, listener.port)
+            files = quickfix.FileStoreFactory(settings)
             built = quickfix.SocketAcceptor(self, files, settings)
             self._engines.append((built, files, settings))
             built.poll()
-        except (RuntimeError, quickfix.FIXException) as error:
-            raise SessionsError(f"can't listen on port {section.port}: {error}") from error
+            listener.replace()
+        except (RuntimeError, quickfix.FIXException, CantListen) as error:
+            raise SessionsError(str(error)) from error
         self._polls.append(built.poll)
 
     def forget(self, name: str) -> None:
@@ -190,12 +206,20 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         SEND(message, peer.session_id)
         self._sending = False
 
-    def disconnect(self, name: str) -> None:
+    def disconnect(self, name: str, text: str = "disconnected by the broker's operator") -> None:
         """Log a session out; it may log on again at once."""
         peer = self.clients.get(name) or self.venues[name]
         session = quickfix.Session.lookupSession(peer.session_id)
-        session.logout("disconnected by the broker's operator")
+        session.logout(text)
         self._logged_out.append(peer)
+
+    def reject(self, client: str, refusal: GatewayRefusal) -> None:
+        """Answer a message of the client, that the gateway has refused, with a Reject(3)."""
+        reason = refusal.reason if self.config.clients[client].fix != FIX_42 or refusal.reason <= HIGHEST_OF_42 else -1
+        tag = f"\x01371={refusal.ref_tag}" if refusal.ref_tag else ""
+        why = f"\x01373={reason}" if reason >= 0 else ""
+        text = f"8=FIX.4.4\x019=0\x0135=3\x0145={refusal.ref_seq_num}{tag}\x01372={refusal.ref_msg_type}{why}"
+        SEND(MESSAGE(f"{text}\x0158={clean(refusal.text)}\x0110=000\x01", False), self.clients[client].session_id)
 
     def reset(self, name: str) -> None:
         """Begin a session's sequence numbers anew. A session that is up is logged out; it may log on again at once."""
@@ -222,6 +246,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def close(self) -> None:
         """Close all sockets at once."""
         self._polls.clear()
+        for listener in self._listeners.values():
+            listener.close()
         while self._engines:
             engine, files, settings = self._engines.pop()
             engine.stop(True)
@@ -310,8 +336,15 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         return ""
 
     def _authenticate(self, client: str, text: str) -> None:
-        """Check Username(553) and Password(554). Neither is ever logged."""
+        """Check the gateway's voucher or, without a gateway, Username(553) and Password(554). None is ever logged."""
         section = self.config.clients[client]
+        if self.secret:
+            vouched = {tag: value or "" for tag, value in LOGON.read(text)[0].items()}
+            told = vouched["49"], vouched["56"], vouched["34"], vouched["52"], vouched["141"]
+            if not is_vouched(self.secret, vouched[str(VOUCHER)], *told):
+                log.warning("logon of %s refused: it did not come through the gateway", client)
+                raise quickfix.RejectLogon(REFUSED)
+            return
         if not section.password_hash:
             return
         logon, _ = LOGON.read(text)
@@ -349,6 +382,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
 
 REJECT = Reader("3", (45,), (58, 371, 372, 373))
-LOGON = Reader("A", (553, 554), (98, 108, 141))
+LOGON = Reader("A", (49, 52, 56, 141, 553, 554, VOUCHER), (98, 108))
+HIGHEST_OF_42 = 11
+"""The highest SessionRejectReason(373) that FIX 4.2 has."""
 OUT_OF_DATE = frozenset("VHWXY")
 """The message types that are out of date once the session they were sent in has ended."""

@@ -1,5 +1,6 @@
 """Our configuration -> QuickFIX's settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import quickfix
@@ -42,25 +43,23 @@ AllowUnknownMsgFields=Y
 """
 
 
-def acceptor_settings(config: Config) -> quickfix.SessionSettings | None:
-    """One acceptor session per configured client, or None without clients."""
+def acceptor_settings(config: Config, ports: Mapping[int, int]) -> quickfix.SessionSettings | None:
+    """One acceptor session per configured client, or None without clients. `ports`: the clients' own port, or 0 -> the
+    one that QuickFIX is told."""
     spoken = _dictionaries(config, {client.fix for client in config.clients.values()}, is_venue=False)
     sessions = [
-        _session(config.broker.name, name, client.fix)
-        + spoken[client.fix]
-        + (f"SocketAcceptPort={client.port}\n" if client.port else "")
+        _session(config.broker.name, name, client.fix) + spoken[client.fix] + f"SocketAcceptPort={ports[client.port]}\n"
         for name, client in config.clients.items()
     ]
-    return _settings(config, ACCEPTOR.format(port=config.broker.port), sessions)
+    return _settings(config, ACCEPTOR.format(port=ports[0]), sessions)
 
 
-def added_settings(config: Config, name: str) -> quickfix.SessionSettings:
+def added_settings(config: Config, name: str, port: int) -> quickfix.SessionSettings:
     """An acceptor for one client that is added to a running broker, on its own port."""
     client = config.clients[name]
     spoken = _dictionaries(config, {client.fix}, is_venue=False)
-    settings = _settings(
-        config, ACCEPTOR.format(port=client.port), [_session(config.broker.name, name, client.fix) + spoken[client.fix]]
-    )
+    session = _session(config.broker.name, name, client.fix) + spoken[client.fix]
+    settings = _settings(config, ACCEPTOR.format(port=port), [session])
     assert settings is not None
     return settings
 
@@ -95,14 +94,14 @@ def _dictionaries(config: Config, versions: set[str], is_venue: bool) -> dict[st
         if is_venue:
             write_lenient_dictionary(spoken.dictionary, dictionary)
         else:
-            write_dictionary(dictionary, begin_string)
+            write_dictionary(dictionary, begin_string, for_gateway=True)
         if not spoken.transport:
             settings[begin_string] = f"DataDictionary={dictionary}\n"
             continue
         if is_venue:
             write_lenient_dictionary(spoken.transport, transport)
         else:
-            write_transport_dictionary(spoken.transport, transport)
+            write_transport_dictionary(spoken.transport, transport, for_gateway=True)
         settings[begin_string] = (
             f"DefaultApplVerID={spoken.appl_ver_id}\nTransportDataDictionary={transport}\n"
             f"AppDataDictionary={dictionary}\n"

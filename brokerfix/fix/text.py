@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
 
+from brokerfix.redact import redacted
+
 SOH = "\x01"
 MILLISECOND = 10**6
 HEADER = (34, 43, 49, 50, 52, 56, 57, 97, 122, 1128)
@@ -80,8 +82,8 @@ def possible_duplicate(message: Fields) -> bool:
 
 
 def printable(text: str) -> str:
-    """A raw message as people read it."""
-    return text.replace(SOH, "|")
+    """A raw message as people read it, without the secrets in it."""
+    return redacted(text.replace(SOH, "|"))
 
 
 def clean(text: str) -> str:

@@ -1,0 +1,118 @@
+"""What operators and their tools see of the gateway: Prometheus metrics, health, sessions. On loopback, in a thread."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+from urllib.request import urlopen
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIApplication
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from brokerfix.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from brokerfix.gateway.server import Gateway
+
+COUNTERS = {
+    "connections": "Connections that came",
+    "turned_away": "Connections that were not let in",
+    "failed_handshakes": "Connections that failed in TLS or the PROXY protocol",
+    "not_fix": "Connections that did not begin with a FIX message",
+    "refused_logons": "Logons that were refused",
+    "logons": "Logons that the broker has taken",
+    "garbled": "Sessions that sent bytes that were no FIX",
+    "ended": "Sessions that the gateway logged out",
+    "slow_readers": "Sessions that did not read what they were sent",
+}
+
+
+def sessions(gateway: "Gateway") -> list[dict[str, Any]]:
+    """The sessions that are up, as rows."""
+    return [
+        {
+            "name": name,
+            "from": str(connection.address),
+            "certificate": connection.fingerprint,
+            "seconds": round(time.time() - connection.since),
+            "messages_in": connection.messages_in,
+            "messages_out": connection.messages_out,
+            "refused": connection.relay.refused if connection.relay is not None else 0,
+            "unread_bytes": connection.unread,
+        }
+        for name, connection in list(gateway.sessions.items())
+    ]
+
+
+class Collector:
+    """The gateway's counts, read when they are asked for: counting costs the sessions nothing more."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self.gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        for name, told in COUNTERS.items():
+            yield CounterMetricFamily(f"brokerfix_gateway_{name}", told, value=self.gateway.counts[name])
+        yield GaugeMetricFamily(
+            "brokerfix_gateway_open_connections", "Connections now", value=len(self.gateway.connections)
+        )
+        rows = sessions(self.gateway)
+        for key, kind in (
+            ("messages_in", CounterMetricFamily),
+            ("messages_out", CounterMetricFamily),
+            ("refused", CounterMetricFamily),
+            ("unread_bytes", GaugeMetricFamily),
+        ):
+            metric = kind(f"brokerfix_gateway_session_{key}", f"{key} of each session", labels=["client"])
+            for row in rows:
+                metric.add_metric([row["name"]], row[key])
+            yield metric
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: who reads metrics is no event."""
+
+
+def serve(gateway: "Gateway", config: Config) -> WSGIServer | None:
+    """Begin to answer /metrics, /healthz and /sessions; None where the configuration has no port for it. Raises
+    ConfigError."""
+    port = gateway.section.operation_port
+    if not port:
+        return None
+    registry = CollectorRegistry()
+    registry.register(cast(Any, Collector(gateway)))
+    metrics: WSGIApplication = cast(Any, make_wsgi_app)(registry)
+
+    def answer(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return metrics(environ, start)
+        pages: dict[str, Callable[[], Any]] = {
+            "/healthz": lambda: {"state": "draining" if gateway.draining else "up", "sessions": len(gateway.sessions)},
+            "/sessions": lambda: sessions(gateway),
+        }
+        found = pages.get(path)
+        healthy = found is not None and not (gateway.draining and path == "/healthz")
+        status = "200 OK" if healthy else "404 Not Found" if found is None else "503 Service Unavailable"
+        start(status, [("Content-Type", "application/json")])
+        return [json.dumps(found() if found is not None else {"error": "no such page"}).encode() + b"\n"]
+
+    try:
+        server = make_server("127.0.0.1", port, answer, handler_class=_Quiet)
+    except OSError as error:
+        raise ConfigError(
+            f"{config.path}: gateway.operation_port: can't listen on port {port}: {error.strerror}"
+        ) from error
+    threading.Thread(target=server.serve_forever, daemon=True, name="operation").start()
+    return server
+
+
+def ask_sessions(port: int) -> list[dict[str, Any]]:
+    """The sessions of the gateway whose operation port this is. Raises OSError where it does not answer."""
+    with urlopen(f"http://127.0.0.1:{port}/sessions", timeout=2) as answer:
+        rows: list[dict[str, Any]] = json.load(answer)
+        return rows

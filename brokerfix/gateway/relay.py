@@ -1,0 +1,318 @@
+"""What a client that has logged on sends, message by message: checked, counted, and passed on, or something else in its
+place. No I/O and no clock: time is an argument, in seconds.
+
+The broker numbers what it sends, so a refusal is made there: a message of ours with the MsgSeqNum of the refused one
+says how to answer. Long resends are asked for in small pieces, so that no session can hold the broker up with one.
+"""
+
+import re
+
+from brokerfix.config import BudgetsSection
+from brokerfix.gateway.budgets import COUNTED_BY, Budgets, Verdict
+from brokerfix.gateway.messages import (
+    COMP_ID_PROBLEM,
+    HEADER_ONCE,
+    INVALID_MSG_TYPE,
+    OTHER,
+    REQUIRED_TAG_MISSING,
+    TAG_TWICE,
+    WRONG_FORMAT,
+    Bad,
+    Names,
+    Outgoing,
+    Pairs,
+    message_types,
+    split,
+    whole_number,
+)
+
+PIECE = 50
+"""How many messages are asked for again at once: about a millisecond of the broker's time."""
+STALLED = 5.0
+"""Seconds after which a piece that has not ended is taken for ended."""
+TOO_BUSY = 4
+"""BusinessRejectReason(380): application not available at this time."""
+USUAL_TAGS = rb"(?:1(?:1|5|8|10|11|26|67)?|2(?:1|2|07|11|62)|3(?:7|8)|4(?:0|1|4|8|32)|5(?:4|5|8|9)|60|99|100)"
+"""Tags of single values that most orders are made of."""
+
+
+class Relay:
+    """One session of a client that is up. `ending` says why it is being ended; then only its Logout passes."""
+
+    def __init__(self, names: Names, section: BudgetsSection, logon_seq_num: int, now: float) -> None:
+        self.names = names
+        self.budgets = Budgets(section, now)
+        self.ending = ""
+        self.refused = 0
+        self.expected = logon_seq_num + 1
+        self.last_out = 0
+        self._logon = logon_seq_num
+        self._early: set[int] = set()
+        self._types = message_types(names.begin_string)
+        ids = re.escape(names.sender.encode()), re.escape(names.target.encode())
+        # As most clients order their header, and as QuickFIX does.
+        self._usual = re.compile(
+            rb"8=%b\x019=[0-9]+\x0135=([DFG])\x01(?:49=%b\x0156=%b\x0134=([0-9]{1,9})\x01|34=([0-9]{1,9})\x0149=%b\x01)"
+            rb"52=[0-9:.-]+\x01(?:56=%b\x01)?(?:%b=[^\x01]+\x01)*10=[0-9]{3}\x01"
+            % (re.escape(names.begin_string.encode()), *ids, *ids, USUAL_TAGS)
+        ).fullmatch
+        self._outgoing = Outgoing()
+        # The resend that is under way: its MsgSeqNum, its first and its next message, its last; what was asked
+        # for meanwhile; where the piece under way ends, and since when.
+        self._replay: tuple[int, int, int, int] | None = None
+        self._again: tuple[int, int, int] | None = None
+        self._piece_end = 0
+        self._piece_since = 0.0
+
+    # From the client
+
+    def message(self, message: bytes, now: float) -> bytes:
+        """A well-framed message of the client -> what the broker gets, or b"" for nothing."""
+        usual = self._usual(message)
+        if usual is not None and (usual[2] is not None or b"\x0156=" in message):
+            message_type, seq_num = usual[1], int(usual[2] or usual[3])
+            if self.ending:
+                return b""
+            verdict = self.budgets.by_type[message_type].take(now)
+            if verdict is not Verdict.WITHIN:
+                return self._above(message_type, seq_num, message, verdict, False)
+            return message if self._numbered(seq_num) else self._beyond_gap(seq_num)
+        return self._unusual(message, now)
+
+    def _unusual(self, message: bytes, now: float) -> bytes:
+        """A message that has to be read field by field."""
+        message_type, seq_num, again = _outline(message)
+        if seq_num is None:
+            return self.end(self.expected, "a message without a MsgSeqNum(34) that is a number")
+        try:
+            pairs = split(message)
+            self._check_header(pairs)
+        except Bad as error:
+            if self.ending:
+                return b""
+            if self.budgets.others.take(now) is not Verdict.WITHIN:
+                return self.end(self.expected, "too many messages that are not well formed")
+            self._numbered(seq_num)
+            refusal = self._refuse(seq_num, message_type, error.text, tag=error.tag, reject=error.reason, again=again)
+            if error.reason == COMP_ID_PROBLEM:
+                return refusal + self.end(self.expected, error.text)
+            return refusal
+        if self.ending:
+            return message if message_type == b"5" else b""
+        return self._checked(message, pairs, message_type, seq_num, again, now)
+
+    def _checked(
+        self, message: bytes, pairs: Pairs, message_type: bytes, seq_num: int, again: bool, now: float
+    ) -> bytes:
+        tags = dict(reversed(pairs))
+        if message_type == b"A":
+            self._numbered(seq_num)
+            return self._refuse(seq_num, b"A", "the session is logged on already", reject=OTHER, again=again)
+        if message_type == b"5":
+            self._numbered(seq_num)
+            return message
+        cost = whole_number(tags.get(COUNTED_BY.get(message_type, 0), b"1")) or 1
+        allowance = self.budgets.of(message_type)
+        if message_type == b"H" and 11 not in tags and 37 not in tags:
+            # It asks for all working orders.
+            allowance = self.budgets.mass_requests
+        verdict = allowance.take(now, cost)
+        if verdict is not Verdict.WITHIN:
+            return self._above(message_type, seq_num, message, verdict, again)
+        if message_type == b"4":
+            return self._sequence_reset(message, tags, seq_num)
+        if not self._numbered(seq_num):
+            return self._beyond_gap(seq_num)
+        if message_type == b"2":
+            return self._resend_request(message, tags, seq_num, again, now)
+        return message
+
+    def _check_header(self, pairs: Pairs) -> None:
+        """Raises Bad unless type and names are there once and are those of the session."""
+        seen: dict[int, bytes] = {}
+        for tag, value in pairs:
+            if tag in HEADER_ONCE and tag in seen and tag not in (115, 128, 50, 57):
+                raise Bad(tag, TAG_TWICE, f"tag {tag} stands twice")
+            seen.setdefault(tag, value)
+        for tag in (49, 56, 34, 52):
+            if tag not in seen:
+                raise Bad(tag, REQUIRED_TAG_MISSING, f"tag {tag} is missing")
+        if seen[49] != self.names.sender.encode() or seen[56] != self.names.target.encode():
+            tag = 49 if seen[49] != self.names.sender.encode() else 56
+            raise Bad(tag, COMP_ID_PROBLEM, "SenderCompID or TargetCompID is not that of this session")
+        if seen[35] not in self._types:
+            raise Bad(35, INVALID_MSG_TYPE, "there is no such MsgType")
+        for tag in (7, 16, 36):
+            if tag in seen and whole_number(seen[tag]) is None:
+                raise Bad(tag, WRONG_FORMAT, f"tag {tag} is no sequence number")
+
+    def _numbered(self, seq_num: int) -> bool:
+        """Note the MsgSeqNum of a message. Returns whether the broker can be given it: only so many wait there for a
+        gap to be filled."""
+        if seq_num == self.expected:
+            self.expected += 1
+            self._catch_up()
+        elif seq_num > self.expected:
+            if len(self._early) >= self.budgets.beyond_gap:
+                return False
+            self._early.add(seq_num)
+        return True
+
+    def _catch_up(self) -> None:
+        if self._early:
+            while self.expected in self._early:
+                self._early.remove(self.expected)
+                self.expected += 1
+            self._early = {seq_num for seq_num in self._early if seq_num > self.expected}
+
+    def _sequence_reset(self, message: bytes, tags: dict[int, bytes], seq_num: int) -> bytes:
+        new = whole_number(tags.get(36, b"")) or 0
+        if tags.get(123) != b"Y":
+            self.expected, self._early = max(new, self.expected), set()
+            return message
+        if seq_num == self.expected and new > seq_num:
+            self.expected = new
+            self._catch_up()
+        elif not self._numbered(seq_num):
+            return self._beyond_gap(seq_num)
+        return message
+
+    # Refusals
+
+    def _refuse(
+        self, seq_num: int, message_type: bytes, text: str, *, tag: int = 0, reject: int = -1, business: int = -1,
+        ref_id: bytes = b"", again: bool = False,
+    ) -> bytes:  # fmt: skip
+        self.refused += 1
+        return self.names.refusal(
+            seq_num, message_type, text, tag=tag, reject=reject, business=business, ref_id=ref_id, again=again
+        )
+
+    def _above(self, message_type: bytes, seq_num: int, message: bytes, verdict: Verdict, again: bool) -> bytes:
+        """A message above its budget: refused; far above it the session ends."""
+        name = self.budgets.of(message_type).name.replace("_", " ")
+        if verdict is Verdict.FAR_ABOVE:
+            return self.end(self.expected, f"far too many {name}")
+        if not self._numbered(seq_num):
+            return self._beyond_gap(seq_num)
+        text = f"too many {name}; this message was not taken"
+        if len(message_type) == 1 and message_type in b"0123456":
+            return self._refuse(seq_num, message_type, text, reject=OTHER, again=again)
+        found = REF_ID.search(message)
+        ref_id = found[1] if found is not None else b""
+        return self._refuse(seq_num, message_type, text, business=TOO_BUSY, ref_id=ref_id, again=again)
+
+    def _beyond_gap(self, seq_num: int) -> bytes:
+        return self.end(self.expected, f"too many messages beyond a gap: {self.expected} was expected, not {seq_num}")
+
+    def end(self, seq_num: int, text: str) -> bytes:
+        """Begin to end the session: the broker sends a Logout with this text."""
+        if self.ending:
+            return b""
+        self.ending = text
+        self.refused += 1
+        return self.names.refusal(seq_num, b"0", text)
+
+    # Resends
+
+    def _resend_request(self, message: bytes, tags: dict[int, bytes], seq_num: int, again: bool, now: float) -> bytes:
+        first, last = whole_number(tags.get(7, b"")), whole_number(tags.get(16, b""))
+        if first is None or last is None:
+            return message
+        last = self.last_out if last == 0 or last > self.last_out else last
+        if first > last or first < 1:
+            return message
+        if self._replay is None:
+            self._replay = seq_num, first, first, last
+            return self._next_piece(now)
+        number, begin, following, end = self._replay
+        if begin <= first and last <= end:
+            # It is coming already.
+            return self.names.gap_fill(seq_num, again)
+        if begin <= first <= end + 1:
+            self._replay = number, begin, following, last
+        else:
+            _, other_first, other_last = self._again or (0, first, last)
+            self._again = seq_num, min(first, other_first), max(last, other_last)
+        return self.names.gap_fill(seq_num, again)
+
+    def _next_piece(self, now: float) -> bytes:
+        assert self._replay is not None
+        seq_num, begin, following, end = self._replay
+        count = min(PIECE, end - following + 1)
+        if not self.budgets.replayed.take(now, count):
+            return b""
+        self._piece_end, self._piece_since = following + count - 1, now
+        self._replay = seq_num, begin, following + count, end
+        return self.names.resend_request(seq_num, following, self._piece_end)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether a resend is under way."""
+        return self._replay is not None
+
+    def replay(self, now: float) -> bytes:
+        """What the broker is to be asked for next of a resend under way, or b""."""
+        if self._replay is None or self.ending:
+            return b""
+        if self._piece_end and now - self._piece_since < STALLED:
+            return b""
+        if self._replay[2] > self._replay[3]:
+            self._replay, self._piece_end = None, 0
+            if self._again is None:
+                return b""
+            seq_num, first, last = self._again
+            self._replay, self._again = (seq_num, first, first, last), None
+        return self._next_piece(now)
+
+    def replay_due(self, now: float) -> float | None:
+        """In how many seconds `replay` is to be called again, or None."""
+        if self._replay is None or self.ending:
+            return None
+        if self._piece_end:
+            return max(0.001, STALLED - (now - self._piece_since))
+        return max(0.001, self.budgets.replayed.wait(PIECE))
+
+    # From the broker
+
+    def outgoing(self, data: bytes) -> list[bytes]:
+        """Follow the broker's messages. Returns the types of those that began in these bytes."""
+        types = []
+        for message_type, seq_num, raw in self._outgoing.feed(data):
+            types.append(message_type)
+            if self._piece_end and seq_num <= self.last_out:
+                if seq_num >= self._piece_end or (message_type == b"4" and _new_seq_no(raw) > self._piece_end):
+                    self._piece_end = 0
+            elif message_type == b"2":
+                self._gap_at(raw)
+            if message_type == b"A" or seq_num > self.last_out:
+                self.last_out = seq_num
+        return types
+
+    def _gap_at(self, raw: bytes) -> None:
+        """The broker asks for messages again: then it expects the first of them."""
+        found = BEGIN_SEQ_NO.search(raw)
+        first = int(found[1]) if found is not None else self.expected
+        if first < self.expected and self.expected - self._logon <= self.budgets.beyond_gap:
+            self._early |= set(range(max(first + 1, self._logon), self.expected))
+            self.expected = first
+
+
+REF_ID = re.compile(rb"\x01(?:11|262|584|335)=([^\x01]+)\x01")
+BEGIN_SEQ_NO = re.compile(rb"\x017=([0-9]{1,10})\x01")
+NEW_SEQ_NO = re.compile(rb"\x0136=([0-9]{1,10})\x01")
+OUTLINE = re.compile(rb"\x0135=([^\x01]*)\x01(?:[^\x01]*\x01)*?34=([0-9]{1,9})\x01")
+
+
+def _new_seq_no(raw: bytes) -> int:
+    found = NEW_SEQ_NO.search(raw)
+    return int(found[1]) if found is not None else 0
+
+
+def _outline(message: bytes) -> tuple[bytes, int | None, bool]:
+    """(MsgType, MsgSeqNum or None, whether PossDupFlag is set) of a message, however bad the rest of it is."""
+    found = OUTLINE.search(message)
+    if found is None:
+        return b"", None, False
+    message_type = found[1] if found[1].isalnum() and len(found[1]) <= 32 else b"0"
+    return message_type, int(found[2]), b"\x0143=Y\x01" in message
