@@ -612,3 +612,29 @@ def certificates(folder: str, hosts: tuple[str, ...], names: tuple[str, ...], da
     for name in names:
         pin = authority.issue(name)
         click.echo(f'{folder}/{name}.pem, {name}.key: in [clients.{name}] write certificates = ["{pin}"]')
+
+
+@main.command()
+@click.argument("config")
+@_for_people
+def http(config: str) -> None:
+    """Run the HTTP door of the file CONFIG until Ctrl-C or SIGTERM: REST for orders, positions and books, and a
+    WebSocket stream. The broker runs by itself."""
+    from brokerfix import logs
+    from brokerfix.web.process import run
+
+    loaded = _config(config)
+    if loaded.http is None or not loaded.api_keys:
+        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] are needed")
+    logs.configure("http")
+    run(loaded)
+
+
+@main.command()
+@click.argument("name")
+def key(name: str) -> None:
+    """Make an API key with the name NAME, and what the configuration keeps of it."""
+    from brokerfix.web.api import hash_of, make_key
+
+    made = make_key(name)
+    click.echo(f'{made}\n\n[api_keys.{name}]\nhash = "{hash_of(made)}"\nclient = "..."\nscopes = ["read"]')

@@ -43,11 +43,15 @@ class Client:
         password: str = "",
         username: str = "",
         begin_string: str = "FIX.4.4",
+        vouch: Callable[[int, str, bool], tuple[int, str]] | None = None,
     ) -> None:
+        """`host` may be the path of a local socket. `vouch` makes a field for the Logon of its MsgSeqNum, SendingTime
+        and whether it resets the numbers."""
         self.comp_id = comp_id
         self.begin_string = begin_string
         self.target = target
         self.address = (host, port)
+        self.vouch = vouch
         self.password = password
         self.username = username or comp_id
         self.messages: deque[Message] = deque()
@@ -72,10 +76,9 @@ class Client:
     def connect(self, reset: bool = False, timeout: float = TIMEOUT) -> None:
         """Connect and log on. Raises Disconnected if that is refused."""
         try:
-            self._socket = socket.create_connection(self.address, timeout)
+            self._socket = self._connected(timeout)
         except OSError as error:
             raise Disconnected(f"can't connect to {self.address[0]}:{self.address[1]}: {error}") from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._parser = simplefix.FixParser()
         self._ahead.clear()
         if reset:
@@ -90,6 +93,17 @@ class Client:
         self._send("A", logon)
         self.admin.clear()
         self._wait(lambda: any(message[35] == "A" for message in self.admin), timeout, "the broker's Logon")
+
+    def _connected(self, timeout: float) -> socket.socket:
+        host, port = self.address
+        if not host.startswith("/"):
+            connected = socket.create_connection((host, port), timeout)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connected
+        local = socket.socket(socket.AF_UNIX)
+        local.settimeout(timeout)
+        local.connect(host)
+        return local
 
     def logout(self, timeout: float = 2.0) -> None:
         """Log out in good order and close."""
@@ -282,11 +296,14 @@ class Client:
 
     def _write(self, message_type: str, body: list[tuple[int, str]], number: int) -> None:
         message = simplefix.FixMessage()
+        stamp = utc_now()
         for tag, value in (
             (8, self.begin_string), (35, message_type), (49, self.comp_id), (56, self.target), (34, number),
-            (52, utc_now()),
+            (52, stamp),
         ):  # fmt: skip
             message.append_pair(tag, value)
+        if message_type == "A" and self.vouch is not None:
+            body = [*body, self.vouch(number, stamp, (141, "Y") in body)]
         for tag, value in body:
             message.append_pair(tag, value.encode("utf-8", "surrogateescape"))
         self._last_sent = time.monotonic()

@@ -100,16 +100,18 @@ class Budget(Section, frozen=True):
 class BudgetsSection(Section, frozen=True):
     """What one session may ask of the broker."""
 
-    orders: Budget = Budget(1000, 200)
-    cancels: Budget = Budget(1000, 500)
-    requests: Budget = Budget(100, 200)
+    logons: Budget = Budget(1, 5)
+    orders: Budget = Budget(500, 50)
+    cancels: Budget = Budget(500, 100)
+    requests: Budget = Budget(50, 50)
     mass_requests: Budget = Budget(1, 5)
-    subscriptions: Budget = Budget(50, 500)
-    test_requests: Budget = Budget(10, 50)
-    resend_requests: Budget = Budget(5, 50)
-    replayed_messages: Budget = Budget(5000, 1000)
-    others: Budget = Budget(100, 200)
+    subscriptions: Budget = Budget(20, 100)
+    test_requests: Budget = Budget(5, 20)
+    resend_requests: Budget = Budget(2, 10)
+    replayed_messages: Budget = Budget(2000, 500)
+    others: Budget = Budget(50, 100)
     beyond_gap: Annotated[int, Meta(ge=0, le=100_000)] = 1000
+    active_subscriptions: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
 
 
 class ClientSection(Section, frozen=True):
@@ -194,9 +196,33 @@ class GatewaySection(Section, frozen=True):
     budgets: BudgetsSection = BudgetsSection()
 
 
+class HttpSection(Section, frozen=True):
+    """The door for people without FIX."""
+
+    port: Port
+    address: str = "127.0.0.1"
+    certificate: str = ""
+    key: str = ""
+    answer_seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    max_connections: Annotated[int, Meta(ge=1, le=50_000)] = 500
+    stream_messages: Annotated[int, Meta(ge=10, le=1_000_000)] = 1000
+    failures_before_lockout: Annotated[int, Meta(ge=1, le=1000)] = 20
+    lockout_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+
+
+class ApiKeySection(Section, frozen=True):
+    """An API key: the client whose session it uses, and what it may do there."""
+
+    hash: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+    client: CompId
+    scopes: Annotated[tuple[Literal["read", "trade", "market"], ...], Meta(min_length=1)] = ("read",)
+    accounts: tuple[CompId, ...] = ()
+
+
 SECTIONS: dict[str, type[Section]] = {
     "broker": BrokerSection,
     "gateway": GatewaySection,
+    "http": HttpSection,
     "maker": MakerSection,
     "chaos": ChaosSection,
 }
@@ -204,6 +230,7 @@ TABLES: dict[str, type[Section]] = {
     "instruments": InstrumentSection,
     "accounts": AccountSection,
     "clients": ClientSection,
+    "api_keys": ApiKeySection,
     "venues": VenueSection,
 }
 
@@ -224,6 +251,8 @@ class Config(msgspec.Struct, frozen=True):
     day_start: int = 0
     calendars: dict[str, str] = {}
     gateway: GatewaySection | None = None
+    http: HttpSection | None = None
+    api_keys: dict[str, ApiKeySection] = {}
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
@@ -378,6 +407,8 @@ def _checked(path: Path, read: dict[str, Any]) -> Config:
         _seconds(path, "broker.trading_day_start", read["broker"].trading_day_start),
         {symbol: section.calendar for symbol, section in read["instruments"].items() if section.calendar},
         _gateway(path, read.get("gateway"), read["clients"]),
+        _http(path, read),
+        read["api_keys"],
     )
 
 
@@ -425,6 +456,30 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
     if gateway.upstream and not gateway.secret:
         raise ConfigError(f"{path}: gateway.upstream: a gateway on another machine needs a secret that both can read")
     return gateway
+
+
+def _http(path: Path, read: Mapping[str, Any]) -> HttpSection | None:
+    """Check the HTTP door and its keys."""
+    http: HttpSection | None = read.get("http")
+    for name, key in read["api_keys"].items():
+        client = read["clients"].get(key.client)
+        if client is None:
+            raise ConfigError(f"{path}: api_keys.{name}.client: there is no [clients.{key.client}]")
+        if client.fix != "FIX.4.4":
+            raise ConfigError(f"{path}: api_keys.{name}.client: {key.client} speaks {client.fix}; HTTP needs FIX.4.4")
+        for account in key.accounts:
+            if account not in client.accounts:
+                raise ConfigError(f"{path}: api_keys.{name}.accounts: {account} is none of {key.client}")
+    if http is None:
+        return None
+    _network(path, "http.address", http.address)
+    if read.get("gateway") is None:
+        raise ConfigError(f"{path}: http: needs a [gateway], whose budgets and secret it uses")
+    if bool(http.certificate) != bool(http.key):
+        raise ConfigError(f"{path}: http.certificate: needs key, and key needs certificate")
+    if not http.certificate and not ip_network(http.address).is_loopback:
+        raise ConfigError(f"{path}: http.address: {http.address} needs certificate and key: keys would go in clear")
+    return http
 
 
 def _network(path: Path, key: str, text: str) -> None:

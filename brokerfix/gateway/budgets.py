@@ -1,12 +1,15 @@
 """What a session may ask of the broker, in messages and in work: token buckets, one for each kind.
 
 A bucket holds up to `burst` tokens and gets `rate` of them a second; whatever takes more than there are is over the
-budget. What is over it has a budget too, of the same size: beyond that, the session is not worth keeping.
+budget. What is over it has a budget too, as refusals are work: beyond that, the session is not worth keeping.
 """
 
 from enum import Enum
 
 from brokerfix.config import Budget, BudgetsSection
+
+REFUSED_SHARE = 10
+"""Of what may be taken a second, the part that may be refused a second. At once it is as much."""
 
 
 class Verdict(Enum):
@@ -26,13 +29,13 @@ class Bucket:
         self._at = now
 
     def take(self, now: float, cost: int = 1) -> bool:
-        """Take `cost` tokens, if they are there. What costs more than a full bucket takes a full one."""
+        """Take `cost` tokens, if they are there. What costs more than a full bucket needs a full one, and is paid off
+        later."""
         if not self.rate:
             return True
         self.tokens = min(self.burst, self.tokens + (now - self._at) * self.rate)
         self._at = now
-        cost = min(cost, self.burst)
-        if self.tokens < cost:
+        if self.tokens < min(cost, self.burst):
             return False
         self.tokens -= cost
         return True
@@ -50,7 +53,8 @@ class Allowance:
     def __init__(self, name: str, budget: Budget, now: float) -> None:
         self.name = name
         self._within = Bucket(budget, now)
-        self._refused = Bucket(budget, now)
+        refused = Budget(max(1, budget.rate // REFUSED_SHARE), budget.burst) if budget.rate else budget
+        self._refused = Bucket(refused, now)
 
     def take(self, now: float, cost: int = 1) -> Verdict:
         if self._within.take(now, cost):
@@ -78,7 +82,7 @@ COUNTED_BY = {b"E": 73, b"V": 146}
 
 
 class Budgets:
-    """All budgets of one session."""
+    """All budgets of one client. They outlive a connection: logging on again fills none of them."""
 
     def __init__(self, section: BudgetsSection, now: float) -> None:
         names = {"others", "mass_requests", *KINDS.values()}
@@ -86,7 +90,9 @@ class Budgets:
         self.others, self.mass_requests = made["others"], made["mass_requests"]
         self.by_type = {message_type: made[name] for message_type, name in KINDS.items()}
         self.replayed = Bucket(section.replayed_messages, now)
+        self.logons = Bucket(section.logons, now)
         self.beyond_gap = section.beyond_gap
+        self.active_subscriptions = section.active_subscriptions
 
     def of(self, message_type: bytes) -> Allowance:
         return self.by_type.get(message_type, self.others)

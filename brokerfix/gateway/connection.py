@@ -18,7 +18,7 @@ from brokerfix.vouch import read_secret, socket_path, voucher
 if TYPE_CHECKING:
     from brokerfix.gateway.server import Gateway
 
-TURN = 32
+TURN = 16
 """Messages of one connection before the others have theirs."""
 FIRST_MESSAGE = 4096
 GOODBYE_SECONDS = 2.0
@@ -26,6 +26,9 @@ CHECK_SECONDS = 10.0
 BROKER_SECONDS = 10.0
 """How long the broker may take to answer a Logon: it may be replaying its journal."""
 SHARED_BUFFER = 1 << 16
+PENALTY_SECONDS = 0.01
+AFTER_END = 1 << 16
+"""Bytes that a client may still send while its session ends: the end of what was under way, and its Logout."""
 
 
 class Connection(asyncio.Protocol):
@@ -49,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
         self._replay: asyncio.TimerHandle | None = None
         self._begun = self._reading = self._closed = False
+        self._after_end = 0
         self._most_unread = gateway.section.max_unread_bytes
 
     # The client's side
@@ -86,8 +90,15 @@ class Connection(asyncio.Protocol):
         self._framer.feed(data)
         if self.relay is None:
             self._await_logon()
+        elif self.relay.ending and self._ignored(len(data)):
+            self.cut(self.reason, gently=True)
         elif self._turn is None:
             self._take_turn()
+
+    def _ignored(self, size: int) -> bool:
+        """Note what came after the session's end was said. Returns whether it is more than an answer to that."""
+        self._after_end += size
+        return self._after_end > AFTER_END
 
     def _await_logon(self) -> None:
         if self._begun:
@@ -147,7 +158,7 @@ class Connection(asyncio.Protocol):
             return
         self._broker = end
         assert self._names is not None
-        self.relay = Relay(self._names, config.budgets(logon.sender), logon.seq_num, time.monotonic())
+        self.relay = Relay(self._names, self.gateway.budgets[logon.sender], logon.seq_num)
         self._framer.most = config.gateway.max_message_bytes
         signed = voucher(secret, logon.sender, logon.target, str(logon.seq_num), logon.time, logon.reset)
         end.write(vouched_logon(logon.begin_string, logon.pairs, signed))
@@ -173,6 +184,7 @@ class Connection(asyncio.Protocol):
         now = time.monotonic()
         framer = self._framer
         out = []
+        refused = relay.refused
         for _ in range(TURN):
             message = framer.next()
             if message is None:
@@ -181,6 +193,11 @@ class Connection(asyncio.Protocol):
             passed = relay.message(message, now)
             if passed:
                 out.append(passed)
+            if relay.refused != refused:
+                # A refusal is work for the broker that nobody has a budget for: who causes it waits a little.
+                self._pause()
+                self._turn = self._loop.call_later(PENALTY_SECONDS, self._take_turn)
+                break
         else:
             self._pause()
             self._turn = self._loop.call_soon(self._take_turn)
@@ -191,7 +208,8 @@ class Connection(asyncio.Protocol):
             broker.write(out[0] if len(out) == 1 else b"".join(out))
         if relay.ending:
             self._end()
-        elif self._turn is None and not broker.full:
+        if self._turn is None and (not broker.full or relay.ending):
+            # What comes while the session ends is thrown away, but its end must be seen.
             self._resume()
 
     def _end(self) -> None:
@@ -202,8 +220,6 @@ class Connection(asyncio.Protocol):
             self.gateway.counts["ended"] += 1
             self.reason = f"logged out: {relay.ending}"
             self._cut_after(GOODBYE_SECONDS, self.reason)
-        if self._framer.fault is not None:
-            self._pause()
 
     def log_out(self, text: str) -> None:
         """End the session in good order."""
@@ -303,7 +319,7 @@ class Connection(asyncio.Protocol):
 
     def broker_full(self, full: bool) -> None:
         """The broker does not keep up with this client: it has to wait, and nobody else."""
-        if full:
+        if full and (self.relay is None or not self.relay.ending):
             self._pause()
         elif self._turn is None:
             self._take_turn()

@@ -7,7 +7,6 @@ says how to answer. Long resends are asked for in small pieces, so that no sessi
 
 import re
 
-from brokerfix.config import BudgetsSection
 from brokerfix.gateway.budgets import COUNTED_BY, Budgets, Verdict
 from brokerfix.gateway.messages import (
     COMP_ID_PROBLEM,
@@ -39,15 +38,16 @@ USUAL_TAGS = rb"(?:1(?:1|5|8|10|11|26|67)?|2(?:1|2|07|11|62)|3(?:7|8)|4(?:0|1|4|
 class Relay:
     """One session of a client that is up. `ending` says why it is being ended; then only its Logout passes."""
 
-    def __init__(self, names: Names, section: BudgetsSection, logon_seq_num: int, now: float) -> None:
+    def __init__(self, names: Names, budgets: Budgets, logon_seq_num: int) -> None:
         self.names = names
-        self.budgets = Budgets(section, now)
+        self.budgets = budgets
         self.ending = ""
         self.refused = 0
         self.expected = logon_seq_num + 1
         self.last_out = 0
         self._logon = logon_seq_num
         self._early: set[int] = set()
+        self._subscriptions: set[bytes] = set()
         self._types = message_types(names.begin_string)
         ids = re.escape(names.sender.encode()), re.escape(names.target.encode())
         # As most clients order their header, and as QuickFIX does.
@@ -125,7 +125,22 @@ class Relay:
             return self._beyond_gap(seq_num)
         if message_type == b"2":
             return self._resend_request(message, tags, seq_num, again, now)
+        if message_type == b"V" and not self._subscribed(tags):
+            text = f"more than {self.budgets.active_subscriptions} subscriptions; this one was not taken"
+            ref_id = tags.get(262, b"")
+            return self._refuse(seq_num, message_type, text, business=TOO_BUSY, ref_id=ref_id, again=again)
         return message
+
+    def _subscribed(self, tags: dict[int, bytes]) -> bool:
+        """Note a subscription, or its end. Returns whether there is room for it."""
+        name, kind = tags.get(262, b""), tags.get(263)
+        if kind == b"2":
+            self._subscriptions.discard(name)
+        elif kind == b"1" and name not in self._subscriptions:
+            if len(self._subscriptions) >= self.budgets.active_subscriptions:
+                return False
+            self._subscriptions.add(name)
+        return True
 
     def _check_header(self, pairs: Pairs) -> None:
         """Raises Bad unless type and names are there once and are those of the session."""

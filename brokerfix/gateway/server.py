@@ -17,6 +17,7 @@ from typing import cast
 from brokerfix.config import Config, ConfigError, address
 from brokerfix.gateway import proxy
 from brokerfix.gateway.auth import Authenticator, Logon, Refused
+from brokerfix.gateway.budgets import Budgets
 from brokerfix.gateway.connection import Connection
 from brokerfix.gateway.sources import Address, Networks, Sources, to_address
 from brokerfix.gateway.tls import load_certificates, server_context
@@ -36,6 +37,7 @@ class Gateway:
         self.sources = Sources(config)
         self.authenticator = Authenticator(config)
         self.sessions: dict[str, Connection] = {}
+        self.budgets: dict[str, Budgets] = {}
         self.connections: set[Connection] = set()
         self.counts: Counter[str] = Counter()
         self.draining = False
@@ -165,6 +167,11 @@ class Gateway:
             raise Refused(f"{logon.sender} is logged on already, from {up.address}", told="logged on already")
         if self.draining:
             raise Refused("the gateway stops")
+        now = time.monotonic()
+        if logon.sender not in self.budgets:
+            self.budgets[logon.sender] = Budgets(self.config.budgets(logon.sender), now)
+        if not self.budgets[logon.sender].logons.take(now):
+            raise Refused(f"too many Logons of {logon.sender}", told="too many Logons; try again later")
         self.sessions[logon.sender] = connection
         return logon
 
