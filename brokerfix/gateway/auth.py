@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from brokerfix.gateway.sources import Address, Networks
 log = logging.getLogger("brokerfix.gateway")
 MOST_CHECKS = 16
 """How many passwords wait to be checked at most. Each takes some 50 ms of one processor."""
+OVERDUE_SECONDS = 1.0
 CLOCK_SKEW = 120.0
 """Seconds by which SendingTime may differ from our clock: QuickFIX's MaxLatency."""
 ENCRYPTED = (1400, 1401, 1402, 1403, 1404)
@@ -82,7 +84,8 @@ class Authenticator:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.path = config.data / "passwords.json"
-        self._pool = ThreadPoolExecutor(1, "passwords")
+        self._idle = ThreadPoolExecutor(1, "passwords", _behind_the_others)
+        self._urgent = ThreadPoolExecutor(1, "overdue-passwords")
         self._waiting = 0
         self._accepted: OrderedDict[bytes, float] = OrderedDict()
         self._networks = {name: Networks(client.addresses) for name, client in config.clients.items()}
@@ -153,12 +156,16 @@ class Authenticator:
             log.info("%s has changed its password", name)
 
     async def _compute(self, function: Callable[..., T], *arguments: str) -> T:
-        """Call the function in the password thread. Raises Refused where too many wait already."""
+        """Call the function in a password thread: with what the processors have left or, where they have nothing left
+        for too long, like any other work. Raises Refused where too many wait already."""
         if self._waiting >= MOST_CHECKS:
             raise Refused("too many passwords wait to be checked", told="Logon refused: too busy, try again")
         self._waiting += 1
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+            return await asyncio.wait_for(loop.run_in_executor(self._idle, function, *arguments), OVERDUE_SECONDS)
+        except TimeoutError:
+            return await loop.run_in_executor(self._urgent, function, *arguments)
         finally:
             self._waiting -= 1
 
@@ -180,6 +187,12 @@ class Authenticator:
         if logon.digest in self._accepted:
             raise Refused("this very Logon came before", credentials=True)
         self._accepted[logon.digest] = now
+
+
+def _behind_the_others() -> None:
+    """Strangers can have many passwords checked, and a thread that computes keeps others from a processor for some
+    milliseconds each time; one of this policy does not."""
+    os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
 def _read_changed(path: Path) -> dict[str, str]:

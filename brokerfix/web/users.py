@@ -1,6 +1,7 @@
 """One client's FIX session for all API keys that use it, on the asyncio loop: requests out, reports and books in."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict
@@ -112,13 +113,19 @@ class User:
                 told = ""
                 log.info("%s has logged on", self.name)
                 loop.add_reader(self.client.fileno(), self._readable)
-                self._subscribed.clear()
-                for symbol in list(self.books):
-                    self._subscribe(symbol)
-                self._take_in()
+                self._catch_up()
             await asyncio.sleep(TICK_SECONDS)
             if self.client.connected:
                 self._readable()
+
+    def _catch_up(self) -> None:
+        """Ask for the working orders, which may be from before a restart of ours, and for the books again."""
+        self._subscribed.clear()
+        with contextlib.suppress(Unavailable):
+            self._send(lambda: self.client.send("AF", [(584, f"http-{time.time_ns()}"), (585, "7")]))
+            for symbol in list(self.books):
+                self._subscribe(symbol)
+        self._take_in()
 
     def _readable(self) -> None:
         descriptor = self.client.fileno()
@@ -219,6 +226,9 @@ class User:
     def _execution_report(self, message: Message, every: list[tuple[int, str]]) -> None:
         order = order_of(message)
         exec_type, request = message.get(150, ""), message.get(11, "")
+        if 584 in message:
+            self._remember(order)
+            return
         if exec_type == "I":
             # The answer to a status request has its id; without one it answers an order that came before. Those are
             # answered in their order, so it is the oldest that has no answer.
