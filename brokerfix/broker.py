@@ -302,7 +302,9 @@ class Broker:
             return self.pipeline.submit(unreadable(text, client, self.clock()))
         if refusal.answer == "5":
             self.sessions.disconnect(client, refusal.text)
-        elif refusal.answer == "3":
+            # It stands in no message's place: its number is the client's next.
+            return False
+        if refusal.answer == "3":
             self.sessions.reject(client, refusal)
         else:
             told = refusal.ref_seq_num, refusal.ref_msg_type, BusinessRejectReason(str(refusal.reason)), refusal.text

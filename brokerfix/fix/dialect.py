@@ -208,7 +208,10 @@ def write_transport_dictionary(name: str, path: Path, for_gateway: bool = False)
 
 
 def _with_gateway(root: Any) -> None:
-    """The voucher of a Logon, where this dictionary has the Logon."""
+    """The voucher of a Logon and the type of a refusal, where this dictionary has the Logon and the types."""
+    for field in _section(root, "fields"):
+        if field.get("number") == "35":
+            ET.SubElement(field, "value", enum=REFUSAL, description="GATEWAY_REFUSAL")
     logon = root.find("messages/message[@msgtype='A']")
     if logon is not None:
         ET.SubElement(_section(root, "fields"), "field", number=str(VOUCHER), name="GatewayVoucher", type="STRING")

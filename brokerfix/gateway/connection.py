@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
             self._turn = self._loop.call_soon(self._take_turn)
         if framer.fault is not None and not relay.ending:
             self.gateway.counts["garbled"] += 1
-            out.append(relay.end(relay.expected, str(framer.fault)))
+            out.append(relay.end(str(framer.fault)))
         if out:
             broker.write(out[0] if len(out) == 1 else b"".join(out))
         if relay.ending:
@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
         if self.relay is None or self._broker is None or not self.up:
             self.cut(text)
         elif not self.relay.ending:
-            self._broker.write(self.relay.end(self.relay.expected, text))
+            self._broker.write(self.relay.end(text))
             self._end()
 
     def _pause(self) -> None:

@@ -83,7 +83,7 @@ class Relay:
         """A message that has to be read field by field."""
         message_type, seq_num, again = _outline(message)
         if seq_num is None:
-            return self.end(self.expected, "a message without a MsgSeqNum(34) that is a number")
+            return self.end("a message without a MsgSeqNum(34) that is a number")
         try:
             pairs = split(message)
             self._check_header(pairs)
@@ -91,14 +91,15 @@ class Relay:
             if self.ending:
                 return b""
             if self.budgets.others.take(now) is not Verdict.WITHIN:
-                return self.end(self.expected, "too many messages that are not well formed")
+                return self.end("too many messages that are not well formed")
             self._numbered(seq_num)
             refusal = self._refuse(seq_num, message_type, error.text, tag=error.tag, reject=error.reason, again=again)
             if error.reason == COMP_ID_PROBLEM:
-                return refusal + self.end(self.expected, error.text)
+                return refusal + self.end(error.text)
             return refusal
         if self.ending:
-            return message if message_type == b"5" else b""
+            # A Logout behind messages that were dropped would count as one of them.
+            return message if message_type == b"5" and seq_num == self.expected else b""
         return self._checked(message, pairs, message_type, seq_num, again, now)
 
     def _checked(
@@ -207,7 +208,7 @@ class Relay:
         """A message above its budget: refused; far above it the session ends."""
         name = self.budgets.of(message_type).name.replace("_", " ")
         if verdict is Verdict.FAR_ABOVE:
-            return self.end(self.expected, f"far too many {name}")
+            return self.end(f"far too many {name}")
         if not self._numbered(seq_num):
             return self._beyond_gap(seq_num)
         text = f"too many {name}; this message was not taken"
@@ -218,15 +219,16 @@ class Relay:
         return self._refuse(seq_num, message_type, text, business=TOO_BUSY, ref_id=ref_id, again=again)
 
     def _beyond_gap(self, seq_num: int) -> bytes:
-        return self.end(self.expected, f"too many messages beyond a gap: {self.expected} was expected, not {seq_num}")
+        return self.end(f"too many messages beyond a gap: {self.expected} was expected, not {seq_num}")
 
-    def end(self, seq_num: int, text: str) -> bytes:
-        """Begin to end the session: the broker sends a Logout with this text."""
+    def end(self, text: str) -> bytes:
+        """Begin to end the session: the broker sends a Logout with this text. What asks for it has the number of the
+        client's next message, and is not counted."""
         if self.ending:
             return b""
         self.ending = text
         self.refused += 1
-        return self.names.refusal(seq_num, b"0", text)
+        return self.names.refusal(self.expected, b"0", text)
 
     # Resends
 

@@ -26,6 +26,7 @@ log = logging.getLogger("brokerfix.gateway")
 BACKLOG = 512
 DRAIN_SECONDS = 3.0
 RETRY_SECONDS = 0.2
+KERNEL_BUFFER = 1 << 18
 
 
 class Gateway:
@@ -117,6 +118,8 @@ class Gateway:
         try:
             caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            # What the kernel holds for a client that does not read is bounded too.
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 if balanced:
                     found = await _proxied(loop, caller)

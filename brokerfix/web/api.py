@@ -21,7 +21,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.types import Guard
 
 from brokerfix import __version__
@@ -41,11 +41,11 @@ SLOW_READER, OVERLOADED = 4008, 4013
 """WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000 and above are private)."""
 SEND_SECONDS = 5.0
 
-ClOrdId = Annotated[str, Parameter(pattern=r"^[A-Za-z0-9._:-]{1,40}$", description="The order's ClOrdID")]
-SymbolPath = Annotated[str, Parameter(pattern=r"^[!-.0-~]{1,32}$", description="The symbol")]
+ClOrdId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9._:-]{1,40}$", description="The order's ClOrdID")]
+SymbolPath = Annotated[str, PathParameter(pattern=r"^[!-.0-~]{1,32}$", description="The symbol")]
 NewId = Annotated[
     str | None,
-    Parameter(query="cl_ord_id", pattern=r"^[A-Za-z0-9._:-]{1,40}$", description="The request's own ClOrdID"),
+    QueryParameter(name="cl_ord_id", pattern=r"^[A-Za-z0-9._:-]{1,40}$", description="The request's own ClOrdID"),
 ]
 
 

@@ -1,0 +1,351 @@
+"""The HTTP door over real sockets: a broker, its gateway and `brokerfix http` as processes."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from brokerfix.client import Client, Disconnected
+from brokerfix.demo import Process, _free_port
+from brokerfix.web.api import hash_of, make_key
+from tests.live import INSTRUMENT, run_cli
+
+CONFIG = """
+[broker]
+name = "BROKER"
+port = {port}
+data = "data"
+{instrument}
+[gateway]
+plain = "127.0.0.1"
+[gateway.budgets]
+orders = {{ rate = 0 }}
+requests = {{ rate = 0 }}
+cancels = {{ rate = 0 }}
+[http]
+port = {http}
+stream_messages = 50
+failures_before_lockout = 100000
+[accounts.ALICE]
+cash = "1000000"
+[accounts.BOB]
+cash = "1000000"
+[accounts.CAROL]
+cash = "1000000"
+[clients.ALICE]
+accounts = ["ALICE"]
+[clients.DESK]
+accounts = ["BOB", "CAROL"]
+[clients.FEW]
+accounts = ["CAROL"]
+budgets = {{ orders = {{ rate = 1, burst = 1 }} }}
+"""
+KEY = """
+[api_keys.{name}]
+hash = "{hash}"
+client = "{client}"
+scopes = {scopes}
+accounts = {accounts}
+"""
+KEYS = {
+    "desk": ("DESK", ["read", "trade", "market"], []),
+    "bob": ("DESK", ["read", "trade"], ["BOB"]),
+    "reader": ("DESK", ["read"], []),
+    "few": ("FEW", ["read", "trade"], []),
+}
+
+
+class Place:
+    """The processes, and the API with each key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.http = _free_port(), _free_port()
+        self.keys = {name: make_key(name) for name in KEYS}
+        text = CONFIG.format(port=self.port, http=self.http, instrument=INSTRUMENT)
+        for name, (client, scopes, accounts) in KEYS.items():
+            text += KEY.format(
+                name=name, hash=hash_of(self.keys[name]), client=client, scopes=json.dumps(scopes),
+                accounts=json.dumps(accounts),
+            )  # fmt: skip
+        self.config = folder / "broker.toml"
+        self.config.write_text(text)
+        self.broker = Process("BROKER", self.config, folder / "log", self.port)
+        self.broker.start()
+        self.start_http()
+
+    def start_http(self) -> None:
+        with (self.folder / "http.log").open("ab") as log:
+            command = [sys.executable, "-m", "brokerfix", "http", str(self.config)]
+            self.process = subprocess.Popen(command, stderr=log)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{self.url}/healthz").json()["up"]:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "http.log").read_text())
+
+    def stop_http(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(20) == 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http}"
+
+    def api(self, name: str = "desk") -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.keys[name]}"}, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("http"))
+    yield made
+    made.stop_http()
+    made.broker.stop()
+    assert "Traceback" not in (made.folder / "http.log").read_text()
+
+
+def order(cl_ord_id: str, **terms: Any) -> dict[str, Any]:
+    return {"cl_ord_id": cl_ord_id, "symbol": "AAPL", "side": "buy", "qty": "10", "price": "140.00", **terms}
+
+
+def problem(answer: httpx.Response, status: int) -> str:
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["status"] == status
+    detail: str = answer.json()["detail"]
+    return detail
+
+
+def test_an_orders_life(place: Place) -> None:
+    with place.api() as api:
+        entered = api.post("/v1/orders", json=order("life-1", account="CAROL"))
+        assert entered.status_code == 201
+        told = entered.json()
+        assert (told["status"], told["leaves_qty"], told["account"]) == ("new", "10", "CAROL")
+        replaced = api.patch("/v1/orders/life-1", json={"cl_ord_id": "life-2", "qty": "20", "price": "141.00"}).json()
+        assert (replaced["cl_ord_id"], replaced["qty"], replaced["order_id"]) == ("life-2", "20", told["order_id"])
+        assert api.get("/v1/orders/life-1").json() == replaced, "it is known by its old name too"
+        with place.api() as other:
+            sold = other.post("/v1/orders", json=order("life-s", side="sell", qty="5", price="141.00", account="BOB"))
+            assert sold.json()["status"] == "filled"
+        assert api.get("/v1/orders/life-2").json()["cum_qty"] == "5"
+        canceled = api.delete("/v1/orders/life-2", params={"cl_ord_id": "life-3"}).json()
+        assert (canceled["status"], canceled["cum_qty"]) == ("canceled", "5")
+        assert api.delete("/v1/orders/life-2").json() == canceled, "again is the same"
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            held = {row["account"]: row["qty"] for row in api.get("/v1/positions").json()}
+            if held == {"BOB": "-5", "CAROL": "5"}:
+                break
+        assert held == {"BOB": "-5", "CAROL": "5"}
+
+
+def test_a_market_order_and_its_times_in_force(place: Place) -> None:
+    with place.api() as api:
+        api.post("/v1/orders", json=order("rest", side="sell", price="145.00", qty="3"))
+        bought = api.post("/v1/orders", json=order("take", type="market", price=None, qty="3", account="CAROL")).json()
+        assert (bought["status"], bought["avg_px"]) == ("filled", "145.00")
+        nothing = api.post("/v1/orders", json=order("none", time_in_force="ioc")).json()
+        assert nothing["status"] == "canceled"
+        assert "price" in problem(api.post("/v1/orders", json=order("odd", type="market")), 400)
+
+
+def test_the_same_order_again_is_the_same_order(place: Place) -> None:
+    with place.api() as api:
+        first = api.post("/v1/orders", json=order("same"))
+        again = api.post("/v1/orders", json=order("same", price="140"))
+        assert (first.status_code, again.status_code, again.json()) == (201, 200, first.json())
+        different = api.post("/v1/orders", json=order("same", qty="11"))
+        assert "another order" in problem(different, 409)
+        assert different.json()["order"]["qty"] == "10"
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: api.post("/v1/orders", json=order("at-once")).json(), range(8)))
+        assert len({answer["order_id"] for answer in answers}) == 1
+
+
+def test_it_is_the_same_order_after_a_restart_too(place: Place) -> None:
+    with place.api() as api:
+        first = api.post("/v1/orders", json=order("before")).json()
+        place.stop_http()
+        place.start_http()
+        assert api.post("/v1/orders", json=order("before")).json()["order_id"] == first["order_id"]
+        assert "another order" in problem(api.post("/v1/orders", json=order("before", qty="12")), 409)
+        assert first["order_id"] in {one["order_id"] for one in api.get("/v1/orders").json()}
+        assert api.delete("/v1/orders/before").json()["status"] == "canceled"
+
+
+def test_what_the_broker_refuses_is_told(place: Place) -> None:
+    with place.api() as api:
+        refused = api.post("/v1/orders", json=order("wild", price="999.00"))
+        assert "COLLAR" in problem(refused, 422).upper()
+        assert refused.json()["order"]["status"] == "rejected"
+        assert problem(api.post("/v1/orders", json=order("wild", price="999.00")), 422)
+        assert problem(api.get("/v1/orders/nobody"), 404)
+        assert problem(api.delete("/v1/orders/nobody"), 404)
+        assert problem(api.post("/v1/orders", json={"cl_ord_id": "x"}), 400)
+        assert problem(api.post("/v1/orders", json=order("x\x01y")), 400)
+        assert problem(api.post("/v1/orders", content=b"{" * 20_000), 413)
+
+
+def test_keys_have_scopes_and_accounts(place: Place) -> None:
+    assert problem(httpx.get(f"{place.url}/v1/orders"), 401)
+    assert problem(httpx.get(f"{place.url}/v1/orders", headers={"Authorization": "Bearer desk_x"}), 401)
+    with place.api("reader") as reader, place.api("bob") as bob, place.api() as desk:
+        assert problem(reader.post("/v1/orders", json=order("no")), 403)
+        assert problem(bob.get("/v1/books/AAPL"), 403)
+        assert problem(bob.post("/v1/orders", json=order("no", account="CAROL")), 403)
+        desk.post("/v1/orders", json=order("carols", account="CAROL"))
+        assert problem(bob.get("/v1/orders/carols"), 404)
+        assert all(one["account"] == "BOB" for one in bob.get("/v1/orders").json())
+        assert {row["account"] for row in bob.get("/v1/positions").json()} <= {"BOB"}
+
+
+def test_the_budgets_are_those_of_the_session(place: Place) -> None:
+    with place.api("few") as few:
+        assert few.post("/v1/orders", json=order("one")).status_code == 201
+        refused = few.post("/v1/orders", json=order("two"))
+        assert "too many orders" in problem(refused, 429)
+        assert refused.headers["retry-after"] == "1"
+
+
+def test_books(place: Place) -> None:
+    with place.api() as api:
+        api.post("/v1/orders", json=order("bid", price="139.00", qty="7"))
+        found = api.get("/v1/books/AAPL").json()
+        assert {"price": "139.00", "qty": "7"} in found["bids"]
+        assert problem(api.get("/v1/books/NONE"), 404)
+
+
+def test_fix_and_http_see_the_same_orders(place: Place) -> None:
+    """The door's client is an ordinary session: what it does is in the same journal, under its own name."""
+    with place.api() as api:
+        told = api.post("/v1/orders", json=order("seen")).json()
+    rows = json.loads(run_cli("sessions", "--config", str(place.config), "--json").stdout)
+    assert {row["name"]: row["state"] for row in rows}["DESK"] == "up"
+    listed = run_cli("orders", "--config", str(place.config), "--json", "--client", "DESK").stdout
+    assert told["order_id"] in listed
+    second = Client("DESK", "BROKER", "127.0.0.1", place.port)
+    with pytest.raises(Disconnected):
+        second.connect(timeout=5)
+
+
+# The stream
+
+
+class WebSocket:
+    """A WebSocket client that reads as slowly as a test likes: the handshake and unmasked frames of RFC 6455."""
+
+    def __init__(self, place: Place, key: str, path: str) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(10)
+        self.socket.connect(("127.0.0.1", place.http))
+        asked = [
+            f"GET {path} HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+            f"Authorization: Bearer {place.keys[key]}",
+        ]  # fmt: skip
+        self.socket.sendall("\r\n".join([*asked, "", ""]).encode())
+        self.buffer = b""
+        while b"\r\n\r\n" not in self.buffer:
+            self.buffer += self.socket.recv(4096)
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        self.status = int(head.split()[1])
+
+    def _take(self, size: int) -> bytes:
+        while len(self.buffer) < size:
+            data = self.socket.recv(65536)
+            if not data:
+                raise ConnectionError("closed")
+            self.buffer += data
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
+
+    def read(self) -> Any:
+        """The next message; the code of a close frame."""
+        first, second = self._take(2)
+        length = second & 127
+        if length == 126:
+            length = int.from_bytes(self._take(2), "big")
+        payload = self._take(length)
+        if first & 15 == 8:
+            return int.from_bytes(payload[:2], "big")
+        return json.loads(payload) if first & 15 == 1 else self.read()
+
+
+def test_a_stream_tells_reports_and_quotes(place: Place) -> None:
+    stream = WebSocket(place, "desk", "/v1/stream?symbols=AAPL")
+    with place.api() as api:
+        api.post("/v1/orders", json=order("streamed", price="138.00"))
+    seen: dict[str, Any] = {}
+    while not {"report", "quote"} <= set(seen):
+        message = stream.read()
+        if message["type"] == "quote" or message["order"]["cl_ord_id"] == "streamed":
+            seen[message["type"]] = message
+    assert seen["report"]["exec_type"] == "0"
+    assert seen["quote"]["book"]["symbol"] == "AAPL"
+    stream.socket.close()
+
+
+def test_a_stream_tells_only_the_accounts_of_its_key(place: Place) -> None:
+    stream = WebSocket(place, "bob", "/v1/stream")
+    with place.api() as api:
+        api.post("/v1/orders", json=order("carol-only", account="CAROL"))
+        api.post("/v1/orders", json=order("bob-too", account="BOB"))
+    assert stream.read()["order"]["cl_ord_id"] == "bob-too"
+    assert WebSocket(place, "bob", "/v1/stream?symbols=AAPL").status != 101, "no scope for quotes"
+
+
+def test_a_stream_that_reads_slowly_is_closed_and_hurts_nobody(place: Place) -> None:
+    slow = WebSocket(place, "desk", "/v1/stream?symbols=AAPL")
+    log = place.folder / "http.log"
+    with place.api() as api:
+        for number in range(20_000):
+            started = time.monotonic()
+            assert api.post("/v1/orders", json=order(f"slow-{number}", time_in_force="ioc")).status_code == 201
+            assert time.monotonic() - started < 3.0
+            if "a stream of desk does not read" in log.read_text():
+                break
+        else:
+            raise AssertionError("it was not closed")
+    try:
+        while slow.read() != 4008:
+            pass
+    except ConnectionError:
+        pass
+
+
+# The document
+
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
+    "response_schema_conformance,negative_data_rejection,missing_required_header,unsupported_method,ignored_auth"
+)
+
+
+def test_the_api_does_what_its_document_says(place: Place) -> None:
+    """schemathesis makes requests from the OpenAPI document, right and wrong ones, and checks every answer by it."""
+    command = [
+        Path(sys.executable).with_name("schemathesis"), "run", f"{place.url}/schema/openapi.json", "--checks", CHECKS,
+        "-H", f"Authorization: Bearer {place.keys['desk']}", "--max-examples", "20", "--seed", "1", "--no-color",
+        "--phases", "examples,coverage,fuzzing", "--suppress-health-check", "all",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=place.folder, check=False)
+    assert done.returncode == 0, done.stdout[-6000:]
+    with place.api() as api:
+        assert api.get("/healthz").json() == {"up": True}
