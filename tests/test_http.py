@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ cancels = {{ rate = 0 }}
 [http]
 port = {http}
 stream_messages = 50
-failures_before_lockout = 100000
+failures_before_lockout = 1000
 [accounts.ALICE]
 cash = "1000000"
 [accounts.BOB]
@@ -70,6 +70,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.sockets: list[socket.socket] = []
         self.port, self.http = _free_port(), _free_port()
         self.keys = {name: make_key(name) for name in KEYS}
         text = CONFIG.format(port=self.port, http=self.http, instrument=INSTRUMENT)
@@ -114,6 +115,8 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     made = Place(tmp_path_factory.mktemp("http"))
     yield made
+    for one in made.sockets:
+        one.close()
     made.stop_http()
     made.broker.stop()
     assert "Traceback" not in (made.folder / "http.log").read_text()
@@ -121,6 +124,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def order(cl_ord_id: str, **terms: Any) -> dict[str, Any]:
     return {"cl_ord_id": cl_ord_id, "symbol": "AAPL", "side": "buy", "qty": "10", "price": "140.00", **terms}
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 def problem(answer: httpx.Response, status: int) -> str:
@@ -141,17 +151,16 @@ def test_an_orders_life(place: Place) -> None:
         assert api.get("/v1/orders/life-1").json() == replaced, "it is known by its old name too"
         with place.api() as other:
             sold = other.post("/v1/orders", json=order("life-s", side="sell", qty="5", price="141.00", account="BOB"))
-            assert sold.json()["status"] == "filled"
-        assert api.get("/v1/orders/life-2").json()["cum_qty"] == "5"
+            assert sold.status_code == 201
+        eventually(lambda: api.get("/v1/orders/life-2").json()["cum_qty"] == "5")
         canceled = api.delete("/v1/orders/life-2", params={"cl_ord_id": "life-3"}).json()
         assert (canceled["status"], canceled["cum_qty"]) == ("canceled", "5")
         assert api.delete("/v1/orders/life-2").json() == canceled, "again is the same"
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            held = {row["account"]: row["qty"] for row in api.get("/v1/positions").json()}
-            if held == {"BOB": "-5", "CAROL": "5"}:
-                break
-        assert held == {"BOB": "-5", "CAROL": "5"}
+        eventually(
+            lambda: (
+                {row["account"]: row["qty"] for row in api.get("/v1/positions").json()} == {"BOB": "-5", "CAROL": "5"}
+            )
+        )
 
 
 def test_a_market_order_and_its_times_in_force(place: Place) -> None:
@@ -251,6 +260,7 @@ class WebSocket:
 
     def __init__(self, place: Place, key: str, path: str) -> None:
         self.socket = socket.socket()
+        place.sockets.append(self.socket)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(10)
         self.socket.connect(("127.0.0.1", place.http))

@@ -29,6 +29,11 @@ RETRY_SECONDS = 0.2
 KERNEL_BUFFER = 1 << 18
 
 
+def family(host: str) -> socket.AddressFamily:
+    """Of an address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 class Gateway:
     """All connections of one gateway."""
 
@@ -65,9 +70,8 @@ class Gateway:
                 log.warning("client %s has neither password nor certificate: its CompID lets anybody in", name)
 
     def _open(self, key: str, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+            listener = socket.create_server((host, port), family=family(host), backlog=BACKLOG)
         except OSError as error:
             raise ConfigError(f"{self.config.path}: {key}: can't listen on {host}:{port}: {error.strerror}") from error
         listener.setblocking(False)

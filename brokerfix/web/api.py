@@ -174,7 +174,8 @@ def _same(order: Order, asked: NewOrder) -> bool:
     },
 )  # fmt: skip
 async def new_order(request: Request[Caller, None, Any], data: NewOrder) -> Response[Order]:
-    """Enter an order, and wait for its first report. The same ClOrdID again is the same order, and answered as such."""
+    """Enter an order, and wait for its first report, of a market, ioc or fok order for its last. The same ClOrdID again
+    is the same order, and answered as such."""
     door = _door(request)
     door.spend(request.user, b"D")
     user, accounts = door.user(request.user), door.accounts(request.user)
@@ -187,7 +188,9 @@ async def new_order(request: Request[Caller, None, Any], data: NewOrder) -> Resp
     if known is None:
         body = [(1, account), (55, data.symbol), (54, SIDES[data.side]), (38, data.qty), (40, ORD_TYPES[data.type])]
         body += [(44, data.price)] if data.price is not None else []
-        order = await user.new_order(data.cl_ord_id, [*body, (59, TIMES_IN_FORCE[data.time_in_force])])
+        body.append((59, TIMES_IN_FORCE[data.time_in_force]))
+        immediate = data.type == "market" or data.time_in_force in ("ioc", "fok")
+        order = await user.new_order(data.cl_ord_id, body, immediate)
     else:
         order = known
     if not _same(order, data):
@@ -284,7 +287,7 @@ async def book(request: Request[Caller, None, Any], symbol: SymbolPath) -> Book:
     return await door.user(request.user).book(symbol)
 
 
-@get("/healthz", opt={"public": True}, tags=["operation"], operation_id="health", responses={})
+@get("/healthz", opt={"public": True}, include_in_schema=False)
 async def health(request: Request[Any, Any, Any]) -> dict[str, bool]:
     """Which clients' sessions with the broker are up."""
     door: Door = request.app.state.door

@@ -74,6 +74,7 @@ class User:
         self._asked: dict[str, asyncio.Future[Order]] = {}
         self._numbers: dict[int, str] = {}
         self._posted: dict[str, None] = {}
+        self._immediate: set[str] = set()
         self._seen_books: dict[str, asyncio.Event] = {}
         self._subscribed: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -139,6 +140,7 @@ class User:
                     asked.set_exception(Unavailable("the session with the broker was lost; ask for the order's state"))
             self._asked.clear()
             self._posted.clear()
+            self._immediate.clear()
         self._take_in()
 
     def _forget_reader(self) -> None:
@@ -162,11 +164,13 @@ class User:
 
     # Orders
 
-    async def new_order(self, cl_ord_id: str, body: list[tuple[int, str]]) -> Order:
-        """Send an order as one that may have come before, and wait for what becomes of it: the broker knows its ClOrdID
-        if it did, also after a restart of ours. Raises Refused, Unavailable."""
+    async def new_order(self, cl_ord_id: str, body: list[tuple[int, str]], immediate: bool) -> Order:
+        """Send an order as one that may have come before, and wait for its first report, of an `immediate` one for its
+        last: the broker knows its ClOrdID if it did come, also after a restart of ours. Raises Refused, Unavailable."""
         fields = [(11, cl_ord_id), (60, utc_now()), *body]
         self._posted[cl_ord_id] = None
+        if immediate:
+            self._immediate.add(cl_ord_id)
         return await self._ask(cl_ord_id, lambda: self.client.send("D", fields, header=[(97, "Y")]))
 
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
@@ -254,7 +258,8 @@ class User:
             order = msgspec.structs.replace(order, cl_ord_id=replaced or request)
         self._remember(order)
         self._tell(Report(order, message.get(17, ""), exec_type, message.get(32, ""), message.get(31, "")))
-        if not pending:
+        if not pending and (request not in self._immediate or order.status in FINAL):
+            self._immediate.discard(request)
             self._answer(request, order)
 
     def _remember(self, order: Order) -> None:
