@@ -43,6 +43,7 @@ SPINS_BEFORE_SLEEP = 300
 LONGEST_SLEEP = 200e-6
 LOGOUT_SECONDS = 3
 HELPER_SECONDS = 30
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
@@ -68,11 +69,20 @@ class Helper:
         self.name = name
         self._command = [sys.executable, "-m", *module]
         self._process = subprocess.Popen(self._command)
+        self._started = time.monotonic()
+        self._pause = FIRST_PAUSE
 
     def look_after(self) -> None:
-        if self._process.poll() is not None:
+        """Start it again if it has ended; later each time, if it does so at once."""
+        lived = time.monotonic() - self._started
+        if self._process.poll() is None:
+            if lived > LONGEST_PAUSE:
+                self._pause = FIRST_PAUSE
+        elif lived > self._pause:
             log.error("%s ended with code %d; starting it again", self.name, self._process.returncode)
             self._process = subprocess.Popen(self._command)
+            self._started = time.monotonic()
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -144,9 +154,10 @@ class Broker:
         self.door = Door(config.data, Operations(self).handle)
         self._start_timers()
         if config.broker.store:
-            self._helpers.append(Helper("the SQLite projection", "brokerfix.store", str(config.data)))
+            self._helpers.append(Helper("the SQLite projection", "brokerfix.store", str(config.data), str(os.getpid())))
         if config.gateway is not None and not config.gateway.upstream:
-            self._helpers.append(Helper("the gateway", "brokerfix", "gateway", str(config.path), "--supervised"))
+            supervised = "--supervised-by", str(os.getpid())
+            self._helpers.append(Helper("the gateway", "brokerfix", "gateway", str(config.path), *supervised))
         gc.collect()
         gc.freeze()
         # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.

@@ -30,6 +30,8 @@ class Authority:
             assert isinstance(loaded, ec.EllipticCurvePrivateKey)
             self.key = loaded
             return
+        if certificate.exists():
+            raise FileExistsError(f"{certificate}: is there without its ca.key: another authority needs another folder")
         self.key = ec.generate_private_key(ec.SECP256R1())
         name = _name(AUTHORITY)
         builder = _builder(name, name, self.key, days)

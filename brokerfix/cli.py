@@ -80,9 +80,9 @@ def start(config: str) -> None:
 
 @main.command()
 @click.argument("config")
-@click.option("--supervised", is_flag=True, hidden=True, help="End with the process that has started it.")
+@click.option("--supervised-by", default=0, hidden=True, help="End when this process, our parent, has ended.")
 @_for_people
-def gateway(config: str, supervised: bool) -> None:
+def gateway(config: str, supervised_by: int) -> None:
     """Run the gateway of the file CONFIG alone, e.g. on another machine, until Ctrl-C or SIGTERM.
 
     SIGHUP has it read its certificates again. `brokerfix start` runs it by itself where it is on the same machine."""
@@ -93,7 +93,7 @@ def gateway(config: str, supervised: bool) -> None:
     if loaded.gateway is None:
         raise click.ClickException(f"{config}: there is no [gateway]")
     logs.configure("gateway")
-    sys.exit(run(loaded, supervised))
+    sys.exit(run(loaded, supervised_by))
 
 
 @main.command()

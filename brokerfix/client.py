@@ -30,6 +30,14 @@ class Disconnected(Exception):
     """The broker closed the connection or can't be reached; the text is its Logout's, if there was one."""
 
 
+class TooLow(Disconnected):
+    """One side's sequence numbers have begun anew, and the other's not: `connect(reset=True)` begins both anew."""
+
+
+MOST_SENT = 10_000
+"""How many messages are kept to be sent again; what is older is gap filled."""
+
+
 class Client:
     """One FIX client session. Not thread-safe. `messages` holds application messages not taken yet."""
 
@@ -83,6 +91,7 @@ class Client:
         self._ahead.clear()
         if reset:
             self.next_out = self.next_in = 1
+            self._sent.clear()
         logon = [(98, "0"), (108, str(HEARTBEAT_SECONDS))]
         if reset:
             logon.append((141, "Y"))
@@ -130,6 +139,11 @@ class Client:
     @property
     def connected(self) -> bool:
         return self._socket is not None
+
+    def set_timeout(self, seconds: float) -> None:
+        """How long a message may take to be sent before the session counts as lost."""
+        assert self._socket is not None
+        self._socket.settimeout(seconds)
 
     def fileno(self) -> int:
         """For `select`."""
@@ -204,8 +218,9 @@ class Client:
             raise Disconnected("not connected")
         if time.monotonic() - self._last_sent > HEARTBEAT_SECONDS:
             self._send("0", [])
-        readable, _, _ = select.select([self._socket], [], [], timeout)
-        if not readable:
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        if not waiting.poll(timeout * 1000):
             return
         try:
             data = self._socket.recv(1 << 16)
@@ -247,6 +262,8 @@ class Client:
             self._ahead[number] = (message, every)
             return
         if number < self.next_in:
+            if message_type == "A" and message.get(43) != "Y":
+                raise TooLow(f"the broker's MsgSeqNum is {number}, and {self.next_in} was expected")
             return
         self.next_in = int(message[36]) if message_type == "4" else number + 1
         self._handle(message_type, message, every)
@@ -290,6 +307,8 @@ class Client:
         self.next_out += 1
         if message_type not in ADMIN:
             self._sent[number] = [(35, message_type), *body]
+            if len(self._sent) > MOST_SENT:
+                del self._sent[next(iter(self._sent))]
         self._write(message_type, body, number)
         self._save()
         return number
@@ -319,7 +338,8 @@ class Client:
         self.close()
         logout = next((message for message in reversed(self.admin) if message[35] == "5"), None)
         text = logout.get(58, "") if logout is not None else reason
-        raise Disconnected(text or "the broker closed the connection")
+        kind = TooLow if "MsgSeqNum too low" in text else Disconnected
+        raise kind(text or "the broker closed the connection")
 
     def _save(self) -> None:
         if self._store is not None:

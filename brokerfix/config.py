@@ -4,7 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -105,6 +105,7 @@ class BudgetsSection(Section, frozen=True):
     cancels: Budget = Budget(500, 100)
     requests: Budget = Budget(50, 50)
     mass_requests: Budget = Budget(1, 5)
+    mass_cancels: Budget = Budget(5, 10)
     subscriptions: Budget = Budget(10, 30)
     test_requests: Budget = Budget(5, 20)
     resend_requests: Budget = Budget(2, 10)
@@ -442,7 +443,7 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
     for key in ("tls", "upstream"):
         try:
             if getattr(gateway, key):
-                address(getattr(gateway, key))
+                ip_address(address(getattr(gateway, key))[0])
         except ValueError as error:
             raise ConfigError(f"{path}: gateway.{key}: {error}") from error
     if gateway.plain:
@@ -453,6 +454,8 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
         raise ConfigError(f"{path}: gateway.tls: needs certificate and key; `brokerfix certificates` makes a set")
     if gateway.client_certificates != "none" and not gateway.client_ca:
         raise ConfigError(f"{path}: gateway.client_certificates: needs client_ca")
+    if gateway.upstream and not ip_address(address(gateway.upstream)[0]).is_private:
+        raise ConfigError(f"{path}: gateway.upstream: needs an address of a private network: the link is not secured")
     if gateway.upstream and not gateway.secret:
         raise ConfigError(f"{path}: gateway.upstream: a gateway on another machine needs a secret that both can read")
     return gateway

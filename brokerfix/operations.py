@@ -229,10 +229,13 @@ class Operations:
         except msgspec.ValidationError as error:
             raise Refused(f"{name}: {error}") from error
         if config.gateway is not None:
+            if config.gateway.upstream:
+                raise Refused(f"{name}: with gateway.upstream, clients are added to the configuration")
             if section.port:
                 raise Refused(f"{name}: port: clients come to the gateway's")
             # Its number is all that this says: each added client has an acceptor and a local socket of its own.
-            section = msgspec.structs.replace(section, port=1 + len(config.clients))
+            highest = max(client.port for client in config.clients.values())
+            section = msgspec.structs.replace(section, port=highest + 1)
         elif not section.port:
             raise Refused(f"{name}: port is missing: a client that is added to a running broker has one of its own")
         for account in section.accounts:

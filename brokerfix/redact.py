@@ -2,11 +2,12 @@
 
 import re
 
-SECRETS = re.compile(r"(?<![0-9])(554|925|96|1402|1404|20001)=[^\x01|]*")
-"""Password, NewPassword, RawData, EncryptedPassword, EncryptedNewPassword and the gateway's voucher, in a message as it
-is on the wire or as people read it."""
+TAGS = r"(?<![0-9])(554|925|96|1402|1404|20001)="
+"""Password, NewPassword, RawData, EncryptedPassword, EncryptedNewPassword and the gateway's voucher."""
+ON_THE_WIRE = re.compile(TAGS + "[^\x01]*")
+AS_PEOPLE_READ = re.compile(TAGS + "[^|]*")
 
 
 def redacted(text: str) -> str:
-    """The text without the secrets of a FIX message in it."""
-    return SECRETS.sub(r"\1=***", text)
+    """The text without the secrets of a FIX message in it, as it is on the wire or as people read it."""
+    return (ON_THE_WIRE if "\x01" in text else AS_PEOPLE_READ).sub(r"\1=***", text)

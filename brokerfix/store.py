@@ -371,12 +371,13 @@ def _levels(levels: Iterable[tuple[int, int, str]], instrument: Instrument) -> l
 
 
 def main() -> None:
-    """Follow the journal of the data folder named on the command line until SIGTERM, then catch up and end."""
+    """Follow the journal of the data folder named on the command line until SIGTERM, or until the broker that has the
+    process id there has ended; then catch up and end."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     # Ctrl-C goes to the whole group; the broker tells us when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    data, parent = Path(sys.argv[1]), os.getppid()
+    data, parent = Path(sys.argv[1]), int(sys.argv[2])
     guard = (data / "brokerfix.db.lock").open("w")
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)

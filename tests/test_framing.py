@@ -80,7 +80,7 @@ GOOD = frame("FIX.4.4", b"35=0\x0149=A\x0156=B\x01")
         (b"8=FIX.4.5\x01", Fault.NOT_FIX),
         (b"8=FIX.4.4\x0135=A\x01", Fault.NOT_FIX),
         (b"8=FIX.4.4\x019=-5\x01", Fault.NOT_FIX),
-        (b"8=FIX.4.4\x019=05\x01", Fault.NOT_FIX),
+        (b"8=FIX.4.4\x019=0\x01", Fault.NOT_FIX),
         (b"8=FIX.4.4\x019=99999999999\x01", Fault.NOT_FIX),
         (b"8=FIX.4.4\x019=2147483647\x01", Fault.TOO_LONG),
         (b"8=FIX.4.4\x019=513\x01", Fault.TOO_LONG),
@@ -96,6 +96,12 @@ GOOD = frame("FIX.4.4", b"35=0\x0149=A\x0156=B\x01")
 def test_what_can_be_no_message_is_known_at_once(data: bytes, fault: Fault) -> None:
     assert fed([data]) == ([], fault)
     assert fed([data, GOOD]) == ([], fault), "and nothing comes after it"
+
+
+def test_a_length_may_be_padded() -> None:
+    padded = GOOD[:-7].replace(b"\x019=15", b"\x019=00015")
+    padded += b"10=%03d\x01" % checksum(padded)
+    assert fed([padded]) == ([padded], None)
 
 
 def test_a_long_message_that_drips_in_costs_no_more_than_its_bytes() -> None:

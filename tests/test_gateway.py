@@ -242,7 +242,7 @@ def test_orders_pass_and_reports_come_back(place: Place) -> None:
 def test_a_42_client_sends_its_password_as_raw_data(place: Place) -> None:
     numbers = place.numbers("DAVE")
     wrong = Wire(place.connect("127.0.3.1"), "DAVE", "FIX.4.2")
-    assert wrong.logon(numbers[1], (95, "5"), (96, "wrong"))[35] == "5"
+    assert wrong.logon(numbers[1], (95, "5"), (96, "wrong")) == {}
     right = Wire(place.connect("127.0.3.1"), "DAVE", "FIX.4.2")
     assert right.logon(numbers[1], (95, str(len(SECRET))), (96, SECRET))[35] == "A"
     right.send("5", numbers[1] + 1)
@@ -268,6 +268,7 @@ REFUSED = {
     "no certificate where one is pinned": ("CAROL", {}, ()),
     "a false data length": ("ALICE", {}, ((95, "99999999"), (96, "x"))),
     "a negative data length": ("ALICE", {}, ((95, "-5"), (96, "x"))),
+    "a possible duplicate": ("ALICE", {}, ((43, "Y"), (122, utc_now()))),
     "a tag twice": ("ALICE", {}, ((49, "BOB"),)),
     "another first message": ("ALICE", {"kind": "0"}, ()),
 }
@@ -282,8 +283,10 @@ def test_a_logon_that_is_refused_touches_nothing(place: Place, why: str) -> None
     source = f"127.0.1.{list(REFUSED).index(why) + 1}"
     wire = Wire(place.connect(source), name, how.get("version", "FIX.4.4"), how.get("target", "BROKER"))
     wire.send(how.get("kind", "A"), before[1], (98, "0"), (108, "30"), *body, sent=how.get("sent", ""))
+    # Only what the client's own people have to change is told: many engines count a Logout that the broker never sent.
+    told = {"an encrypted password": "EncryptedPassword", "ResetSeqNumFlag against the policy": "ResetSeqNumFlag"}
     answer = wire.read()
-    assert answer == {} or (answer[35] == "5" and "wrong" not in answer[58])
+    assert told[why] in answer[58] if why in told else answer == {}
     assert wire.is_cut()
     assert place.numbers(watched) == before
 
@@ -291,7 +294,7 @@ def test_a_logon_that_is_refused_touches_nothing(place: Place, why: str) -> None
 def test_a_second_logon_is_refused_and_the_first_goes_on(place: Place) -> None:
     alice = place.client("ALICE")
     second = Wire(place.connect(), "ALICE")
-    assert second.logon(alice.next_out)[58] == "logged on already"
+    assert second.logon(alice.next_out) == {}
     assert second.is_cut()
     alice.new_order("still-here", "1", "10", "AAPL", "140.00")
     assert report(alice, "still-here", "0")
@@ -301,7 +304,7 @@ def test_a_second_logon_is_refused_and_the_first_goes_on(place: Place) -> None:
 def test_nobody_can_lock_an_owner_out(place: Place) -> None:
     for _ in range(3):
         wire = Wire(place.connect("127.0.2.2"), "BOB")
-        assert wire.logon(1, (553, "bob"), (554, "guess"))[58] == "Logon refused"
+        assert wire.logon(1, (553, "bob"), (554, "guess")) == {}
     assert place.connect("127.0.2.2").recv(1) == b"", "the source is turned away"
     bob = place.client("BOB", SECRET, "bob")
     bob.logout()
@@ -311,19 +314,44 @@ def test_a_password_can_be_changed_and_is_kept(place: Place) -> None:
     def logon(password: str, *more: tuple[int, str]) -> str:
         number = place.numbers("DAVE")[1]
         wire = Wire(place.connect("127.0.3.9"), "DAVE", "FIX.4.2")
-        kind = wire.logon(number, (554, password), *more)[35]
+        kind = wire.logon(number, (554, password), *more).get(35, "cut")
         if kind == "A":
             wire.send("5", number + 1)
             wire.read_until("5")
         return kind
 
     assert logon(SECRET, (925, "battery staple")) == "A"
-    assert logon(SECRET) == "5"
+    assert logon(SECRET) == "cut"
     kept = place.folder / "data" / "passwords.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     restart(place)
     assert logon("battery staple", (925, SECRET)) == "A"
     assert not list(files_with(place.folder / "data", "battery staple"))
+
+
+def test_a_password_is_not_changed_by_a_logon_that_is_refused(place: Place) -> None:
+    bob = place.client("BOB", SECRET, "bob")
+    second = Wire(place.connect("127.0.3.2"), "BOB")
+    assert second.logon(bob.next_out, (553, "bob"), (554, SECRET), (925, "another one")) == {}, "he is logged on"
+    bob.logout()
+    bob.connect()
+    bob.logout()
+
+
+def test_what_comes_before_the_brokers_answer_is_bounded(place: Place) -> None:
+    """The broker is stopped: a client that goes on sending behind its Logon is not read."""
+    wire = Wire(place.connect(), "ALICE")
+    wire.socket.settimeout(0.5)
+    os.kill(place.broker_pid, signal.SIGSTOP)
+    try:
+        wire.send("A", 1, (98, "0"), (108, "30"), (141, "Y"))
+        sent = 0
+        with suppress(TimeoutError):
+            while sent < 64 << 20:
+                sent += wire.socket.send(b"x" * 65_536)
+    finally:
+        os.kill(place.broker_pid, signal.SIGCONT)
+    assert sent < 16 << 20, "what the kernel takes, and no more"
 
 
 def test_a_recorded_session_is_worth_nothing(place: Place) -> None:
@@ -338,7 +366,7 @@ def test_a_recorded_session_is_worth_nothing(place: Place) -> None:
     before = place.numbers("ALICE")
     again = Wire(place.connect("127.0.4.1"), "ALICE")
     again.socket.sendall(recorded)
-    assert again.read()[35] == "5"
+    assert again.is_cut()
     assert place.numbers("ALICE") == before
 
 
@@ -396,7 +424,7 @@ def test_a_load_balancer_says_whom_it_speaks_for(place: Place) -> None:
     balanced.read_until("5")
     elsewhere = Wire(place.connect("127.0.0.99"), "ERIN")
     elsewhere.socket.sendall(proxied("10.8.1.1"))
-    assert elsewhere.logon(place.numbers("ERIN")[1])[35] == "5"
+    assert elsewhere.logon(place.numbers("ERIN")[1]) == {}
     liar = Wire(place.connect("127.0.6.1"), "ERIN")
     liar.socket.sendall(proxied("10.7.1.1"))
     assert liar.is_cut(), "nobody else may say so"
@@ -412,14 +440,14 @@ def test_a_pinned_certificate_opens_its_own_session_and_no_other(place: Place) -
     carol.send("5", place.numbers("CAROL")[1])
     assert carol.read_until("5")
     alice = Wire(place.secured("certificates/CAROL"), "ALICE")
-    assert alice.logon(place.numbers("ALICE")[1])[35] == "5"
+    assert alice.logon(place.numbers("ALICE")[1]) == {}
 
 
 def test_an_unpinned_certificate_opens_nothing_that_is_pinned(place: Place) -> None:
     eve = Wire(place.secured("certificates/EVE"), "CAROL")
-    assert eve.logon(place.numbers("CAROL")[1])[35] == "5"
+    assert eve.logon(place.numbers("CAROL")[1]) == {}
     bare = Wire(place.secured(), "CAROL")
-    assert bare.logon(place.numbers("CAROL")[1])[35] == "5"
+    assert bare.logon(place.numbers("CAROL")[1]) == {}
 
 
 def test_expired_and_foreign_certificates_fail_in_the_handshake(place: Place) -> None:

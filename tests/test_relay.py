@@ -1,5 +1,7 @@
 """What a logged-on client's messages become on their way to the broker. Time is an argument; nothing is mocked."""
 
+import time
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -81,6 +83,8 @@ def test_what_is_right_goes_on_as_it_is() -> None:
         (b"UREF", b"20002=5\x01", "3 11", "no such MsgType"),
         (b"A", b"98=0\x01108=30\x01554=x\x01", "3 99", "logged on already"),
         (b"2", b"7=x\x0116=0\x01", "3 6", "no sequence number"),
+        (b"D", b"11=%b\x01" % (b"x" * 65), "3 5", "tag 11 is too long"),
+        (b"D", b"107=%b\x01" % (b"x" * 257), "3 5", "tag 107 is too long"),
     ],
 )
 def test_what_is_wrong_gets_its_reject_and_never_passes(kind: bytes, body: bytes, answer: str, text: str) -> None:
@@ -161,6 +165,50 @@ def test_messages_beyond_a_gap_are_bounded() -> None:
     for number in (5, 6, 7):
         assert door.message(order(number), 0.0) == order(number)
     assert "beyond a gap: 2 was expected" in answers(door.message(order(8), 0.0))[0][2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [(b"A", b"98=0\x01"), (b"0", b"58=\x01"), (b"B", b"58=%b\x01" % (b"x" * 60_000))]
+)
+def test_so_is_what_is_refused_beyond_a_gap_and_what_is_long(kind: bytes, body: bytes) -> None:
+    door = relay(beyond_gap=100, others=Budget(0))
+    number = 5
+    while not door.ending:
+        door.message(message(kind, number, body), 0.0)
+        number += 1
+        assert number < 200
+    assert "beyond a gap" in door.ending
+
+
+def test_a_message_without_a_number_is_known_in_no_time() -> None:
+    door = relay()
+    started = time.process_time()
+    door.message(frame("FIX.4.4", b"35=A\x01" * 13_000), 0.0)
+    assert time.process_time() - started < 0.2
+    assert "MsgSeqNum" in door.ending
+
+
+def test_a_resend_that_has_to_wait_holds_no_number_back() -> None:
+    door = relay(replayed_messages=Budget(10, 5))
+    door.last_out = 100
+    door.budgets.replayed.take(0.0, 5)
+    assert answers(door.message(message(b"2", 2, b"7=1\x0116=0\x01"), 0.0)) == [("4", "2", "")]
+    assert asked(door.replay(10.0)) == (1, PIECE)
+
+
+def test_mass_cancels_have_a_budget_of_their_own() -> None:
+    door = relay(mass_cancels=Budget(1, 1))
+    every = b"11=q%d\x01530=7\x0160=%b\x01"
+    assert b"35=q" in door.message(message(b"q", 2, every % (2, STAMP)), 0.0)
+    assert answers(door.message(message(b"q", 3, every % (3, STAMP)), 0.0))[0][0] == "j 4"
+
+
+def test_a_subscription_that_the_broker_refuses_takes_no_room() -> None:
+    door = relay(active_subscriptions=1)
+    ask = b"262=%d\x01263=1\x01264=0\x01146=1\x0155=A\x01"
+    door.message(message(b"V", 2, ask % 1), 0.0)
+    door.outgoing(from_broker(b"Y", 2, b"262=1\x01281=0\x01"))
+    assert b"35=V" in door.message(message(b"V", 3, ask % 2), 0.0)
 
 
 def test_a_gap_that_is_filled_is_none() -> None:

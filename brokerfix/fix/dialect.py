@@ -210,7 +210,7 @@ def write_transport_dictionary(name: str, path: Path, for_gateway: bool = False)
 def _with_gateway(root: Any) -> None:
     """The voucher of a Logon and the type of a refusal, where this dictionary has the Logon and the types."""
     for field in _section(root, "fields"):
-        if field.get("number") == "35":
+        if field.get("number") == "35" and len(field):
             ET.SubElement(field, "value", enum=REFUSAL, description="GATEWAY_REFUSAL")
     logon = root.find("messages/message[@msgtype='A']")
     if logon is not None:

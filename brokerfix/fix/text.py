@@ -83,7 +83,7 @@ def possible_duplicate(message: Fields) -> bool:
 
 def printable(text: str) -> str:
     """A raw message as people read it, without the secrets in it."""
-    return redacted(text.replace(SOH, "|"))
+    return redacted(text).replace(SOH, "|")
 
 
 def clean(text: str) -> str:

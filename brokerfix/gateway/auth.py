@@ -7,12 +7,14 @@ import logging
 import os
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from brokerfix import passwords
 from brokerfix.config import COMP_ID, ClientSection, Config, added_clients
@@ -22,6 +24,8 @@ from brokerfix.gateway.sources import Address, Networks
 log = logging.getLogger("brokerfix.gateway")
 MOST_CHECKS = 16
 """How many passwords wait to be checked at most. Each takes some 50 ms of one processor."""
+MOST_OF_ONE = 4
+"""And how many of one source."""
 OVERDUE_SECONDS = 1.0
 CLOCK_SKEW = 120.0
 """Seconds by which SendingTime may differ from our clock: QuickFIX's MaxLatency."""
@@ -33,10 +37,11 @@ NOBODY = passwords.make_hash("")
 
 
 class Refused(Exception):
-    """Why a Logon is refused: for our log. `credentials`: it counts against its source. `told` is what the client may
-    know of it."""
+    """Why a Logon is refused: for our log. `credentials`: it counts against its source. `told`: what its sender has to
+    change, where that is for the client's people; a Logout tells it. All others are closed without a word, because many
+    FIX engines count a Logout that the broker has never numbered."""
 
-    def __init__(self, reason: str, *, credentials: bool = False, told: str = "Logon refused") -> None:
+    def __init__(self, reason: str, *, credentials: bool = False, told: str = "") -> None:
         super().__init__(reason)
         self.credentials, self.told = credentials, told
 
@@ -68,6 +73,8 @@ class Logon:
         self.seq_num = number
         self.time = tags.get(52, "")
         self.reset = tags.get(141, "")
+        if tags.get(43) == "Y":
+            raise Refused("a Logon with PossDupFlag=Y, which the broker would not answer")
         if self.reset == "Y" and self.seq_num != 1:
             raise Refused("ResetSeqNumFlag=Y with a MsgSeqNum other than 1")
         try:
@@ -86,7 +93,7 @@ class Authenticator:
         self.path = config.data / "passwords.json"
         self._idle = ThreadPoolExecutor(1, "passwords", _behind_the_others)
         self._urgent = ThreadPoolExecutor(1, "overdue-passwords")
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
         self._accepted: OrderedDict[bytes, float] = OrderedDict()
         self._networks = {name: Networks(client.addresses) for name, client in config.clients.items()}
         self._changed = _read_changed(self.path)
@@ -101,91 +108,103 @@ class Authenticator:
                 self._networks[name] = Networks(section.addresses)
         return section
 
-    async def check(self, logon: Logon, address: Address, fingerprint: str) -> ClientSection:
-        """Returns the client's settings. `fingerprint` is that of its TLS certificate, '' without. Raises Refused."""
+    async def check(self, logon: Logon, source: str, address: Address, fingerprint: str) -> str:
+        """Check a Logon from a `source` (see `sources`). `fingerprint` is that of its TLS certificate, '' without.
+        Returns the hash of the new password that it asks for, or ''. Raises Refused."""
         client = self.client(logon.sender)
         known = client if client is not None and logon.target == self.config.broker.name else None
-        if known is not None and logon.begin_string != known.fix:
-            raise Refused(f"{logon.sender} speaks {known.fix}, not {logon.begin_string}")
-        self._check_place(logon, known, address, fingerprint)
         if any(tag in logon.tags for tag in ENCRYPTED):
             raise Refused(
                 "EncryptedPassword is not taken", told="EncryptedPassword(1402) is not taken: use Password(554)"
             )
-        await self._check_password(logon, known)
+        # The password is looked at whatever else is wrong, so that all refusals take as long.
+        wrong = self._out_of_place(logon, known, address, fingerprint)
+        new = await self._check_password(logon, known, source, wrong)
         assert known is not None
         if logon.reset == "Y" and known.reset_seq_num == "refuse":
             raise Refused("ResetSeqNumFlag=Y is not allowed", told="ResetSeqNumFlag(141)=Y is not allowed")
-        self._check_unheard(logon)
-        return known
+        if logon.digest in self._accepted:
+            raise Refused("this very Logon came before")
+        return new
 
-    def _check_place(self, logon: Logon, known: ClientSection | None, address: Address, fingerprint: str) -> None:
+    def _out_of_place(self, logon: Logon, known: ClientSection | None, address: Address, fingerprint: str) -> str:
+        """Why a Logon can't be the client's whatever its password is, or ''."""
         if known is None:
-            return
+            return f"there is no client {logon.sender} of {logon.target}"
+        if logon.begin_string != known.fix:
+            return f"{logon.sender} speaks {known.fix}, not {logon.begin_string}"
         networks = self._networks[logon.sender]
         if networks and address not in networks:
-            raise Refused(f"{logon.sender} does not come from {address}", credentials=True)
+            return f"{logon.sender} does not come from {address}"
         if known.certificates and fingerprint not in known.certificates:
-            raise Refused(f"{logon.sender} has not the certificate {fingerprint or '(none)'}", credentials=True)
+            return f"{logon.sender} has not the certificate {fingerprint or '(none)'}"
         others = [name for name, client in self.config.clients.items() if fingerprint in client.certificates]
         if fingerprint and others and logon.sender not in others:
-            raise Refused(f"the certificate is that of {others[0]}, not of {logon.sender}", credentials=True)
+            return f"the certificate is that of {others[0]}, not of {logon.sender}"
+        return ""
 
-    async def _check_password(self, logon: Logon, known: ClientSection | None) -> None:
-        """Raises Refused. Takes the same time for a client that does not exist."""
-        name = logon.sender
-        stored = self._changed.get(name) or (known.password_hash if known is not None else NOBODY)
-        if not stored:
-            return
-        # FIX 4.2 has no Password: by custom it comes as RawData.
-        given = logon.tags.get(554, logon.tags.get(96, "") if logon.begin_string == "FIX.4.2" else "")
-        if len(given) > LONGEST_PASSWORD:
-            raise Refused(f"a password of {len(given)} characters for {name}", credentials=True)
-        right = await self._compute(passwords.matches, given, stored)
-        if known is None:
-            raise Refused(f"there is no client {name} of {logon.target}", credentials=True)
-        if not right:
-            raise Refused(f"wrong password for {name}", credentials=True)
-        if logon.tags.get(553, name) != (known.username or name) and (known.username or 553 in logon.tags):
-            raise Refused(f"wrong username for {name}", credentials=True)
-        new = logon.tags.get(925, "")
-        if new:
-            if len(new) > LONGEST_PASSWORD:
-                raise Refused("NewPassword(925) is too long", told=f"NewPassword(925): {LONGEST_PASSWORD} characters")
-            self._change(name, await self._compute(passwords.make_hash, new))
-            log.info("%s has changed its password", name)
+    async def _check_password(self, logon: Logon, known: ClientSection | None, source: str, wrong: str) -> str:
+        """Returns the hash of a new password, or ''. Raises Refused, also for what is `wrong` besides."""
+        name, new = logon.sender, logon.tags.get(925, "")
+        stored = self.stored(name, known) if known is not None else ""
+        if stored or wrong:
+            # FIX 4.2 has no Password: by custom it comes as RawData.
+            given = logon.tags.get(554, logon.tags.get(96, "") if logon.begin_string == "FIX.4.2" else "")
+            if len(given) > LONGEST_PASSWORD:
+                raise Refused(f"a password of {len(given)} characters for {name}", credentials=True)
+            right = await self._compute(source, passwords.matches, given, stored or NOBODY)
+            if wrong:
+                raise Refused(wrong, credentials=True)
+            if not right:
+                raise Refused(f"wrong password for {name}", credentials=True)
+            assert known is not None
+            if logon.tags.get(553, name) != (known.username or name) and (known.username or 553 in logon.tags):
+                raise Refused(f"wrong username for {name}", credentials=True)
+        if not new:
+            return ""
+        if not stored or len(new) > LONGEST_PASSWORD:
+            why = f"up to {LONGEST_PASSWORD} characters" if stored else "this client has no password"
+            raise Refused(f"a NewPassword of {name} that can't be", told=f"NewPassword(925): {why}")
+        return await self._compute(source, passwords.make_hash, new)
 
-    async def _compute(self, function: Callable[..., T], *arguments: str) -> T:
+    def stored(self, name: str, known: ClientSection) -> str:
+        """The hash of a client's password: the one that it chose, unless the configuration has another one since."""
+        chosen = self._changed.get(name)
+        return chosen[0] if chosen is not None and chosen[1] == known.password_hash else known.password_hash
+
+    async def _compute(self, source: str, function: Callable[..., T], *arguments: str) -> T:
         """Call the function in a password thread: with what the processors have left or, where they have nothing left
         for too long, like any other work. Raises Refused where too many wait already."""
-        if self._waiting >= MOST_CHECKS:
-            raise Refused("too many passwords wait to be checked", told="Logon refused: too busy, try again")
-        self._waiting += 1
+        if self._waiting.total() >= MOST_CHECKS or self._waiting[source] >= MOST_OF_ONE:
+            raise Refused("too many passwords wait to be checked")
+        self._waiting[source] += 1
         loop = asyncio.get_running_loop()
         try:
             return await asyncio.wait_for(loop.run_in_executor(self._idle, function, *arguments), OVERDUE_SECONDS)
         except TimeoutError:
             return await loop.run_in_executor(self._urgent, function, *arguments)
         finally:
-            self._waiting -= 1
+            self._waiting[source] -= 1
+            if not self._waiting[source]:
+                del self._waiting[source]
 
-    def _change(self, name: str, stored: str) -> None:
-        """Keep a new password's hash: it replaces the configured one, also after a restart."""
-        self._changed[name] = stored
+    def change(self, name: str, chosen: str) -> None:
+        """Keep a new password's hash: it stands for the configured one, also after a restart. Raises OSError."""
+        changed = {**self._changed, name: (chosen, self.config.clients[name].password_hash)}
         written = self.path.with_suffix(".new")
         with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(self._changed, file, indent=2)
+            json.dump(changed, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
         written.replace(self.path)
+        self._changed = changed
+        log.info("%s has changed its password", name)
 
-    def _check_unheard(self, logon: Logon) -> None:
-        """A Logon counts once: a recording of it is worth nothing. Raises Refused."""
+    def heard(self, logon: Logon) -> None:
+        """The broker has taken a Logon. It counts once: a recording of it is worth nothing."""
         now = time.time()
         while self._accepted and next(iter(self._accepted.values())) < now - 2 * CLOCK_SKEW - 1:
             self._accepted.popitem(last=False)
-        if logon.digest in self._accepted:
-            raise Refused("this very Logon came before", credentials=True)
         self._accepted[logon.digest] = now
 
 
@@ -195,9 +214,8 @@ def _behind_the_others() -> None:
     os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
-def _read_changed(path: Path) -> dict[str, str]:
-    """Client -> the hash of the password that it has chosen."""
+def _read_changed(path: Path) -> dict[str, tuple[str, str]]:
+    """Client -> the hash of the password that it has chosen, and the configured one that this stands for."""
     if not path.exists():
         return {}
-    changed: dict[str, str] = json.loads(path.read_text())
-    return changed
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[str, str]])

@@ -68,7 +68,7 @@ KINDS = {
     b"E": "orders",
     b"s": "orders",
     b"F": "cancels",
-    b"q": "cancels",
+    b"q": "mass_cancels",
     b"1": "test_requests",
     b"V": "subscriptions",
     b"2": "resend_requests",

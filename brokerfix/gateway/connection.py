@@ -11,7 +11,7 @@ from brokerfix.gateway.auth import Logon, Refused
 from brokerfix.gateway.framing import Framer
 from brokerfix.gateway.messages import Names, vouched_logon
 from brokerfix.gateway.relay import Relay
-from brokerfix.gateway.sources import Address
+from brokerfix.gateway.sources import Address, source_of
 from brokerfix.gateway.tls import fingerprint
 from brokerfix.vouch import read_secret, socket_path, voucher
 
@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._broker: _BrokerEnd | None = None
         self._framer = Framer(FIRST_MESSAGE)
         self._names: Names | None = None
+        self._logon: Logon | None = None
         self._logon_by = deadline
         self._deadline: asyncio.TimerHandle | None = None
         self._work: asyncio.Task[None] | None = None
@@ -73,6 +74,10 @@ class Connection(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = self._loop.call_later(seconds, self.cut, reason)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     @property
     def certified(self) -> str:
@@ -123,19 +128,14 @@ class Connection(asyncio.Protocol):
             logon = await self.gateway.check(self, message)
         except Refused as error:
             self.gateway.refused(self, error)
-            # Who has no password right is told as little as who has no name right.
-            if self._names is not None and not error.credentials:
+            if self._names is not None and error.told:
                 self._write(self._names.goodbye(error.told))
-            elif self._names is not None:
-                self._write(self._names.goodbye("Logon refused"))
             self.cut(str(error), gently=True)
             return
-        self.client = logon.sender
+        self.client, self._logon = logon.sender, logon
         try:
             await self._meet_broker(logon)
         except (OSError, ConfigError) as error:
-            assert self._names is not None
-            self._write(self._names.goodbye("the broker is not available; try again"))
             self.gateway.tell("broker", "the broker can't be reached: %s", error)
             self.cut("the broker can't be reached", gently=True)
 
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         assert self._names is not None
         self.relay = Relay(self._names, self.gateway.budgets[logon.sender], logon.seq_num)
         self._framer.most = config.gateway.max_message_bytes
-        signed = voucher(secret, logon.sender, logon.target, str(logon.seq_num), logon.time, logon.reset)
+        signed = voucher(secret, logon.sender, logon.target, logon.tags[34], logon.time, logon.reset)
         end.write(vouched_logon(logon.begin_string, logon.pairs, signed))
 
     def _answered(self, types: list[bytes]) -> None:
@@ -170,7 +170,8 @@ class Connection(asyncio.Protocol):
             if self._deadline is not None:
                 self._deadline.cancel()
                 self._deadline = None
-            self.gateway.logged_on(self)
+            assert self._logon is not None
+            self.gateway.logged_on(self, self._logon)
             self._resume()
             if self._framer.waiting:
                 self._take_turn()
@@ -179,10 +180,15 @@ class Connection(asyncio.Protocol):
         """Pass on a few messages; if there are more, when it is our turn again."""
         self._turn = None
         relay, broker = self.relay, self._broker
-        if self._closed or relay is None or broker is None or not self.up:
+        if self._closed or relay is None or broker is None:
             return
         now = time.monotonic()
         framer = self._framer
+        if not self.up:
+            # What comes behind a Logon waits for the broker's answer, up to what a Logon may be long.
+            if framer.waiting > FIRST_MESSAGE:
+                self._pause()
+            return
         out = []
         refused = relay.refused
         for _ in range(TURN):
@@ -208,6 +214,8 @@ class Connection(asyncio.Protocol):
             broker.write(out[0] if len(out) == 1 else b"".join(out))
         if relay.ending:
             self._end()
+        elif relay.replaying:
+            self._continue_replay()
         if self._turn is None and (not broker.full or relay.ending):
             # What comes while the session ends is thrown away, but its end must be seen.
             self._resume()
@@ -255,7 +263,7 @@ class Connection(asyncio.Protocol):
             return
         self.reason = self.reason or reason
         if not self.up:
-            self.gateway.tell(f"cut {self.address}", "a connection from %s is cut: %s", self.address, reason)
+            self.gateway.tell(f"cut {source_of(self.address)}", "a connection from %s is cut: %s", self.address, reason)
         if self._transport is not None:
             if gently:
                 self._transport.close()

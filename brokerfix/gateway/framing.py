@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 from zlib import adler32
 
-HEAD = re.compile(rb"8=(?:FIX\.4\.[0-4]|FIXT\.1\.1)\x019=([1-9][0-9]{0,9})\x01")
+HEAD = re.compile(rb"8=(?:FIX\.4\.[0-4]|FIXT\.1\.1)\x019=([0-9]{1,10})\x01")
 LONGEST_HEAD = 24
 """More bytes than this without a whole head are none."""
 TRAILER = 7
@@ -35,7 +35,7 @@ def checksum(data: bytes) -> int:
 
 PARTIAL_HEAD = re.compile(
     rb"8?|8=|8=F|8=FI|8=FIX|8=FIX\.|8=FIX\.4|8=FIX\.4\.|8=FIX\.4\.[0-4]|8=FIXT|8=FIXT\.|8=FIXT\.1|8=FIXT\.1\.|8=FIXT\.1\.1|"
-    rb"8=(?:FIX\.4\.[0-4]|FIXT\.1\.1)\x01(?:9?|9=(?:[1-9][0-9]{0,9})?)"
+    rb"8=(?:FIX\.4\.[0-4]|FIXT\.1\.1)\x01(?:9?|9=[0-9]{0,10})"
 )
 
 

@@ -18,6 +18,12 @@ HIGHEST_TAG = 99_999
 MOST_ENTRIES = 1_000
 """More than this in one repeating group is taken from nobody."""
 
+IDS = frozenset((1, 11, 17, 37, 41, 55, 66, 117, 131, 262, 278, 320, 335, 526, 548, 551, 568, 583, 584, 790))
+LONGEST_ID, LONGEST_VALUE = 64, 256
+"""Bytes of an id, which the broker keeps for as long as it lives, and of any other value."""
+TEXTS = frozenset((58, 148, 355, 553, 554, 925, 1402, 1404))
+"""Free text and credentials may be as long as a message."""
+
 REQUIRED_TAG_MISSING, INVALID_TAG, NO_VALUE, WRONG_VALUE, WRONG_FORMAT = 1, 0, 4, 5, 6
 COMP_ID_PROBLEM, INVALID_MSG_TYPE, TAG_TWICE, WRONG_COUNT, NOT_IN_DATA, OTHER = 9, 11, 13, 16, 17, 99
 """SessionRejectReason(373)."""
@@ -109,6 +115,8 @@ def split(message: bytes) -> Pairs:
         if data_tag and SOH in value:
             # Nothing that we take has such bytes, and whoever reads fields without lengths would take them for fields.
             raise Bad(tag, NOT_IN_DATA, f"tag {tag} holds the field separator, which is not taken here")
+        if len(value) > (LONGEST_ID if tag in IDS else LONGEST_VALUE) and not data_tag and tag not in TEXTS:
+            raise Bad(tag, WRONG_VALUE, f"tag {tag} is too long")
         data_tag = 0
         if tag in lengths:
             data_tag, data_length = lengths[tag], _number(tag, value, end)
@@ -247,4 +255,4 @@ class Outgoing:
         return found
 
 
-WATCHED = frozenset((b"A", b"2", b"4"))
+WATCHED = frozenset((b"A", b"2", b"4", b"Y"))

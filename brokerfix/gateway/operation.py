@@ -1,9 +1,11 @@
 """What operators and their tools see of the gateway: Prometheus metrics, health, sessions. On loopback, in a thread."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, cast
 from urllib.request import urlopen
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -12,7 +14,8 @@ from wsgiref.types import StartResponse, WSGIApplication
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from brokerfix.config import Config, ConfigError
+from brokerfix.config import Config, ConfigError, address
+from brokerfix.vouch import socket_path
 
 if TYPE_CHECKING:
     from brokerfix.gateway.server import Gateway
@@ -72,7 +75,13 @@ class Collector:
             yield metric
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
 class _Quiet(WSGIRequestHandler):
+    timeout = 5
+
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: who reads metrics is no event."""
 
@@ -92,7 +101,11 @@ def serve(gateway: "Gateway", config: Config) -> WSGIServer | None:
         if path == "/metrics":
             return metrics(environ, start)
         pages: dict[str, Callable[[], Any]] = {
-            "/healthz": lambda: {"state": "draining" if gateway.draining else "up", "sessions": len(gateway.sessions)},
+            "/healthz": lambda: {
+                "state": "draining" if gateway.draining else "up",
+                "broker": "up" if broker_listens(config) else "down",
+                "sessions": len(gateway.sessions),
+            },
             "/sessions": lambda: sessions(gateway),
         }
         found = pages.get(path)
@@ -102,13 +115,23 @@ def serve(gateway: "Gateway", config: Config) -> WSGIServer | None:
         return [json.dumps(found() if found is not None else {"error": "no such page"}).encode() + b"\n"]
 
     try:
-        server = make_server("127.0.0.1", port, answer, handler_class=_Quiet)
+        server = make_server("127.0.0.1", port, answer, _Server, _Quiet)
     except OSError as error:
         raise ConfigError(
             f"{config.path}: gateway.operation_port: can't listen on port {port}: {error.strerror}"
         ) from error
     threading.Thread(target=server.serve_forever, daemon=True, name="operation").start()
     return server
+
+
+def broker_listens(config: Config) -> bool:
+    """Whether the broker's acceptor takes connections."""
+    assert config.gateway is not None
+    upstream = config.gateway.upstream
+    where: Any = address(upstream) if upstream else str(socket_path(config))
+    with socket.socket(socket.AF_INET if upstream else socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(where) == 0
 
 
 def ask_sessions(port: int) -> list[dict[str, Any]]:

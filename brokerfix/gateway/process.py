@@ -1,7 +1,9 @@
 """`brokerfix gateway`: the process around the gateway. SIGTERM and SIGINT drain it, SIGHUP reads certificates again."""
 
 import asyncio
+import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -12,18 +14,24 @@ from brokerfix.config import Config, ConfigError
 from brokerfix.gateway.operation import serve
 from brokerfix.gateway.server import Gateway
 
+log = logging.getLogger("brokerfix.gateway")
 PARENT_SECONDS = 0.1
 LISTEN_SECONDS = 5.0
 """The gateway of a broker that was killed may still be on its way out."""
 
 
-def run(config: Config, supervised: bool = False) -> int:
-    """Run until a signal. `supervised`: also until the broker that has started us is gone. Returns the exit code.
-    Raises ConfigError."""
-    return uvloop.run(_run(config, os.getppid() if supervised else 0))
+def run(config: Config, parent: int = 0) -> int:
+    """Run until a signal or, where the broker with the process id `parent` has started us, until it is gone. Returns
+    the exit code. Raises ConfigError."""
+    return uvloop.run(_run(config, parent))
 
 
 async def _run(config: Config, parent: int) -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = 2 * config.gateway.max_connections if config.gateway is not None else soft
+    if hard < wanted:
+        log.warning("only %d descriptors are allowed, and gateway.max_connections needs %d", hard, wanted)
     gateway = Gateway(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -32,15 +40,13 @@ async def _run(config: Config, parent: int) -> int:
         loop.add_signal_handler(number, (lambda: None) if parent and number == signal.SIGINT else stop.set)
     loop.add_signal_handler(signal.SIGHUP, gateway.reload)
     await _listen(gateway, bool(parent))
-    server = serve(gateway, config)
+    serve(gateway, config)
     while not stop.is_set() and (not parent or os.getppid() == parent):
         try:
             await asyncio.wait_for(stop.wait(), PARENT_SECONDS)
         except TimeoutError:
             continue
     await gateway.drain()
-    if server is not None:
-        server.shutdown()
     sys.stderr.flush()
     return 0
 

@@ -27,6 +27,10 @@ from brokerfix.gateway.messages import (
 
 PIECE = 50
 """How many messages are asked for again at once: about a millisecond of the broker's time."""
+MOST_EARLY_BYTES = 1 << 20
+"""How many bytes may wait for a gap to be filled."""
+SUBSCRIBING = {b"V": 262, b"g": 335}
+"""The messages that subscribe to something, and the tag of the subscription's id."""
 STALLED = 5.0
 """Seconds after which a piece that has not ended is taken for ended."""
 TOO_BUSY = 4
@@ -47,13 +51,14 @@ class Relay:
         self.last_out = 0
         self._logon = logon_seq_num
         self._early: set[int] = set()
+        self._early_bytes = 0
         self._subscriptions: set[bytes] = set()
         self._types = message_types(names.begin_string)
         ids = re.escape(names.sender.encode()), re.escape(names.target.encode())
         # As most clients order their header, and as QuickFIX does.
         self._usual = re.compile(
             rb"8=%b\x019=[0-9]+\x0135=([DFG])\x01(?:49=%b\x0156=%b\x0134=([0-9]{1,9})\x01|34=([0-9]{1,9})\x0149=%b\x01)"
-            rb"52=[0-9:.-]+\x01(?:56=%b\x01)?(?:%b=[^\x01]+\x01)*10=[0-9]{3}\x01"
+            rb"52=[0-9:.-]+\x01(?:56=%b\x01)?(?:%b=[^\x01]{1,64}\x01)*10=[0-9]{3}\x01"
             % (re.escape(names.begin_string.encode()), *ids, *ids, USUAL_TAGS)
         ).fullmatch
         self._outgoing = Outgoing()
@@ -76,7 +81,7 @@ class Relay:
             verdict = self.budgets.by_type[message_type].take(now)
             if verdict is not Verdict.WITHIN:
                 return self._above(message_type, seq_num, message, verdict, False)
-            return message if self._numbered(seq_num) else self._beyond_gap(seq_num)
+            return message if self._numbered(seq_num, len(message)) else self._beyond_gap(seq_num)
         return self._unusual(message, now)
 
     def _unusual(self, message: bytes, now: float) -> bytes:
@@ -92,7 +97,8 @@ class Relay:
                 return b""
             if self.budgets.others.take(now) is not Verdict.WITHIN:
                 return self.end("too many messages that are not well formed")
-            self._numbered(seq_num)
+            if not self._numbered(seq_num):
+                return self._beyond_gap(seq_num)
             refusal = self._refuse(seq_num, message_type, error.text, tag=error.tag, reject=error.reason, again=again)
             if error.reason == COMP_ID_PROBLEM:
                 return refusal + self.end(error.text)
@@ -106,11 +112,13 @@ class Relay:
         self, message: bytes, pairs: Pairs, message_type: bytes, seq_num: int, again: bool, now: float
     ) -> bytes:
         tags = dict(reversed(pairs))
+        if not self.is_welcome(message_type, now):
+            return self.end("too many messages that are not taken")
+        if message_type in (b"A", b"5") and not self._numbered(seq_num):
+            return self._beyond_gap(seq_num)
         if message_type == b"A":
-            self._numbered(seq_num)
             return self._refuse(seq_num, b"A", "the session is logged on already", reject=OTHER, again=again)
         if message_type == b"5":
-            self._numbered(seq_num)
             return message
         cost = whole_number(tags.get(COUNTED_BY.get(message_type, 0), b"1")) or 1
         allowance = self.budgets.of(message_type)
@@ -122,19 +130,19 @@ class Relay:
             return self._above(message_type, seq_num, message, verdict, again)
         if message_type == b"4":
             return self._sequence_reset(message, tags, seq_num)
-        if not self._numbered(seq_num):
+        if not self._numbered(seq_num, len(message)):
             return self._beyond_gap(seq_num)
         if message_type == b"2":
             return self._resend_request(message, tags, seq_num, again, now)
-        if message_type == b"V" and not self._subscribed(tags):
+        if message_type in SUBSCRIBING and not self._subscribed(message_type, tags):
             text = f"more than {self.budgets.active_subscriptions} subscriptions; this one was not taken"
-            ref_id = tags.get(262, b"")
+            ref_id = tags.get(SUBSCRIBING[message_type], b"")
             return self._refuse(seq_num, message_type, text, business=TOO_BUSY, ref_id=ref_id, again=again)
         return message
 
-    def _subscribed(self, tags: dict[int, bytes]) -> bool:
+    def _subscribed(self, message_type: bytes, tags: dict[int, bytes]) -> bool:
         """Note a subscription, or its end. Returns whether there is room for it."""
-        name, kind = tags.get(262, b""), tags.get(263)
+        name, kind = message_type + tags.get(SUBSCRIBING[message_type], b""), tags.get(263)
         if kind == b"2":
             self._subscriptions.discard(name)
         elif kind == b"1" and name not in self._subscriptions:
@@ -142,6 +150,10 @@ class Relay:
                 return False
             self._subscriptions.add(name)
         return True
+
+    def is_welcome(self, message_type: bytes, now: float) -> bool:
+        """Whether a message that is always refused may come once more."""
+        return message_type != b"A" or self.budgets.others.take(now) is Verdict.WITHIN
 
     def _check_header(self, pairs: Pairs) -> None:
         """Raises Bad unless type and names are there once and are those of the session."""
@@ -162,14 +174,15 @@ class Relay:
             if tag in seen and whole_number(seen[tag]) is None:
                 raise Bad(tag, WRONG_FORMAT, f"tag {tag} is no sequence number")
 
-    def _numbered(self, seq_num: int) -> bool:
+    def _numbered(self, seq_num: int, size: int = 0) -> bool:
         """Note the MsgSeqNum of a message. Returns whether the broker can be given it: only so many wait there for a
         gap to be filled."""
         if seq_num == self.expected:
             self.expected += 1
             self._catch_up()
         elif seq_num > self.expected:
-            if len(self._early) >= self.budgets.beyond_gap:
+            self._early_bytes += size
+            if len(self._early) >= self.budgets.beyond_gap or self._early_bytes > MOST_EARLY_BYTES:
                 return False
             self._early.add(seq_num)
         return True
@@ -180,6 +193,8 @@ class Relay:
                 self._early.remove(self.expected)
                 self.expected += 1
             self._early = {seq_num for seq_num in self._early if seq_num > self.expected}
+        if not self._early:
+            self._early_bytes = 0
 
     def _sequence_reset(self, message: bytes, tags: dict[int, bytes], seq_num: int) -> bytes:
         new = whole_number(tags.get(36, b"")) or 0
@@ -241,7 +256,7 @@ class Relay:
             return message
         if self._replay is None:
             self._replay = seq_num, first, first, last
-            return self._next_piece(now)
+            return self._next_piece(now) or self.names.gap_fill(seq_num, again)
         number, begin, following, end = self._replay
         if begin <= first and last <= end:
             # It is coming already.
@@ -302,6 +317,9 @@ class Relay:
                     self._piece_end = 0
             elif message_type == b"2":
                 self._gap_at(raw)
+            elif message_type == b"Y":
+                found = MD_REQ_ID.search(raw)
+                self._subscriptions.discard(b"V" + found[1] if found is not None else b"")
             if message_type == b"A" or seq_num > self.last_out:
                 self.last_out = seq_num
         return types
@@ -318,7 +336,9 @@ class Relay:
 REF_ID = re.compile(rb"\x01(?:11|262|584|335)=([^\x01]+)\x01")
 BEGIN_SEQ_NO = re.compile(rb"\x017=([0-9]{1,10})\x01")
 NEW_SEQ_NO = re.compile(rb"\x0136=([0-9]{1,10})\x01")
-OUTLINE = re.compile(rb"\x0135=([^\x01]*)\x01(?:[^\x01]*\x01)*?34=([0-9]{1,9})\x01")
+MD_REQ_ID = re.compile(rb"\x01262=([^\x01]+)\x01")
+OUTLINE = re.compile(rb"8=[^\x01]*\x019=[^\x01]*\x0135=([^\x01]*)\x01(?:[^\x01]*\x01){0,30}?34=([0-9]{1,9})\x01")
+"""MsgSeqNum is one of the first fields. Anchored at the message's begin: a search would take the square of its size."""
 
 
 def _new_seq_no(raw: bytes) -> int:
@@ -328,7 +348,7 @@ def _new_seq_no(raw: bytes) -> int:
 
 def _outline(message: bytes) -> tuple[bytes, int | None, bool]:
     """(MsgType, MsgSeqNum or None, whether PossDupFlag is set) of a message, however bad the rest of it is."""
-    found = OUTLINE.search(message)
+    found = OUTLINE.match(message)
     if found is None:
         return b"", None, False
     message_type = found[1] if found[1].isalnum() and len(found[1]) <= 32 else b"0"

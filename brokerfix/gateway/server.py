@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
-from brokerfix.config import Config, ConfigError, address
+from brokerfix.config import Budget, Config, ConfigError, address
 from brokerfix.gateway import proxy
 from brokerfix.gateway.auth import Authenticator, Logon, Refused
-from brokerfix.gateway.budgets import Budgets
+from brokerfix.gateway.budgets import Bucket, Budgets
 from brokerfix.gateway.connection import Connection
-from brokerfix.gateway.sources import Address, Networks, Sources, to_address
+from brokerfix.gateway.sources import Address, Networks, Sources, source_of, to_address
 from brokerfix.gateway.tls import load_certificates, server_context
 
 log = logging.getLogger("brokerfix.gateway")
@@ -27,6 +27,9 @@ BACKLOG = 512
 DRAIN_SECONDS = 3.0
 RETRY_SECONDS = 0.2
 KERNEL_BUFFER = 1 << 18
+MOST_KINDS = 1000
+WARNINGS = Budget(20, 100)
+"""Lines a second about strangers, and at once."""
 
 
 def family(host: str) -> socket.AddressFamily:
@@ -52,6 +55,7 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
         self._warned: dict[str, float] = {}
+        self._warnings = Bucket(WARNINGS, time.monotonic())
 
     # Listening
 
@@ -107,7 +111,9 @@ class Gateway:
             why = "" if balanced else self.sources.admit(where, now)
             if why or self.draining:
                 self.counts["turned_away"] += 1
-                self.tell(f"admit {where}", "a connection from %s is turned away: %s", where, why or "stopping")
+                self.tell(
+                    f"admit {source_of(where)}", "a connection from %s is turned away: %s", where, why or "stopping"
+                )
                 caller.close()
                 continue
             self._spawn(self._welcome(caller, where, balanced, context, now))
@@ -119,6 +125,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         deadline = now + self.section.logon_seconds
         admitted = not balanced
+        connection: Connection | None = None
         try:
             caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -134,28 +141,33 @@ class Gateway:
                     why = self.sources.admit(where, now)
                     if why:
                         self.counts["turned_away"] += 1
-                        self.tell(f"admit {where}", "a connection from %s is turned away: %s", where, why)
+                        self.tell(f"admit {source_of(where)}", "a connection from %s is turned away: %s", where, why)
                         caller.close()
                         return
                     admitted = True
-                connection = Connection(self, where, deadline)
+                made = connection = Connection(self, where, deadline)
                 await loop.connect_accepted_socket(
-                    cast("Callable[[], asyncio.BaseProtocol]", lambda: connection), caller, ssl=context
+                    cast("Callable[[], asyncio.BaseProtocol]", lambda: made), caller, ssl=context
                 )
         except (OSError, TimeoutError, ValueError) as error:
+            if connection is not None and (connection in self.connections or connection.closed):
+                # It was handed over in the same moment, and ends as others do.
+                connection.cut("too slow in its handshake")
+                return
             self.counts["failed_handshakes"] += 1
             why = "too slow" if isinstance(error, TimeoutError) else str(error)
-            self.tell(f"handshake {where}", "a connection from %s comes to nothing: %s", where, why)
+            self.tell(f"handshake {source_of(where)}", "a connection from %s comes to nothing: %s", where, why)
             with contextlib.suppress(OSError):
                 caller.close()
             if admitted:
                 self.sources.gone(where, False, time.monotonic())
 
     def tell(self, key: str, text: str, *arguments: object) -> None:
-        """Log a warning; of one kind at most one a second, so that no stranger can fill the log."""
+        """Log a warning; of one kind at most one a second, and of all kinds some a second, so that no stranger can fill
+        the log."""
         now = time.monotonic()
-        if now - self._warned.get(key, 0.0) >= 1.0:
-            if len(self._warned) > 1000:
+        if now - self._warned.get(key, 0.0) >= 1.0 and self._warnings.take(now):
+            if len(self._warned) > MOST_KINDS:
                 self._warned.clear()
             self._warned[key] = now
             log.warning(text, *arguments)
@@ -168,30 +180,41 @@ class Gateway:
         connection.names_are(logon)
         if self.sources.is_locked(connection.address, time.monotonic()):
             raise Refused("its source is locked out after failed logons")
-        await self.authenticator.check(logon, connection.address, connection.fingerprint)
+        source = source_of(connection.address)
+        new = await self.authenticator.check(logon, source, connection.address, connection.fingerprint)
+        if connection.closed:
+            raise Refused("the connection has closed meanwhile")
         up = self.sessions.get(logon.sender)
         if up is not None:
-            raise Refused(f"{logon.sender} is logged on already, from {up.address}", told="logged on already")
+            raise Refused(f"{logon.sender} is logged on already, from {up.address}")
         if self.draining:
             raise Refused("the gateway stops")
         now = time.monotonic()
         if logon.sender not in self.budgets:
             self.budgets[logon.sender] = Budgets(self.config.budgets(logon.sender), now)
         if not self.budgets[logon.sender].logons.take(now):
-            raise Refused(f"too many Logons of {logon.sender}", told="too many Logons; try again later")
+            raise Refused(f"too many Logons of {logon.sender}")
+        if new:
+            try:
+                self.authenticator.change(logon.sender, new)
+            except OSError as error:
+                raise Refused(f"the new password of {logon.sender} can't be kept: {error}") from error
         self.sessions[logon.sender] = connection
         return logon
 
     def refused(self, connection: Connection, error: Refused) -> None:
         """A Logon was refused: it counts against its source if it was for its credentials."""
         self.counts["refused_logons"] += 1
-        self.tell(f"refused {connection.address}", "a Logon from %s is refused: %s", connection.address, error)
+        self.tell(
+            f"refused {source_of(connection.address)}", "a Logon from %s is refused: %s", connection.address, error
+        )
         if error.credentials:
             seconds = self.sources.failed(connection.address, time.monotonic())
             if seconds:
                 log.warning("%s is locked out for %.0f s after failed logons", connection.address, seconds)
 
-    def logged_on(self, connection: Connection) -> None:
+    def logged_on(self, connection: Connection, logon: Logon) -> None:
+        self.authenticator.heard(logon)
         self.counts["logons"] += 1
         self.sources.settled(connection.address, time.monotonic())
         log.info("%s has logged on from %s%s", connection.client, connection.address, connection.certified)

@@ -14,6 +14,9 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 MOST_SOURCES = 10_000
 """How many sources are remembered; the one that was not seen for longest is forgotten first."""
+FORGIVEN_AFTER = 10
+"""Without a failure for so many times the lockout, earlier ones count no more. A right password in between forgives
+none: who has one could try others' for ever."""
 LONGEST_LOCKOUT = 64
 """Each further failure doubles the lockout, up to so many times the first."""
 
@@ -102,7 +105,6 @@ class Sources:
         """A connection has logged on."""
         source = self._source(source_of(address), now)
         source.half_open -= 1
-        source.failures = 0
 
     def gone(self, address: Address, had_logged_on: bool, now: float) -> None:
         source = self._source(source_of(address), now)
@@ -114,7 +116,9 @@ class Sources:
         """A logon failed for its credentials. Returns for how many seconds the source is locked out now, or 0."""
         section = self.section
         source = self._source(source_of(address), now)
-        source.failures += 1
+        if now - source.failed_at > FORGIVEN_AFTER * section.lockout_seconds:
+            source.failures = 0
+        source.failures, source.failed_at = source.failures + 1, now
         over = source.failures - section.failures_before_lockout
         if over < 0:
             return 0.0

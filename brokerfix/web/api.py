@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
@@ -41,11 +42,12 @@ SLOW_READER, OVERLOADED = 4008, 4013
 """WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000 and above are private)."""
 SEND_SECONDS = 5.0
 
-ClOrdId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9._:-]{1,40}$", description="The order's ClOrdID")]
-SymbolPath = Annotated[str, PathParameter(pattern=r"^[!-.0-~]{1,32}$", description="The symbol")]
+ClOrdId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$", description="The order's ClOrdID")]
+SymbolPath = Annotated[str, PathParameter(pattern=r"^[!-.0-~]{1,32}(?!\n)$", description="The symbol")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=1000, description="How many at most")]
 NewId = Annotated[
     str | None,
-    QueryParameter(name="cl_ord_id", pattern=r"^[A-Za-z0-9._:-]{1,40}$", description="The request's own ClOrdID"),
+    QueryParameter(name="cl_ord_id", pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$", description="The request's own ClOrdID"),
 ]
 
 
@@ -84,7 +86,7 @@ class Door:
 
     def caller(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
         """Whose key this is. Raises NotAuthorizedException."""
-        address = to_address(connection.client.host) if connection.client else to_address("0.0.0.0")
+        address = to_address(connection.client.host if connection.client else "0.0.0.0")
         now = time.monotonic()
         if self.sources.is_locked(address, now):
             raise NotAuthorizedException("too many wrong API keys from this address; try again later")
@@ -104,6 +106,12 @@ class Door:
     def accounts(self, caller: Caller) -> tuple[str, ...]:
         """The accounts that a key may see and use."""
         return caller.key.accounts or self.config.clients[caller.key.client].accounts
+
+    def sees(self, caller: Caller, order: Order) -> bool:
+        """Whether a key may see an order. One of which no account is known is for keys of all the client's accounts."""
+        accounts = self.accounts(caller)
+        every = self.config.clients[caller.key.client].accounts
+        return order.account in accounts or (not order.account and set(accounts) == set(every))
 
     def spend(self, caller: Caller, message_type: bytes) -> None:
         """Take a request from its client's budget. Raises HTTPException 429."""
@@ -147,23 +155,30 @@ def _door(request: Request[Caller, None, Any]) -> Door:
 
 def _own(door: Door, caller: Caller, order: Order | None, cl_ord_id: str) -> Order:
     """The order, if the key may see it. Raises HTTPException 404."""
-    if order is None or (order.account and order.account not in door.accounts(caller)):
+    if order is None or not door.sees(caller, order):
         raise HTTPException(f"there is no order {cl_ord_id}", status_code=404)
     return order
 
 
-def _same(order: Order, asked: NewOrder) -> bool:
-    """Whether an order that has the ClOrdID already is the one that is asked for. Of one that was replaced since, the
-    first terms are not known."""
-    if (order.symbol, order.side) != (asked.symbol, asked.side):
+def _same(user: User, order: Order, asked: NewOrder, account: str) -> bool:
+    """Whether an order that has the ClOrdID already is the one that is asked for: by what was asked for then or, where
+    that was before a restart of ours, by its report. Of one that was replaced since, that tells less."""
+    before = user.orders.asked.get(asked.cl_ord_id)
+    if isinstance(before, NewOrder):
+        return _exact(before) == _exact(asked) and user.orders.accounts.get(asked.cl_ord_id) == account
+    if (order.symbol, order.side) != (asked.symbol, asked.side) or account != (order.account or account):
         return False
-    if order.cl_ord_id != asked.cl_ord_id:
+    if order.cl_ord_id != asked.cl_ord_id or order.status == "rejected":
         return True
-    if Decimal(order.qty) != Decimal(asked.qty):
-        return False
-    if asked.account and order.account and asked.account != order.account:
-        return False
-    return asked.price is None or order.price is None or Decimal(order.price) == Decimal(asked.price)
+    same_price = asked.price is None or order.price is None or Decimal(order.price) == Decimal(asked.price)
+    return same_price and Decimal(order.qty) == Decimal(asked.qty)
+
+
+def _exact(asked: NewOrder) -> NewOrder:
+    """The order with its numbers written in one way, and without its account."""
+    price = None if asked.price is None else str(Decimal(asked.price).normalize())
+    qty = str(Decimal(asked.qty).normalize())
+    return msgspec.structs.replace(asked, qty=qty, price=price, account=None)
 
 
 @post(
@@ -184,29 +199,34 @@ async def new_order(request: Request[Caller, None, Any], data: NewOrder) -> Resp
         raise PermissionDeniedException(f"this API key may not use account {account}")
     if (data.price is None) == (data.type == "limit"):
         raise HTTPException("a limit order has a price, a market order none", status_code=400)
-    known = user.orders.get(data.cl_ord_id)
-    if known is None:
-        body = [(1, account), (55, data.symbol), (54, SIDES[data.side]), (38, data.qty), (40, ORD_TYPES[data.type])]
-        body += [(44, data.price)] if data.price is not None else []
-        body.append((59, TIMES_IN_FORCE[data.time_in_force]))
-        immediate = data.type == "market" or data.time_in_force in ("ioc", "fok")
-        order = await user.new_order(data.cl_ord_id, body, immediate)
-    else:
-        order = known
-    if not _same(order, data):
-        raise HTTPException(f"there is another order {data.cl_ord_id} already", status_code=409, extra={"order": order})
-    if order.status == "rejected":
-        raise Refused(order.text, order)
-    return Response(order, status_code=201 if known is None else 200)
+    # Whether the broker knows it from before a restart of ours is asked first.
+    known = await user.status(data.cl_ord_id)
+    if known is not None:
+        if not (door.sees(request.user, known) and _same(user, known, data, account)):
+            shown = {"order": known} if door.sees(request.user, known) else None
+            raise HTTPException(f"there is another order {data.cl_ord_id} already", status_code=409, extra=shown)
+        if known.status == "rejected":
+            raise Refused(known.text or "rejected", known)
+        return Response(known, status_code=200)
+    under_way = user.orders.asked.get(data.cl_ord_id)
+    if under_way is not None and not (isinstance(under_way, NewOrder) and _exact(under_way) == _exact(data)):
+        raise HTTPException(f"there is another request {data.cl_ord_id} already", status_code=409)
+    body = [(1, account), (55, data.symbol), (54, SIDES[data.side]), (38, data.qty), (40, ORD_TYPES[data.type])]
+    body += [(44, data.price)] if data.price is not None else []
+    body.append((59, TIMES_IN_FORCE[data.time_in_force]))
+    immediate = data.type == "market" or data.time_in_force in ("ioc", "fok")
+    order = await user.new_order(data, account, body, immediate)
+    return Response(_own(door, request.user, order, data.cl_ord_id), status_code=201)
 
 
 @get("/v1/orders", guards=[_needs("read")], tags=["orders"], operation_id="list_orders", responses=_problems())
-async def list_orders(request: Request[Caller, None, Any]) -> list[Order]:
-    """The orders that were reported since this door was opened, newest last."""
+async def list_orders(request: Request[Caller, None, Any], limit: Limit = 100) -> list[Order]:
+    """The orders that were reported since this door was opened, and those that worked then; newest first."""
     door = _door(request)
     door.spend(request.user, b"H")
-    accounts = door.accounts(request.user)
-    return [order for order in door.user(request.user).orders.values() if order.account in accounts]
+    orders = door.user(request.user).orders.by_id.values()
+    seen = (order for order in reversed(orders) if door.sees(request.user, order))
+    return list(islice(seen, limit))
 
 
 @get(
@@ -232,7 +252,7 @@ async def cancel_order(request: Request[Caller, None, Any], cl_ord_id: ClOrdId, 
     order = _own(door, request.user, await user.status(cl_ord_id), cl_ord_id)
     if order.status == "canceled":
         return order
-    return await user.cancel(order, new_id or f"c-{time.time_ns()}")
+    return _own(door, request.user, await user.cancel(order, new_id or f"c-{time.time_ns()}"), cl_ord_id)
 
 
 @patch(
@@ -244,13 +264,15 @@ async def replace_order(request: Request[Caller, None, Any], cl_ord_id: ClOrdId,
     door = _door(request)
     door.spend(request.user, b"G")
     user = door.user(request.user)
-    done = user.orders.get(data.cl_ord_id)
-    if done is not None and data.cl_ord_id != cl_ord_id:
-        return _own(door, request.user, done, data.cl_ord_id)
     order = _own(door, request.user, await user.status(cl_ord_id), cl_ord_id)
+    done = user.orders.named(data.cl_ord_id)
+    if done is not None:
+        if done.order_id == order.order_id and user.orders.asked.get(data.cl_ord_id) in (None, data):
+            return done
+        raise HTTPException(f"there is another request {data.cl_ord_id} already", status_code=409)
     if (order.price is None) != (data.price is None):
         raise HTTPException("the price is missing, or the order has none", status_code=400)
-    return await user.replace(order, data.cl_ord_id, data.qty, data.price)
+    return _own(door, request.user, await user.replace(order, data), data.cl_ord_id)
 
 
 @get(
@@ -291,7 +313,7 @@ async def book(request: Request[Caller, None, Any], symbol: SymbolPath) -> Book:
 async def health(request: Request[Any, Any, Any]) -> dict[str, bool]:
     """Which clients' sessions with the broker are up."""
     door: Door = request.app.state.door
-    return {"up": all(user.client.connected for user in door.users.values())}
+    return {"up": all(user.up for user in door.users.values())}
 
 
 @websocket("/v1/stream")
@@ -310,7 +332,7 @@ async def stream(socket: WebSocket[Caller, None, Any]) -> None:
         await socket.close(OVERLOADED, f"there is no symbol {min(unknown)[:32]}")
         return
     user = door.user(caller)
-    told = Stream(door.http.stream_messages, wanted, frozenset(door.accounts(caller)))
+    told = Stream(door.http.stream_messages, wanted, lambda order: door.sees(caller, order))
     await socket.accept()
     door.streams[caller.name] += 1
     user.streams.add(told)
@@ -384,7 +406,8 @@ def _bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]
 
 
 HANDLERS: dict[type[Exception], Callable[..., Response[Problem]]] = {
-    Refused: lambda request, error: _problem(422, str(error) or "refused", error.order),
+    Refused: lambda request, error: _problem(error.status, str(error) or "refused", error.order),
+    UnicodeDecodeError: lambda request, error: _problem(400, "the body is no UTF-8"),
     Unavailable: lambda request, error: _problem(503, str(error), headers={"Retry-After": "1"}),
     HTTPException: _http_problem,
     Exception: _bug,

@@ -7,10 +7,12 @@ from msgspec import Meta
 
 from brokerfix.client import Message
 
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,40}$", description="A ClOrdID: unique for the client for ever.")]
-Decimal = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?$", description="A decimal number.")]
-Symbol = Annotated[str, Meta(pattern=r"^[!-~]{1,32}$")]
-Account = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+Id = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$", description="A ClOrdID: unique for the client for ever.")
+]
+Decimal = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?(?!\n)$", description="A decimal number.")]
+Symbol = Annotated[str, Meta(pattern=r"^[!-~]{1,32}(?!\n)$")]
+Account = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}(?!\n)$")]
 Side = Literal["buy", "sell"]
 OrdType = Literal["market", "limit"]
 TimeInForce = Literal["day", "gtc", "ioc", "fok"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections import OrderedDict
@@ -11,16 +12,18 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from brokerfix.client import Client, Disconnected, Message, pairs_of, utc_now
-from brokerfix.config import Config, address
+from brokerfix.client import Client, Disconnected, Message, TooLow, pairs_of, utc_now
+from brokerfix.config import Config, ConfigError, address
 from brokerfix.gateway.budgets import Budgets
 from brokerfix.vouch import VOUCHER, read_secret, socket_path, voucher
-from brokerfix.web.model import FINAL, Book, Level, Order, Quote, Report, order_of
+from brokerfix.web.model import FINAL, Book, Level, NewOrder, Order, Quote, Replace, Report, order_of
 
 log = logging.getLogger("brokerfix.http")
 RECONNECT_SECONDS = 1.0
 TICK_SECONDS = 1.0
-MOST_ORDERS = 100_000
+SEND_SECONDS = 0.5
+"""How long the broker may leave a message of ours untaken: the loop waits with it."""
+MOST_ORDERS = 50_000
 """How many orders are remembered; of more, finished ones are forgotten, and asked for when they are wanted."""
 
 
@@ -29,30 +32,78 @@ class Unavailable(Exception):
 
 
 class Refused(Exception):
-    """The broker has refused a request: its text, and the order's state if there is one."""
+    """The broker has refused a request: its text, the order's state if there is one, and the HTTP status."""
 
-    def __init__(self, text: str, order: Order | None = None) -> None:
+    def __init__(self, text: str, order: Order | None = None, status: int = 422) -> None:
         super().__init__(text)
-        self.order = order
+        self.order, self.status = order, status
 
 
 class Stream:
     """What one WebSocket is to be told. It holds so many messages; a reader that is slower than that is `lost`."""
 
-    def __init__(self, most: int, symbols: frozenset[str], accounts: frozenset[str]) -> None:
-        self.symbols, self.accounts = symbols, accounts
+    def __init__(self, most: int, symbols: frozenset[str], sees: Callable[[Order], bool]) -> None:
+        self.symbols, self.sees = symbols, sees
         self.queue: asyncio.Queue[Report | Quote] = asyncio.Queue(most)
         self.lost = asyncio.Event()
 
     def tell(self, what: Report | Quote) -> None:
+        if isinstance(what, Quote):
+            wanted = what.book.symbol in self.symbols
+        else:
+            wanted = self.sees(what.order)
+        if not wanted:
+            return
         try:
             self.queue.put_nowait(what)
         except asyncio.QueueFull:
             self.lost.set()
 
 
+class Waiter:
+    """A request that waits for its answer; an `immediate` order waits for its last report."""
+
+    def __init__(self, immediate: bool = False) -> None:
+        self.immediate = immediate
+        self.answer: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
+
+
+class Orders:
+    """The orders that were reported, by OrderID; every ClOrdID that was theirs, and what was asked for under it."""
+
+    def __init__(self) -> None:
+        self.by_id: OrderedDict[str, Order] = OrderedDict()
+        self.asked: dict[str, NewOrder | Replace] = {}
+        self.accounts: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        self._names: dict[str, list[str]] = {}
+
+    def named(self, cl_ord_id: str) -> Order | None:
+        return self.by_id.get(self._ids.get(cl_ord_id, ""))
+
+    def note(self, order: Order, *names: str) -> None:
+        self.by_id[order.order_id] = order
+        self.by_id.move_to_end(order.order_id)
+        known = self._names.setdefault(order.order_id, [])
+        for name in names:
+            if name and self._ids.get(name) != order.order_id:
+                self._ids[name] = order.order_id
+                known.append(name)
+        if len(self.by_id) > MOST_ORDERS:
+            self._forget()
+
+    def _forget(self) -> None:
+        for order_id in list(self.by_id)[: MOST_ORDERS // 10]:
+            if self.by_id[order_id].status in FINAL:
+                del self.by_id[order_id]
+                for name in self._names.pop(order_id):
+                    for names in (self._ids, self.asked, self.accounts):
+                        names.pop(name, None)
+
+
 class User:
-    """A client of the broker. All of it runs on the loop's thread but the Logon."""
+    """A client of the broker. All of it runs on the loop's thread; only while it logs on has another thread its client.
+    `up`: it is logged on."""
 
     def __init__(self, config: Config, name: str) -> None:
         self.config, self.name = config, name
@@ -66,23 +117,23 @@ class User:
             name, config.broker.name, host, section.port or port, config.data / "clients" / f"{name}.json",
             vouch=self._vouch,
         )  # fmt: skip
+        self.up = False
         self.budgets = Budgets(config.budgets(name), time.monotonic())
-        self.orders: OrderedDict[str, Order] = OrderedDict()
+        self.orders = Orders()
         self.books: dict[str, dict[str, dict[str, str]]] = {}
         self.streams: set[Stream] = set()
-        self._renamed: dict[str, str] = {}
-        self._asked: dict[str, asyncio.Future[Order]] = {}
-        self._numbers: dict[int, str] = {}
-        self._posted: dict[str, None] = {}
-        self._immediate: set[str] = set()
-        self._seen_books: dict[str, asyncio.Event] = {}
+        self._followed: set[str] = set()
         self._subscribed: set[str] = set()
+        self._seen: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, Waiter] = {}
+        self._numbers: dict[int, str] = {}
+        self._requests = itertools.count(1)
+        self._descriptor = -1
         self._task: asyncio.Task[None] | None = None
 
     def _vouch(self, seq_num: int, sent: str, reset: bool) -> tuple[int, str]:
-        names = self.name, self.config.broker.name
-        told = str(seq_num), sent, "Y" if reset else ""
-        return VOUCHER, voucher(read_secret(self.config), *names, *told)
+        told = self.name, self.config.broker.name, str(seq_num), sent, "Y" if reset else ""
+        return VOUCHER, voucher(read_secret(self.config), *told)
 
     # The session
 
@@ -92,19 +143,18 @@ class User:
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        if self.client.connected:
-            self._forget_reader()
+        if self.up:
+            self._unfollow()
             await asyncio.get_running_loop().run_in_executor(None, self.client.logout)
 
     async def _stay(self) -> None:
         """Stay logged on."""
-        loop = asyncio.get_running_loop()
         told = ""
         while True:
-            if not self.client.connected:
+            if not self.up:
                 try:
-                    await loop.run_in_executor(None, self.client.connect)
-                except (Disconnected, TimeoutError, OSError, ValueError) as error:
+                    await asyncio.get_running_loop().run_in_executor(None, self._log_on)
+                except (Disconnected, ConfigError, OSError, ValueError) as error:
                     self.client.close()
                     if str(error) != told:
                         log.warning("%s can't log on: %s", self.name, error)
@@ -113,38 +163,61 @@ class User:
                     continue
                 told = ""
                 log.info("%s has logged on", self.name)
-                loop.add_reader(self.client.fileno(), self._readable)
-                self._catch_up()
+                self._came_up()
             await asyncio.sleep(TICK_SECONDS)
-            if self.client.connected:
+            if self.up:
                 self._readable()
 
-    def _catch_up(self) -> None:
-        """Ask for the working orders, which may be from before a restart of ours, and for the books again."""
+    def _log_on(self) -> None:
+        """In a thread of its own: nobody else uses the client meanwhile. The numbers begin anew where the broker's
+        have."""
+        try:
+            self.client.connect()
+        except TooLow as error:
+            log.info("%s begins its sequence numbers anew: %s", self.name, error)
+            self.client.close()
+            self.client.connect(reset=True)
+        self.client.set_timeout(SEND_SECONDS)
+
+    def _came_up(self) -> None:
+        self.up = True
+        self._descriptor = self.client.fileno()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
         self._subscribed.clear()
         with contextlib.suppress(Unavailable):
+            # Working orders may be from before a restart of ours.
             self._send(lambda: self.client.send("AF", [(584, f"http-{time.time_ns()}"), (585, "7")]))
-            for symbol in list(self.books):
+            for symbol in sorted(self._followed.union(*(stream.symbols for stream in self.streams))):
                 self._subscribe(symbol)
         self._take_in()
 
     def _readable(self) -> None:
-        descriptor = self.client.fileno()
         try:
             self.client.poll(0.0)
         except Disconnected as error:
-            asyncio.get_running_loop().remove_reader(descriptor)
-            log.warning("the session of %s is lost: %s", self.name, error)
-            for asked in self._asked.values():
-                if not asked.done():
-                    asked.set_exception(Unavailable("the session with the broker was lost; ask for the order's state"))
-            self._asked.clear()
-            self._posted.clear()
-            self._immediate.clear()
+            self._lost(error)
         self._take_in()
 
-    def _forget_reader(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.client.fileno())
+    def _unfollow(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        self.up = False
+
+    def _lost(self, error: Exception) -> None:
+        """The session has ended: what waits for an answer is told so, and books are out of date."""
+        if not self.up:
+            return
+        self._unfollow()
+        log.warning("the session of %s is lost: %s", self.name, error)
+        for waiter in self._waiting.values():
+            if not waiter.answer.done():
+                waiter.answer.set_exception(
+                    Unavailable("the session with the broker was lost; ask for the order's state")
+                )
+                waiter.answer.exception()
+        self._waiting.clear()
+        self._numbers.clear()
+        self.books.clear()
+        self._seen.clear()
 
     def _take_in(self) -> None:
         while self.client.messages:
@@ -155,131 +228,136 @@ class User:
 
     def _send(self, send: Callable[[], int]) -> int:
         """Send something. Returns its MsgSeqNum. Raises Unavailable."""
-        if not self.client.connected:
+        if not self.up:
             raise Unavailable("there is no session with the broker now; try again")
         try:
             return send()
-        except Disconnected as error:
+        except (Disconnected, OSError) as error:
+            self._lost(error)
             raise Unavailable(f"the session with the broker was lost: {error}") from error
 
     # Orders
 
-    async def new_order(self, cl_ord_id: str, body: list[tuple[int, str]], immediate: bool) -> Order:
-        """Send an order as one that may have come before, and wait for its first report, of an `immediate` one for its
-        last: the broker knows its ClOrdID if it did come, also after a restart of ours. Raises Refused, Unavailable."""
-        fields = [(11, cl_ord_id), (60, utc_now()), *body]
-        self._posted[cl_ord_id] = None
-        if immediate:
-            self._immediate.add(cl_ord_id)
-        return await self._ask(cl_ord_id, lambda: self.client.send("D", fields, header=[(97, "Y")]))
+    async def new_order(self, asked: NewOrder, account: str, body: list[tuple[int, str]], immediate: bool) -> Order:
+        """Send an order, and wait for its first report, of an `immediate` one for its last. Raises Refused,
+        Unavailable."""
+        name = asked.cl_ord_id
+        if name not in self._waiting:
+            self.orders.asked[name], self.orders.accounts[name] = asked, account
+        fields = [(11, name), (60, utc_now()), *body]
+        try:
+            return await self._ask(name, lambda: self.client.send("D", fields), immediate)
+        except Unavailable:
+            known = self.orders.named(name)
+            if known is not None:
+                # It is working, in an auction or at a slow exchange.
+                return known
+            raise
 
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
         side = "1" if order.side == "buy" else "2"
         return await self._ask(cl_ord_id, lambda: self.client.cancel(cl_ord_id, order.cl_ord_id, side, order.symbol))
 
-    async def replace(self, order: Order, cl_ord_id: str, qty: str, price: str | None) -> Order:
-        side = "1" if order.side == "buy" else "2"
-        return await self._ask(
-            cl_ord_id,
-            lambda: self.client.replace(cl_ord_id, order.cl_ord_id, side, qty, order.symbol, price),
-        )
+    async def replace(self, order: Order, asked: Replace) -> Order:
+        side, name = "1" if order.side == "buy" else "2", asked.cl_ord_id
+        self.orders.asked[name] = asked
+        terms = order.cl_ord_id, side, asked.qty, order.symbol, asked.price
+        return await self._ask(name, lambda: self.client.replace(name, *terms))
 
     async def status(self, cl_ord_id: str) -> Order | None:
         """An order by any of its ClOrdIDs: as last reported or, if nothing is known of it, as the broker says. None if
-        there is none."""
-        known = self.orders.get(self._renamed.get(cl_ord_id, cl_ord_id))
+        there is none. Raises Unavailable."""
+        known = self.orders.named(cl_ord_id)
         if known is not None:
             return known
+        request = f"s{next(self._requests)}"
         try:
-            found = await self._ask(cl_ord_id, lambda: self.client.send("H", [(11, cl_ord_id), (790, cl_ord_id)]))
-        except Refused as refused:
-            return refused.order if refused.order is not None and refused.order.order_id != "NONE" else None
+            found = await self._ask(
+                f"H {request}", lambda: self.client.send("H", [(11, cl_ord_id), (790, request)]), False
+            )
+        except Refused:
+            return None
+        self.orders.note(found, cl_ord_id)
         return found
 
-    async def _ask(self, cl_ord_id: str, send: Callable[[], int]) -> Order:
-        """Send a request, and wait for the first answer to it. Who asks the same meanwhile gets the same answer."""
+    async def _ask(self, key: str, send: Callable[[], int], immediate: bool = False) -> Order:
+        """Send a request, and wait for its answer. Who asks the same meanwhile gets the same answer. Raises Refused,
+        Unavailable."""
         assert self.config.http is not None
-        asked = self._asked.get(cl_ord_id)
-        if asked is None:
-            asked = self._asked[cl_ord_id] = asyncio.get_running_loop().create_future()
-            try:
-                number = self._send(send)
-            except Unavailable:
-                del self._asked[cl_ord_id]
-                raise
-            self._numbers[number] = cl_ord_id
+        waiter = self._waiting.get(key)
+        if waiter is None:
+            waiter = Waiter(immediate)
+            number = self._send(send)
+            self._waiting[key], self._numbers[number] = waiter, key
         try:
-            return await asyncio.wait_for(asyncio.shield(asked), self.config.http.answer_seconds)
+            return await asyncio.wait_for(asyncio.shield(waiter.answer), self.config.http.answer_seconds)
         except TimeoutError as error:
+            self._waiting.pop(key, None)
             raise Unavailable("the broker has not answered in time; ask for the order's state") from error
         finally:
-            if asked.done():
-                self._asked.pop(cl_ord_id, None)
-                self._numbers = {number: name for number, name in self._numbers.items() if name in self._asked}
+            self._numbers = {number: name for number, name in self._numbers.items() if name in self._waiting}
 
-    def _answer(self, cl_ord_id: str, order: Order | Refused) -> None:
-        self._posted.pop(cl_ord_id, None)
-        asked = self._asked.get(cl_ord_id)
-        if asked is None or asked.done():
+    def _answer(self, key: str, answer: Order | Refused) -> None:
+        waiter = self._waiting.get(key)
+        if waiter is None:
             return
-        if isinstance(order, Refused):
-            asked.set_exception(order)
+        if isinstance(answer, Order) and waiter.immediate and answer.status not in FINAL:
+            return
+        del self._waiting[key]
+        if waiter.answer.done():
+            return
+        if isinstance(answer, Refused):
+            waiter.answer.set_exception(answer)
+            # It is known to be taken, should nobody wait any more.
+            waiter.answer.exception()
         else:
-            asked.set_result(order)
+            waiter.answer.set_result(answer)
 
     def _execution_report(self, message: Message, every: list[tuple[int, str]]) -> None:
-        order = order_of(message)
-        exec_type, request = message.get(150, ""), message.get(11, "")
-        if 584 in message:
-            self._remember(order)
+        exec_type, request, replaced = message.get(150, ""), message.get(11, ""), message.get(41, "")
+        order = self._whole(order_of(message), request, replaced)
+        is_status = exec_type == "I"
+        if is_status and order.order_id == "NONE":
+            self._answer(f"H {message.get(790, '')}", Refused(order.text or "unknown order"))
             return
-        if exec_type == "I":
-            # The answer to a status request has its id; without one it answers an order that came before. Those are
-            # answered in their order, so it is the oldest that has no answer.
-            request = message.get(790) or next(iter(self._posted), request)
-            if order.order_id == "NONE":
-                self._answer(request, Refused(order.text or "unknown order"))
-                return
-            if request != order.cl_ord_id:
-                self._renamed[request] = order.cl_ord_id
-        if order.status == "rejected" and exec_type in ("8", "I"):
-            self._remember(order)
-            self._tell(Report(order, message.get(17, ""), exec_type))
-            self._answer(request, Refused(order.text or "rejected", order))
-            return
-        replaced = message.get(41, "")
-        if replaced and exec_type in ("4", "5"):
-            for name in (replaced, *[old for old, new in self._renamed.items() if new == replaced]):
-                self._renamed[name] = request
-            self.orders.pop(replaced, None)
         pending = exec_type in ("6", "E")
         if pending:
             # The request is named, but the order has its name until the request is granted.
             order = msgspec.structs.replace(order, cl_ord_id=replaced or request)
-        self._remember(order)
-        self._tell(Report(order, message.get(17, ""), exec_type, message.get(32, ""), message.get(31, "")))
-        if not pending and (request not in self._immediate or order.status in FINAL):
-            self._immediate.discard(request)
+        self.orders.note(order, request, replaced)
+        if is_status:
+            self._answer(f"H {message.get(790, '')}", order)
+            return
+        told = Report(order, message.get(17, ""), exec_type, message.get(32, ""), message.get(31, ""))
+        for stream in self.streams:
+            stream.tell(told)
+        if exec_type == "8":
+            self._answer(request, Refused(order.text or "rejected", order))
+        elif not pending:
             self._answer(request, order)
 
-    def _remember(self, order: Order) -> None:
-        self.orders[order.cl_ord_id] = order
-        self.orders.move_to_end(order.cl_ord_id)
-        if len(self.orders) > MOST_ORDERS:
-            for name in list(self.orders)[: MOST_ORDERS // 10]:
-                if self.orders[name].status in FINAL:
-                    del self.orders[name]
+    def _whole(self, order: Order, request: str, replaced: str) -> Order:
+        """The order with what a report of a rejected one leaves out."""
+        account = order.account or self.orders.accounts.get(request) or self.orders.accounts.get(replaced, "")
+        known = self.orders.by_id.get(order.order_id)
+        if not account and known is not None:
+            account = known.account
+        asked = self.orders.asked.get(request)
+        if order.status == "rejected" and isinstance(asked, NewOrder):
+            order = msgspec.structs.replace(order, qty=asked.qty, price=asked.price)
+        return msgspec.structs.replace(order, account=account)
 
     def _cancel_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
-        order = self.orders.get(message.get(41, ""))
-        self._answer(message.get(11, ""), Refused(message.get(58, "refused"), order))
+        order = self.orders.named(message.get(41, ""))
+        self._answer(message.get(11, ""), Refused(message.get(58, "refused"), order, 409))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         self._answer(message.get(379, ""), Refused(message.get(58, "refused")))
+        self._reject(message, every)
 
     def _reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         """A Reject(3) says by MsgSeqNum what it is about."""
-        log.warning("the broker rejects a message of %s: %s", self.name, message.get(58, ""))
+        log.warning("the broker refuses a message of %s: %s", self.name, message.get(58, ""))
         self._answer(self._numbers.get(int(message.get(45, "0")), ""), Refused(message.get(58, "malformed")))
 
     # Market data
@@ -292,8 +370,9 @@ class User:
     async def book(self, symbol: str) -> Book:
         """The book of a symbol, which is followed from now on. Raises Unavailable."""
         assert self.config.http is not None
-        seen = self._seen_books.setdefault(symbol, asyncio.Event())
+        self._followed.add(symbol)
         self._subscribe(symbol)
+        seen = self._seen.setdefault(symbol, asyncio.Event())
         try:
             await asyncio.wait_for(seen.wait(), self.config.http.answer_seconds)
         except TimeoutError as error:
@@ -309,8 +388,14 @@ class User:
                 price = entry.get(270, "0")
                 levels[price] = str(Decimal(levels.get(price, "0")) + Decimal(entry.get(271, "0")))
         self.books[symbol] = sides
-        self._seen_books.setdefault(symbol, asyncio.Event()).set()
-        self._tell(Quote(self._book(symbol)))
+        self._seen.setdefault(symbol, asyncio.Event()).set()
+        quote = Quote(self._book(symbol))
+        for stream in self.streams:
+            stream.tell(quote)
+
+    def _market_data_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
+        log.warning("%s gets no quotes: %s", message.get(262, ""), message.get(58, ""))
+        self._subscribed.discard(message.get(262, "").removeprefix("http-"))
 
     def _book(self, symbol: str) -> Book:
         sides = self.books.get(symbol, {"0": {}, "1": {}})
@@ -321,18 +406,11 @@ class User:
 
         return Book(symbol, levels("0"), levels("1"))
 
-    def _tell(self, what: Report | Quote) -> None:
-        for stream in self.streams:
-            if isinstance(what, Quote):
-                if what.book.symbol in stream.symbols:
-                    stream.tell(what)
-            elif what.order.account in stream.accounts or not what.order.account:
-                stream.tell(what)
-
     _handlers: ClassVar[dict[str, Any]] = {
         "8": _execution_report,
         "9": _cancel_reject,
         "3": _reject,
         "j": _business_reject,
         "W": _snapshot,
+        "Y": _market_data_reject,
     }
