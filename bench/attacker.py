@@ -15,11 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from brokerfix.config import Budget, BudgetsSection
+from brokerfix.gateway.budgets import Budgets
+from brokerfix.gateway.framing import Framer
+from brokerfix.gateway.messages import Names
+from brokerfix.gateway.relay import Relay
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 from wire import Wire, _now
 
-PASSWORD = "correct horse battery"
+PASSWORD, ALICES = "correct horse battery", "staple of another stable"
 MALLORY, ALICE = "MALLORY", "ALICE"
 CREDENTIALS = b"98=0\x01108=30\x01553=%b\x01554=%b\x01"
 SENT_AT_ONCE = 1 << 16
@@ -32,6 +38,7 @@ class Attack:
         self.port, self.random = port, random.Random(seed)
         self.until = time.monotonic() + seconds
         self.sources = 0
+        self.small = False
 
     @property
     def going(self) -> bool:
@@ -39,6 +46,8 @@ class Attack:
 
     def connect(self, source: str = "127.0.66.6") -> socket.socket:
         caller = socket.socket()
+        if self.small:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         caller.settimeout(10)
         caller.bind((source, 0))
         caller.connect(("127.0.0.1", self.port))
@@ -112,6 +121,26 @@ def pour(attack: Attack, wire: Wire, make: Callable[[int], bytes], reading: bool
     return sent
 
 
+def trickle(attack: Attack, wire: Wire, make: Callable[[int], bytes], rate: float) -> int:
+    """Send so many a second, and read nothing, until the connection ends. Returns how many messages were sent."""
+    sent = 0
+    with suppress(OSError):
+        while attack.going:
+            wire.refresh()
+            wire.socket.sendall(make(sent))
+            sent += 1
+            time.sleep(1 / rate)
+    return sent
+
+
+def reported(wire: Wire, count: int) -> None:
+    """Send orders and read what comes: there is something to resend then."""
+    for number in range(count):
+        wire.socket.sendall(order(wire, number))
+        if not read(wire, 5):
+            return
+
+
 def again_and_again(attack: Attack, once: Callable[[Wire], int]) -> dict[str, Any]:
     """Log on and do something until the session ends, over and over. Returns how often, and how many messages."""
     sessions = messages = 0
@@ -123,7 +152,7 @@ def again_and_again(attack: Attack, once: Callable[[Wire], int]) -> dict[str, An
         sessions += 1
         messages += once(wire)
         wire.socket.close()
-    return {"sessions": sessions, "messages": messages, "held": sessions > 0 or messages == 0}
+    return {"sessions": sessions, "messages": messages, "held": sessions > 0}
 
 
 def drip(attack: Attack) -> dict[str, Any]:
@@ -195,15 +224,20 @@ def garbage(attack: Attack) -> dict[str, Any]:
 
 
 def slow_reader_of_orders(attack: Attack) -> dict[str, Any]:
-    """Orders whose reports nobody reads."""
-    return again_and_again(attack, lambda wire: pour(attack, wire, lambda number: order(wire, number), reading=False))
+    """Orders, as many as are allowed, whose reports nobody reads."""
+    attack.small = True
+    return again_and_again(attack, lambda wire: trickle(attack, wire, lambda number: order(wire, number), 450))
 
 
 def slow_reader_of_resends(attack: Attack) -> dict[str, Any]:
-    """Resends that nobody reads."""
-    return again_and_again(
-        attack, lambda wire: pour(attack, wire, lambda _: wire.pack(b"2", b"7=1\x0116=0\x01"), reading=False)
-    )
+    """Resends, as many as are allowed, that nobody reads."""
+    attack.small = True
+
+    def once(wire: Wire) -> int:
+        reported(wire, 300)
+        return trickle(attack, wire, lambda _: wire.pack(b"2", b"7=1\x0116=0\x01"), 1.9)
+
+    return again_and_again(attack, once)
 
 
 def reset_by_a_stranger(attack: Attack) -> dict[str, Any]:
@@ -218,14 +252,17 @@ def reset_by_a_stranger(attack: Attack) -> dict[str, Any]:
 def spoof(attack: Attack) -> dict[str, Any]:
     """Somebody else's CompID: in a Logon without a password, with one's own password, and in messages after the
     Logon."""
-    tries = taken = 0
+    tries = taken = inside = 0
     while attack.going:
         bare = attack.wire(ALICE, attack.source())
         bare.send(b"A", b"98=0\x01108=30\x01")
         taken += b"\x0135=A\x01" in read(bare, 5)
-        taken += attack.log_on(ALICE, "mallory's own", attack.source()) is not None
+        borrowed = attack.wire(ALICE, attack.source())
+        borrowed.send(b"A", CREDENTIALS % (MALLORY.encode(), PASSWORD.encode()))
+        taken += b"\x0135=A\x01" in read(borrowed, 5)
         wire = attack.log_on(source=attack.source())
         if wire is not None:
+            inside += 1
             wire.ids = wire.ids.replace(b"49=MALLORY", b"49=ALICE")
             wire.socket.sendall(order(wire, 1))
             answer = b""
@@ -233,16 +270,15 @@ def spoof(attack: Attack) -> dict[str, Any]:
                 answer += part
             taken += b"\x0135=8\x01" in answer
             wire.socket.close()
-        tries += 3
-    return {"tries": tries, "held": not taken and tries > 0}
+        tries += 2
+    return {"tries": tries + inside, "from inside": inside, "held": not taken and inside > 0}
 
 
 def resend_storm(attack: Attack) -> dict[str, Any]:
     """Everything again, and again."""
 
     def once(wire: Wire) -> int:
-        for number in range(150):
-            wire.socket.sendall(order(wire, number))
+        reported(wire, 30)
         return pour(attack, wire, lambda _: wire.pack(b"2", b"7=1\x0116=0\x01"))
 
     return again_and_again(attack, once)
@@ -269,8 +305,8 @@ def guess_passwords(attack: Attack) -> dict[str, Any]:
             attack.log_on(ALICE, f"guess {tries}")
         tries += 1
     wire = attack.wire(ALICE, "127.0.0.1")
-    wire.number = int(os.environ.get("ALICE_NEXT", "1")) - 1
-    wire.send(b"A", CREDENTIALS % (b"ALICE", PASSWORD.encode()))
+    wire.number = int(os.environ["ALICE_NEXT"]) - 1
+    wire.send(b"A", CREDENTIALS % (b"ALICE", ALICES.encode()))
     return {"tries": tries, "held": b"\x0135=A\x01" in read(wire, 5)}
 
 
@@ -389,27 +425,82 @@ def seeds(wire: Wire) -> Iterator[bytes]:
 
 
 def mutations(attack: Attack) -> dict[str, Any]:
-    """Mutated messages: as the first of a connection, and in sessions that are up."""
+    """Mutated messages: all of them through the gateway's own code here; those that it lets pass over the wire too, in
+    sessions that are up, with some that it does not; and mutated Logons as the first message of a connection."""
     wanted = int(os.environ.get("MUTATIONS", "20000"))
-    sent = sessions = 0
-    while sent < wanted:
+    looked_at = passed = logons = sessions = 0
+    while looked_at < wanted:
         wire = attack.log_on(source=attack.source())
-        if wire is not None:
-            sessions += 1
-            made = seeds(wire)
-            batch = []
-            for _ in range(100):
-                message = mutate(attack.random, next(made))
-                batch.append(reframed(message) if attack.random.random() < 0.8 else message)
-            sent += send_and_drain(wire.socket, batch)
-        stranger = attack.wire(ALICE, attack.source())
-        logon = stranger.pack(b"A", CREDENTIALS % (b"ALICE", b"wrong"))
-        for _ in range(2):
+        if wire is None:
+            return {"looked at": looked_at, "held": False, "why": "no session"}
+        sessions += 1
+        made, gate = seeds(wire), Gate()
+        with suppress(OSError):
+            for count in range(5000):
+                number = wire.number
+                message = mutated(attack.random, next(made))
+                looked_at += 1
+                if not gate.passes(message) and count < 4999:
+                    # It would end the session: not this time, and its number is for the next.
+                    wire.number = number
+                    continue
+                wire.socket.sendall(message)
+                passed += 1
+                if passed % 50 == 0:
+                    # An attack on what the broker makes of them, not a flood.
+                    drain(wire.socket)
+        wire.socket.close()
+        for _ in range(20):
+            stranger = attack.wire(ALICE, attack.source())
+            logon = stranger.pack(b"A", CREDENTIALS % (b"ALICE", b"wrong"))
             send_and_drain(stranger.socket, [mutate(attack.random, logon)])
-            sent += 1
-            stranger = Wire(attack.connect(attack.source()), ALICE, "BROKER")
-        stranger.socket.close()
-    return {"messages": sent, "sessions": sessions, "held": sent >= wanted}
+            looked_at, logons = looked_at + 1, logons + 1
+    told = {"looked at": looked_at, "passed on to the broker": passed, "sessions": sessions, "as Logons": logons}
+    return {**told, "held": passed > wanted // 100}
+
+
+def mutated(chance: random.Random, message: bytes) -> bytes:
+    """A message that is mutated behind its header or, more rarely, anywhere; most with the length and sum that it has
+    then."""
+    how = chance.random()
+    if how < 0.05:
+        return mutate(chance, message)
+    if how < 0.1:
+        return reframed(mutate(chance, message))
+    at = message.index(b"\x0152=") + len("\x0152=20260101-10:00:00.000\x01")
+    return reframed(message[:at] + mutate(chance, message[at:]))
+
+
+class Gate:
+    """The gateway's code, to tell what it would let pass."""
+
+    def __init__(self) -> None:
+        self.relay = Relay(Names("FIX.4.4", MALLORY, "BROKER"), Budgets(UNLIMITED, 0.0), 1)
+
+    def passes(self, message: bytes) -> bool:
+        framer = Framer(65_536)
+        framer.feed(message)
+        framed = framer.next()
+        if framed is None or b"\x0134=" not in framed:
+            return False
+        # Its number is of no matter here.
+        self.relay.ending, self.relay.expected = "", 1
+        return self.relay.message(framed, 0.0) == framed and b"\x0135=5\x01" not in framed
+
+
+UNLIMITED = BudgetsSection(
+    **{name: Budget(0) for name in ("orders", "cancels", "requests", "mass_requests", "mass_cancels", "subscriptions",
+                                    "test_requests", "resend_requests", "others")},
+    active_subscriptions=1_000_000, beyond_gap=100_000,
+)  # fmt: skip
+
+
+def drain(caller: socket.socket) -> None:
+    """Read what has come."""
+    caller.settimeout(0.01)
+    with suppress(OSError):
+        while caller.recv(1 << 18):
+            pass
 
 
 def send_and_drain(caller: socket.socket, batch: list[bytes]) -> int:

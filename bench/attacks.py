@@ -8,6 +8,7 @@ of the attacked client's session are as before, and the attack does not get what
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import click
 
@@ -24,7 +26,7 @@ from brokerfix.passwords import make_hash
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from attacker import ATTACKS, PASSWORD
+from attacker import ALICES, ATTACKS, PASSWORD
 from load import order
 from roundtrip import free_port
 from table import percentile, show
@@ -33,6 +35,8 @@ from wire import Wire, connect
 HERE = Path(__file__).parent
 MOST_GROWTH = 64.0
 PAUSE = 0.004
+MOST_GUESSES = 20
+"""Passwords that one source may have tried in the seconds of an attack."""
 CONFIG = """
 [broker]
 name = "BROKER"
@@ -42,6 +46,7 @@ store = false
 [gateway]
 plain = "127.0.0.1"
 operation_port = {operation}
+max_unread_bytes = {unread}
 [instruments.AAPL]
 price_digits = 2
 qty_digits = 0
@@ -56,26 +61,44 @@ accounts = ["ALL"]
 addresses = ["127.0.0.1"]
 [clients.ALICE]
 accounts = ["ALL"]
-password_hash = "{password}"
+password_hash = "{alices}"
 [clients.MALLORY]
 accounts = ["ALL"]
 password_hash = "{password}"
 {more}
 """
-MANY_LOGONS = """
-[gateway.budgets]
+NO_BUDGETS = """
+[clients.MALLORY.budgets]
 logons = { rate = 0 }
+orders = { rate = 0 }
+cancels = { rate = 0 }
+requests = { rate = 0 }
+subscriptions = { rate = 0 }
+others = { rate = 0 }
 """
+"""So that an attack comes to what it is about, and is not stopped before."""
+MORE = {"gap queue": NO_BUDGETS, "mutated messages": NO_BUDGETS}
+LITTLE_UNREAD = {"slow reader, orders": 65_536, "slow reader, resends": 65_536}
+"""What may be unread: 8 MB would take longer to come together than an attack lasts."""
 
 
 class Target:
     """A broker with its gateway."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str, unread: int) -> None:
         self.port, self.operation = free_port(), free_port()
         path = folder / "broker.toml"
         hashed = make_hash(PASSWORD)
-        path.write_text(CONFIG.format(port=self.port, operation=self.operation, password=hashed, more=more))
+        path.write_text(
+            CONFIG.format(
+                port=self.port,
+                operation=self.operation,
+                password=hashed,
+                alices=make_hash(ALICES),
+                more=more,
+                unread=unread,
+            )
+        )
         self.data = folder / "data"
         self.log = (folder / "log").open("wb")
         self.broker = subprocess.Popen([sys.executable, "-m", "brokerfix", "start", str(path)], stderr=self.log)
@@ -101,13 +124,6 @@ class Target:
         except (OSError, IndexError):
             return False
 
-    def memory(self) -> float:
-        """MiB that both processes hold."""
-        pages = 0
-        for pid in (self.broker.pid, self.gateway):
-            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-
     def numbers(self, name: str) -> tuple[int, int]:
         """The next MsgSeqNums of a session: ours and theirs."""
         for row in ask(self.data, {"action": "sessions"})["sessions"]:
@@ -115,9 +131,34 @@ class Target:
                 return row["next_out"], row["next_in"]
         raise NotRunning(name)
 
+    def counts(self) -> dict[str, int]:
+        """The gateway's counts."""
+        with urlopen(f"http://127.0.0.1:{self.operation}/metrics", timeout=10) as answer:
+            told = answer.read().decode()
+        return {name: int(float(n)) for name, n in re.findall(r"^brokerfix_gateway_(\w+)_total ([0-9.]+)", told, re.M)}
+
+    def peak(self) -> float:
+        """The most MiB that both processes have ever held."""
+        told = [Path(f"/proc/{pid}/status").read_text() for pid in (self.broker.pid, self.gateway)]
+        return sum(int(found) for text in told for found in re.findall(r"VmHWM:\s+(\d+)", text)) / 1024
+
     def stop(self) -> None:
         self.broker.send_signal(signal.SIGTERM)
         self.broker.wait(30)
+
+
+def alice_trades(target: Target) -> None:
+    """The attacked client has traded before: her sequence numbers are worth something."""
+    wire = connect(target.port, "ALICE", "BROKER", credentials=f"553=ALICE\x01554={ALICES}\x01".encode())
+    for number in range(3):
+        wire.socket.sendall(order(wire, number, b"100.00"))
+        wire.receive()
+    wire.send(b"5", b"")
+    while True:
+        try:
+            wire.receive()
+        except OSError:
+            return
 
 
 class Honest:
@@ -159,12 +200,12 @@ class Honest:
 def attack(folder: Path, name: str, seconds: float, seed: int, mutations: int) -> tuple[list[str], bool]:
     """Attack a target of its own. Returns the row of the table, and whether it was withstood."""
     folder.mkdir()
-    # A million messages need many sessions.
-    target = Target(folder, MANY_LOGONS if name == "mutated messages" else "")
+    target = Target(folder, MORE.get(name, ""), LITTLE_UNREAD.get(name, 8 << 20))
+    alice_trades(target)
     honest = Honest(target.port)
     honest.trade(1.0)
     quiet = percentile(honest.trade(seconds), 0.99)
-    before, numbers = target.memory(), target.numbers("ALICE")
+    before, numbers = target.peak(), target.numbers("ALICE")
     environment = {**os.environ, "MUTATIONS": str(mutations), "ALICE_NEXT": str(numbers[1])}
     attacker = subprocess.Popen(
         [sys.executable, str(HERE / "attacker.py"), name, str(target.port), str(seconds), str(seed)],
@@ -181,7 +222,14 @@ def attack(folder: Path, name: str, seconds: float, seed: int, mutations: int) -
         attacker.kill()
     told = attacker.communicate()[0].decode().strip()
     found: dict[str, Any] = json.loads(told) if told else {"held": False, "why": "the attacker has failed"}
-    p99, grown, lives = percentile(times, 0.99), target.memory() - before if target.lives() else 0.0, target.lives()
+    p99, grown, lives = percentile(times, 0.99), target.peak() - before if target.lives() else 0.0, target.lives()
+    counts = target.counts() if target.lives() else {}
+    if name.startswith("slow reader"):
+        found["cut for not reading"] = counts.get("slow_readers", 0)
+        found["held"] = found["held"] and counts.get("slow_readers", 0) > 0
+    if name == "password guessing":
+        found["guesses checked"] = counts.get("refused_logons", 0)
+        found["held"] = found["held"] and counts.get("refused_logons", 0) <= MOST_GUESSES
     same = name == "password guessing" or (lives and target.numbers("ALICE") == numbers)
     target.stop()
     held = bool(found.pop("held")) and same

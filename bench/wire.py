@@ -66,7 +66,7 @@ class Wire:
         self.stamp = _now()
 
 
-def connect(port: int, sender: str, target: str, authority: str = "") -> Wire:
+def connect(port: int, sender: str, target: str, authority: str = "", credentials: bytes = b"") -> Wire:
     """Log a client on with fresh sequence numbers; with TLS where the file of the server's `authority` is named."""
     deadline = time.monotonic() + 10
     while True:
@@ -81,7 +81,7 @@ def connect(port: int, sender: str, target: str, authority: str = "") -> Wire:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-    wire.send(b"A", b"98=0\x01108=60\x01141=Y\x01")
+    wire.send(b"A", b"98=0\x01108=60\x01141=Y\x01" + credentials)
     while not any(b"\x0135=A\x01" in message for message in wire.receive()):
         pass
     return wire

@@ -223,6 +223,104 @@ def test_keys_have_scopes_and_accounts(place: Place) -> None:
         assert {row["account"] for row in bob.get("/v1/positions").json()} <= {"BOB"}
 
 
+def test_no_key_sees_the_orders_of_accounts_that_it_has_not(place: Place) -> None:
+    with place.api("bob") as bob, place.api() as desk:
+        stream = WebSocket(place, "bob", "/v1/stream")
+        desk.post("/v1/orders", json=order("hidden", account="CAROL"))
+        wild = desk.post("/v1/orders", json=order("hidden-wild", account="CAROL", symbol="NONE"))
+        assert wild.json()["order"]["account"] == "CAROL", "it is known of a rejected order too"
+        taken = bob.post("/v1/orders", json=order("hidden"))
+        assert problem(taken, 409)
+        assert taken.json()["order"] is None
+        for name in ("hidden", "hidden-wild"):
+            assert problem(bob.get(f"/v1/orders/{name}"), 404)
+            assert problem(bob.delete(f"/v1/orders/{name}"), 404)
+        bob.post("/v1/orders", json=order("bobs", account="BOB"))
+        assert stream.read()["order"]["cl_ord_id"] == "bobs"
+        patched = bob.patch("/v1/orders/bobs", json={"cl_ord_id": "hidden", "qty": "1", "price": "140.00"})
+        assert problem(patched, 409)
+        assert patched.json()["order"] is None
+
+
+def test_the_same_again_means_every_term(place: Place) -> None:
+    with place.api() as api:
+        api.post("/v1/orders", json=order("terms"))
+        assert problem(api.post("/v1/orders", json=order("terms", type="market", price=None)), 409)
+        assert problem(api.post("/v1/orders", json=order("terms", time_in_force="fok")), 409)
+        assert problem(api.post("/v1/orders", json=order("terms", account="CAROL")), 409)
+        wrong = order("terms-2", qty="1.5")
+        assert {problem(api.post("/v1/orders", json=wrong), 422) for _ in range(2)}
+        change = {"cl_ord_id": "terms-3", "qty": "5", "price": "140.00"}
+        first = api.patch("/v1/orders/terms", json=change).json()
+        assert api.patch("/v1/orders/terms", json=change).json() == first
+        api.delete("/v1/orders/terms-3")
+        assert api.patch("/v1/orders/terms", json=change).json()["status"] == "canceled", "it had been done"
+        api.post("/v1/orders", json=order("unrelated"))
+        assert problem(api.patch("/v1/orders/terms", json={**change, "cl_ord_id": "unrelated"}), 409)
+
+
+def test_a_cancel_that_comes_too_late_is_a_conflict(place: Place) -> None:
+    with place.api() as api:
+        api.post("/v1/orders", json=order("late-rest", side="sell", price="146.00", qty="1"))
+        api.post("/v1/orders", json=order("late", price="146.00", qty="1", account="CAROL"))
+        eventually(lambda: api.get("/v1/orders/late").json()["status"] == "filled")
+        assert problem(api.delete("/v1/orders/late"), 409)
+
+
+def test_it_comes_back_after_the_day_rolls_and_after_the_broker_restarts(place: Place) -> None:
+    with place.api() as api:
+        for again in (roll, restart):
+            again(place)
+            eventually(
+                lambda: api.get("/healthz").json()["up"] is True and api.get("/v1/books/AAPL").status_code == 200
+            )
+            name = f"after-{time.time_ns()}"
+            assert api.post("/v1/orders", json=order(name)).json()["status"] == "new"
+            assert api.delete(f"/v1/orders/{name}").json()["status"] == "canceled"
+
+
+def roll(place: Place) -> None:
+    assert run_cli("roll", "--config", str(place.config)).returncode == 0
+
+
+def restart(place: Place) -> None:
+    place.broker.stop()
+    with place.api() as api:
+        eventually(lambda: api.get("/healthz").json()["up"] is False)
+        assert problem(api.post("/v1/orders", json=order("away")), 503)
+        assert problem(api.get("/v1/books/AAPL"), 503)
+    place.broker.start()
+
+
+def test_connections_that_say_nothing_take_nobodys_place(place: Place) -> None:
+    silent = []
+    for _ in range(150):
+        one = socket.create_connection(("127.0.0.1", place.http), source_address=("127.0.7.7", 0))
+        place.sockets.append(one)
+        silent.append(one)
+    eventually(lambda: sum(is_closed(one) for one in silent) >= 50)
+    with place.api() as api:
+        assert api.get("/v1/orders").status_code == 200
+
+
+def is_closed(one: socket.socket) -> bool:
+    one.setblocking(False)
+    try:
+        return one.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_nobody_is_believed_to_speak_for_others(place: Place) -> None:
+    answer = httpx.get(f"{place.url}/v1/orders", headers={"X-Forwarded-For": "junk"})
+    assert problem(answer, 401)
+    with place.api() as api:
+        assert problem(api.post("/v1/orders", content=b'{"cl_ord_id": "\xff"}'), 400)
+        assert problem(api.post("/v1/orders", json=order("newline\n")), 400)
+
+
 def test_the_budgets_are_those_of_the_session(place: Place) -> None:
     with place.api("few") as few:
         assert few.post("/v1/orders", json=order("one")).status_code == 201
@@ -234,8 +332,8 @@ def test_the_budgets_are_those_of_the_session(place: Place) -> None:
 def test_books(place: Place) -> None:
     with place.api() as api:
         api.post("/v1/orders", json=order("bid", price="139.00", qty="7"))
-        found = api.get("/v1/books/AAPL").json()
-        assert {"price": "139.00", "qty": "7"} in found["bids"]
+        wanted = {"price": "139.00", "qty": "7"}
+        eventually(lambda: wanted in api.get("/v1/books/AAPL").json()["bids"])
         assert problem(api.get("/v1/books/NONE"), 404)
 
 

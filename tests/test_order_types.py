@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from brokerfix.admin import ask
 from brokerfix.client import Client, Message, utc_now
 from brokerfix.domain import FEATURES
 from tests.live import Market
@@ -215,6 +216,7 @@ def test_an_order(market: Market, name: str, kind: str, version: str) -> None:
     )
     for n, (side, qty, price) in enumerate(case.then):
         wait_until_placed(client, own)
+        wait_until_taken(market, venue)
         place(lps[n % 2], side, qty, symbol, price)
     ended = final(client, own)
     assert (ended[39], ended[14], float(ended[6])) == (case.status, case.cum, float(case.average)), ended
@@ -237,6 +239,23 @@ def wait_for_price(client: Client, symbol: str, price: str) -> None:
     client.receive_until(lambda m: m[35] in "WX" and (270, price) in client.last)
     stop = [(262, md_req_id), (263, "2"), (264, "0"), (146, "1"), (55, symbol), (267, "1"), (269, "0")]
     client.send("V", stop)
+
+
+def wait_until_taken(market: Market, venue: str) -> None:
+    """Until the exchange has read what the broker has sent it: other clients' orders overtake it else."""
+    deadline = time.monotonic() + 10
+    while True:
+        sent, read = (
+            next(
+                row[key]
+                for row in ask(market.folder / place, {"action": "sessions"})["sessions"]
+                if row["name"] == venue
+            )
+            for place, key in (("broker", "next_out"), ("xnas", "next_in"))
+        )
+        if sent == read:
+            return
+        assert time.monotonic() < deadline, f"{venue} has read up to {read} of {sent}"
 
 
 def wait_until_placed(client: Client, cl_ord_id: str) -> None:
