@@ -15,7 +15,7 @@ from typing import Any
 from brokerfix import commands as cmd
 from brokerfix.admin import Door, Refused
 from brokerfix.chaos import Chaos
-from brokerfix.config import MAKER, ClientSection, Config, ConfigError, added_clients
+from brokerfix.config import MAKER, ClientSection, Config, ConfigError, StartError, added_clients
 from brokerfix.domain import BusinessRejectReason, ClientOptions
 from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
@@ -47,10 +47,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
-
-
-class StartError(Exception):
-    """Why a broker can't start: for the operator, in one line."""
 
 
 class Timer:
@@ -146,7 +142,8 @@ class Broker:
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
         except SessionsError as error:
-            raise StartError(f"{config.path}: {error}") from error
+            key = "" if config.gateway is not None else "broker.port: "
+            raise StartError(f"{config.path}: {key}{error}") from error
         self.pipeline.resend(unsent)
         if not self.pipeline.submit(self._start_command()):
             self.sessions.close()
@@ -156,8 +153,7 @@ class Broker:
         if config.broker.store:
             self._helpers.append(Helper("the SQLite projection", "brokerfix.store", str(config.data), str(os.getpid())))
         if config.gateway is not None and not config.gateway.upstream:
-            supervised = "--supervised-by", str(os.getpid())
-            self._helpers.append(Helper("the gateway", "brokerfix", "gateway", str(config.path), *supervised))
+            self._helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
         gc.collect()
         gc.freeze()
         # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.

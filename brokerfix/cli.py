@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import sqlite_utils
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -19,12 +18,12 @@ from rich.table import Table
 
 from brokerfix import __version__, passwords
 from brokerfix.admin import Answer, NotRunning, Refused, ask
-from brokerfix.audit import verify as verify_journal
-from brokerfix.broker import Broker, StartError
 from brokerfix.client import Client, Disconnected, Message
-from brokerfix.config import COMP_ID, Config, ConfigError, load
+from brokerfix.config import COMP_ID, Config, ConfigError, StartError, database_path, load
 from brokerfix.journal import JournalError
-from brokerfix.store import database_path
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 DEFAULT_CONFIG = "config/broker.toml"
 FINAL = {"2": "filled", "4": "canceled", "8": "rejected", "C": "expired"}
@@ -73,6 +72,8 @@ def start(config: str) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    from brokerfix.broker import Broker
+
     broker = Broker(_config(config))
     broker.start()
     sys.exit(broker.run())
@@ -80,9 +81,8 @@ def start(config: str) -> None:
 
 @main.command()
 @click.argument("config")
-@click.option("--supervised-by", default=0, hidden=True, help="End when this process, our parent, has ended.")
 @_for_people
-def gateway(config: str, supervised_by: int) -> None:
+def gateway(config: str) -> None:
     """Run the gateway of the file CONFIG alone, e.g. on another machine, until Ctrl-C or SIGTERM.
 
     SIGHUP has it read its certificates again. `brokerfix start` runs it by itself where it is on the same machine."""
@@ -93,7 +93,7 @@ def gateway(config: str, supervised_by: int) -> None:
     if loaded.gateway is None:
         raise click.ClickException(f"{config}: there is no [gateway]")
     logs.configure("gateway")
-    sys.exit(run(loaded, supervised_by))
+    sys.exit(run(loaded))
 
 
 @main.command()
@@ -196,7 +196,10 @@ def _report_line(message: Message) -> str:
     )
 
 
-def _database(config: str) -> sqlite_utils.Database:
+def _database(config: str) -> "sqlite_utils.Database":
+    # It loads pandas where that is installed, and no other command needs it.
+    import sqlite_utils
+
     path = database_path(_config(config).data)
     if not path.exists():
         raise click.ClickException(f"{path}: there is no database yet; start the broker with store = true")
@@ -519,6 +522,8 @@ def verify(journal: str, as_json: bool) -> None:
     if not any(folder.glob("*.journal")):
         raise click.ClickException(f"{journal}: there is no journal here (no *.journal file)")
     columns = (SpinnerColumn(), TextColumn("replayed {task.completed:,.0f} facts"), TimeElapsedColumn())
+    from brokerfix.audit import verify as verify_journal
+
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replay", total=None)
         report, _ = verify_journal(folder, lambda facts: progress.update(task, completed=facts))

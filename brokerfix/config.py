@@ -39,6 +39,10 @@ class ConfigError(Exception):
     """What is wrong with a configuration: file, key, reason."""
 
 
+class StartError(Exception):
+    """Why a broker can't start: for the operator, in one line."""
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file: unknown keys are errors."""
 
@@ -585,3 +589,8 @@ def added_clients(data: Path) -> dict[str, ClientSection]:
     if not path.exists():
         return {}
     return msgspec.convert(json.loads(path.read_text()), dict[str, ClientSection])
+
+
+def database_path(data: Path) -> Path:
+    """The database of a data folder."""
+    return data / "brokerfix.db"

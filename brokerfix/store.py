@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import sqlite_utils
 
+from brokerfix.config import database_path
 from brokerfix.domain import Instrument, average_text, id_text, money_text, to_text
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.orders import Child, Order
@@ -85,11 +86,6 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "sessions": ({"kind": str, "name": str, "state": str, "since": str}, ("kind", "name")),
     "progress": ({"id": int, "segment": str, "offset": int, "schema": int}, "id"),
 }  # fmt: skip
-
-
-def database_path(data: Path) -> Path:
-    """The database of a data folder."""
-    return data / "brokerfix.db"
 
 
 class Projection:

@@ -6,6 +6,7 @@ come from outside. After each kill the broker is started again and the clients g
 
 import argparse
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -27,13 +28,15 @@ ORDER_EVERY = 0.004
 class Harness:
     """Two exchanges, a broker that can be killed, and three clients under load."""
 
-    def __init__(self, folder: Path, seed: int, durability: str = "process") -> None:
+    def __init__(self, folder: Path, seed: int, durability: str = "process", gateway: bool = False) -> None:
         self.folder = folder
         self.random = random.Random(seed)
         self.processes = demo._set_up(folder)
         for process in self.processes.values():
             text = process.config.read_text()
             text = text.replace("store = true", "store = false").replace('"process"', f'"{durability}"')
+            if not gateway:
+                text = re.sub(r"^\[gateway\].*?(?=^\[instruments)", "", text, flags=re.S | re.M)
             if process.name != "BROKER":
                 text = text.replace("[broker]", "[broker]\nstore = false")
             process.config.write_text(text)

@@ -22,13 +22,13 @@ def _under_load(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
-    durability, seed = getattr(request, "param", ("process", 1))
-    harness = Harness(tmp_path, seed, durability)
+    durability, seed, gateway = getattr(request, "param", ("process", 1, False))
+    harness = Harness(tmp_path, seed, durability, gateway)
     yield harness
     harness.stop()
 
 
-@pytest.mark.parametrize("harness", [("process", 7), ("disk", 7)], indirect=True, ids=["process", "disk"])
+@pytest.mark.parametrize("harness", [("process", 7, False), ("disk", 7, False)], indirect=True, ids=["process", "disk"])
 def test_a_kill_at_every_boundary(harness: Harness) -> None:
     for point in POINTS:
         for count in (1, 8):
@@ -37,7 +37,9 @@ def test_a_kill_at_every_boundary(harness: Harness) -> None:
     assert compare(harness, *harness.finish()) > 20
 
 
-@pytest.mark.parametrize("harness", [("process", 11), ("disk", 12)], indirect=True, ids=["process", "disk"])
+@pytest.mark.parametrize(
+    "harness", [("process", 11, True), ("disk", 12, False)], indirect=True, ids=["process with the gateway", "disk"]
+)
 def test_kills_at_random_moments(harness: Harness) -> None:
     while harness.kills < 10:
         harness.kill_at_random()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import sqlite_utils
 
+from brokerfix.config import database_path
 from brokerfix.journal import Journal
-from brokerfix.store import TABLES, Projection, database_path
+from brokerfix.store import TABLES, Projection
 from tests.scenario import FACTS, World, run_step
 
 STEPS = """

@@ -26,10 +26,9 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.types import Guard
 
 from brokerfix import __version__
-from brokerfix.config import ApiKeySection, Config, GatewaySection
+from brokerfix.config import ApiKeySection, Config, GatewaySection, database_path
 from brokerfix.gateway.budgets import Verdict
 from brokerfix.gateway.sources import Sources, to_address
-from brokerfix.store import database_path
 from brokerfix.web.model import ORD_TYPES, SIDES, TIMES_IN_FORCE, Book, NewOrder, Order, Position, Problem, Replace
 from brokerfix.web.users import Refused, Stream, Unavailable, User
 
