@@ -1,6 +1,7 @@
 """Each order type and time in force over real sockets: in FIX 4.2, 4.4 and 5.0 SP2, on an exchange that supports it
 itself and on one for which the broker works it."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -139,10 +140,14 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     for version, fix in VERSIONS.items():
         broker += f'[clients.C{version}]\nfix = "{fix}"\naccounts = ["ALICE"]\n'
         for kind, supported in (("N", supports), ("P", "")):
+            # It is one exchange under six names: a symbol is quoted by one of them only, so that no order is told of
+            # itself by the others.
+            own = ["AAPL", f"OPN{kind}{version}", f"CLO{kind}{version}"]
+            own += [symbol for (_, *whose), symbol in SYMBOLS.items() if whose == [kind, version]]
             exchange += f'[clients.{kind}{version}]\nfix = "{fix}"\naccounts = ["ALL"]\n'
             broker += (
                 f'[venues.{kind}{version}]\nfix = "{fix}"\nhost = "127.0.0.1"\nport = {{venue_port}}\n'
-                f'sender = "{kind}{version}"\ntarget = "XNAS"\nsupports = [{supported}]\n'
+                f'sender = "{kind}{version}"\ntarget = "XNAS"\nsupports = [{supported}]\nsymbols = {json.dumps(own)}\n'
             )
     market = Market(tmp_path_factory.mktemp("types"), exchange, broker)
     market.start()
