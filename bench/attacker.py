@@ -193,20 +193,24 @@ def silent(attack: Attack) -> dict[str, Any]:
 
 
 def endless_length(attack: Attack) -> dict[str, Any]:
-    """A message that is to be 2 GiB long, before a Logon and after it."""
-    sent = 0
-    for after in (False, True) * 3:
+    """Messages that are to be 2 GiB long, as the first of a connection and in a session."""
+    most = tries = sessions = 0
+    while attack.going:
+        after = tries % 2 == 1
         wire = attack.log_on(source=attack.source()) if after else attack.wire(ALICE, attack.source())
+        tries += 1
         if wire is None:
-            return {"held": False, "why": "no session"}
-        try:
+            time.sleep(0.1)
+            continue
+        sessions += after
+        taken = 0
+        with suppress(OSError):
             wire.socket.sendall(b"8=FIX.4.4\x019=2147483647\x0135=A\x01")
             while attack.going:
                 wire.socket.sendall(b"58=" + b"x" * 65536)
-                sent += 65536
-        except OSError:
-            continue
-    return {"bytes": sent, "held": sent < 64 << 20}
+                taken += 65536
+        most = max(most, taken)
+    return {"tries": tries, "bytes taken at most": most, "held": sessions > 0 and most < 16 << 20}
 
 
 def garbage(attack: Attack) -> dict[str, Any]:

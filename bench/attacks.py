@@ -77,7 +77,11 @@ subscriptions = { rate = 0 }
 others = { rate = 0 }
 """
 """So that an attack comes to what it is about, and is not stopped before."""
-MORE = {"gap queue": NO_BUDGETS, "mutated messages": NO_BUDGETS}
+NO_ORDER_BUDGET = """
+[clients.MALLORY.budgets]
+orders = { rate = 0 }
+"""
+MORE = {"gap queue": NO_ORDER_BUDGET, "mutated messages": NO_BUDGETS}
 LITTLE_UNREAD = {"slow reader, orders": 65_536, "slow reader, resends": 65_536}
 """What may be unread: 8 MB would take longer to come together than an attack lasts."""
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from brokerfix.client import Client
@@ -145,3 +147,21 @@ def run_cli(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess
 def files_with(folder: Path, secret: str) -> Iterable[Path]:
     """The files below a folder that contain a text."""
     return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+def listening(pid: int) -> list[str]:
+    """Where a process listens on TCP: ["127.0.0.1:9876", ...], from the kernel's tables (proc(5), /proc/net/tcp)."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            inodes.add(descriptor.readlink().name)
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                address, port = fields[1].split(":")
+                raw = bytes.fromhex(address)
+                words = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+                found.append(f"{ip_address(words)}:{int(port, 16)}")
+    return sorted(found)

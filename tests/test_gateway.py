@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from brokerfix.certificates import Authority
 from brokerfix.client import Client, Disconnected, utc_now
 from brokerfix.demo import Process, _free_port
 from brokerfix.passwords import make_hash
-from tests.live import INSTRUMENT, SECRET, files_with, run_cli
+from tests.live import INSTRUMENT, SECRET, files_with, listening, run_cli
 
 CONFIG = """
 [broker]
@@ -577,11 +578,9 @@ def test_who_does_not_read_is_cut_and_nobody_else_waits(place: Place) -> None:
 
 def test_only_the_gateway_listens(place: Place) -> None:
     """The broker has no port at all, and the gateway has those that are configured, on their addresses."""
-    listening = subprocess.run(["ss", "-ltnHp"], capture_output=True, text=True, check=True).stdout
-    of_broker = [line for line in listening.splitlines() if f"pid={place.broker_pid}," in line]
-    of_gateway = [line.split()[3] for line in listening.splitlines() if f"pid={place.gateway_pid}," in line]
-    assert of_broker == []
-    assert sorted(of_gateway) == sorted(f"127.0.0.1:{port}" for port in (place.port, place.tls, place.operation))
+    assert listening(place.broker_pid) == []
+    wanted = sorted(f"127.0.0.1:{port}" for port in (place.port, place.tls, place.operation))
+    assert listening(place.gateway_pid) == wanted
     assert (place.folder / "data" / "fix.sock").stat().st_mode & 0o777 == 0o600
 
 
@@ -650,3 +649,74 @@ def test_at_the_end_sessions_are_logged_out(place: Place) -> None:
         alice.receive(10)
     assert "Traceback" not in place.log
     place.process.start()
+
+
+APART = """
+[broker]
+name = "BROKER"
+port = {port}
+data = "data"
+store = false
+{instrument}
+[gateway]
+plain = "127.0.0.1"
+upstream = "127.0.0.1:{upstream}"
+secret = "secret"
+[accounts.ALL]
+cash = "100000000"
+[clients.ALICE]
+accounts = ["ALL"]
+"""
+
+
+def test_a_gateway_can_run_apart_from_its_broker(tmp_path: Path) -> None:
+    port, upstream = _free_port(), _free_port()
+    (tmp_path / "secret").write_bytes(os.urandom(32))
+    config = tmp_path / "broker.toml"
+    config.write_text(APART.format(port=port, upstream=upstream, instrument=INSTRUMENT))
+    broker = Process("BROKER", config, tmp_path / "log", upstream)
+    broker.start()
+    with (tmp_path / "gateway.log").open("wb") as log:
+        command = [sys.executable, "-m", "brokerfix", "gateway", str(config)]
+        gateway = subprocess.Popen(command, stderr=log)
+    try:
+        until(lambda: listening(gateway.pid) == [f"127.0.0.1:{port}"])
+        alice = Client("ALICE", "BROKER", "127.0.0.1", port)
+        alice.connect()
+        alice.new_order("apart", "1", "10", "AAPL", "140.00")
+        assert report(alice, "apart", "0")
+        alice.logout()
+        with Wire(socket.create_connection(("127.0.0.1", upstream), 10), "ALICE").socket as bare:
+            wire = Wire(bare, "ALICE")
+            assert wire.logon(alice.next_out).get(35) != "A", "without the gateway's word nobody gets in"
+        refused = run_cli("clients", "add", "GINA", "--account", "ALL", "--config", str(config))
+        assert "gateway.upstream" in refused.stderr
+    finally:
+        gateway.terminate()
+        assert gateway.wait(10) == 0
+        broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('plain = ""', "listens nowhere"),
+        ('plain = "here"', "gateway.plain"),
+        ('tls = "127.0.0.1:1"', "needs certificate and key"),
+        ('tls = "127.0.0.1"\ncertificate = "a"\nkey = "b"', "is no HOST:PORT"),
+        ('tls = "127.0.0.1:1"\ncertificate = "missing.pem"\nkey = "missing.key"', "brokerfix certificates"),
+        ('plain = "127.0.0.1"\nclient_certificates = "required"', "needs client_ca"),
+        ('plain = "127.0.0.1"\nupstream = "127.0.0.1:1"', "needs a secret"),
+        ('plain = "127.0.0.1"\nupstream = "8.8.8.8:1"\nsecret = "s"', "private network"),
+        ('plain = "127.0.0.1"\nload_balancers = ["x"]', "gateway.load_balancers"),
+    ],
+)
+def test_a_configuration_that_can_not_be_is_told(tmp_path: Path, keys: str, told: str) -> None:
+    config = tmp_path / "broker.toml"
+    text = APART.format(port=_free_port(), upstream=1, instrument=INSTRUMENT)
+    before, rest = text.split("[gateway]")
+    config.write_text(f"{before}[gateway]\n{keys}\n[accounts{rest.split('[accounts', 1)[1]}")
+    said = run_cli("gateway", str(config))
+    assert said.returncode == 1
+    assert told in said.stderr
+    assert str(config) in said.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from brokerfix.client import Client, Disconnected, Message, pairs_of, utc_now
 from tests import bad_input
-from tests.live import SECRET, Market, files_with, run_cli
+from tests.live import SECRET, Market, files_with, listening, run_cli
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +235,11 @@ def test_a_second_broker_on_the_same_folder_is_refused(market: Market) -> None:
     assert result.stderr.startswith("Error: ")
     assert "another broker runs on this data folder" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_without_a_gateway_only_this_machine_can_connect(market: Market) -> None:
+    assert market.broker._process is not None
+    assert listening(market.broker._process.pid) == [f"127.0.0.1:{market.broker.port}"]
 
 
 def test_a_taken_port_is_one_line(market: Market, tmp_path: Path) -> None:
