@@ -1,5 +1,7 @@
 """A broker and one exchange as real processes, and clients that are not QuickFIX."""
 
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -7,7 +9,9 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-from brokerfix.client import Client
+import simplefix
+
+from brokerfix.client import Client, utc_now
 from brokerfix.demo import Process, _free_port
 from brokerfix.passwords import make_hash
 
@@ -136,6 +140,53 @@ class Market:
             client.close()
         for process in reversed(self.processes.values()):
             process.stop()
+
+
+class Wire:
+    """A connection on which every byte is ours."""
+
+    def __init__(self, connection: socket.socket, name: str, version: str = "FIX.4.4", target: str = "BROKER") -> None:
+        self.socket, self.name, self.version, self.target = connection, name, version, target
+        self.parser = simplefix.FixParser()
+
+    def pack(
+        self, kind: str, number: int, *body: tuple[int, str], sent: str = "", sender: str = "", target: str = ""
+    ) -> bytes:
+        message = simplefix.FixMessage()
+        head = (8, self.version), (35, kind), (49, sender or self.name), (56, target or self.target), (34, number)
+        for tag, value in (*head, (52, sent or utc_now()), *body):
+            message.append_pair(tag, value)
+        packed: bytes = message.encode()
+        return packed
+
+    def send(self, kind: str, number: int, *body: tuple[int, str], **more: str) -> None:
+        self.socket.sendall(self.pack(kind, number, *body, **more))
+
+    def logon(self, number: int = 1, *body: tuple[int, str], **more: str) -> dict[int, str]:
+        self.send("A", number, (98, "0"), (108, "30"), *body, **more)
+        return self.read()
+
+    def read(self) -> dict[int, str]:
+        """The next message; {} when the connection has been closed."""
+        while (parsed := self.parser.get_message()) is None:
+            try:
+                data = self.socket.recv(1 << 16)
+            except (ConnectionError, ssl.SSLError):
+                data = b""
+            if not data:
+                return {}
+            self.parser.append_buffer(data)
+        return dict(reversed([(int(tag), value.decode()) for tag, value in parsed.pairs]))
+
+    def read_until(self, kind: str) -> dict[int, str]:
+        while (message := self.read()) and message[35] != kind:
+            pass
+        return message
+
+    def is_cut(self) -> bool:
+        while self.read():
+            pass
+        return True
 
 
 def run_cli(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:

@@ -5,10 +5,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-import simplefix
 
 from brokerfix.client import utc_now
-from tests.live import BROKER, Market
+from tests.live import BROKER, Market, Wire
 
 VERSIONS = {"R42": "FIX.4.2", "R44": "FIX.4.4", "R50": "FIXT.1.1"}
 
@@ -22,22 +21,13 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     market.stop()
 
 
-class Wire:
-    """A connection on which every byte is ours."""
+class Session(Wire):
+    """A client's connection, in the version of its name."""
 
     def __init__(self, market: Market, name: str) -> None:
-        self.name, self.version = name, VERSIONS[name]
-        self.socket = socket.create_connection(("127.0.0.1", market.broker.port), 10)
-        self.parser = simplefix.FixParser()
+        super().__init__(socket.create_connection(("127.0.0.1", market.broker.port), 10), name, VERSIONS[name])
 
-    def send(self, kind: str, number: int, *body: tuple[int, str], sender: str = "", target: str = "BROKER") -> None:
-        message = simplefix.FixMessage()
-        head = (8, self.version), (35, kind), (49, sender or self.name), (56, target), (34, number), (52, utc_now())
-        for tag, value in (*head, *body):
-            message.append_pair(tag, value)
-        self.socket.sendall(message.encode())
-
-    def logon(self, number: int, *body: tuple[int, str]) -> None:
+    def log_on(self, number: int, *body: tuple[int, str]) -> None:
         more = ((1137, "9"),) if self.version == "FIXT.1.1" else ()
         self.send("A", number, (98, "0"), (108, "30"), *more, *body)
 
@@ -45,45 +35,28 @@ class Wire:
         terms = ((55, "AAPL"), (54, "1"), (60, utc_now()), (38, "1"), (40, "2"), (44, "140.00"), (21, "1"))
         self.send("D", number, *head, (11, cl_ord_id), *terms)
 
-    def read(self) -> dict[int, str]:
-        """The next message; {} when the connection has been closed."""
-        while (parsed := self.parser.get_message()) is None:
-            try:
-                data = self.socket.recv(1 << 16)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                return {}
-            self.parser.append_buffer(data)
-        return dict(reversed([(int(tag), value.decode()) for tag, value in parsed.pairs]))
-
-    def read_until(self, kind: str) -> dict[int, str]:
-        while (message := self.read())[35] != kind:
-            pass
-        return message
-
     def close(self) -> None:
         self.socket.close()
 
 
 @pytest.fixture(params=VERSIONS)
-def wire(market: Market, request: pytest.FixtureRequest) -> Iterator[Wire]:
+def wire(market: Market, request: pytest.FixtureRequest) -> Iterator[Session]:
     """A connection that has logged on with numbers that begin anew."""
-    connection = Wire(market, request.param)
-    connection.logon(1, (141, "Y"))
+    connection = Session(market, request.param)
+    connection.log_on(1, (141, "Y"))
     answer = connection.read()
     assert (answer[35], answer[34], answer[141]) == ("A", "1", "Y")
     yield connection
     connection.close()
 
 
-def test_a_test_request_is_answered(wire: Wire) -> None:
+def test_a_test_request_is_answered(wire: Session) -> None:
     wire.send("1", 2, (112, "are you there"))
     answer = wire.read_until("0")
     assert answer[112] == "are you there"
 
 
-def test_a_gap_is_asked_for_and_what_came_early_waits(wire: Wire) -> None:
+def test_a_gap_is_asked_for_and_what_came_early_waits(wire: Session) -> None:
     wire.order(3, f"early-{utc_now()}")
     asked = wire.read_until("2")
     assert (asked[7], asked[16]) in (("2", "0"), ("2", "2"))
@@ -94,7 +67,7 @@ def test_a_gap_is_asked_for_and_what_came_early_waits(wire: Wire) -> None:
     assert wire.read_until("8")[11].startswith(("early", "again"))
 
 
-def test_a_resend_request_is_answered_with_possible_duplicates(wire: Wire) -> None:
+def test_a_resend_request_is_answered_with_possible_duplicates(wire: Session) -> None:
     name = f"resend-{utc_now()}"
     wire.order(2, name)
     report = wire.read_until("8")
@@ -106,14 +79,14 @@ def test_a_resend_request_is_answered_with_possible_duplicates(wire: Wire) -> No
     assert 122 in again
 
 
-def test_a_message_that_came_before_is_ignored_when_it_says_so(wire: Wire) -> None:
+def test_a_message_that_came_before_is_ignored_when_it_says_so(wire: Session) -> None:
     wire.send("0", 2)
     wire.send("0", 2, (43, "Y"), (122, utc_now()))
     wire.send("1", 3, (112, "still here"))
     assert wire.read_until("0")[112] == "still here"
 
 
-def test_a_low_sequence_number_ends_the_session(wire: Wire) -> None:
+def test_a_low_sequence_number_ends_the_session(wire: Session) -> None:
     wire.send("0", 2)
     wire.send("0", 2)
     bye = wire.read_until("5")
@@ -122,14 +95,14 @@ def test_a_low_sequence_number_ends_the_session(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(("names", "what"), [({"sender": "EVE"}, "sender"), ({"target": "OTHER"}, "target")])
-def test_wrong_comp_ids_end_the_session(wire: Wire, names: dict[str, str], what: str) -> None:
+def test_wrong_comp_ids_end_the_session(wire: Session, names: dict[str, str], what: str) -> None:
     wire.send("0", 2, **names)
     refused = wire.read_until("3")
     assert (refused[373], refused[45]) == ("9", "2"), what
     assert wire.read_until("5")[35] == "5"
 
 
-def test_a_sequence_reset_moves_on(wire: Wire) -> None:
+def test_a_sequence_reset_moves_on(wire: Session) -> None:
     wire.send("4", 2, (123, "N"), (36, "10"))
     wire.send("1", 10, (112, "ten"))
     assert wire.read_until("0")[112] == "ten"
@@ -137,42 +110,42 @@ def test_a_sequence_reset_moves_on(wire: Wire) -> None:
     assert wire.read_until("3")[45] == "11", "it can't go back"
 
 
-def test_a_logout_is_answered(wire: Wire) -> None:
+def test_a_logout_is_answered(wire: Session) -> None:
     wire.send("5", 2)
     assert wire.read_until("5")[35] == "5"
     assert wire.read() == {}
 
 
-def test_sequence_numbers_go_on_over_a_logon(market: Market, wire: Wire) -> None:
+def test_sequence_numbers_go_on_over_a_logon(market: Market, wire: Session) -> None:
     wire.send("1", 2, (112, "x"))
     last = int(wire.read_until("0")[34])
     wire.send("5", 3)
     wire.read_until("5")
-    again = Wire(market, wire.name)
-    again.logon(4)
+    again = Session(market, wire.name)
+    again.log_on(4)
     assert int(again.read()[34]) == last + 2
     again.close()
 
 
-def test_a_logon_with_a_low_number_is_refused(market: Market, wire: Wire) -> None:
+def test_a_logon_with_a_low_number_is_refused(market: Market, wire: Session) -> None:
     wire.send("0", 2)
     wire.send("5", 3)
     wire.read_until("5")
-    again = Wire(market, wire.name)
-    again.logon(1)
+    again = Session(market, wire.name)
+    again.log_on(1)
     told = again.read()
     assert told == {} or (told[35] == "5" and "too low" in told[58])
     again.close()
 
 
-def test_a_stranger_and_a_wrong_version_get_no_session(market: Market, wire: Wire) -> None:
-    stranger = Wire(market, wire.name)
+def test_a_stranger_and_a_wrong_version_get_no_session(market: Market, wire: Session) -> None:
+    stranger = Session(market, wire.name)
     stranger.send("A", 1, (98, "0"), (108, "30"), sender="EVE")
     assert stranger.read() == {}
     stranger.close()
-    other = Wire(market, wire.name)
+    other = Session(market, wire.name)
     other.version = "FIX.4.3"
-    other.logon(1)
+    other.log_on(1)
     assert other.read() == {}
     other.close()
     wire.send("1", 2, (112, "unharmed"))
