@@ -212,6 +212,7 @@ class Connection(asyncio.Protocol):
             out.append(relay.end(str(framer.fault)))
         if out:
             broker.write(out[0] if len(out) == 1 else b"".join(out))
+            self.gateway.stay_awake()
         if relay.ending:
             self._end()
         elif relay.replaying:

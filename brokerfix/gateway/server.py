@@ -27,6 +27,7 @@ BACKLOG = 512
 DRAIN_SECONDS = 3.0
 RETRY_SECONDS = 0.2
 KERNEL_BUFFER = 1 << 18
+AWAKE_SECONDS = 300e-6
 MOST_KINDS = 1000
 WARNINGS = Budget(20, 100)
 """Lines a second about strangers, and at once."""
@@ -49,7 +50,8 @@ class Gateway:
         self.budgets: dict[str, Budgets] = {}
         self.connections: set[Connection] = set()
         self.counts: Counter[str] = Counter()
-        self.draining = False
+        self.draining = self._awake = False
+        self._awake_until = 0.0
         self.context = server_context(config) if config.gateway.tls else None
         self._balancers = Networks(config.gateway.load_balancers)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,6 +173,20 @@ class Gateway:
                 self._warned.clear()
             self._warned[key] = now
             log.warning(text, *arguments)
+
+    def stay_awake(self) -> None:
+        """Something went to the broker, and its answer comes soon: the loop does not go to sleep before. To be woken
+        takes longer than all that is done with a message."""
+        self._awake_until = time.monotonic() + AWAKE_SECONDS
+        if not self._awake:
+            self._awake = True
+            asyncio.get_running_loop().call_soon(self._watch)
+
+    def _watch(self) -> None:
+        if time.monotonic() < self._awake_until:
+            asyncio.get_running_loop().call_soon(self._watch)
+        else:
+            self._awake = False
 
     # What connections ask for
 
