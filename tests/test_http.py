@@ -182,8 +182,10 @@ def test_the_same_order_again_is_the_same_order(place: Place) -> None:
         assert "another order" in problem(different, 409)
         assert different.json()["order"]["qty"] == "10"
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: api.post("/v1/orders", json=order("at-once")).json(), range(8)))
-        assert len({answer["order_id"] for answer in answers}) == 1
+            for number in range(20):
+                wanted = order(f"at-once-{number}")
+                answers = list(pool.map(lambda _, wanted=wanted: api.post("/v1/orders", json=wanted).json(), range(8)))
+                assert len({answer["order_id"] for answer in answers}) == 1
 
 
 def test_it_is_the_same_order_after_a_restart_too(place: Place) -> None:

@@ -199,7 +199,8 @@ async def new_order(request: Request[Caller, None, Any], data: NewOrder) -> Resp
     if (data.price is None) == (data.type == "limit"):
         raise HTTPException("a limit order has a price, a market order none", status_code=400)
     # Whether the broker knows it from before a restart of ours is asked first.
-    known = await user.status(data.cl_ord_id)
+    # Meanwhile another request may have entered it.
+    known = await user.status(data.cl_ord_id) or user.orders.named(data.cl_ord_id)
     if known is not None:
         if not (door.sees(request.user, known) and _same(user, known, data, account)):
             shown = {"order": known} if door.sees(request.user, known) else None
