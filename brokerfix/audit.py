@@ -10,29 +10,35 @@ from brokerfix.domain import DAY, Side
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.invariants import broken_in_order, broken_in_state
 from brokerfix.engine.state import State
+from brokerfix.engine.touched import Touched, note
 from brokerfix.facts import (
     ChildFilled,
     DayRolled,
     Fact,
+    FillReversed,
     SplitApplied,
     StateKept,
     Trade,
     TradeBusted,
     TradeCorrected,
 )
-from brokerfix.journal import Torn, read
+from brokerfix.journal import Place, Torn, places
+from brokerfix.kept import BadState, kept_states, read_head
+from brokerfix.kept import read as read_kept
 
 MOST_PROBLEMS = 20
 
 
 class Report(msgspec.Struct):
-    """What a replay found. `problems` is empty if every invariant holds."""
+    """What a replay found; `kept` is how many kept states it was compared with. `problems` is empty if every invariant
+    holds."""
 
     facts: int = 0
     records: int = 0
     orders: int = 0
     fills: int = 0
     alerts: int = 0
+    kept: int = 0
     state_hash: str = ""
     torn: str = ""
     problems: list[str] = []
@@ -50,13 +56,13 @@ class Auditor:
         self._filled: Counter[int] = Counter()
         self._fills: dict[int, tuple[int, int, int]] = {}
         self._last = 0
+        self.touched = Touched()
 
     def before(self, fact: Fact) -> None:
         """Count a fact that is about to be applied."""
         self.report.facts += 1
         if isinstance(fact, StateKept):
-            if fact.state_hash != self.state.hash():
-                self._problem(f"the state kept for {fact.day} is not what the facts before it give")
+            # An older version kept it; its hash was another one.
             return
         expected = fact.day * DAY if isinstance(fact, DayRolled) else self._last + (2 if isinstance(fact, Trade) else 1)
         if fact.id != expected and not (self._last == 0 and self.report.facts == 1):
@@ -76,16 +82,28 @@ class Auditor:
                 self._fill(fact.exec_id, order_id, fact.qty, fact.price)
         elif isinstance(fact, SplitApplied):
             self._split(fact)
+        elif isinstance(fact, FillReversed):
+            self._take(fact.account, fact.symbol, fact.side, -fact.qty, fact.price)
 
     def after_record(self, record: list[Fact]) -> None:
         """Check the orders that a record was about."""
         self.report.records += 1
-        touched = {getattr(fact, "order_id", 0) for fact in record}
-        touched |= {self.state.children[child].order_id for fact in record if (child := getattr(fact, "child_id", 0))}
-        for order_id in sorted(touched - {0}):
-            order = self.state.orders.get(order_id)
-            for problem in broken_in_order(self.state, order) if order is not None else ():
+        for order in self.touched.orders.values():
+            for problem in broken_in_order(self.state, order):
                 self._problem(f"after fact {record[-1].id}: {problem}")
+        self.touched = Touched()
+
+    def compare_kept(self, path: Path) -> None:
+        """A kept state is what the facts before it give."""
+        kept = State()
+        try:
+            head = read_kept(path, kept)
+        except BadState as error:
+            self._problem(f"{path}: {error}")
+            return
+        if not head.state_hash == self.state.hash() == kept.hash():
+            self._problem(f"{path}: it is not what the facts before it give")
+        self.report.kept += 1
 
     def finish(self) -> Report:
         """Compare the whole state with the count."""
@@ -122,15 +140,28 @@ class Auditor:
         """Count a fill; a negative quantity takes it back."""
         self._fills[exec_id] = order_id, qty, price
         order = self.state.orders[order_id]
-        key = (order.account, order.symbol)
-        money = qty * price * self.state.instruments[order.symbol].money_factor
-        (self._bought if order.side is Side.BUY else self._sold)[key] += qty
-        self._cash[order.account] += -money if order.side is Side.BUY else money
+        self._take(order.account, order.symbol, order.side, qty, price)
         self._filled[order_id] += qty
+
+    def _take(self, account: str, symbol: str, side: Side, qty: int, price: int) -> None:
+        money = qty * price * self.state.instruments[symbol].money_factor
+        (self._bought if side is Side.BUY else self._sold)[account, symbol] += qty
+        self._cash[account] += -money if side is Side.BUY else money
 
     def _problem(self, text: str) -> None:
         if len(self.report.problems) < MOST_PROBLEMS:
             self.report.problems.append(text)
+
+
+def _kept_by_place(folder: Path, auditor: Auditor) -> dict[Place, Path]:
+    found = {}
+    for path in kept_states(folder):
+        try:
+            head = read_head(path)
+            found[Place(head.segment, head.offset)] = path
+        except BadState as error:
+            auditor.report.problems.append(f"{path}: {error}")
+    return found
 
 
 def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -> tuple[Report, State]:
@@ -138,11 +169,15 @@ def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -
     state = State()
     auditor = Auditor(state)
     torn: list[Torn] = []
-    for record in read(folder, torn.append):
+    kept = _kept_by_place(folder, auditor)
+    for record, place in places(folder, torn.append):
         for fact in record:
             auditor.before(fact)
             evolve(state, fact)
+            note(state, fact, auditor.touched)
         auditor.after_record(record)
+        if place in kept:
+            auditor.compare_kept(kept[place])
         progress(auditor.report.facts)
     report = auditor.finish()
     if torn:

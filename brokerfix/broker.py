@@ -10,16 +10,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from brokerfix import commands as cmd
 from brokerfix.admin import Door, Refused
 from brokerfix.chaos import Chaos
 from brokerfix.config import MAKER, ClientSection, Config, ConfigError, StartError, added_clients
-from brokerfix.domain import BusinessRejectReason, ClientOptions
+from brokerfix.domain import DAY, BusinessRejectReason, ClientOptions
 from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
+from brokerfix.engine.operator import left_behind
+from brokerfix.engine.questions import is_owed
 from brokerfix.engine.sessions import is_due
 from brokerfix.facts import Fact
 from brokerfix.fix import encode
@@ -30,6 +33,7 @@ from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
 from brokerfix.journal import Journal, JournalError, lock
 from brokerfix.operations import Operations
+from brokerfix.pauses import Pauses
 from brokerfix.pipeline import Pipeline
 from brokerfix.schedule import Hours, trading_day
 from brokerfix.vouch import make_secret
@@ -47,6 +51,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
+MOST_RECORDED = 50
+"""Symbols whose prices are put on record in one turn of the loop."""
 
 
 class Timer:
@@ -118,10 +124,13 @@ class Broker:
             Chaos(config.chaos, self.sessions.send, self.sessions.disconnect) if config.chaos is not None else None
         )
         self.hours = _hours(config)
+        self.pauses = Pauses()
         self.timers: list[Timer] = []
         self.running = False
         self._next_timer = 0
         self._expire_due = 0
+        self._reset_due = False
+        self._to_record: dict[str, None] = {}
         self._unrecorded: deque[cmd.Command] = deque()
         self._lock = -1
         self._helpers: list[Helper] = []
@@ -148,6 +157,9 @@ class Broker:
         if not self.pipeline.submit(self._start_command()):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
+        for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, MAKER)):
+            log.warning("%s", line)
+        self.state.market.is_told = True
         self.door = Door(config.data, Operations(self).handle)
         self._start_timers()
         if config.broker.store:
@@ -192,6 +204,7 @@ class Broker:
 
     def turn(self) -> None:
         """One turn of the loop: sessions, held messages, timers."""
+        began = time.perf_counter_ns()
         self.sessions.poll()
         if self.journal.disk:
             self.pipeline.release()
@@ -199,12 +212,20 @@ class Broker:
                 log.critical("%s: the disk has failed: %s; stopping", self.journal.folder, self.pipeline.failed)
                 self.running = False
         now = self.clock()
+        if (self.state.agenda or self.state.jobs) and self.pipeline.turn(now):
+            # There may be more: the loop must not sleep.
+            self.sessions.activity += 1
+        if self._to_record:
+            self._record_some(now)
         if now >= self._next_timer:
             for timer in self.timers:
                 if now >= timer.due:
                     timer.due = now + timer.interval
                     self._fire(timer, now)
             self._next_timer = min((timer.due for timer in self.timers), default=now)
+        took = time.perf_counter_ns() - began
+        if took > self.pauses.this_second:
+            self.pauses.this_second = took
 
     def _fire(self, timer: Timer, now: int) -> None:
         try:
@@ -262,6 +283,23 @@ class Broker:
                 }
             )
         return rows
+
+    def status(self) -> dict[str, Any]:
+        """How the broker is: its day, what it holds, and the loop's longest pauses in milliseconds."""
+        state, pauses = self.state, self.pauses
+        return {
+            "day": state.day,
+            "facts": state.last_id % DAY,
+            "orders": len(state.orders),
+            "working": sum(len(client.working) for client in state.clients.values()),
+            "jobs": [f"{job.kind}: {len(job.left)}" for job in state.jobs],
+            "disk_full": self.journal.full,
+            "pause_ms": {
+                "last_minute": round(pauses.last_minute / MILLISECOND, 3),
+                "since_start": round(max(pauses.ever, pauses.last_minute) / MILLISECOND, 3),
+                "fork": round(self.pipeline.keeper.pause * 1000, 3),
+            },
+        }
 
     def disconnect(self, name: str) -> None:
         self.sessions.disconnect(name)
@@ -340,8 +378,9 @@ class Broker:
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None:
         if not is_venue:
             self.feed.forget(comp_id)
-        command = cmd.SessionUp if is_up else cmd.SessionDown
-        self._unrecorded.append(command(self.clock(), comp_id, is_venue))
+        now = self.clock()
+        change = cmd.SessionUp(now, comp_id, is_venue, anew) if is_up else cmd.SessionDown(now, comp_id, is_venue)
+        self._unrecorded.append(change)
         self._record_sessions()
         if is_up and not is_venue:
             self.pipeline.client_is_back(comp_id, anew)
@@ -391,7 +430,16 @@ class Broker:
             self._tell(self.feed.flush_session_status(self.state))
 
     def _record(self, now: int) -> None:
-        self.pipeline.submit(cmd.RecordQuotes(now))
+        """Have the prices that have moved put on record, in the loop's next turns."""
+        market = self.state.market
+        market.unrecorded, self._to_record = {}, {**self._to_record, **market.unrecorded}
+
+    def _record_some(self, now: int) -> None:
+        symbols = tuple(islice(self._to_record, MOST_RECORDED))
+        for symbol in symbols:
+            del self._to_record[symbol]
+        if not self.pipeline.submit(cmd.RecordQuotes(now, symbols)):
+            self.state.market.unrecorded |= dict.fromkeys(symbols)
 
     def _requote(self, walk: RandomWalk, now: int) -> None:
         for quote in walk.quotes(MAKER, now):
@@ -402,20 +450,26 @@ class Broker:
         day = self._trading_day(now)
         if day > self.state.day:
             self.roll(day, now)
-        elif now >= self._expire_due:
+        elif self.state.overdue and now >= self._expire_due:
             # An order of the day before may have been waiting for an exchange at the roll.
             self._expire_due = now + EXPIRE_EVERY
             self.pipeline.submit(cmd.RollDay(now, self.state.day))
+        if self._reset_due and not self.state.jobs:
+            self._reset_due = False
+            self.sessions.reset_all()
+        self.pipeline.look_after()
         if self.journal.watch_space():
             log.error("%s: the disk is %s", self.journal.folder, "full" if self.journal.full else "free again")
         self._record_sessions()
+        self.pauses.end_second()
         for helper in self._helpers:
             helper.look_after()
 
     def roll(self, day: int, now: int) -> None:
-        """Begin a trading day: Day orders expire, and sequence numbers begin anew where they are configured to."""
-        if self.pipeline.submit(cmd.RollDay(now, day)) and self.config.broker.session_reset == "daily":
-            self.sessions.reset_all()
+        """Begin a trading day: Day orders expire and, when all is told, sequence numbers begin anew where they are
+        configured to."""
+        if self.pipeline.submit(cmd.RollDay(now, day)):
+            self._reset_due = self.config.broker.session_reset == "daily"
 
     def _trading_day(self, now: int) -> int:
         return trading_day(now, self.config.day_start, self.config.broker.time_zone)
@@ -426,9 +480,11 @@ class Broker:
             phase = hours.phase(now)
             if self.state.phases.get(symbol) is not phase:
                 self.pipeline.submit(cmd.ChangePhase(now, symbol, phase))
-        for client in self.state.clients.values():
-            if client.down_at and is_due(client, now):
-                self.pipeline.submit(cmd.ClientAway(now, client.client))
+        for name in list(self.state.away):
+            if is_due(self.state.clients[name], now):
+                self.pipeline.submit(cmd.ClientAway(now, name))
+        if is_owed(self.state, now):
+            self.pipeline.submit(cmd.AskAgain(now))
         if self.state.expiries and self.state.expiries.keys()[0][0] <= now:
             self.pipeline.submit(cmd.ExpireOrders(now))
         for symbol, watched in self.state.watching.items():

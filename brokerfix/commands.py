@@ -1,5 +1,9 @@
 """What somebody asks or tells, at a time. Scales and numbers are told in `domain`."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
 import msgspec
 
 from brokerfix.domain import (
@@ -16,11 +20,20 @@ from brokerfix.domain import (
     Venue,
 )
 
+NOTHING_TOLD: Mapping[str, str | None] = MappingProxyType({})
+
 
 class Command(msgspec.Struct, frozen=True, gc=False):
     """Something asked or told, at a time."""
 
     at: int
+
+
+class ClientCommand(Command, frozen=True, gc=False):
+    """A message of a client; `MSG_TYPE` is its MsgType(35)."""
+
+    MSG_TYPE: ClassVar[str] = ""
+    client: str
 
 
 class Start(Command, frozen=True, gc=False):
@@ -74,14 +87,25 @@ class NextRequest(Command, frozen=True, gc=False):
 
 
 class RecordQuotes(Command, frozen=True, gc=False):
-    """Time to put the live market's best prices and the risk marks on record."""
+    """Time to put the live market's best prices and the risk marks on record, of these symbols (None: of all)."""
+
+    symbols: tuple[str, ...] | None = None
 
 
 class SessionUp(Command, frozen=True, gc=False):
-    """A client or an exchange has logged on."""
+    """A client or an exchange has logged on; `anew`: with sequence numbers that have begun anew."""
 
     comp_id: str
     venue: bool
+    anew: bool = False
+
+
+class AskAgain(Command, frozen=True, gc=False):
+    """Exchanges may owe us answers for too long."""
+
+
+class WorkOff(Command, frozen=True, gc=False):
+    """The next slice of a job that is too large to be done at once."""
 
 
 class SessionDown(Command, frozen=True, gc=False):
@@ -91,12 +115,12 @@ class SessionDown(Command, frozen=True, gc=False):
     venue: bool
 
 
-class NewOrder(Command, frozen=True, gc=False):
+class NewOrder(ClientCommand, frozen=True, gc=False):
     """NewOrderSingle(D). `defect` is what the codec found that no scaled int can say. `possible_duplicate`:
     PossDupFlag(43) or PossResend(97). `instructions` is None for a plain order. `cash` is CashOrderQty(152) as decimal
-    text, with `qty` 0. `operator` is who entered the order by hand."""
+    text, with `qty` 0. `operator` is who entered the order by hand. `told` is the message, tag -> value."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "D"
     cl_ord_id: str
     account: str
     symbol: str
@@ -111,22 +135,23 @@ class NewOrder(Command, frozen=True, gc=False):
     instructions: Instructions | None = None
     cash: str = ""
     operator: str = ""
+    told: Mapping[str, str | None] = NOTHING_TOLD
 
 
-class CancelOrder(Command, frozen=True, gc=False):
+class CancelOrder(ClientCommand, frozen=True, gc=False):
     """OrderCancelRequest(F). `order_id` finds an order that has no ClOrdID."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "F"
     cl_ord_id: str
     orig_cl_ord_id: str
     possible_duplicate: bool = False
     order_id: int = 0
 
 
-class ReplaceOrder(Command, frozen=True, gc=False):
+class ReplaceOrder(ClientCommand, frozen=True, gc=False):
     """OrderCancelReplaceRequest(G): the order's new quantity (total, with what is filled) and price."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "G"
     cl_ord_id: str
     orig_cl_ord_id: str
     symbol: str
@@ -141,10 +166,10 @@ class ReplaceOrder(Command, frozen=True, gc=False):
     order_id: int = 0
 
 
-class AskStatus(Command, frozen=True, gc=False):
+class AskStatus(ClientCommand, frozen=True, gc=False):
     """OrderStatusRequest(H)."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "H"
     cl_ord_id: str
     symbol: str
     side: Side
@@ -152,21 +177,21 @@ class AskStatus(Command, frozen=True, gc=False):
     order_id: int = 0
 
 
-class AskMassStatus(Command, frozen=True, gc=False):
+class AskMassStatus(ClientCommand, frozen=True, gc=False):
     """OrderMassStatusRequest(AF), or an OrderStatusRequest(H) that names no order (`req_id` is then its
     OrdStatusReqID and `is_mass` False): the working orders, all or those of a symbol or account."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "AF"
     req_id: str
     is_mass: bool
     symbol: str = ""
     account: str = ""
 
 
-class MassCancel(Command, frozen=True, gc=False):
+class MassCancel(ClientCommand, frozen=True, gc=False):
     """OrderMassCancelRequest(q). `kind` is MassCancelRequestType(530); `side` "" is both."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "q"
     cl_ord_id: str
     kind: str
     symbol: str = ""
@@ -174,11 +199,11 @@ class MassCancel(Command, frozen=True, gc=False):
     side: str = ""
 
 
-class CrossOrder(Command, frozen=True, gc=False):
+class CrossOrder(ClientCommand, frozen=True, gc=False):
     """NewOrderCross(s): two orders of the client that trade with each other. `sides` are (Side, ClOrdID, Account,
     quantity)."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "s"
     cross_id: str
     symbol: str
     price: int
@@ -187,27 +212,26 @@ class CrossOrder(Command, frozen=True, gc=False):
     possible_duplicate: bool = False
 
 
-class AskListStatus(Command, frozen=True, gc=False):
+class AskListStatus(ClientCommand, frozen=True, gc=False):
     """The orders of a NewOrderList(E) have been taken or refused: tell of the list as a whole."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "E"
     list_id: str
     cl_ord_ids: tuple[str, ...]
 
 
-class ClientOther(Command, frozen=True, gc=False):
+class ClientOther(ClientCommand, frozen=True, gc=False):
     """A message of a client that is kept and alerted (DontKnowTrade)."""
 
-    client: str
+    MSG_TYPE: ClassVar[str] = "Q"
     code: str
     text: str
     raw: str
 
 
-class RefuseMessage(Command, frozen=True, gc=False):
+class RefuseMessage(ClientCommand, frozen=True, gc=False):
     """A message that the codec could not take: it gets a BusinessMessageReject(j)."""
 
-    client: str
     ref_seq_num: int
     ref_msg_type: str
     reason: BusinessRejectReason
@@ -316,8 +340,36 @@ class OperatorRelease(OperatorCommand, frozen=True, gc=False):
     order_id: int
 
 
+class OperatorResolve(OperatorCommand, frozen=True, gc=False):
+    """What an exchange has said of a child otherwise than by FIX: that `qty` more was filled at `price`, that what is
+    left is `canceled`, or both."""
+
+    child_id: int
+    qty: int = 0
+    price: int = 0
+    canceled: bool = False
+    text: str = ""
+
+
 class OperatorBust(OperatorCommand, frozen=True, gc=False):
     exec_id: int
+    text: str = ""
+
+
+class OperatorReverse(OperatorCommand, frozen=True, gc=False):
+    """Take back a fill of an order that has left the state, by its terms: see `FillReversed`."""
+
+    client: str
+    account: str
+    symbol: str
+    side: Side
+    exec_id: int
+    order_id: int
+    cl_ord_id: str
+    order_qty: int
+    cum: int
+    qty: int
+    price: int
     text: str = ""
 
 

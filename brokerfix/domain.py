@@ -60,6 +60,8 @@ class TimeInForce(StrEnum):
 
 
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
+ECHOED = ("18", "38", "40", "44", "59", "99", "110", "111", "126", "152", "211", "432")
+"""The tags of an order that its rejection repeats as they came."""
 GOOD_TILL = (TimeInForce.GTC, TimeInForce.GTD)
 AT_AUCTION = (TimeInForce.OPENING, TimeInForce.CLOSING)
 
@@ -250,7 +252,8 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
 
 class Venue(msgspec.Struct, frozen=True, gc=False):
     """An exchange. Fees are decimal text per unit (negative: a rebate); `symbols` empty means every instrument.
-    `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself."""
+    `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself. `removed`: it is no longer
+    configured; what it holds of ours is still in our books."""
 
     venue: str
     taker_fee: str = "0"
@@ -258,6 +261,7 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     symbols: tuple[str, ...] = ()
     market_data: bool = True
     supports: tuple[str, ...] = ()
+    removed: bool = False
 
 
 class Instructions(msgspec.Struct, frozen=True, gc=False):

@@ -46,10 +46,18 @@ class DayRolled(Base, frozen=True, gc=False):
     day: int
 
 
+class SliceDone(Base, frozen=True, gc=False):
+    """A slice of the first job is done: the last `seen` of what it has to look at. `overdue` are the orders among them
+    whose time is over but that wait for an exchange."""
+
+    seen: int
+    overdue: tuple[int, ...] = ()
+
+
 class StateKept(Base, frozen=True, gc=False):
-    """The whole state as it was just before a trading day began: a recovery may begin here. It has the number of the
-    fact before it, and changes nothing that was there. `missed` is what clients that are away have not got: (client,
-    text, whether it has groups)."""
+    """The whole state as it was just before a trading day began, as older versions kept it in the journal; it is
+    a file of its own now. It has the number of the fact before it, and changes nothing that was there. `missed` is
+    what clients that are away have not got: (client, text, whether it has groups)."""
 
     day: int
     state_hash: str
@@ -83,13 +91,17 @@ class VenueDefined(Base, frozen=True, gc=False):
 
 
 class ClientGone(Base, frozen=True, gc=False):
-    """The client has not come back in time: what its options say of its orders is done."""
+    """The client has not come back in time: what its options say of its orders is done. `job`: in slices."""
 
     client: str
+    job: bool = False
 
 
 class VenueUp(Base, frozen=True, gc=False):
+    """`anew`: the session's sequence numbers have begun anew, so that what was on its way may be lost."""
+
     venue: str
+    anew: bool = False
 
 
 class VenueDown(Base, frozen=True, gc=False):
@@ -146,7 +158,7 @@ class OrderAcknowledged(Base, frozen=True, gc=False):
 
 class OrderRejected(Base, frozen=True, gc=False):
     """A client's order was refused. `known_as_new`: its ClOrdID was not used before, so it now names this refusal;
-    else it may be that of the order `order_id`."""
+    else it may be that of the order `order_id`. `told` are its terms as they came, (tag, value)."""
 
     client: str
     cl_ord_id: str
@@ -161,6 +173,7 @@ class OrderRejected(Base, frozen=True, gc=False):
     text: str
     known_as_new: bool = True
     order_id: int = 0
+    told: tuple[tuple[str, str], ...] = ()
 
 
 class OrderHeld(Base, frozen=True, gc=False):
@@ -251,22 +264,25 @@ class ChildAccepted(Base, frozen=True, gc=False):
 
 
 class ChildFilled(Base, frozen=True, gc=False):
-    """An exchange's fill. `from_status`: learnt from a status report and not from a fill."""
+    """An exchange's fill. `from_status`: learnt from a status report and not from a fill. `operator`: who has entered
+    what the exchange said otherwise."""
 
     child_id: int
     venue_exec_id: str
     qty: int
     price: int
     from_status: bool = False
+    operator: str = ""
 
 
 class ChildEnded(Base, frozen=True, gc=False):
-    """The exchange holds nothing more of the child."""
+    """The exchange holds nothing more of the child. `operator` as in ChildFilled."""
 
     child_id: int
     venue_exec_id: str
     status: OrdStatus
     text: str
+    operator: str = ""
 
 
 class ChildCancelSent(Base, frozen=True, gc=False):
@@ -362,17 +378,38 @@ class TradeCorrected(Base, frozen=True, gc=False):
     text: str = ""
 
 
+class FillReversed(Base, frozen=True, gc=False):
+    """A fill of an order that has left the state is taken back by an operator, who has told its terms: OrderID, ExecID,
+    and what the order was and is filled. Quantities and prices are scaled."""
+
+    client: str
+    account: str
+    symbol: str
+    side: Side
+    exec_id: int
+    order_id: int
+    cl_ord_id: str
+    order_qty: int
+    cum: int
+    qty: int
+    price: int
+    operator: str
+    text: str = ""
+
+
 class PhaseChanged(Base, frozen=True, gc=False):
     symbol: str
     phase: Phase
 
 
 class Halted(Base, frozen=True, gc=False):
-    """No new orders are taken for `name`; `kind` is "all", "account", "symbol" or "venue" (where nothing is sent)."""
+    """No new orders are taken for `name`; `kind` is "all", "account", "symbol" or "venue" (where nothing is sent).
+    `job`: the orders that end with it are canceled in slices."""
 
     kind: str
     name: str
     operator: str
+    job: bool = False
 
 
 class Resumed(Base, frozen=True, gc=False):
@@ -485,6 +522,16 @@ class StatusReported(Base, frozen=True, gc=False):
     is_last: bool = False
 
 
+class StatusesAsked(Base, frozen=True, gc=False):
+    """The states of many orders were asked for; they are told in slices. Which, and under which ids, see
+    `requests.ask_mass_status`."""
+
+    client: str
+    orders: tuple[int, ...]
+    status_req_id: str = ""
+    mass_status_req_id: str = ""
+
+
 class OperatorRefused(Base, frozen=True, gc=False):
     """An operator's action that could not be done."""
 
@@ -511,7 +558,8 @@ class SplitApplied(Base, frozen=True, gc=False):
 
 
 class MassCanceled(Base, frozen=True, gc=False):
-    """A mass cancel was asked for; `orders` are being canceled. `reject` is MassCancelRejectReason(532)."""
+    """A mass cancel was asked for; `orders` are being canceled (-1: they were not counted), in slices where it is a
+    `job`: those of the symbol, account and side. `reject` is MassCancelRejectReason(532)."""
 
     client: str
     cl_ord_id: str
@@ -519,6 +567,10 @@ class MassCanceled(Base, frozen=True, gc=False):
     orders: int
     reject: str = ""
     text: str = ""
+    job: bool = False
+    symbol: str = ""
+    account: str = ""
+    side: str = ""
 
 
 class ListReported(Base, frozen=True, gc=False):
@@ -548,9 +600,9 @@ class Alerted(Base, frozen=True, gc=False):
 
 
 Fact = (
-    Started | Stopped | StateKept | DayRolled | InstrumentDefined | AccountDefined | ClientDefined | VenueDefined
-    | VenueUp | VenueDown | ClientUp | ClientDown | ClientGone | Quoted | PhaseChanged | Halted | Resumed
-    | OperatorRefused | OperatorActed | SplitApplied
+    Started | Stopped | StateKept | DayRolled | SliceDone | InstrumentDefined | AccountDefined | ClientDefined
+    | VenueDefined | VenueUp | VenueDown | ClientUp | ClientDown | ClientGone | Quoted | PhaseChanged | Halted | Resumed
+    | OperatorRefused | OperatorActed | SplitApplied | FillReversed | StatusesAsked
     | OrderAccepted | OrderAcknowledged | OrderRejected | OrderBooked | OrderUnbooked | OrderHeld | OrderReleased
     | StopMoved | OrderRepriced | OrderNoted | OrderRestated | OrderRouted
     | ChildAccepted | ChildFilled | ChildEnded | ChildCancelSent | ChildReplaceSent | ChildReplaced | ChildRestated

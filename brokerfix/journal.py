@@ -6,11 +6,13 @@ payload (little-endian u32 each), then the payload, a MessagePack list of facts.
 
 import fcntl
 import os
+import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from struct import Struct
+from typing import NamedTuple, get_args
 
 import msgspec
 
@@ -24,8 +26,12 @@ MIN_FREE = 16 << 20
 RESERVE = 4 << 20
 """Bytes kept free for cancels and fills when the disk is full."""
 
-BEGINS = (DayRolled, StateKept)
-"""The facts that begin a segment."""
+_ARRAY = rb"(?:[\x90-\x9f]|\xdc..|\xdd....)"
+PAYLOAD = re.compile(
+    _ARRAY * 2 + rb"(?:[\xa0-\xbf]|\xd9.)(?:%b)" % b"|".join(kind.__name__.encode() for kind in get_args(Fact)), re.S
+)
+"""How a record's payload begins: a list, in it a list, in that the name of a fact. What follows a torn record is looked
+through for it, because the checksum of whatever stands at every byte would take minutes."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Fact]).decode
 
@@ -36,6 +42,10 @@ class JournalError(Exception):
 
 class DiskFull(JournalError):
     """A record could not be written. Nothing of it is in the journal."""
+
+
+class TooLarge(JournalError):
+    """A record is larger than what would be read again. Nothing of it is in the journal."""
 
 
 class Torn(msgspec.Struct, frozen=True):
@@ -51,27 +61,53 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.journal"))
 
 
-def read(folder: Path, torn: Callable[[Torn], None] | None = None, since_kept: bool = False) -> Iterator[list[Fact]]:
-    """Every record of every segment, none if there is no such folder. `torn` is told of a last
-    record that is not whole; it is left out. With `since_kept` it begins with the last segment that begins with the
-    whole state, if there is one.
+class Place(NamedTuple):
+    """A byte of a segment, by the segment's name."""
 
-    Raises JournalError where a record in the middle is damaged.
+    segment: str
+    offset: int
+
+
+START = Place("", len(MAGIC))
+
+
+def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START) -> Iterator[list[Fact]]:
+    """Every record of every segment from the place `since` on, none if there is no such folder. `torn` is told of a
+    last record that is not whole; it is left out. Raises JournalError where a record in the middle is damaged.
     """
+    for record, _ in places(folder, torn, since):
+        yield record
+
+
+def places(
+    folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START
+) -> Iterator[tuple[list[Fact], Place]]:
+    """As `read`, each record with the place just behind it."""
     every = segments(folder)
-    first = next((segment for segment in reversed(every) if _begins_with_state(segment)), None) if since_kept else None
     for segment in every:
-        if first is not None and segment < first:
+        if segment.name < since.segment:
             continue
+        offset = since.offset if segment.name == since.segment else len(MAGIC)
         is_last = segment == every[-1]
-        for record, _ in records(segment, len(MAGIC), torn if is_last else None, may_tear=is_last):
-            yield record
+        for record, end in records(segment, offset, torn if is_last else None, may_tear=is_last):
+            yield record, Place(segment.name, end)
 
 
-def _begins_with_state(segment: Path) -> bool:
-    for record, _ in records(segment, len(MAGIC)):
-        return isinstance(record[0], StateKept)
-    return False
+def exists(folder: Path, place: Place) -> bool:
+    """Whether the journal is there up to a place."""
+    segment = folder / place.segment
+    return segment.is_file() and segment.stat().st_size >= place.offset
+
+
+def old_kept_state(folder: Path) -> Place:
+    """Where the last segment begins that begins with the whole state, as older versions have written it; else where the
+    journal begins."""
+    for segment in reversed(segments(folder)):
+        for record, _ in records(segment, len(MAGIC)):
+            if isinstance(record[0], StateKept):
+                return Place(segment.name, len(MAGIC))
+            break
+    return START
 
 
 def records(
@@ -81,7 +117,7 @@ def records(
     with segment.open("rb") as file:
         first_line = file.read(len(MAGIC))
         if first_line != MAGIC[: len(first_line)]:
-            raise JournalError(f"{segment}: this is no journal of brokerfix (its first line is not {MAGIC!r})")
+            raise JournalError(_not_ours(segment, first_line))
         file.seek(offset)
         base, data = offset, memoryview(file.read())
     while offset - base < len(data):
@@ -102,6 +138,12 @@ def records(
         yield record, offset
 
 
+def _not_ours(segment: Path, first_line: bytes) -> str:
+    if first_line.startswith(b"brokerfix journal "):
+        return f"{segment}: another version of brokerfix has written it ({first_line!r}): read it with that version"
+    return f"{segment}: this is no journal of brokerfix (its first line is not {MAGIC!r})"
+
+
 def _record_end(data: memoryview, offset: int) -> int | None:
     """Where the record at `offset` ends, or None if there is no whole record."""
     start = offset + HEADER.size
@@ -117,8 +159,8 @@ def _record_end(data: memoryview, offset: int) -> int | None:
 def _check_torn(segment: Path, data: memoryview, base: int, offset: int, may_tear: bool) -> None:
     """A torn tail has nothing whole behind it. Anything else is damage, which is never cut silently. `data` begins at
     byte `base` of the segment."""
-    after = range(offset - base + 1, len(data))
-    whole = next((base + at for at in after if _record_end(data, at) is not None), None)
+    starts = (found.start() - HEADER.size for found in PAYLOAD.finditer(data, offset - base + 1 + HEADER.size))
+    whole = next((base + at for at in starts if _record_end(data, at) is not None), None)
     if whole is None and may_tear:
         return
     behind = f"the next whole record is at byte {whole}" if whole is not None else "a later segment follows"
@@ -157,6 +199,7 @@ class Journal:
         self.full = False
         self._descriptor = -1
         self._size = 0
+        self._name = ""
         self._syncer: _Syncer | None = _Syncer() if disk else None
         folder.mkdir(parents=True, exist_ok=True)
         self._reserve = folder / "reserve"
@@ -176,17 +219,23 @@ class Journal:
     def append(self, facts: Sequence[Fact]) -> int:
         """Write one record. Returns the position that has to be synced before its messages may go.
 
-        Raises DiskFull, and then has written nothing.
+        Raises DiskFull or TooLarge, and then has written nothing.
         """
         first = facts[0]
-        if type(first) in BEGINS:
-            assert isinstance(first, BEGINS)
-            self._begin(self.folder / f"{first.day}.journal")
         payload = _encode(facts)
+        if len(payload) > MAX_RECORD:
+            raise TooLarge(f"{self.folder}: a record of {len(payload)} bytes is larger than {MAX_RECORD}")
+        if type(first) is DayRolled:
+            self._begin(self.folder / f"{first.day}.journal")
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
         if self._syncer is not None:
             self._syncer.request(self.position)
         return self.position
+
+    @property
+    def place(self) -> Place:
+        """Where the next record goes."""
+        return Place(self._name, self._size)
 
     @property
     def synced(self) -> int:
@@ -256,7 +305,7 @@ class Journal:
             if self.disk:
                 os.fdatasync(self._descriptor)
             os.close(self._descriptor)
-        self._descriptor, self._size = descriptor, size
+        self._descriptor, self._size, self._name = descriptor, size, path.name
         if self._syncer is not None:
             self._syncer.follow(self._descriptor)
             folder = os.open(self.folder, os.O_RDONLY)

@@ -25,6 +25,7 @@ class Running(Protocol):
     def roll(self, day: int, now: int) -> None: ...
     def next_day(self) -> int: ...
     def list_sessions(self) -> list[dict[str, Any]]: ...
+    def status(self) -> dict[str, Any]: ...
     def disconnect(self, name: str) -> None: ...
     def reset_session(self, name: str) -> None: ...
     def add_client(self, name: str, section: ClientSection) -> None: ...
@@ -35,7 +36,7 @@ class OnRecord(Refused):
 
 
 MOST_TEXT = 200
-NUMBERS = ("new", "old")
+NUMBERS = ("new", "old", "canceled")
 TABLES = ("settings",)
 
 
@@ -60,6 +61,9 @@ class Operations:
         self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
             "cancel": self._cancel,
             "release": self._release,
+            "resolve": self._resolve,
+            "status": self._status,
+            "reverse": self._reverse,
             "enter": self._enter,
             "bust": self._bust,
             "correct": self._correct,
@@ -129,6 +133,39 @@ class Operations:
     def _release(self, operator: str, request: Request) -> Answer:
         order = self._order(request)
         return self._done(cmd.OperatorRelease(self.broker.clock(), operator, order.order_id))
+
+    def _resolve(self, operator: str, request: Request) -> Answer:
+        """What an exchange has said of a child otherwise than by FIX."""
+        state = self.broker.state
+        child = state.children.get(id_number(request["child"]))
+        if child is None:
+            raise Refused(f"there is no child order {request['child']}; it is the ClOrdID that the exchange knows")
+        instrument, qty, price = state.instruments[child.symbol], request.get("qty"), request.get("price")
+        if (qty is None) != (price is None):
+            raise Refused("a fill has a quantity and a price")
+        filled = to_scaled(qty, instrument.qty_digits) if qty else 0
+        at = to_scaled(price, instrument.price_digits) if price else 0
+        canceled, text = request.get("canceled", 0) == 1, request.get("text", "")
+        now = self.broker.clock()
+        return self._done(cmd.OperatorResolve(now, operator, child.child_id, filled, at, canceled, text))
+
+    def _status(self, operator: str, request: Request) -> Answer:
+        return self.broker.status()
+
+    def _reverse(self, operator: str, request: Request) -> Answer:
+        """Take back a fill of an earlier day, by the terms that the database has of it."""
+        instrument = self._instrument(request["symbol"])
+        order_qty, cum, qty = (
+            to_scaled(request[name], instrument.qty_digits) for name in ("order_qty", "cum_qty", "qty")
+        )
+        price = to_scaled(request["price"], instrument.price_digits)
+        side = Side[request["side"].upper()] if request["side"].upper() in Side.__members__ else None
+        if side is None:
+            raise Refused("side is buy or sell")
+        named = request["client"], request["account"], instrument.symbol, side
+        ids = id_number(request["exec"]), id_number(request["order"]), request.get("cl_ord_id", "")
+        terms = order_qty, cum, qty, price, request.get("text", "")
+        return self._done(cmd.OperatorReverse(self.broker.clock(), operator, *named, *ids, *terms))
 
     def _instrument(self, symbol: str) -> Instrument:
         instrument = self.broker.state.instruments.get(symbol)

@@ -1,4 +1,8 @@
-"""decide, append, evolve, send: the way of every command, and what happens when the disk is full or slow."""
+"""decide, append, evolve, send: the way of every command, and what happens when the disk is full or slow.
+
+Once a record is in the journal the state must follow: where that fails the process ends at once, because the next fact
+would be given a number twice, and a restart has it right. A message that can't be made or sent costs no other one.
+"""
 
 import logging
 import os
@@ -6,32 +10,22 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 
 from brokerfix import commands as cmd
-from brokerfix.domain import BusinessRejectReason
+from brokerfix.domain import BusinessRejectReason, id_text
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
-from brokerfix.engine.snapshot import dump
 from brokerfix.facts import Alerted, ClientUp, Fact, MessageRefused, StateKept
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
-from brokerfix.journal import MAX_RECORD, DiskFull, Journal, Torn, read
+from brokerfix.journal import DiskFull, Journal, JournalError, Place, TooLarge, Torn, exists, old_kept_state, read
+from brokerfix.kept import BadState, Head, Keeper, Missed, kept_states, newest, read_head
 from brokerfix.oplog import LINES
 
 log = logging.getLogger("brokerfix")
 
-MSG_TYPES: dict[type[cmd.Command], str] = {
-    cmd.NewOrder: "D",
-    cmd.CancelOrder: "F",
-    cmd.ReplaceOrder: "G",
-    cmd.AskStatus: "H",
-    cmd.AskMassStatus: "AF",
-    cmd.MassCancel: "q",
-    cmd.CrossOrder: "s",
-    cmd.AskListStatus: "E",
-}
-"""The commands that are messages of clients."""
 USES_RESERVE = (
     cmd.OperatorCommand,
     cmd.CancelOrder,
@@ -41,14 +35,19 @@ USES_RESERVE = (
     cmd.VenueOther,
     cmd.SessionUp,
     cmd.SessionDown,
+    cmd.WorkOff,
+    cmd.AskAgain,
     cmd.Stop,
 )
 """What is still recorded, out of the journal's reserve, when the disk is full."""
 UNAVAILABLE = "orders can't be recorded now and are not taken; cancels are"
 BUG = "the broker could not handle this message; its operator has been told"
-ROLLS = (cmd.Start, cmd.RollDay)
+MOST_AT_ONCE = 50
+"""What is on the agenda beyond this waits for the loop's next turn, so that no message waits long."""
 MAX_FOLLOW_UPS = 100_000
-"""More than this in one go is a circle."""
+"""More than this without an end is a circle."""
+KEEP_EVERY = 2_000_000
+"""Facts after which the state is kept within a day too."""
 MISSABLE = re.compile("\x0135=[89jrN]\x01")
 """The messages that a client must not miss: reports and rejects, and no market data."""
 MOST_MISSED = 100_000
@@ -58,14 +57,31 @@ TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
 
 
+DIVERGED = "the broker stops at once; start it again, and it recovers from the journal"
+MOST_ALERTS = 10
+EXIT_DIVERGED = 70
+"""The exit code of a process whose state is not what its journal says (EX_SOFTWARE of sysexits.h)."""
+
+
+def _die() -> None:
+    """End the process as it stands: nothing more may be decided, and no exception may leave a callback."""
+    logging.shutdown()
+    os._exit(EXIT_DIVERGED)
+
+
 class Pipeline:
     """The state, its journal and the one way to change both. `send` hands a message to its session; `decided` are the
     facts of the last command that was submitted."""
 
-    def __init__(self, journal: Journal, send: Callable[[Out], None]) -> None:
+    def __init__(self, journal: Journal, send: Callable[[Out], None], die: Callable[[], None] = _die) -> None:
         self.state = State()
         self.journal = journal
         self.send = send
+        self.keeper = Keeper(journal.folder)
+        self._die = die
+        self._bugs: list[str] = []
+        self._follow_ups = 0
+        self._kept_at = self._kept_day = 0
         self.failed: OSError | None = None
         self.decided: list[Fact] = []
         self.missed: dict[str, deque[Out]] = {}
@@ -83,26 +99,24 @@ class Pipeline:
         facts = 0
         mark = self._open_mark()
         unsent: list[Out] = []
-        for record in read(self.journal.folder, torn.append, since_kept=True):
+        for record in read(self.journal.folder, torn.append, self._load_kept()):
             if mark is None:
                 unsent.clear()
             outs: list[Out] = []
             for fact in record:
-                evolve(self.state, fact)
-                outs += encode.messages(self.state, fact)
+                self._replay(fact)
+                outs += self._messages(fact)
                 if type(fact) is StateKept:
                     self.missed.clear()
-                    for client, text, groups in fact.missed:
-                        self.missed.setdefault(client, deque(maxlen=MOST_MISSED)).append(
-                            Out(False, client, text, groups)
-                        )
+                    self._miss(fact.missed)
                 elif type(fact) is ClientUp:
                     self.missed.pop(fact.client, None)
             if self.state.copies:
                 outs += encode.copies(self.state, outs)
             self._note_missed(outs)
+            self._bugs.clear()
             if mark is None or self.state.last_id > mark:
-                unsent += _venues_first(outs)
+                unsent += sorted(outs, key=lambda out: not out.to_venue)
             facts += len(record)
             if time.perf_counter() - told > TELL_EVERY:
                 told = time.perf_counter()
@@ -115,13 +129,66 @@ class Pipeline:
             log.info("replayed %d facts in %.2f s: %d orders", facts, seconds, len(self.state.orders))
         if self.journal.full:
             log.error("%s: the disk is full: %s", self.journal.folder, UNAVAILABLE)
+        self._kept_at = self.state.last_id
         return unsent
+
+    def _load_kept(self) -> Place:
+        """Begin with the newest kept state that is of use. Returns where the facts after it begin."""
+        folder = self.journal.folder
+        for path in kept_states(folder):
+            with suppress(BadState):
+                if not exists(folder, _place(read_head(path))):
+                    # After a power loss the journal may end before it, and go on with other facts.
+                    log.warning("%s: the journal ends before this kept state; it is let go", path)
+                    path.unlink()
+        found = newest(folder, lambda head: exists(folder, _place(head)), log.warning)
+        if found is None:
+            return old_kept_state(folder)
+        state, head = found
+        self.state.become(state)
+        self._miss(head.missed)
+        self._kept_day = self.state.day_began
+        return _place(head)
+
+    def _miss(self, missed: Sequence[Missed]) -> None:
+        for client, text, groups in missed:
+            self.missed.setdefault(client, deque(maxlen=MOST_MISSED)).append(Out(False, client, text, groups))
+
+    def _replay(self, fact: Fact) -> None:
+        try:
+            evolve(self.state, fact)
+        except Exception as error:
+            log.exception("fact %s can't be applied: %r", fact.id, fact)
+            raise JournalError(
+                f"{self.journal.folder}: fact {id_text(fact.id)} ({type(fact).__name__}) can't be applied "
+                f"({type(error).__name__}: {error}): this is a defect of this version; start with the one before it"
+            ) from error
+
+    def _messages(self, fact: Fact) -> list[Out]:
+        """What a fact makes us send. One that can't be made is told to the operator."""
+        encoder = encode.ENCODERS.get(type(fact))
+        if encoder is None:
+            return []
+        try:
+            return encoder(self.state, fact)
+        except Exception as error:
+            log.exception("the messages of fact %s can't be made: %r", fact.id, fact)
+            self._bugs.append(f"the messages of fact {id_text(fact.id)} can't be made: {type(error).__name__}: {error}")
+            return []
+
+    def _send(self, outs: list[Out]) -> None:
+        """Exchanges first: an order's way to the market is not kept waiting by reports."""
+        for out in sorted(outs, key=lambda out: not out.to_venue) if len(outs) > 1 else outs:
+            try:
+                self.send(out)
+            except Exception as error:
+                log.exception("a message to %s can't be sent: %r", out.comp_id, out.text)
+                self._bugs.append(f"a message to {out.comp_id} can't be sent: {type(error).__name__}: {error}")
 
     def resend(self, unsent: Sequence[Out]) -> None:
         """Send the messages of `recover` with PossResend(97)=Y: their receivers know them by their ExecIDs or
         ClOrdIDs if they had them before."""
-        for out in unsent:
-            self.send(encode.resent(out))
+        self._send([encode.resent(out) for out in unsent])
         self._mark_sent(self.state.last_id)
 
     def _note_missed(self, outs: list[Out]) -> None:
@@ -133,38 +200,28 @@ class Pipeline:
     def client_is_back(self, client: str, anew: bool) -> None:
         """What the client has missed is sent again with PossResend(97)=Y, if its sequence numbers have begun anew: then
         FIX's own resend knows nothing of it."""
-        for out in self.missed.pop(client, ()):
-            if anew:
-                self.send(encode.resent(out))
+        missed = self.missed.pop(client, ())
+        if anew:
+            self._send([encode.resent(out) for out in missed])
 
-    def _before_roll(self, command: cmd.Command) -> None:
-        assert isinstance(command, ROLLS)
-        if command.day > self.state.day:
-            self.keep_state(command.day, command.at)
-
-    def keep_state(self, day: int, at: int) -> None:
-        """Begin the segment of a trading day with the state as it is. Where there is no space for it the day begins
-        without, and a recovery begins further back."""
+    def look_after(self) -> None:
+        """Keep the state, in a process beside, when a day's begin is worked off or many facts have come since."""
+        self.keeper.look_after()
         state = self.state
-        if not state.last_id or self.journal.full:
-            return
+        due = state.day_began != self._kept_day or state.last_id - self._kept_at > KEEP_EVERY
+        if due and not state.jobs and not self.journal.full and self.keep():
+            self._kept_day, self._kept_at = state.day_began, state.last_id
+
+    def keep(self) -> bool:
+        """Have the state as it is now kept beside the journal. Returns whether that is under way."""
         # What waits for the disk is sent first: a recovery does not look behind the kept state.
         self.flush()
         missed = tuple((out.comp_id, out.text, out.groups) for outs in self.missed.values() for out in outs)
-        fact = StateKept(at, state.last_id, day, state.hash(), dump(state), missed)
-        if len(fact.data) > MAX_RECORD // 2:
-            log.error("the state is too large to be kept (%d bytes); a recovery reads the days before", len(fact.data))
-            return
-        try:
-            self.journal.append([fact])
-        except DiskFull as error:
-            log.error("%s: the state of the day's begin is not kept", error)
+        return self.keeper.keep(self.state, *self.journal.place, missed)
 
     def submit(self, command: cmd.Command) -> bool:
         """Take a command, and what follows from it. Returns whether it is dealt with; if not, the message must be
         brought again."""
-        if type(command) in ROLLS:
-            self._before_roll(command)
         try:
             facts = decide(self.state, command)
         except Exception as error:  # noqa: BLE001 - whatever it is, the one command is refused and the broker goes on
@@ -175,11 +232,20 @@ class Pipeline:
             self.follow_up(command.at)
         return taken
 
+    def turn(self, at: int) -> bool:
+        """Go on with what was too much for one turn of the loop. Returns whether there was anything."""
+        if self.state.agenda:
+            self.follow_up(at)
+            return True
+        return bool(self.state.jobs) and self.submit(cmd.WorkOff(at))
+
     def follow_up(self, at: int) -> None:
-        """Decide what is on the agenda, one command after the other, until nothing more follows."""
-        for _ in range(MAX_FOLLOW_UPS):
+        """Decide what is on the agenda, one command after the other, until nothing more follows or it is enough for one
+        turn."""
+        for _ in range(MOST_AT_ONCE):
             command = follow_up(self.state, at)
             if command is None:
+                self._follow_ups = 0
                 return
             try:
                 facts = decide(self.state, command)
@@ -192,8 +258,10 @@ class Pipeline:
             elif not self.commit(facts, command):
                 # The disk is full: it stays on the agenda.
                 return
-        log.error("the agenda does not end: %s", list(self.state.agenda)[:3])
-        self.state.agenda.clear()
+        self._follow_ups += MOST_AT_ONCE
+        if self._follow_ups > MAX_FOLLOW_UPS:
+            log.error("the agenda does not end: %s", list(self.state.agenda)[:3])
+            self.state.agenda.clear()
 
     def _undecided(self, command: cmd.Command, error: Exception) -> list[Fact]:
         log.exception("%s could not be decided: %r", type(command).__name__, command)
@@ -207,13 +275,19 @@ class Pipeline:
             position = self.journal.append(facts)
         except DiskFull as error:
             return self._disk_full(facts, command, error)
+        except TooLarge as error:
+            return self.commit(self._undecided(command, error), command)
         outs: list[Out] = []
         state = self.state
         for fact in facts:
-            evolve(state, fact)
-            encoder = encode.ENCODERS.get(type(fact))
-            if encoder is not None:
-                outs += encoder(state, fact)
+            try:
+                evolve(state, fact)
+            except Exception:
+                log.exception("fact %s could not be applied: %r", fact.id, fact)
+                log.critical("fact %s is in the journal but not in the state: %s", id_text(fact.id), DIVERGED)
+                self._die()
+                raise
+            outs += self._messages(fact)
             if type(fact) in LINES:
                 log.log(*LINES[type(fact)](fact))
         if state.copies:
@@ -223,9 +297,15 @@ class Pipeline:
         if self.journal.disk:
             self._held.append((position, state.last_id, outs))
         else:
-            for out in _venues_first(outs):
-                self.send(out)
+            self._send(outs)
+        if self._bugs:
+            self._alert_bugs(command.at)
         return True
+
+    def _alert_bugs(self, at: int) -> None:
+        bugs, self._bugs = self._bugs, []
+        for number, text in enumerate(bugs[:MOST_ALERTS], self.state.last_id + 1):
+            self.commit([Alerted(at, number, "broker", "BUG", text)], cmd.Stop(at))
 
     def release(self) -> None:
         """Send the messages whose facts have reached the disk. If the disk has failed, `failed` says how."""
@@ -239,8 +319,7 @@ class Pipeline:
         last_id = 0
         while self._held and self._held[0][0] <= synced:
             _, last_id, outs = self._held.popleft()
-            for out in _venues_first(outs):
-                self.send(out)
+            self._send(outs)
         if last_id:
             self._mark_sent(last_id)
 
@@ -252,6 +331,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Close the journal. What was not flushed is sent after the next start."""
+        self.keeper.wait()
         self.journal.close()
         if self._mark >= 0:
             os.close(self._mark)
@@ -263,7 +343,7 @@ class Pipeline:
         number = self.state.last_id + 1
         raw = getattr(command, "raw", "") or repr(command)
         facts: list[Fact] = [Alerted(command.at, number, source, "BUG", what, raw)]
-        if type(command) in MSG_TYPES:
+        if isinstance(command, cmd.ClientCommand):
             facts.append(_refused(command, number + 1, BusinessRejectReason.OTHER, BUG))
         return facts
 
@@ -278,11 +358,9 @@ class Pipeline:
 
     def _unrecorded(self, command: cmd.Command) -> bool:
         """A command that can't be recorded changes nothing. A client's gets an answer that promises nothing."""
-        if type(command) not in MSG_TYPES and not isinstance(command, cmd.RefuseMessage):
+        if not isinstance(command, cmd.ClientCommand):
             return False
-        refused = _refused(command, 0, BusinessRejectReason.NOT_AVAILABLE, UNAVAILABLE)
-        for out in encode.messages(self.state, refused):
-            self.send(out)
+        self._send(self._messages(_refused(command, 0, BusinessRejectReason.NOT_AVAILABLE, UNAVAILABLE)))
         return True
 
     def _open_mark(self) -> int | None:
@@ -300,17 +378,15 @@ class Pipeline:
             os.pwrite(self._mark, MARK.pack(last_id), 0)
 
 
-def _venues_first(outs: list[Out]) -> list[Out]:
-    """What goes to exchanges goes first: an order's way to the market is not kept waiting by reports."""
-    return sorted(outs, key=lambda out: not out.to_venue) if len(outs) > 1 else outs
-
-
-def _refused(command: cmd.Command, number: int, reason: BusinessRejectReason, text: str) -> MessageRefused:
+def _refused(command: cmd.ClientCommand, number: int, reason: BusinessRejectReason, text: str) -> MessageRefused:
     if isinstance(command, cmd.RefuseMessage):
         return MessageRefused(
             command.at, number, command.client, command.ref_seq_num, command.ref_msg_type, reason, text, command.ref_id
         )
-    ref_id = getattr(command, "cl_ord_id", "") or getattr(command, "req_id", "") or getattr(command, "cross_id", "")
-    ref_id = ref_id or getattr(command, "list_id", "")
-    client: str = command.client  # type: ignore[attr-defined]
-    return MessageRefused(command.at, number, client, 0, MSG_TYPES[type(command)], reason, text, ref_id)
+    names = ("cl_ord_id", "req_id", "cross_id", "list_id")
+    ref_id = next((value for name in names if (value := getattr(command, name, ""))), "")
+    return MessageRefused(command.at, number, command.client, 0, command.MSG_TYPE, reason, text, ref_id)
+
+
+def _place(head: Head) -> Place:
+    return Place(head.segment, head.offset)

@@ -21,26 +21,30 @@ from brokerfix.domain import Instrument, average_text, id_text, money_text, to_t
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
+from brokerfix.engine.touched import Touched, note
 from brokerfix.facts import (
-    AccountDefined,
     ChildFilled,
     ClientDefined,
     ClientDown,
     ClientUp,
     Fact,
+    FillReversed,
     Quoted,
     Started,
     Trade,
+    TradeBusted,
+    TradeCorrected,
     VenueDefined,
     VenueDown,
     VenueUp,
 )
-from brokerfix.journal import MAGIC, records, segments
+from brokerfix.journal import MAGIC, Place, places
+from brokerfix.kept import newest
 
 POLL_SECONDS = 0.05
 BATCH = 2000
 """Records projected in one transaction."""
-SCHEMA = 2
+SCHEMA = 3
 
 TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "orders": (
@@ -63,6 +67,7 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
         {
             "exec_id": str, "at": str, "order_id": str, "cl_ord_id": str, "client": str, "account": str,
             "symbol": str, "side": str, "last_qty": str, "last_px": str, "venue": str, "venue_exec_id": str,
+            "state": str, "changed_by": str,
         },
         "exec_id",
     ),
@@ -89,21 +94,23 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
 
 
 class Projection:
-    """Follows a journal and keeps the database up to date with it."""
+    """Follows a journal and keeps the database up to date with it. It begins with the newest kept state that is not
+    beyond what the database has."""
 
     def __init__(self, data: Path) -> None:
         self.folder = data / "journal"
         self.path = database_path(data)
-        self.state = State()
         self.db = self._open()
         self._rows: dict[str, dict[Any, dict[str, Any]]] = {name: {} for name in TABLES}
-        self._touched_orders: dict[int, Order] = {}
-        self._touched_children: dict[int, Child] = {}
-        self._touched_positions: dict[tuple[str, str], None] = {}
-        self._segment = ""
-        self._offset = 0
+        self._changes: dict[int, dict[str, Any]] = {}
+        self._touched = Touched()
         stored = next(iter(self.db.query("select segment, offset from progress")), None)
-        self._stored = (stored["segment"], stored["offset"]) if stored else ("", 0)
+        self._stored = Place(stored["segment"], stored["offset"]) if stored else Place("", 0)
+        found = newest(self.folder, lambda head: Place(head.segment, head.offset) <= self._stored)
+        self.state, self._place = State(), Place("", len(MAGIC))
+        if found is not None:
+            self.state, head = found
+            self._place = Place(head.segment, head.offset)
 
     def _open(self) -> sqlite_utils.Database:
         """Open the database; one of another schema is made anew."""
@@ -124,24 +131,17 @@ class Projection:
     def follow(self) -> int:
         """Project what the journal has beyond what was projected. Returns how many records that were."""
         count = 0
-        for segment in segments(self.folder):
-            if segment.name < self._segment:
-                continue
-            if segment.name > self._segment:
-                self._segment, self._offset = segment.name, len(MAGIC)
-            if segment.stat().st_size <= self._offset:
-                continue
-            # A last record may be in the middle of its write: it is whole at the next look.
-            for record, end in records(segment, self._offset):
-                self._offset = end
-                is_new = (segment.name, end) > self._stored
-                for fact in record:
-                    evolve(self.state, fact)
-                    if is_new:
-                        self._note(fact)
-                count += 1
-                if count % BATCH == 0:
-                    self._flush()
+        # A last record may be in the middle of its write: it is whole at the next look.
+        for record, place in places(self.folder, since=self._place):
+            is_new = place > self._stored
+            for fact in record:
+                evolve(self.state, fact)
+                if is_new:
+                    self._note(fact)
+            self._place = place
+            count += 1
+            if count % BATCH == 0:
+                self._flush()
         if count:
             self._flush()
         return count
@@ -149,33 +149,19 @@ class Projection:
     def _note(self, fact: Fact) -> None:
         """Remember which rows a fact has changed; keep the row of an event."""
         state = self.state
-        order_ids = [fact.maker_order_id, fact.taker_order_id] if isinstance(fact, Trade) else []
-        child = state.children.get(getattr(fact, "child_id", 0)) or state.children.get(fact.id)
-        if child is not None:
-            self._touched_children[child.child_id] = child
-            order_ids.append(child.order_id)
-        for number in (fact.id, getattr(fact, "order_id", 0)):
-            if number in state.orders:
-                order_ids.append(number)
-        for order_id in order_ids:
-            order = state.orders[order_id]
-            self._touched_orders[order_id] = order
-            self._touched_positions[(order.account, order.symbol)] = None
+        note(state, fact, self._touched)
         if isinstance(fact, Trade):
             self._execution(fact, fact.id - 1, state.orders[fact.maker_order_id], "", "")
             self._execution(fact, fact.id, state.orders[fact.taker_order_id], "", "")
             self._trade(fact, state.orders[fact.taker_order_id].symbol, "")
         elif isinstance(fact, ChildFilled):
-            assert child is not None
+            child = state.children[fact.child_id]
             self._execution(fact, fact.id, state.order_of(child), child.venue, fact.venue_exec_id)
             self._trade(fact, child.symbol, child.venue)
+        elif isinstance(fact, TradeBusted | TradeCorrected | FillReversed):
+            self._changed(fact)
         elif isinstance(fact, Quoted):
             self._quote(fact)
-            for name, account in state.accounts.items():
-                if fact.symbol in account.positions:
-                    self._touched_positions[name, fact.symbol] = None
-        elif isinstance(fact, AccountDefined):
-            self._touched_positions[(fact.account, "")] = None
         self._session(fact)
 
     def _session(self, fact: Fact) -> None:
@@ -194,10 +180,23 @@ class Projection:
         elif isinstance(fact, ClientUp | ClientDown):
             is_up = isinstance(fact, ClientUp)
             rows["client", fact.client] = _session_row("client", fact.client, "up" if is_up else "down", fact.at)
-        if isinstance(fact, Started | VenueDown):
-            for venue, children in state.open_children.items():
-                if isinstance(fact, Started) or venue == fact.venue:
-                    self._touched_children.update(children)
+
+    def _changed(self, fact: TradeBusted | TradeCorrected | FillReversed) -> None:
+        """A fill is taken back or corrected: its row says what it is now, and by which ExecID."""
+        qty, price = (fact.qty, fact.price) if isinstance(fact, TradeCorrected) else (0, 0)
+        if isinstance(fact, FillReversed):
+            symbol = fact.symbol
+        else:
+            symbol = self.state.orders[self.state.fills[fact.exec_id].order_id].symbol
+        instrument = self.state.instruments[symbol]
+        state = "corrected" if qty else "busted"
+        self._changes[fact.exec_id] = {
+            "exec_id": id_text(fact.exec_id),
+            "state": state,
+            "last_qty": to_text(qty, instrument.qty_digits),
+            "changed_by": id_text(fact.id),
+            **({"last_px": to_text(price, instrument.price_digits)} if qty else {}),
+        }
 
     def _execution(self, fact: Trade | ChildFilled, exec_id: int, order: Order, venue: str, venue_exec_id: str) -> None:
         instrument = self.state.instruments[order.symbol]
@@ -214,6 +213,8 @@ class Projection:
             "last_px": to_text(fact.price, instrument.price_digits),
             "venue": venue,
             "venue_exec_id": venue_exec_id,
+            "state": "booked",
+            "changed_by": "",
         }
 
     def _trade(self, fact: Trade | ChildFilled, symbol: str, venue: str) -> None:
@@ -253,12 +254,12 @@ class Projection:
 
     def _flush(self) -> None:
         """Write the rows that changed and how far the journal is projected, in one transaction."""
-        state, rows = self.state, self._rows
-        for order in self._touched_orders.values():
+        state, rows, touched = self.state, self._rows, self._touched
+        for order in touched.orders.values():
             rows["orders"][order.order_id] = order_row(state, order)
-        for child in self._touched_children.values():
+        for child in touched.children.values():
             rows["child_orders"][child.child_id] = child_row(state, child)
-        for name, symbol in self._touched_positions:
+        for name, symbol in touched.positions:
             account = state.accounts[name]
             rows["accounts"][name] = {
                 "account": name,
@@ -268,19 +269,19 @@ class Projection:
             }
             if symbol:
                 rows["positions"][name, symbol] = position_row(state, name, symbol)
-        progress = {"id": 1, "segment": self._segment, "offset": self._offset, "schema": SCHEMA}
-        if (self._segment, self._offset) > self._stored:
-            rows["progress"][1] = progress
-            self._stored = (self._segment, self._offset)
+        if self._place > self._stored:
+            rows["progress"][1] = {"id": 1, **self._place._asdict(), "schema": SCHEMA}
+            self._stored = self._place
         with self.db.atomic():
             for name, changed in rows.items():
                 if changed:
                     self.db.table(name).upsert_all(list(changed.values()), pk=TABLES[name][1])
+            for change in self._changes.values():
+                self.db.table("executions").upsert(change, pk="exec_id")
         for written in rows.values():
             written.clear()
-        self._touched_orders.clear()
-        self._touched_children.clear()
-        self._touched_positions.clear()
+        self._changes.clear()
+        self._touched = Touched()
 
 
 def _session_row(kind: str, name: str, state: str, at: int) -> dict[str, str]:
@@ -329,7 +330,7 @@ def child_row(state: State, child: Child) -> dict[str, Any]:
         "status": child.status.name,
         "cum_qty": to_text(child.cum, digits),
         "leaves_qty": to_text(child.leaves, digits),
-        "in_doubt": int(child.in_doubt),
+        "in_doubt": int(state.in_doubt(child)),
     }
 
 

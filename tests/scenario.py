@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from brokerfix.commands import (
+    AskAgain,
     ChangePhase,
     ClientAway,
     Command,
@@ -31,6 +32,7 @@ from brokerfix.commands import (
     OperatorCorrect,
     OperatorHalt,
     OperatorRelease,
+    OperatorResolve,
     OperatorResume,
     OperatorSplit,
     RecordQuotes,
@@ -38,6 +40,7 @@ from brokerfix.commands import (
     SessionDown,
     SessionUp,
     Start,
+    WorkOff,
 )
 from brokerfix.domain import (
     ClientOptions,
@@ -72,6 +75,7 @@ TIFS = {"DAY": "0", "GTC": "1", "OPG": "2", "IOC": "3", "FOK": "4", "GTD": "6", 
 TIF_NAMES = {value: name for name, value in TIFS.items()}
 EXEC_TYPES = {str(kind): kind.name for kind in ExecType}
 STATUSES = {str(status): status.name for status in OrdStatus}
+STATUS_OF = {name: value for value, name in STATUSES.items()}
 FACTS = msgspec.msgpack.Decoder(list[Fact])
 FACTS_ENCODER = msgspec.msgpack.Encoder()
 
@@ -135,7 +139,9 @@ class World:
             if not self.last_facts:
                 done(self.state)
             lines += more
-        return lines
+        while self.state.jobs:
+            lines += self._submit(WorkOff(self.now))
+        return lines + self.follow_up() if self.state.agenda else lines
 
     def _submit(self, command: Command) -> list[str]:
         before = self.state.hash()
@@ -287,8 +293,8 @@ def run_step(world: World, step: str) -> list[str]:
             return world.submit(RecordQuotes(world.now))
         case ["client", name, "up" | "down" as change]:
             return world.submit((SessionUp if change == "up" else SessionDown)(world.now, name, False))
-        case ["venue", name, "up"]:
-            return world.submit(SessionUp(world.now, name, True))
+        case ["venue", name, "up", *anew]:
+            return world.submit(SessionUp(world.now, name, True, anew == ["anew"]))
         case ["venue", name, "down"]:
             return world.submit(SessionDown(world.now, name, True))
         case ["quote", venue, symbol, *levels]:
@@ -317,7 +323,7 @@ def _clock(world: World) -> list[str]:
         lines += world.submit(ClientAway(world.now, client))
     for symbol in world.state.instruments:
         lines += world.submit(MarketMoved(world.now, symbol))
-    return lines
+    return lines + world.submit(AskAgain(world.now))
 
 
 TYPES = {"stop": "3", "stop-limit": "4", "to-limit": "K", "peg": "P"}
@@ -349,6 +355,11 @@ def _operator(world: World, name: str, words: list[str]) -> list[str]:
             lines = world.submit(NewOrder(now, client, named, "", symbol, *terms, operator=name))
         case ["cancel", cl_ord_id, reason]:
             lines = world.submit(OperatorCancel(now, name, order_id(cl_ord_id), reason))
+        case ["resolve", child, *told]:
+            fills = [word.split("@") for word in told if "@" in word]
+            qty, price = (int(fills[0][0]), to_scaled(fills[0][1], 2)) if fills else (0, 0)
+            child_id = id_number(world.child(child))
+            lines = world.submit(OperatorResolve(now, name, child_id, qty, price, "canceled" in told))
         case ["release", cl_ord_id]:
             lines = world.submit(OperatorRelease(now, name, order_id(cl_ord_id)))
         case ["bust", short]:
@@ -486,12 +497,16 @@ def _venue(world: World, name: str, words: list[str]) -> list[str]:
             return report("8", "8", child, (58, "not today"))
         case ["replaced", request, child]:
             return report("5", "0", request, (41, world.child(child)))
-        case ["cancel-reject", request, child, reason]:
-            fields = ((11, world.child(request)), (41, world.child(child)), (39, "0"), (102, reason), (37, "V"))
+        case ["cancel-reject", request, child, reason, *status]:
+            told = STATUS_OF[status[0]] if status else "0"
+            fields = ((11, world.child(request)), (41, world.child(child)), (39, told), (102, reason), (37, "V"))
             return world.venue(name, "9", *fields, header=header)
+        case ["status", child, status, "has", terms, "cum", cum]:
+            qty, price = terms.split("@")
+            return report("I", STATUS_OF[status], child, (14, cum), (6, price), (38, qty), (44, price))
         case ["status", child, status, "cum", cum, *average]:
             avg = (6, average[0]) if average else (6, "0")
-            return report("I", {name: key for key, name in STATUSES.items()}[status], child, (14, cum), avg)
+            return report("I", STATUS_OF[status], child, (14, cum), avg)
         case ["unknown", child]:
             return report("I", "8", child, (103, "5"))
         case ["refuses", child]:

@@ -1,16 +1,20 @@
 """What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
 
-from brokerfix.domain import AT_AUCTION, ExecInst, Hold, Instrument, OrdStatus, OrdType, Side
+from brokerfix.domain import AT_AUCTION, GOOD_TILL, ExecInst, Hold, Instrument, OrdStatus, OrdType, Side
 from brokerfix.engine import risk
 from brokerfix.engine.orders import Child, Fill, Order
-from brokerfix.engine.state import Account, Position, State
+from brokerfix.engine.state import Account, Job, Position, State
 
+FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
+"""Nanoseconds from a question to an exchange to the same again: doubled each time."""
 NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED = "request", "market", "phase"
 """What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed."""
 
 
 def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, price: int, is_maker: bool = False) -> None:
     """Book a fill: the order's quantities, the account's cash and position. Never less than what was filled."""
+    if state.jobs:
+        _renew_first(state, order)
     leaves = order.leaves
     order.cum += qty
     order.notional += price * qty
@@ -29,6 +33,8 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
     """Change a fill to `qty` at `price`: the order's quantities and the account's cash and position follow. An order
     that has ended gets nothing back to work with."""
     order = state.orders[found.order_id]
+    if state.jobs:
+        _renew_first(state, order)
     leaves = order.leaves
     for sign, part, at in ((-1, found.qty, found.price), (1, qty, price)):
         order.cum += sign * part
@@ -40,6 +46,7 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
     if order.ended is not None:
         order.canceled = max(0, order.qty - order.cum)
     else:
+        order.done = 0
         state.clients[order.client].working[order.order_id] = order
         watch(state, order)
     expose(state, order, order.leaves - leaves, order.risk_price)
@@ -49,23 +56,44 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
 
 
 def sides(state: State, found: Fill) -> list[Fill]:
-    """The fill and, of a trade in our own book, the other side's: the maker's number is one less than the taker's."""
-    if found.child_id:
-        return [found]
-    return [found, state.fills[found.exec_id + (1 if found.is_maker else -1)]]
+    """The fill and, of a trade in our own book, the other side's if that is still known: the maker's number is one less
+    than the taker's."""
+    other = None if found.child_id else state.fills.get(found.exec_id + (1 if found.is_maker else -1))
+    return [found] if other is None else [found, other]
+
+
+def begin_job(state: State, job: Job) -> None:
+    if job.left:
+        state.jobs.append(job)
+
+
+def renew(state: State, order: Order) -> None:
+    """What an order that is good for longer has traded is of earlier days now."""
+    if order.renewed_on != state.day_began:
+        order.prior_cum, order.prior_notional = order.cum, order.notional
+        order.renewed, order.renewed_on, order.noted = True, state.day_began, None
+
+
+def _renew_first(state: State, order: Order) -> None:
+    """While a day's begin is still worked off, an order may trade before its turn has come."""
+    if order.order_id < state.day_began and order.time_in_force in GOOD_TILL and not order.done:
+        renew(state, order)
 
 
 def pay(state: State, order: Order, qty: int, price: int) -> None:
     """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
-    instrument = state.instruments[order.symbol]
     account, position = holding(state, order)
-    money = price * qty * instrument.money_factor
-    if order.side is Side.BUY:
-        account.cash -= money
+    move(account, position, order.side, qty, price * state.instruments[order.symbol].money_factor)
+
+
+def move(account: Account, position: Position, side: Side, qty: int, money_each: int) -> None:
+    """Buy or sell `qty` for the account; `money_each` is the money of one scaled unit."""
+    if side is Side.BUY:
+        account.cash -= money_each * qty
         position.qty += qty
         position.bought += qty
     else:
-        account.cash += money
+        account.cash += money_each * qty
         position.qty -= qty
         position.sold += qty
 
@@ -124,8 +152,11 @@ def end(state: State, order: Order, status: OrdStatus) -> None:
 
 
 def finished(state: State, order: Order) -> None:
+    order.done = state.last_id
     state.clients[order.client].working.pop(order.order_id, None)
     state.watching[order.symbol].pop(order.order_id, None)
+    if state.overdue:
+        state.overdue.pop(order.order_id, None)
     if order.instructions is not None:
         state.expiries.pop((order.instructions.expire_at, order.order_id), None)
     if order.pending is not None and not order.pending.cl_ord_id:
@@ -176,7 +207,7 @@ def watch(state: State, order: Order) -> None:
 
 def moved(state: State, symbol: str) -> None:
     """Our own book or last price has changed: subscribers are told, and what waits for the market gets a look."""
-    state.market.dirty[symbol] = None
+    state.market.changed(symbol)
     if state.watching[symbol] or state.stops[symbol].entries:
         state.agenda[MARKET_MOVED, symbol] = None
 
@@ -194,5 +225,47 @@ def rename(state: State, order: Order, cl_ord_id: str) -> None:
 
 
 def close(state: State, child: Child, status: OrdStatus) -> None:
-    child.status, child.request, child.request_id, child.in_doubt = status, None, 0, False
+    child.status, child.request, child.request_id = status, None, 0
+    heard(state, child)
     state.open_children[child.venue].pop(child.child_id, None)
+    order = state.orders[child.order_id]
+    order.children = tuple(one for one in order.children if one is not child)
+    if status is OrdStatus.REJECTED and child.venue not in order.shunned:
+        order.shunned = (*order.shunned, child.venue)
+
+
+def reopen(state: State, child: Child) -> None:
+    """A child that had ended is worked again."""
+    child.status = OrdStatus.PARTIALLY_FILLED
+    child.seen = state.links[child.venue].lost
+    state.open_children[child.venue][child.child_id] = child
+    order = state.orders[child.order_id]
+    order.children = (*order.children, child)
+
+
+def await_answer(state: State, child: Child, at: int) -> None:
+    """Something was sent: an order or a request."""
+    link = state.links[child.venue]
+    heard(state, child)
+    link.awaited[child.child_id] = at
+    child.numbering = link.anew
+
+
+def asked(state: State, child: Child, at: int) -> None:
+    """The exchange is asked about the child, and will be again, with growing pauses, until it has told."""
+    link = state.links[child.venue]
+    link.awaited.pop(child.child_id, None)
+    if child.asks:
+        link.asked.pop((child.ask_at, child.child_id), None)
+    child.ask_at = at + min(2**child.asks * FIRST_PAUSE, LONGEST_PAUSE)
+    child.asks += 1
+    link.asked[(child.ask_at, child.child_id)] = None
+
+
+def heard(state: State, child: Child) -> None:
+    """The exchange owes no answer any more."""
+    link = state.links[child.venue]
+    link.awaited.pop(child.child_id, None)
+    if child.asks:
+        link.asked.pop((child.ask_at, child.child_id), None)
+        child.asks = 0

@@ -4,6 +4,7 @@ import msgspec
 
 from brokerfix.commands import AskStatus, CancelOrder, NewOrder, NextRequest, Quote, RefuseMessage, ReplaceOrder
 from brokerfix.domain import (
+    ECHOED,
     IMMEDIATE,
     CxlRejReason,
     ExecInst,
@@ -19,7 +20,7 @@ from brokerfix.domain import (
 from brokerfix.engine import risk
 from brokerfix.engine.instructions import NONE, first_stop, not_now, refusal
 from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending
-from brokerfix.engine.state import State
+from brokerfix.engine.state import Client, State
 from brokerfix.engine.working import NewId, replace_and_work, withdraw, work
 from brokerfix.facts import (
     CancelPending,
@@ -41,7 +42,7 @@ from brokerfix.facts import (
 
 def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     client = state.clients[c.client]
-    known = client.requests.get(c.cl_ord_id)
+    known = _named(state, client, c.cl_ord_id, c.possible_duplicate)
     if known is not None:
         if c.possible_duplicate:
             return [status_of(known, c.client, c.cl_ord_id, c.at, new_id)]
@@ -99,6 +100,16 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     return [accepted, *placed]
 
 
+def _named(state: State, client: Client, cl_ord_id: str, again: bool) -> Order | OrderRejected | RequestRejected | None:
+    """What a ClOrdID names. They are unique for the day and for what works: one of what has ended on an earlier day may
+    be used anew, but for a message that may have come before (`again`)."""
+    known = client.requests.get(cl_ord_id) if cl_ord_id else None
+    if known is None or again:
+        return known
+    last = known.done if isinstance(known, Order) else known.id
+    return None if 0 < last < state.day_began else known
+
+
 def _rejected(c: NewOrder, new_id: NewId, why: Reject, known_as_new: bool = True, order_id: int = 0) -> OrderRejected:
     return OrderRejected(
         c.at,
@@ -116,6 +127,7 @@ def _rejected(c: NewOrder, new_id: NewId, why: Reject, known_as_new: bool = True
         why.text,
         known_as_new,
         order_id,
+        tuple((tag, value) for tag in ECHOED if (value := c.told.get(tag))),
     )
 
 
@@ -188,7 +200,7 @@ def cancel(
         # It has its turn once the replace is answered: till then the exchange may hold what was asked for.
         why = str(reason), text, operator
         return [RequestQueued(at, new_id(), order.order_id, cl_ord_id, Request.CANCEL, 0, 0, 0, None, False, *why)]
-    if not order.open_children():
+    if not order.children:
         return [OrderCanceled(at, new_id(), order.order_id, cl_ord_id, text, str(reason), operator)]
     pending = CancelPending(at, new_id(), order.order_id, cl_ord_id, Request.CANCEL, str(reason), text, operator)
     return [pending, *withdraw(order, at, new_id)]
@@ -209,7 +221,7 @@ def _waits(order: Order) -> bool:
 def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_id: NewId) -> Order | Fact:
     """The order that a cancel or replace is about, or the answer if there is none that can be changed."""
     client = state.clients[c.client]
-    known = client.requests.get(c.cl_ord_id)
+    known = _named(state, client, c.cl_ord_id, c.possible_duplicate)
     order = client.requests.get(c.orig_cl_ord_id) or client.working.get(c.order_id)
     if known is not None and c.possible_duplicate:
         return status_of(known, c.client, c.cl_ord_id, c.at, new_id)
@@ -223,10 +235,18 @@ def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_i
         if in_state is None:
             return order
         refused = in_state
-    order_id = order.order_id if isinstance(order, Order) else 0
+    order_id, orig = 0, c.orig_cl_ord_id
+    if isinstance(order, Order):
+        order_id, orig = order.order_id, _last_accepted(order, orig)
     return RequestRejected(
-        c.at, new_id(), c.client, order_id, c.cl_ord_id, c.orig_cl_ord_id, request, *refused, known_as_new=known is None
+        c.at, new_id(), c.client, order_id, c.cl_ord_id, orig, request, *refused, known_as_new=known is None
     )
+
+
+def _last_accepted(order: Order, named: str) -> str:
+    """OrigClOrdID(41) of a rejection: not what the refused request has named but the last accepted one (FIX 4.4
+    volume 4, D.2.c); of an order that is canceled that before the cancel is as good."""
+    return named if order.ended is not None and named == order.orig_cl_ord_id else order.cl_ord_id
 
 
 def _refused_in_state(order: Order, request: Request, qty: int, may_wait: bool) -> tuple[CxlRejReason, str] | None:
@@ -252,7 +272,7 @@ def replace_order(state: State, c: ReplaceOrder, new_id: NewId) -> list[Fact]:
         return [order]
     refused = _bad_terms(state, c, order)
     if refused is not None:
-        return [_replace_refused(order, c.cl_ord_id, c.orig_cl_ord_id, refused, c.at, new_id)]
+        return [_replace_refused(order, c.cl_ord_id, refused, c.at, new_id)]
     asked = _dated(order, c.instructions)
     instrument = state.instruments[order.symbol]
     valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, c.price, asked) or order.risk_price
@@ -274,17 +294,15 @@ def _dated(order: Order, asked: Instructions | None) -> Instructions | None:
     return msgspec.structs.replace(asked or NONE, expire_at=had.expire_at, expire_day=had.expire_day)
 
 
-def _replace_refused(
-    order: Order, cl_ord_id: str, orig_cl_ord_id: str, refused: Reject, at: int, new_id: NewId
-) -> RequestRejected:
+def _replace_refused(order: Order, cl_ord_id: str, refused: Reject, at: int, new_id: NewId) -> RequestRejected:
     reason = CxlRejReason.BROKER_OPTION if refused.reason is OrdRejReason.EXCEEDS_LIMIT else CxlRejReason.OTHER
-    ids = order.order_id, cl_ord_id, orig_cl_ord_id
+    ids = order.order_id, cl_ord_id, order.cl_ord_id
     return RequestRejected(at, new_id(), order.client, *ids, Request.REPLACE, reason, refused.text)
 
 
 def _replace(state: State, order: Order, terms: Pending, at: int, new_id: NewId) -> list[Fact]:
     """Give an order the terms asked for, at once or as soon as the exchange that holds it has."""
-    children = order.open_children()
+    children = order.children
     if not children:
         return _replace_here(state, order, terms, at, new_id)
     asked_for = terms.cl_ord_id, terms.qty, terms.price, terms.risk_price, terms.instructions
@@ -338,7 +356,7 @@ def next_request(state: State, c: NextRequest, new_id: NewId) -> list[Fact]:
         return cancel(alone, waiting.cl_ord_id, c.at, new_id, *why)
     wrong = _bad_values(state, order, waiting.qty, waiting.price, waiting.instructions, c.at)
     if wrong is not None:
-        return [_replace_refused(order, waiting.cl_ord_id, order.cl_ord_id, wrong, c.at, new_id)]
+        return [_replace_refused(order, waiting.cl_ord_id, wrong, c.at, new_id)]
     return _replace(state, order, waiting, c.at, new_id)
 
 

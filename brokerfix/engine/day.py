@@ -1,14 +1,14 @@
 """The broker's own times: the start, the trading day, what expires."""
 
-from itertools import count
+from itertools import count, islice
 
 import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix.commands import ChangePhase
-from brokerfix.domain import DAY, GOOD_TILL, Request, RestatementReason, TimeInForce, to_money
+from brokerfix.domain import DAY, GOOD_TILL, Request, RestatementReason, to_money
 from brokerfix.engine.auction import change_phase
-from brokerfix.engine.orders import Order
+from brokerfix.engine.orders import Order, is_over
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, withdraw
 from brokerfix.facts import (
@@ -30,7 +30,7 @@ def start(state: State, c: cmd.Start, new_id: NewId) -> list[Fact]:
     """The configuration, as far as it differs from what the journal says."""
     facts: list[Fact] = []
     if c.day > state.day:
-        facts += _roll(state, c.day, c.at)
+        facts += _roll(c.day, c.at)
         new_id = count(facts[-1].id + 1).__next__
     facts.append(Started(c.at, new_id()))
     for instrument in c.instruments:
@@ -52,8 +52,20 @@ def start(state: State, c: cmd.Start, new_id: NewId) -> list[Fact]:
     for venue in c.venues:
         if state.venues.get(venue.venue) != venue:
             facts.append(VenueDefined(c.at, new_id(), venue))
+    facts += _removed(state, c, new_id)
     for symbol, phase in c.phases:
         facts += change_phase(state, ChangePhase(c.at, symbol, phase), new_id)
+    return facts
+
+
+def _removed(state: State, c: cmd.Start, new_id: NewId) -> list[Fact]:
+    """Exchanges that are no longer configured; what they hold of ours can be resolved by hand."""
+    facts: list[Fact] = []
+    wanted = {venue.venue for venue in c.venues}
+    for name, venue in state.venues.items():
+        if name in wanted or venue.removed:
+            continue
+        facts.append(VenueDefined(c.at, new_id(), msgspec.structs.replace(venue, removed=True)))
     return facts
 
 
@@ -62,58 +74,58 @@ def stop(state: State, c: cmd.Stop, new_id: NewId) -> list[Fact]:
 
 
 def roll_day(state: State, c: cmd.RollDay, new_id: NewId) -> list[Fact]:
-    return _roll(state, c.day, c.at) if c.day > state.day else _expire(state, c.day, c.at, new_id)
-
-
-def _roll(state: State, day: int, at: int) -> list[Fact]:
-    """A new trading day: what was for the day before expires, what is good longer is restated."""
-    new_id = count(day * DAY + 1).__next__
-    facts: list[Fact] = [DayRolled(at, day * DAY, day), *_expire(state, day, at, new_id)]
-    for client in state.clients.values():
-        for order in client.working.values():
-            if order.time_in_force in GOOD_TILL and not _is_over(order, day, at):
-                terms = RestatementReason.GT_RENEWAL, order.qty, order.price
-                facts.append(OrderRestated(at, new_id(), order.order_id, *terms))
-    return facts
-
-
-def _is_over(order: Order, day: int, at: int) -> bool:
-    """Whether the order was good till an earlier day or time."""
-    if order.time_in_force is TimeInForce.GTC:
-        return False
-    if order.time_in_force is not TimeInForce.GTD:
-        return order.order_id // DAY < day
-    asked = order.instructions
-    return asked is not None and (0 < asked.expire_day < day or 0 < asked.expire_at <= at)
-
-
-def _expire(state: State, day: int, at: int, new_id: NewId) -> list[Fact]:
-    """Orders of earlier days expire, and those whose date is over."""
+    """A new trading day begins; what that means for the orders is a job. On the same day, those that an exchange would
+    not let go of are asked for again."""
+    if c.day > state.day:
+        return _roll(c.day, c.at)
     facts: list[Fact] = []
-    for client in state.clients.values():
-        for order in client.working.values():
-            if _is_over(order, day, at):
-                facts += _expired(order, at, new_id, "end of the trading day")
+    for order_id in islice(state.overdue, MOST_EXPIRED):
+        facts += _expired(state.orders[order_id], c.at, new_id, "end of the trading day")
     return facts
+
+
+def _roll(day: int, at: int) -> list[Fact]:
+    return [DayRolled(at, day * DAY, day)]
+
+
+MOST_EXPIRED = 50
+"""Orders that expire at once; the others do at the next look."""
+
+
+def at_day_begin(state: State, order: Order, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+    """What a new trading day means for an order: what was for the day before expires, what is good longer is restated.
+    One that waits for an exchange's answer is put among the `overdue`."""
+    if order.done or order.renewed_on == state.day_began:
+        return []
+    if is_over(order, state.day, at):
+        facts = _expired(order, at, new_id, "end of the trading day")
+        if not facts:
+            overdue.append(order.order_id)
+        return facts
+    if order.time_in_force in GOOD_TILL and order.order_id < state.day_began:
+        terms = RestatementReason.GT_RENEWAL, order.qty, order.price
+        return [OrderRestated(at, new_id(), order.order_id, *terms)]
+    return []
 
 
 def expire_orders(state: State, c: cmd.ExpireOrders, new_id: NewId) -> list[Fact]:
     """Orders that are good till a time expire when it has come."""
     facts: list[Fact] = []
+    expired = 0
     for expire_at, order_id in state.expiries:
-        if expire_at > c.at:
+        if expire_at > c.at or expired >= MOST_EXPIRED:
             break
         order = state.orders[order_id]
-        # One that an exchange would not let go of is asked for again with the day's others, not at every look.
         if order.pending is None and not order.queue:
             facts += _expired(order, c.at, new_id, "its ExpireTime has come")
+            expired += 1
     return facts
 
 
 def _expired(order: Order, at: int, new_id: NewId, text: str) -> list[Fact]:
     """The order expires, one that is at an exchange once that has let go of it. One that waits for an exchange's answer
     is left for the next time; one that an exchange would not let go of is asked for again."""
-    children = order.open_children()
+    children = order.children
     if order.pending is not None and order.pending.request is not Request.EXPIRE:
         return []
     if not children:

@@ -12,7 +12,19 @@ import msgspec
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
-from brokerfix.engine import auction, booking, clients, day, operator, requests, sessions, venues, waiting
+from brokerfix.engine import (
+    auction,
+    booking,
+    clients,
+    day,
+    jobs,
+    operator,
+    questions,
+    requests,
+    sessions,
+    venues,
+    waiting,
+)
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId
@@ -70,7 +82,7 @@ FOLLOW_UPS: dict[str, Callable[[int, Any], cmd.Command]] = {
 
 def record_quotes(state: State, c: cmd.RecordQuotes, new_id: NewId) -> list[Fact]:
     facts: list[Fact] = []
-    for symbol in state.instruments:
+    for symbol in state.instruments if c.symbols is None else c.symbols:
         bids, asks = (_recorded(state, symbol, side) for side in (Side.BUY, Side.SELL))
         last = state.market.last.get(symbol)
         if state.recorded.get(symbol, ((), (), None)) != (bids, asks, last):
@@ -97,6 +109,8 @@ HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
     cmd.SettlePhase: auction.settle_phase,
     cmd.NextRequest: clients.next_request,
     cmd.RecordQuotes: record_quotes,
+    cmd.AskAgain: questions.ask_again,
+    cmd.WorkOff: jobs.work_off,
     cmd.SessionUp: sessions.session_up,
     cmd.SessionDown: sessions.session_down,
     cmd.ClientAway: sessions.client_away,
@@ -116,7 +130,9 @@ HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
     cmd.DefineClient: operator.define_client,
     cmd.OperatorCancel: operator.operator_cancel,
     cmd.OperatorRelease: operator.operator_release,
+    cmd.OperatorResolve: operator.operator_resolve,
     cmd.OperatorBust: operator.operator_bust,
+    cmd.OperatorReverse: operator.operator_reverse,
     cmd.OperatorCorrect: operator.operator_correct,
     cmd.OperatorHalt: operator.operator_halt,
     cmd.OperatorResume: operator.operator_resume,
@@ -128,6 +144,8 @@ HANDLERS: dict[type[Any], Callable[[State, Any, NewId], list[Fact]]] = {
 
 MAY_BE_SILENT: dict[type[cmd.Command], str] = {
     cmd.RollDay: "the trading day has begun already",
+    cmd.AskAgain: "no exchange owes an answer",
+    cmd.WorkOff: "no job is left",
     cmd.ExpireOrders: "no order's time has come",
     cmd.ChangePhase: "the instrument is in this phase already",
     cmd.SettlePhase: "the phase concerns no order any more",

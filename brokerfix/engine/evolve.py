@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.domain import DAY, GOOD_TILL, Hold, OrdStatus, Request, to_money
+from brokerfix.domain import DAY, Hold, OrdStatus, Request, RestatementReason, to_money
 from brokerfix.engine import booking, snapshot
 from brokerfix.engine.book import Book
-from brokerfix.engine.orders import Fill, Order, Pending, child_from_fact
+from brokerfix.engine.jobs import begin_day, slice_done
+from brokerfix.engine.orders import Child, Fill, Order, Pending, child_from_fact, was_refused
 from brokerfix.engine.split import split_state
-from brokerfix.engine.state import Account, Client, State
+from brokerfix.engine.state import Account, Client, Job, JobKind, Link, Position, State
 
 
 def evolve(state: State, fact: f.Fact) -> None:
@@ -40,28 +41,24 @@ def _started(state: State, fact: f.Started) -> None:
         if client.is_up:
             client.is_up, client.down_at = False, fact.at
             state.away[client.client] = None
-    for children in state.open_children.values():
-        for child in children.values():
-            child.in_doubt = True
+    for link in state.links.values():
+        link.lost += 1
 
 
 def _day_rolled(state: State, fact: f.DayRolled) -> None:
     state.last_id = fact.day * DAY
-    # An ExecID is unique for a day; yesterday's are kept for what is sent again over the roll.
+    # An ExecID is unique for a day; yesterday's are kept for what is sent again over the roll. To let all others go at
+    # once would take a while.
+    old = [exec_id for execs in state.old_venue_execs.values() for exec_id in execs]
     state.old_venue_execs = state.venue_execs
     state.venue_execs = {venue: {} for venue in state.venues}
-    # A fill may be busted or corrected while its order works, and on its day and the next.
-    state.fills = {
-        exec_id: fill
-        for exec_id, fill in state.fills.items()
-        if exec_id >= state.day_began or any(state.orders[one.order_id].working for one in booking.sides(state, fill))
-    }
-    state.day_began = fact.id
-    for client in state.clients.values():
-        for order in client.working.values():
-            if order.time_in_force in GOOD_TILL:
-                order.prior_cum, order.prior_notional, order.renewed = order.cum, order.notional, True
-                order.noted = None
+    state.previous_day_began, state.day_began = state.day_began, fact.id
+    state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]
+    begin_day(state)
+    booking.begin_job(state, Job(JobKind.FREE, old))
+
+
+OF_A_DAYS_BEGIN = (JobKind.BEGIN_DAY, JobKind.FORGET_FILLS, JobKind.FORGET_CHILDREN, JobKind.FORGET_NAMES, JobKind.FREE)
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
@@ -105,16 +102,19 @@ def _venue_defined(state: State, fact: f.VenueDefined) -> None:
     state.venues[venue] = fact.venue
     state.open_children.setdefault(venue, {})
     state.venue_execs.setdefault(venue, {})
+    state.links.setdefault(venue, Link())
 
 
 def _venue_up(state: State, fact: f.VenueUp) -> None:
     state.market.up[fact.venue] = True
+    state.links[fact.venue].anew += fact.anew
+    booking.begin_job(state, Job(JobKind.ASK, list(reversed(state.open_children[fact.venue])), fact.venue))
 
 
 def _venue_down(state: State, fact: f.VenueDown) -> None:
     state.market.venue_down(fact.venue)
-    for child in state.open_children[fact.venue].values():
-        child.in_doubt = True
+    state.links[fact.venue].lost += 1
+    state.jobs = [job for job in state.jobs if job.kind is not JobKind.ASK or job.name != fact.venue]
 
 
 def _client_up(state: State, fact: f.ClientUp) -> None:
@@ -130,7 +130,12 @@ def _client_down(state: State, fact: f.ClientDown) -> None:
 
 
 def _client_gone(state: State, fact: f.ClientGone) -> None:
-    state.clients[fact.client].down_at = 0
+    client = state.clients[fact.client]
+    client.down_at = 0
+    if fact.job:
+        job = Job(JobKind.END_WITH_SESSION, list(reversed(client.working)), client.client)
+        job.reason, job.text = RestatementReason.SYSTEM_FAILURE, "DISCONNECTED: the session was lost"
+        booking.begin_job(state, job)
 
 
 def _phase_changed(state: State, fact: f.PhaseChanged) -> None:
@@ -140,6 +145,19 @@ def _phase_changed(state: State, fact: f.PhaseChanged) -> None:
 
 def _halted(state: State, fact: f.Halted) -> None:
     state.halts[fact.kind, fact.name] = fact.operator
+    if fact.job and fact.kind != "venue":
+        left = [order_id for client in state.clients.values() for order_id in client.working][::-1]
+        job = Job(JobKind.END_ON_HALT, left, reason=RestatementReason.TRADING_HALT, text="HALTED: trading is halted")
+        job.operator = fact.operator
+        job.account, job.symbol = (fact.name if fact.kind == kind else "" for kind in ("account", "symbol"))
+        booking.begin_job(state, job)
+
+
+def _mass_canceled(state: State, fact: f.MassCanceled) -> None:
+    if fact.job:
+        left = list(reversed(state.clients[fact.client].working))
+        terms = fact.symbol, fact.account, fact.side, "", f"MASS_CANCEL: {fact.cl_ord_id}"
+        booking.begin_job(state, Job(JobKind.CANCEL, left, fact.client, *terms))
 
 
 def _resumed(state: State, fact: f.Resumed) -> None:
@@ -205,12 +223,14 @@ def _order_noted(state: State, fact: f.OrderNoted) -> None:
 
 def _order_restated(state: State, fact: f.OrderRestated) -> None:
     order = state.orders[fact.order_id]
+    if fact.reason == RestatementReason.GT_RENEWAL:
+        booking.renew(state, order)
     _new_terms(state, order, fact.qty, fact.price, order.risk_price)
 
 
 def _order_rejected(state: State, fact: f.OrderRejected) -> None:
     client = state.clients[fact.client]
-    if fact.known_as_new:
+    if fact.known_as_new and fact.cl_ord_id:
         client.requests[fact.cl_ord_id] = fact
 
 
@@ -233,9 +253,12 @@ def _order_routed(state: State, fact: f.OrderRouted) -> None:
     child = child_from_fact(fact, order)
     order.children = (*order.children, child)
     order.routes += 1
+    order.tries += 1
     order.at_venues += fact.qty
     state.children[fact.id] = child
     state.open_children[fact.venue][fact.id] = child
+    child.seen = state.links[fact.venue].lost
+    booking.await_answer(state, child, fact.at)
     if fact.price:
         state.market.take(order.symbol, fact.venue, order.side.opposite, fact.qty, fact.price)
 
@@ -244,15 +267,22 @@ def _child_accepted(state: State, fact: f.ChildAccepted) -> None:
     child = state.children[fact.child_id]
     child.status = OrdStatus.PARTIALLY_FILLED if child.cum else OrdStatus.NEW
     child.venue_order_id = fact.venue_order_id
-    child.in_doubt = False
     state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
+    _seen(state, child)
 
 
 def _child_confirmed(state: State, fact: f.ChildConfirmed) -> None:
     child = state.children[fact.child_id]
-    child.in_doubt = False
     child.venue_order_id = fact.venue_order_id
     state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
+    _seen(state, child)
+
+
+def _seen(state: State, child: Child) -> None:
+    """The exchange has told of the child. A request of ours that it has still to answer is asked for on."""
+    child.seen = state.links[child.venue].lost
+    if child.request is None:
+        booking.heard(state, child)
 
 
 def _child_filled(state: State, fact: f.ChildFilled) -> None:
@@ -264,6 +294,7 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     child.notional += fact.qty * fact.price
     order.at_venues -= leaves - child.leaves
     order.excess += fact.qty - (leaves - child.leaves)
+    order.tries = 0
     if fact.from_status:
         child.covered = child.cum
     if child.open:
@@ -271,6 +302,8 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
             booking.close(state, child, OrdStatus.FILLED)
         else:
             child.status = OrdStatus.PARTIALLY_FILLED
+            if child.request is None:
+                state.links[child.venue].awaited.pop(child.child_id, None)
     if order.noted is OrdStatus.SUSPENDED:
         order.noted = None
     state.market.last[order.symbol] = (fact.price, fact.qty)
@@ -280,8 +313,11 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
 
 def _child_ended(state: State, fact: f.ChildEnded) -> None:
     child = state.children[fact.child_id]
-    state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
+    if fact.venue_exec_id:
+        state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
     state.orders[child.order_id].at_venues -= child.leaves
+    if was_refused(child, fact.status):
+        state.market.refused(child.symbol, child.venue, child.side.opposite, child.price)
     booking.close(state, child, fact.status)
 
 
@@ -289,6 +325,7 @@ def _child_cancel_sent(state: State, fact: f.ChildCancelSent) -> None:
     child = state.children[fact.child_id]
     child.request, child.request_id = Request.CANCEL, fact.id
     state.children[fact.id] = child
+    booking.await_answer(state, child, fact.at)
 
 
 def _child_replace_sent(state: State, fact: f.ChildReplaceSent) -> None:
@@ -299,6 +336,7 @@ def _child_replace_sent(state: State, fact: f.ChildReplaceSent) -> None:
     if pending is not None:
         pending.through = fact.id
     state.children[fact.id] = child
+    booking.await_answer(state, child, fact.at)
 
 
 def _child_replaced(state: State, fact: f.ChildReplaced) -> None:
@@ -309,6 +347,7 @@ def _child_replaced(state: State, fact: f.ChildReplaced) -> None:
     child.qty, child.price, child.cl_ord_id = fact.qty, fact.price, fact.request_id
     child.request, child.request_id, child.instructions = None, 0, child.asked_instructions
     order.at_venues += child.leaves - leaves
+    _seen(state, child)
     if child.open and child.cum >= child.qty:
         booking.close(state, child, OrdStatus.FILLED)
 
@@ -331,6 +370,11 @@ def _child_noted(state: State, fact: f.ChildNoted) -> None:
 def _child_request_rejected(state: State, fact: f.ChildRequestRejected) -> None:
     child = state.children[fact.child_id]
     child.request, child.request_id = None, 0
+    _seen(state, child)
+
+
+def _child_status_asked(state: State, fact: f.ChildStatusAsked) -> None:
+    booking.asked(state, state.children[fact.child_id], fact.at)
 
 
 def _trade(state: State, fact: f.Trade) -> None:
@@ -378,8 +422,7 @@ def _change_at_child(
     leaves = child.leaves
     child.cum += qty
     if child.status is OrdStatus.FILLED and isinstance(fact, f.TradeBusted) and fact.reinstated:
-        child.status = OrdStatus.PARTIALLY_FILLED
-        state.open_children[child.venue][child.child_id] = child
+        booking.reopen(state, child)
     elif not child.open:
         # The exchange does not work it again: what it had of the order is what it has filled.
         child.qty = min(child.qty, child.cum)
@@ -391,12 +434,31 @@ def _change_at_child(
         booking.close(state, child, OrdStatus.FILLED)
 
 
+def _fill_reversed(state: State, fact: f.FillReversed) -> None:
+    state.reversed[fact.exec_id] = None
+    instrument = state.instruments[fact.symbol]
+    account = state.accounts[fact.account]
+    position = account.positions.setdefault(fact.symbol, Position())
+    booking.move(account, position, fact.side, -fact.qty, fact.price * instrument.money_factor)
+    booking.reload(state, account, position, instrument)
+
+
+def _statuses_asked(state: State, fact: f.StatusesAsked) -> None:
+    job = Job(JobKind.REPORT, list(reversed(fact.orders)), fact.client, total=len(fact.orders))
+    job.text, job.reason = fact.status_req_id, fact.mass_status_req_id
+    booking.begin_job(state, job)
+
+
 def _cancel_pending(state: State, fact: f.CancelPending) -> None:
     order = state.orders[fact.order_id]
     why = fact.reason, fact.text, fact.operator
     announced = any(waiting.announced and waiting.cl_ord_id == fact.cl_ord_id for waiting in order.queue)
     order.pending = Pending(fact.request, fact.cl_ord_id, 0, 0, 0, None, announced, *why)
     _unqueue(order, fact.cl_ord_id)
+    if fact.request is Request.EXPIRE:
+        state.overdue[order.order_id] = None
+        if order.instructions is not None:
+            state.expiries.pop((order.instructions.expire_at, order.order_id), None)
     if fact.cl_ord_id:
         state.clients[order.client].requests[fact.cl_ord_id] = order
 
@@ -490,6 +552,7 @@ def _new_terms(state: State, order: Order, qty: int, price: int, risk_price: int
     if order.cum >= order.qty:
         booking.finished(state, order)
     elif order.ended is None:
+        order.done = 0
         state.clients[order.client].working[order.order_id] = order
         booking.watch(state, order)
 
@@ -497,7 +560,7 @@ def _new_terms(state: State, order: Order, qty: int, price: int, risk_price: int
 def _request_rejected(state: State, fact: f.RequestRejected) -> None:
     client = state.clients[fact.client]
     order = state.orders.get(fact.order_id)
-    if order is not None and (_unqueue(order, fact.cl_ord_id) or fact.ends_pending):
+    if order is not None and (fact.ends_pending or _unqueue(order, fact.cl_ord_id)):
         if fact.ends_pending:
             order.pending = None
         booking.next_request(state, order)
@@ -514,6 +577,7 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.Started: _started,
     f.Stopped: _nothing,
     f.StateKept: _state_kept,
+    f.SliceDone: slice_done,
     f.DayRolled: _day_rolled,
     f.InstrumentDefined: _instrument_defined,
     f.AccountDefined: _account_defined,
@@ -552,11 +616,13 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.ChildRestated: _child_restated,
     f.ChildNoted: _child_noted,
     f.ChildRequestRejected: _child_request_rejected,
-    f.ChildStatusAsked: _nothing,
+    f.ChildStatusAsked: _child_status_asked,
     f.ChildConfirmed: _child_confirmed,
     f.Trade: _trade,
     f.TradeBusted: _trade_busted,
     f.TradeCorrected: _trade_corrected,
+    f.FillReversed: _fill_reversed,
+    f.StatusesAsked: _statuses_asked,
     f.CancelPending: _cancel_pending,
     f.ReplacePending: _replace_pending,
     f.RequestQueued: _request_queued,
@@ -566,7 +632,7 @@ HANDLERS: dict[type[Any], Callable[[State, Any], None]] = {
     f.OrderReplaced: _order_replaced,
     f.RequestRejected: _request_rejected,
     f.StatusReported: _nothing,
-    f.MassCanceled: _nothing,
+    f.MassCanceled: _mass_canceled,
     f.ListReported: _nothing,
     f.MessageRefused: _nothing,
     f.Alerted: _alerted,

@@ -196,7 +196,7 @@ def best(state: State, order: Order, side: Side) -> int | None:
         ),
         None,
     )
-    mine = {(child.venue, side, child.price): child.leaves for child in order.open_children() if order.side is side}
+    mine = {(child.venue, side, child.price): child.leaves for child in order.children if order.side is side}
     theirs = next(
         (quote.price for quote in state.market.walk(order.symbol, side) if quote.qty > mine.get(quote.key, 0)), None
     )

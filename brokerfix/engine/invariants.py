@@ -14,6 +14,8 @@ def broken_in_order(state: State, order: Order) -> Iterator[str]:
     total = order.cum + order.leaves + order.canceled
     if total != order.qty and not (order.excess and order.cum > order.qty):
         yield f"{name}: cum {order.cum} + leaves {order.leaves} + canceled {order.canceled} is not {order.qty}"
+    if any(not child.open or child.child_id not in state.open_children[child.venue] for child in order.children):
+        yield f"{name}: has a child that is not open"
     held = sum(child.leaves for child in order.children)
     if held != order.at_venues:
         yield f"{name}: children hold {held} at exchanges, the order says {order.at_venues}"

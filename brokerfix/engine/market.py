@@ -16,7 +16,8 @@ Level = tuple[str, Side, int]
 
 
 class Market:
-    """Consolidated books by symbol, which venues are up, and which symbols changed since they were published."""
+    """Consolidated books by symbol, which venues are up, and which symbols changed since they were published (`dirty`)
+    and since they were recorded. `is_told`: somebody takes the `prints`."""
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}
@@ -24,6 +25,8 @@ class Market:
         self.last: dict[str, tuple[int, int]] = {}
         self.dirty: dict[str, None] = {}
         self.prints: dict[str, list[tuple[int, int]]] = {}
+        self.is_told = False
+        self.unrecorded: dict[str, None] = {}
 
     def apply(self, update: MarketUpdate) -> None:
         """Put a venue's market data into the view. A venue that is not up has no quotes."""
@@ -48,19 +51,25 @@ class Market:
                 book.add(level, side, price, qty)
         for price, qty in update.trades:
             self.traded(update.symbol, price, qty)
-        self.dirty[update.symbol] = None
+        self.changed(update.symbol)
 
     def traded(self, symbol: str, price: int, qty: int) -> None:
         self.last[symbol] = (price, qty)
-        self.prints.setdefault(symbol, []).append((price, qty))
+        if self.is_told:
+            self.prints.setdefault(symbol, []).append((price, qty))
+        self.changed(symbol)
+
+    def changed(self, symbol: str) -> None:
+        """Something of the symbol's market, or of our own book, is to be told and recorded."""
         self.dirty[symbol] = None
+        self.unrecorded[symbol] = None
 
     def venue_down(self, venue: str) -> None:
         """The venue's quotes leave every book at once."""
         self.up[venue] = False
         for symbol, book in self.books.items():
             if self._forget(book, venue):
-                self.dirty[symbol] = None
+                self.changed(symbol)
 
     def take(self, symbol: str, venue: str, side: Side, qty: int, limit: int) -> None:
         """An order of ours goes for the venue's `side` up to `limit`: what it aims at is not offered a second time.
@@ -79,7 +88,17 @@ class Market:
         for key, part in hit:
             book.reduce(key, part)
         if hit:
-            self.dirty[symbol] = None
+            self.changed(symbol)
+
+    def refused(self, symbol: str, venue: str, side: Side, limit: int) -> None:
+        """The venue has just not filled an order that went for its `side` up to `limit` (0: any price): what it shows
+        there is gone until its next message about it."""
+        book = self.books[symbol]
+        gone = [entry.key for entry in book.walk(side) if is_stale(entry, side, venue, limit)]
+        for key in gone:
+            book.remove(key)
+        if gone:
+            self.changed(symbol)
 
     def best(self, symbol: str, side: Side) -> int | None:
         return self.books[symbol].best(side)
@@ -96,6 +115,11 @@ class Market:
         for key in gone:
             book.remove(key)
         return bool(gone)
+
+
+def is_stale(quote: Entry[Level], side: Side, venue: str, limit: int) -> bool:
+    """Whether a quote is one that an order at the venue with this limit (0: any price) was to take."""
+    return quote.key[0] == venue and (not limit or at_least_as_good(side.opposite, quote.price, limit))
 
 
 def merged_levels(

@@ -1,6 +1,7 @@
 """What an operator does by hand. Each action is a fact with the operator's name, also one that was refused."""
 
-from collections.abc import Container
+from collections import defaultdict
+from collections.abc import Container, Iterator
 
 from brokerfix.commands import (
     DefineClient,
@@ -11,21 +12,25 @@ from brokerfix.commands import (
     OperatorCorrect,
     OperatorHalt,
     OperatorRelease,
+    OperatorResolve,
     OperatorResume,
+    OperatorReverse,
     OperatorSplit,
 )
-from brokerfix.domain import ExecInst, Hold, RestatementReason, id_text
+from brokerfix.domain import Hold, OrdStatus, RestatementReason, id_text
 from brokerfix.engine import booking
 from brokerfix.engine.clients import cancel, is_cancelable
-from brokerfix.engine.orders import Fill, Order
-from brokerfix.engine.split import split_price
+from brokerfix.engine.orders import Fill
+from brokerfix.engine.split import children_of, split_price
 from brokerfix.engine.state import State
-from brokerfix.engine.venues import hold_for_operator
+from brokerfix.engine.venues import end_child, hold_for_operator
 from brokerfix.engine.waiting import released
-from brokerfix.engine.working import NewId
+from brokerfix.engine.working import NewId, View, settle
 from brokerfix.facts import (
+    ChildFilled,
     ClientDefined,
     Fact,
+    FillReversed,
     Halted,
     OperatorActed,
     OperatorRefused,
@@ -55,6 +60,32 @@ def define_client(state: State, c: DefineClient, new_id: NewId) -> list[Fact]:
     return [acted, ClientDefined(c.at, new_id(), c.client, c.accounts, c.max_rate, c.options)]
 
 
+def left_behind(
+    state: State, venues: Container[str], accounts: Container[str], clients: Container[str]
+) -> Iterator[str]:
+    """What is open of exchanges, accounts and clients that are no longer configured, a line for each."""
+    for name, children in state.open_children.items():
+        if name not in venues and children:
+            first = ", ".join(id_text(child_id) for child_id in list(children)[:MOST_NAMED])
+            yield (
+                f"exchange {name} is no longer configured, but may hold {len(children)} of our orders ({first}); "
+                "`brokerfix orders resolve` enters what it says of them"
+            )
+    for kind, known in (("account", accounts), ("client", clients)):
+        held: dict[str, list[int]] = defaultdict(list)
+        for client in state.clients.values():
+            for order in client.working.values():
+                name = order.account if kind == "account" else order.client
+                if name not in known:
+                    held[name].append(order.order_id)
+        for name, orders in held.items():
+            first = ", ".join(id_text(order_id) for order_id in orders[:MOST_NAMED])
+            yield f"{kind} {name} is no longer configured, but has {len(orders)} orders that work ({first})"
+
+
+MOST_NAMED = 5
+
+
 def operator_cancel(state: State, c: OperatorCancel, new_id: NewId) -> list[Fact]:
     order = state.orders.get(c.order_id)
     if order is None:
@@ -80,6 +111,30 @@ def operator_release(state: State, c: OperatorRelease, new_id: NewId) -> list[Fa
     return released(state, order, Hold.MANUAL, c.at, c.operator)
 
 
+def operator_resolve(state: State, c: OperatorResolve, new_id: NewId) -> list[Fact]:
+    """What an exchange has said of a child by telephone, as if it had reported it."""
+    child = state.children.get(c.child_id)
+    if child is None:
+        return _refused(c, new_id, f"there is no child order {id_text(c.child_id)}")
+    name = f"child {id_text(child.child_id)} at {child.venue}"
+    if not child.open:
+        return _refused(c, new_id, f"{name} is {child.status.name} already")
+    if not (c.qty or c.canceled):
+        return _refused(c, new_id, f"{name}: filled how much at what price, or canceled?")
+    if c.qty and not (0 < c.qty <= child.leaves and c.price > 0):
+        return _refused(c, new_id, f"{name} has {child.leaves} open: a fill is of that at most, at a price above 0")
+    facts: list[Fact] = [OperatorActed(c.at, new_id(), c.operator, "resolve", f"{id_text(child.child_id)}: {c.text}")]
+    view = View(state.order_of(child))
+    if c.qty:
+        number = new_id()
+        facts.append(ChildFilled(c.at, number, child.child_id, f"operator-{number}", c.qty, c.price, False, c.operator))
+        view.fill(child, c.qty, c.price)
+    if c.canceled and child.child_id in view.open:
+        text = f"by {c.operator}, as {child.venue} has said. {c.text}".strip()
+        return facts + end_child(state, c, child, view, OrdStatus.CANCELED, text, new_id)
+    return facts + settle(state, view, c.at, new_id)
+
+
 def operator_bust(state: State, c: OperatorBust, new_id: NewId) -> list[Fact]:
     """Take a fill back; one made in our own book on both sides. What is open again is held, so that nothing trades
     again by itself."""
@@ -93,6 +148,22 @@ def operator_bust(state: State, c: OperatorBust, new_id: NewId) -> list[Fact]:
         if order.ended is None:
             facts += hold_for_operator(order, fill.qty, c.at, new_id)
     return facts
+
+
+def operator_reverse(state: State, c: OperatorReverse, new_id: NewId) -> list[Fact]:
+    """Take back a fill of which only the database knows: the account's cash and position follow, and the client is
+    told."""
+    name = id_text(c.exec_id)
+    if c.exec_id in state.fills:
+        return _refused(c, new_id, f"fill {name} is known; it needs no terms")
+    if c.exec_id in state.reversed:
+        return _refused(c, new_id, f"fill {name} is taken back already")
+    if c.client not in state.clients or c.account not in state.accounts or c.symbol not in state.instruments:
+        return _refused(c, new_id, f"fill {name}: there is no client {c.client}, account {c.account} or {c.symbol}")
+    if not 0 < c.qty <= c.cum <= c.order_qty or c.price <= 0 or c.exec_id >= state.day_began:
+        return _refused(c, new_id, f"fill {name}: these are not the terms of a fill of an earlier day")
+    terms = c.account, c.symbol, c.side, c.exec_id, c.order_id, c.cl_ord_id, c.order_qty, c.cum, c.qty, c.price
+    return [FillReversed(c.at, new_id(), c.client, *terms, c.operator, c.text)]
 
 
 def operator_correct(state: State, c: OperatorCorrect, new_id: NewId) -> list[Fact]:
@@ -121,22 +192,11 @@ def _both_sides(state: State, exec_id: int) -> list[Fill]:
 
 
 def operator_halt(state: State, c: OperatorHalt, new_id: NewId) -> list[Fact]:
-    """Take no new orders for something. Orders that ask for it (ExecInst K) are canceled."""
+    """Take no new orders for something. Orders that ask for it (ExecInst K) are canceled, which is a job."""
     wrong = _wrong_target(state, c)
     if wrong or (c.kind, c.name) in state.halts:
         return _refused(c, new_id, wrong or f"{c.kind} {c.name} is halted already")
-    facts: list[Fact] = [Halted(c.at, new_id(), c.kind, c.name, c.operator)]
-    for client in state.clients.values():
-        for order in client.working.values():
-            if order.has(ExecInst.CANCEL_ON_HALT) and _concerns(order, c) and is_cancelable(order):
-                reason = RestatementReason.TRADING_HALT
-                facts += cancel(order, "", c.at, new_id, reason, "HALTED: trading is halted", c.operator)
-    return facts
-
-
-def _concerns(order: Order, c: OperatorHalt) -> bool:
-    named = {"all": "", "account": order.account, "symbol": order.symbol}
-    return named.get(c.kind) == c.name
+    return [Halted(c.at, new_id(), c.kind, c.name, c.operator, True)]
 
 
 def operator_resume(state: State, c: OperatorResume, new_id: NewId) -> list[Fact]:
@@ -167,6 +227,7 @@ def operator_split(state: State, c: OperatorSplit, new_id: NewId) -> list[Fact]:
     orders = [
         order for client in state.clients.values() for order in client.working.values() if order.symbol == c.symbol
     ]
+    children = children_of(state, c.symbol)
     for account in state.accounts.values():
         position = account.positions.get(c.symbol)
         if position is not None and any(
@@ -175,7 +236,7 @@ def operator_split(state: State, c: OperatorSplit, new_id: NewId) -> list[Fact]:
             return _refused(c, new_id, f"the position of {account.account} does not split into whole units")
     for order in orders:
         quantities = [order.qty, order.cum, order.held, order.in_book, order.prior_cum]
-        quantities += [qty for child in order.children for qty in (child.qty, child.cum, child.covered)]
+        quantities += [qty for child in children[order.order_id] for qty in (child.qty, child.cum, child.covered)]
         if order.instructions is not None:
             quantities += [order.instructions.max_floor, order.instructions.min_qty]
         if order.price and not split_price(order.price, c.numerator, c.denominator):
@@ -184,7 +245,7 @@ def operator_split(state: State, c: OperatorSplit, new_id: NewId) -> list[Fact]:
             return _refused(
                 c, new_id, f"order {id_text(order.order_id)} does not split into whole units; cancel it first"
             )
-        if order.pending is not None or any(child.request is not None for child in order.open_children()):
+        if order.pending is not None or any(child.request is not None for child in order.children):
             return _refused(c, new_id, f"order {id_text(order.order_id)} has a request pending; try again")
     facts: list[Fact] = [SplitApplied(c.at, new_id(), c.symbol, c.numerator, c.denominator, c.operator)]
     for order in orders:

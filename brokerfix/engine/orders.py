@@ -3,6 +3,8 @@
 import msgspec
 
 from brokerfix.domain import (
+    DAY,
+    IMMEDIATE,
     CxlRejReason,
     ExecInst,
     Hold,
@@ -53,6 +55,9 @@ class Child(msgspec.Struct, gc=False):
 
     `request_id` is the ClOrdID of the cancel or replace that waits for the exchange's answer (0: none).
     `covered` is how much of `cum` was learnt from status reports: fills that tell of it again are not new.
+    `seen` and `numbering` are the `Link.lost` and `Link.anew` of the exchange's session when it last confirmed the
+    child, and when the child or its request was sent. `asks` counts the status requests without an answer,
+    `ask_at` is when the next is due.
     """
 
     child_id: int
@@ -73,10 +78,13 @@ class Child(msgspec.Struct, gc=False):
     request: Request | None = None
     asked_qty: int = 0
     asked_price: int = 0
-    in_doubt: bool = False
     covered: int = 0
     instructions: Instructions | None = None
     asked_instructions: Instructions | None = None
+    seen: int = 0
+    numbering: int = 0
+    asks: int = 0
+    ask_at: int = 0
 
     @property
     def open(self) -> bool:
@@ -101,7 +109,10 @@ class Order(msgspec.Struct, gc=False):
     `ended` is the final status of an order that ended before it was filled, `noted` what an exchange has said of it
     since (done for day, stopped, suspended, calculated).
     `hold` says why `held` is with us, `passed` which holds the order has behind it; `stop_px` is where the stop is now.
-    `queue` are requests that wait for their turn. `renewed`: the order is older than the day.
+    `queue` are requests that wait for their turn. `renewed`: the order is older than the day that began with
+    `renewed_on`. `children` are those that are open, `routes` counts all, `tries` those since the last fill; `shunned`
+    are the exchanges that have rejected one. `done` is the number of the fact with which it had ended or was filled (0:
+    it works).
     """
 
     order_id: int
@@ -131,6 +142,7 @@ class Order(msgspec.Struct, gc=False):
     orig_cl_ord_id: str = ""
     children: tuple[Child, ...] = ()
     routes: int = 0
+    tries: int = 0
     excess: int = 0
     reason: OrdRejReason | None = None
     held: int = 0
@@ -144,6 +156,9 @@ class Order(msgspec.Struct, gc=False):
     prior_cum: int = 0
     prior_notional: int = 0
     renewed: bool = False
+    renewed_on: int = 0
+    shunned: tuple[str, ...] = ()
+    done: int = 0
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
@@ -203,9 +218,6 @@ class Order(msgspec.Struct, gc=False):
     def working(self) -> bool:
         return self.ended is None and (self.cum < self.qty or self.pending is not None)
 
-    def open_children(self, but: Child | None = None) -> list[Child]:
-        return [child for child in self.children if child.open and child is not but]
-
 
 ABOVE_FILLED = (OrdStatus.DONE_FOR_DAY, OrdStatus.CALCULATED)
 PENDING_STATUS = {Request.CANCEL: OrdStatus.PENDING_CANCEL, Request.REPLACE: OrdStatus.PENDING_REPLACE}
@@ -235,3 +247,19 @@ def child_from_fact(fact: OrderRouted, order: Order) -> Child:
         fact.id, fact.order_id, fact.venue, order.symbol, order.side, fact.qty, fact.price, fact.ord_type,
         fact.time_in_force, cl_ord_id=fact.id, instructions=fact.instructions,
     )  # fmt: skip
+
+
+def was_refused(child: Child, status: OrdStatus) -> bool:
+    """Whether an exchange that ends the child with this status has not filled what was for what it showed."""
+    immediate = child.time_in_force in IMMEDIATE or child.ord_type is OrdType.MARKET
+    return immediate and child.leaves > 0 and child.request is None and status is not OrdStatus.REJECTED
+
+
+def is_over(order: Order, day: int, at: int) -> bool:
+    """Whether an order was good till an earlier day or time."""
+    if order.time_in_force is TimeInForce.GTC:
+        return False
+    if order.time_in_force is not TimeInForce.GTD:
+        return order.order_id // DAY < day
+    asked = order.instructions
+    return asked is not None and (0 < asked.expire_day < day or 0 < asked.expire_at <= at)

@@ -4,7 +4,7 @@ from brokerfix.commands import AskListStatus, AskMassStatus, ClientOther, CrossO
 from brokerfix.domain import OrdRejReason, OrdType, Reject, Side, TimeInForce, to_text
 from brokerfix.engine import risk
 from brokerfix.engine.book import at_least_as_good
-from brokerfix.engine.clients import cancel, is_cancelable, status_of
+from brokerfix.engine.clients import is_cancelable, status_of
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import Client, State
 from brokerfix.engine.working import NewId
@@ -15,19 +15,24 @@ from brokerfix.facts import (
     MassCanceled,
     OrderAccepted,
     OrderRejected,
+    StatusesAsked,
     StatusReported,
     Trade,
 )
 
 OF_SECURITY, ALL = "1", "7"
 """MassCancelRequestType(530)."""
+MOST_REPORTED = 50
+"""Reports of a mass status that are made at once."""
+MOST_COUNTED = 20_000
+"""Working orders among which those that a mass cancel concerns are counted before it is confirmed."""
 UNKNOWN_SECURITY, OTHER = "1", "99"
 """MassCancelRejectReason(532)."""
 
 
 def ask_mass_status(state: State, c: AskMassStatus, new_id: NewId) -> list[Fact]:
-    """A report for each working order that matches, of those too whose copies the client gets; without any, one that
-    says so."""
+    """A report for each working order that matches, of those too whose copies the client gets; many are a job. Without
+    any, one report that says so."""
     req_ids = ("", c.req_id) if c.is_mass else (c.req_id, "")
     client = state.clients[c.client]
     found = [
@@ -38,22 +43,26 @@ def ask_mass_status(state: State, c: AskMassStatus, new_id: NewId) -> list[Fact]
     if not found:
         none = OrdRejReason.UNKNOWN_ORDER, "NO_ORDERS: nothing works that matches the request"
         return [StatusReported(c.at, new_id(), c.client, "", 0, c.symbol, Side.BUY, *none, *req_ids, 0, True)]
-    return [
-        StatusReported(
-            c.at,
-            new_id(),
-            c.client,
-            order.cl_ord_id,
-            order.order_id,
-            order.symbol,
-            order.side,
-            status_req_id=req_ids[0],
-            mass_status_req_id=req_ids[1],
-            total=len(found),
-            is_last=order is found[-1],
-        )
-        for order in found
-    ]
+    if len(found) > MOST_REPORTED:
+        return [StatusesAsked(c.at, new_id(), c.client, tuple(order.order_id for order in found), *req_ids)]
+    last = found[-1]
+    return [report(order, c.client, *req_ids, len(found), order is last, c.at, new_id) for order in found]
+
+
+def report(
+    order: Order, client: str, req_id: str, mass_id: str, total: int, is_last: bool, at: int, new_id: NewId
+) -> StatusReported:
+    """One of the `total` reports that a mass status has."""
+    named = client, order.cl_ord_id, order.order_id, order.symbol, order.side
+    return StatusReported(
+        at,
+        new_id(),
+        *named,
+        status_req_id=req_id,
+        mass_status_req_id=mass_id,
+        total=total,
+        is_last=is_last,
+    )
 
 
 def open_orders(state: State, client: Client, at: int, new_id: NewId) -> list[Fact]:
@@ -70,16 +79,17 @@ def _matching(client: Client, symbol: str, account: str, side: str = "") -> list
 
 
 def mass_cancel(state: State, c: MassCancel, new_id: NewId) -> list[Fact]:
-    """Cancel every working order that matches. Each is reported as if it had been canceled unasked."""
+    """Cancel every working order that matches, which is a job. Each is reported as if it had been canceled unasked."""
     if c.kind == OF_SECURITY and c.symbol not in state.instruments:
         text = f"UNKNOWN_SYMBOL: value={c.symbol}"
         return [MassCanceled(c.at, new_id(), c.client, c.cl_ord_id, c.kind, 0, UNKNOWN_SECURITY, text)]
     symbol = c.symbol if c.kind == OF_SECURITY else ""
-    found = [order for order in _matching(state.clients[c.client], symbol, c.account, c.side) if is_cancelable(order)]
-    facts: list[Fact] = [MassCanceled(c.at, new_id(), c.client, c.cl_ord_id, c.kind, len(found))]
-    for order in found:
-        facts += cancel(order, "", c.at, new_id, "", f"MASS_CANCEL: {c.cl_ord_id}")
-    return facts
+    client = state.clients[c.client]
+    count = -1
+    if len(client.working) <= MOST_COUNTED:
+        count = sum(is_cancelable(order) for order in _matching(client, symbol, c.account, c.side))
+    meant = symbol, c.account, c.side
+    return [MassCanceled(c.at, new_id(), c.client, c.cl_ord_id, c.kind, count, "", "", True, *meant)]
 
 
 def cross_order(state: State, c: CrossOrder, new_id: NewId) -> list[Fact]:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,20 +14,30 @@ from brokerfix.domain import (
     Hold,
     Instructions,
     Instrument,
-    OrdStatus,
     OrdType,
     Side,
     TimeInForce,
 )
 from brokerfix.engine.book import Entry, at_least_as_good
 from brokerfix.engine.instructions import ADDED, NONE, is_collecting, natively, needs, next_hold, peg_price, would_take
-from brokerfix.engine.market import Level
+from brokerfix.engine.market import Level, is_stale
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
 
 AT_ONCE = (*IMMEDIATE, TimeInForce.OPENING)
-MAX_ROUTES = 50
-"""Children an order may have had before it is no longer routed again: a venue that lies can't keep us busy."""
+MAX_TRIES = 50
+"""Children without a fill after which an order is no longer routed again: a venue that lies can't keep us busy."""
+
+
+class Avoid(NamedTuple):
+    """Where a quantity is not to go: the venue that has just rejected it (without a `limit`), or what a venue that has
+    just not filled it shows up to a limit (0: at any price)."""
+
+    venue: str = ""
+    limit: int | None = None
+
+
+NOWHERE = Avoid()
 
 
 class Cross(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +73,7 @@ class Plan(msgspec.Struct, gc=False):
     why_left: str = ""
 
 
-def plan(state: State, order: Order, qty: int, avoid: str = "", take: bool = True) -> Plan:
+def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, take: bool = True) -> Plan:
     """Place `qty` of the order: cross it with our book where the policy allows, take the best venues up to its
     limit, and rest what is left where the policy says. Venues that refused it, and `avoid`, are left out. Without
     `take` all of it rests."""
@@ -73,15 +84,15 @@ def plan(state: State, order: Order, qty: int, avoid: str = "", take: bool = Tru
     return _take_and_rest(state, order, qty, avoid)
 
 
-def _take_and_rest(state: State, order: Order, qty: int, avoid: str, take: bool = True) -> Plan:
+def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, take: bool = True) -> Plan:
     instrument = state.instruments[order.symbol]
     result = Plan()
     shunned = _shunned(state, order, avoid) if state.venues else set()
     taken = 0
     if take and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
-        taken = _take(state, instrument, order, qty, shunned, result)
+        taken = _take(state, instrument, order, qty, shunned, avoid, result)
     left = qty - taken
-    if order.time_in_force is TimeInForce.FOK and not _in_one_place(state, order, qty, qty, shunned, result):
+    if order.time_in_force is TimeInForce.FOK and not _in_one_place(state, order, qty, qty, shunned, avoid, result):
         return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
     if not left:
         return result
@@ -98,16 +109,16 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: str, take: bool 
     return result
 
 
-def _shunned(state: State, order: Order, avoid: str) -> set[str]:
-    shunned = {avoid}
-    if order.children:
-        shunned.update(child.venue for child in order.children if child.status is OrdStatus.REJECTED)
-    if order.routes >= MAX_ROUTES:
+def _shunned(state: State, order: Order, avoid: Avoid) -> set[str]:
+    shunned = set(order.shunned)
+    if avoid.limit is None:
+        shunned.add(avoid.venue)
+    if order.tries >= MAX_TRIES:
         shunned.update(state.venues)
     return shunned
 
 
-def _special(state: State, order: Order, qty: int, avoid: str, take: bool) -> Plan:
+def _special(state: State, order: Order, qty: int, avoid: Avoid, take: bool) -> Plan:
     """An order with instructions, or in a call phase: an exchange that can do all of it gets it whole; else what is to
     be waited for holds it with us, and then it is worked like any other, as far as its instructions allow."""
     asked = order.instructions or NONE
@@ -115,7 +126,7 @@ def _special(state: State, order: Order, qty: int, avoid: str, take: bool) -> Pl
     if hold is Hold.MANUAL:
         return Plan(held=qty, hold=hold)
     if any(feature not in ADDED for feature in needs(order)):
-        venue = natively(state, order, avoid)
+        venue = natively(state, order, avoid.venue if avoid.limit is None else "")
         if venue:
             price = asked.limit or order.price
             route = Route(venue, qty, price, order.ord_type, order.time_in_force, "does it itself", asked)
@@ -153,7 +164,7 @@ def _collected(order: Order, qty: int) -> Plan:
     return result
 
 
-def _conditional(state: State, order: Order, qty: int, avoid: str) -> Plan:
+def _conditional(state: State, order: Order, qty: int, avoid: Avoid) -> Plan:
     """All or none, or a first fill of at least MinQty: taken where one place has enough, else held until one has."""
     asked = order.instructions or NONE
     at_once = order.time_in_force in IMMEDIATE
@@ -163,8 +174,8 @@ def _conditional(state: State, order: Order, qty: int, avoid: str) -> Plan:
     if order.ex_destination:
         shunned |= {venue for venue in state.venues if venue != order.ex_destination}
     else:
-        _take(state, state.instruments[order.symbol], order, qty, shunned, result)
-    if not _in_one_place(state, order, least, qty, shunned, result):
+        _take(state, state.instruments[order.symbol], order, qty, shunned, avoid, result)
+    if not _in_one_place(state, order, least, qty, shunned, avoid, result):
         return Plan(why_left="MIN_QTY: not to be had in one place") if at_once else Plan(held=qty, hold=Hold.CONDITION)
     left = qty - sum(cross.qty for cross in result.crosses) - sum(route.qty for route in result.routes)
     if left and at_once:
@@ -184,12 +195,18 @@ def _rest(order: Order, left: int, result: Plan) -> None:
         result.held, result.hold = left - shown, Hold.ICEBERG
 
 
-def _cheapest_first(state: State, symbol: str, side: Side) -> Iterator[Entry[Level]]:
-    """The quotes, best price first, with those of one price ordered by the venue's taker fee."""
+def _cheapest_first(state: State, symbol: str, side: Side, shunned: set[str], avoid: Avoid) -> Iterator[Entry[Level]]:
+    """The quotes that may be aimed at, best price first, with those of one price ordered by the venue's taker fee."""
     for level in state.market.by_price(symbol, side):
         if len(level) > 1:
             level.sort(key=lambda quote: Decimal(state.venues[quote.key[0]].taker_fee))
-        yield from level
+        for quote in level:
+            if quote.key[0] not in shunned and not _is_avoided(quote, side, avoid):
+                yield quote
+
+
+def _is_avoided(quote: Entry[Level], side: Side, avoid: Avoid) -> bool:
+    return avoid.limit is not None and is_stale(quote, side, avoid.venue, avoid.limit)
 
 
 def _direct(state: State, order: Order, qty: int) -> Plan:
@@ -197,7 +214,7 @@ def _direct(state: State, order: Order, qty: int) -> Plan:
     at_once = order.time_in_force in IMMEDIATE or order.works_as is OrdType.MARKET
     if at_once and order.routes:
         return Plan(why_left=f"NO_LIQUIDITY: nothing more to be had at {venue}")
-    if not state.venue_quotes(venue, order.symbol) or order.routes >= MAX_ROUTES:
+    if not state.venue_quotes(venue, order.symbol) or order.tries >= MAX_TRIES:
         return Plan(why_left=f"NO_VENUE: {venue} is not available")
     if at_once:
         return Plan(routes=[Route(venue, qty, order.price, order.works_as, order.time_in_force, "ExDestination")])
@@ -206,7 +223,9 @@ def _direct(state: State, order: Order, qty: int) -> Plan:
     return result
 
 
-def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned: set[str], result: Plan) -> int:
+def _take(
+    state: State, instrument: Instrument, order: Order, qty: int, shunned: set[str], avoid: Avoid, result: Plan
+) -> int:
     """Walk our book and the venues together, best price first; put crosses and routes into `result`."""
     side, limited = order.side, order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
     book = state.books[order.symbol]
@@ -219,14 +238,11 @@ def _take(state: State, instrument: Instrument, order: Order, qty: int, shunned:
             return 0
     resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
     mine = next(resting, None)
-    quotes = _cheapest_first(state, order.symbol, side.opposite)
+    quotes = _cheapest_first(state, order.symbol, side.opposite, shunned, avoid)
     quote = next(quotes, None)
     hits: dict[str, tuple[int, int]] = {}
     left = qty
     while left:
-        if quote is not None and quote.key[0] in shunned:
-            quote = next(quotes, None)
-            continue
         internal = mine is not None and (
             quote is None or instrument.cross == "always" or at_least_as_good(side, mine.price, quote.price)
         )
@@ -271,7 +287,9 @@ def _with_hidden(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
                 waiting.append(Entry(entry.key, side, entry.price, part))
 
 
-def _in_one_place(state: State, order: Order, least: int, qty: int, shunned: set[str], result: Plan) -> bool:
+def _in_one_place(
+    state: State, order: Order, least: int, qty: int, shunned: set[str], avoid: Avoid, result: Plan
+) -> bool:
     """Narrow `result` to one place that has at least `least` of `qty`: our book, or one venue whose quotes hold it. Two
     places can't promise both or none."""
     if sum(cross.qty for cross in result.crosses) >= least:
@@ -282,7 +300,7 @@ def _in_one_place(state: State, order: Order, least: int, qty: int, shunned: set
         if order.works_as is OrdType.LIMIT and not at_least_as_good(order.side, quote.price, order.price):
             break
         venue = quote.key[0]
-        if venue not in shunned:
+        if venue not in shunned and not _is_avoided(quote, order.side.opposite, avoid):
             held[venue] = min(qty, held.get(venue, (0, 0))[0] + quote.qty), quote.price
             if held[venue][0] == qty:
                 break

@@ -7,11 +7,12 @@ tables hold its number. What follows from the rest (which children are open, who
 from collections import deque
 
 import msgspec
+from sortedcontainers import SortedDict
 
 from brokerfix.domain import ClientOptions, Instrument, Limits, Phase, Side, Venue
 from brokerfix.engine.book import Book
 from brokerfix.engine.orders import Child, Fill, Order
-from brokerfix.engine.state import Account, Client, Position, State
+from brokerfix.engine.state import Account, Client, Job, Link, Position, State
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 
 
@@ -40,9 +41,18 @@ class AccountImage(msgspec.Struct):
     positions: dict[str, list[str]]
 
 
+class LinkImage(msgspec.Struct):
+    """A `Link`."""
+
+    lost: int
+    anew: int
+    awaited: dict[int, int]
+    asked: list[tuple[int, int]]
+
+
 class Image(msgspec.Struct):
     """Everything that the state hash covers, and the live view's last prices. Books are (order, side, price, quantity)
-    in their priority."""
+    in their priority. An older version has the `children` in their orders (None), and no more than `last`."""
 
     last_id: int
     day_began: int
@@ -69,6 +79,12 @@ class Image(msgspec.Struct):
     trade_count: int
     away: list[str]
     last: dict[str, tuple[int, int]]
+    children: list[Child] | None = None
+    previous_day_began: int = 0
+    jobs: list[Job] = []
+    overdue: list[int] = []
+    links: dict[str, LinkImage] = {}
+    reversed: list[int] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -111,6 +127,19 @@ def dump(state: State) -> bytes:
             state.trade_count,
             list(state.away),
             state.market.last,
+            [
+                _child_without_large(child, notionals)
+                for number, child in state.children.items()
+                if number == child.child_id
+            ],
+            state.previous_day_began,
+            state.jobs,
+            list(state.overdue),
+            {
+                venue: LinkImage(link.lost, link.anew, link.awaited, list(link.asked))
+                for venue, link in state.links.items()
+            },
+            list(state.reversed),
         )
     )
 
@@ -130,14 +159,20 @@ LARGE = 1 << 62
 
 
 def _without_large(order: Order, notionals: dict[int, list[str]]) -> Order:
-    """The order as it is or, if its notionals are too large for an integer of the file, with them put aside as text:
-    the order's, of earlier days, and those of its children."""
-    numbers = [order.notional, order.prior_notional, *[child.notional for child in order.children]]
+    """The order without its children, which are kept by themselves; its notionals are put aside as text if they are
+    too large for an integer of the file."""
+    numbers = order.notional, order.prior_notional
     if max(numbers) < LARGE:
-        return order
+        return msgspec.structs.replace(order, children=()) if order.children else order
     notionals[order.order_id] = [str(number) for number in numbers]
-    children = tuple(msgspec.structs.replace(child, notional=0) for child in order.children)
-    return msgspec.structs.replace(order, notional=0, prior_notional=0, children=children)
+    return msgspec.structs.replace(order, notional=0, prior_notional=0, children=())
+
+
+def _child_without_large(child: Child, notionals: dict[int, list[str]]) -> Child:
+    if child.notional < LARGE:
+        return child
+    notionals[child.child_id] = [str(child.notional)]
+    return msgspec.structs.replace(child, notional=0)
 
 
 def _entries(book: Book[int]) -> list[tuple[int, Side, int, int]]:
@@ -156,22 +191,33 @@ def load(data: bytes, state: State) -> None:
     assert not state.last_id, "a snapshot is for an empty state"
     image = _decode(data)
     for name in (
-        "last_id", "day_began", "instruments", "venues", "venue_execs", "old_venue_execs", "phases",
-        "marks", "alert_count", "trade_count",
+        "last_id", "day_began", "previous_day_began", "instruments", "venues", "venue_execs", "old_venue_execs",
+        "phases", "marks", "alert_count", "trade_count",
     ):  # fmt: skip
         setattr(state, name, getattr(image, name))
     state.orders = {order.order_id: order for order in image.orders}
-    for order_id, texts in image.notionals.items():
-        order = state.orders[order_id]
-        order.notional, order.prior_notional, *of_children = map(int, texts)
-        for child, notional in zip(order.children, of_children, strict=True):
-            child.notional = notional
+    children = _children(image, state)
+    for number, texts in image.notionals.items():
+        if number in children:
+            children[number].notional = int(texts[0])
+        else:
+            order = state.orders[number]
+            order.notional, order.prior_notional, *of_children = map(int, texts)
+            for child, notional in zip(order.children, of_children, strict=False):
+                child.notional = notional
+    for order in state.orders.values():
+        order.children = tuple(child for child in order.children if child.open)
     for one in image.accounts:
         positions = {symbol: Position(*map(int, numbers)) for symbol, numbers in one.positions.items()}
         paid_in, cash, max_qty, max_notional, taken = map(int, one.numbers)
         limits = one.limits, paid_in, cash, max_qty, max_notional, taken
         state.accounts[one.account] = Account(one.account, *limits, positions)
-    children: dict[int, Child] = {child.child_id: child for order in image.orders for child in order.children}
+    state.links = {venue: Link() for venue in state.venues}
+    for venue, link in image.links.items():
+        state.links[venue] = Link(link.lost, link.anew, link.awaited, SortedDict(dict.fromkeys(link.asked)))
+    state.jobs = image.jobs
+    state.overdue = dict.fromkeys(image.overdue)
+    state.reversed = dict.fromkeys(image.reversed)
     state.children = {number: children[child_id] for number, child_id in image.aliases.items()}
     state.open_children = {venue: {} for venue in state.venues}
     for number, child in state.children.items():
@@ -205,6 +251,17 @@ def load(data: bytes, state: State) -> None:
         )
     state.away = dict.fromkeys(image.away)
     state.note_copies()
+
+
+def _children(image: Image, state: State) -> dict[int, Child]:
+    """The children by number, with the open ones put back into their orders."""
+    if image.children is None:
+        return {child.child_id: child for order in image.orders for child in order.children}
+    for child in image.children:
+        if child.open:
+            order = state.orders[child.order_id]
+            order.children = (*order.children, child)
+    return {child.child_id: child for child in image.children}
 
 
 def _tuples(value: object) -> object:

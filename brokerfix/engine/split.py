@@ -1,10 +1,12 @@
 """A split of an instrument, as it changes orders, children, positions and the mark."""
 
+from collections import defaultdict
+
 import msgspec
 
 from brokerfix.domain import Instructions
 from brokerfix.engine import booking
-from brokerfix.engine.orders import Order
+from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
 from brokerfix.facts import SplitApplied
 
@@ -17,10 +19,11 @@ def split_price(price: int, numerator: int, denominator: int) -> int:
 def split_state(state: State, fact: SplitApplied) -> None:
     """Apply a split to orders, children and positions of a symbol; the restatements that follow tell of it."""
     n, d = fact.numerator, fact.denominator
+    children = children_of(state, fact.symbol)
     for client in state.clients.values():
         for order in client.working.values():
             if order.symbol == fact.symbol:
-                _split_order(state, order, n, d)
+                _split_order(state, order, children[order.order_id], n, d)
     if fact.symbol in state.marks:
         state.marks[fact.symbol] = split_price(state.marks[fact.symbol], n, d)
     if fact.symbol in state.market.last:
@@ -38,7 +41,16 @@ def split_state(state: State, fact: SplitApplied) -> None:
             booking.reload(state, account, position, state.instruments[fact.symbol])
 
 
-def _split_order(state: State, order: Order, n: int, d: int) -> None:
+def children_of(state: State, symbol: str) -> dict[int, list[Child]]:
+    """All children that orders of a symbol have had, by the order's number."""
+    found: dict[int, list[Child]] = defaultdict(list)
+    for number, child in state.children.items():
+        if number == child.child_id and child.symbol == symbol:
+            found[child.order_id].append(child)
+    return found
+
+
+def _split_order(state: State, order: Order, children: list[Child], n: int, d: int) -> None:
     booking.expose(state, order, -order.leaves, order.risk_price)
     booked, held, why = order.in_book, order.held, order.hold
     booking.unbook(state, order)
@@ -49,7 +61,7 @@ def _split_order(state: State, order: Order, n: int, d: int) -> None:
         setattr(order, name, split_price(getattr(order, name), n, d))
     if order.instructions is not None:
         order.instructions = _split_instructions(order.instructions, n, d)
-    for child in order.children:
+    for child in children:
         for name in ("qty", "cum", "covered"):
             setattr(child, name, getattr(child, name) * n // d)
         child.price = split_price(child.price, n, d)

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections import deque
+from enum import StrEnum
+from typing import Any
 
 import msgspec
 from sortedcontainers import SortedDict
@@ -65,13 +67,60 @@ class Client(msgspec.Struct, gc=False):
     down_at: int = 0
 
 
+class Link(msgspec.Struct, gc=False):
+    """The session with an exchange: how often it was `lost`, and how often its numbers have begun `anew`. `awaited` are
+    the children that wait for a first answer (child id -> since when, oldest first), `asked` those whose state we have
+    asked for, by the time at which it is asked for again."""
+
+    lost: int = 0
+    anew: int = 0
+    awaited: dict[int, int] = {}
+    asked: SortedDict[tuple[int, int], None] = msgspec.field(default_factory=SortedDict)
+
+
+class JobKind(StrEnum):
+    """What a job does about what it looks at, and then forgets of it."""
+
+    BEGIN_DAY = "begin the day"
+    FORGET_FILLS = "forget fills"
+    FORGET_CHILDREN = "forget children"
+    FORGET_NAMES = "forget names"
+    ASK = "ask"
+    CANCEL = "cancel"
+    END_WITH_SESSION = "end with the session"
+    END_ON_HALT = "end on a halt"
+    REPORT = "report"
+    FREE = "free"
+
+
+class Job(msgspec.Struct, gc=False):
+    """Work that is done in slices, see `jobs`: the numbers (of orders, fills, children) or ClOrdIDs that it has `left`
+    to look at, the next one last. `name` is the exchange or client that it is about; only orders of `symbol`, `account`
+    and `side` are meant (empty: of any), and what is done to them has this reason. `total` is how many there were."""
+
+    kind: JobKind
+    left: list[Any]
+    name: str = ""
+    symbol: str = ""
+    account: str = ""
+    side: str = ""
+    reason: str = ""
+    text: str = ""
+    operator: str = ""
+    total: int = 0
+
+
 class State:
     """The whole state. `last_id` is the number of the last fact, `day_began` that of the trading day's first.
 
     `venue_execs` is ExecID -> our fact, of each exchange for today (`old_venue_execs`: the day before). `stops` files
     the orders whose stop the market has not reached; `watching` are those that react to the market otherwise,
-    `expiries` those that end at a time. `halts` is what an operator has halted: (kind, name) -> operator. `agenda` is
-    what has to be decided next, see `engine.follow_up`.
+    `expiries` those that end at a time, `overdue` those whose time is over but that wait for an exchange. `halts` is
+    what an operator has halted: (kind, name) -> operator. `agenda` is what has to be decided next, see
+    `engine.follow_up`, and `jobs` what is done in slices.
+
+    What has ended before the previous trading day leaves the state when a day begins; `reversed` are fills of such
+    orders that an operator has taken back. `links` are by exchange.
     """
 
     def __init__(self) -> None:
@@ -83,10 +132,15 @@ class State:
         self.orders: dict[int, Order] = {}
         self.children: dict[int, Child] = {}
         self.open_children: dict[str, dict[int, Child]] = {}
+        self.links: dict[str, Link] = {}
         self.venue_execs: dict[str, dict[str, int]] = {}
         self.old_venue_execs: dict[str, dict[str, int]] = {}
         self.day_began = 0
+        self.previous_day_began = 0
+        self.jobs: list[Job] = []
+        self.overdue: dict[int, None] = {}
         self.fills: dict[int, Fill] = {}
+        self.reversed: dict[int, None] = {}
         self.books: dict[str, Book[int]] = {}
         self.stops: dict[str, Book[int]] = {}
         self.watching: dict[str, dict[int, None]] = {}
@@ -103,6 +157,10 @@ class State:
         self.trade_count = 0
         self.market = Market()
 
+    def become(self, other: "State") -> None:
+        """Be what another state is, that is given up."""
+        self.__dict__ = other.__dict__
+
     @property
     def day(self) -> int:
         """The trading day, YYYYMMDD (0 before the first)."""
@@ -110,6 +168,10 @@ class State:
 
     def order_of(self, child: Child) -> Order:
         return self.orders[child.order_id]
+
+    def in_doubt(self, child: Child) -> bool:
+        """Whether the session with the exchange was lost since it last confirmed the child."""
+        return child.open and child.seen != self.links[child.venue].lost
 
     def venue_quotes(self, venue: str, symbol: str) -> bool:
         """Whether the venue is up and trades the symbol."""
@@ -144,7 +206,10 @@ class State:
             ),
             sorted(self.venues.items()),
             sorted(self.orders.items()),
-            sorted((key, child.child_id) for key, child in self.children.items()),
+            sorted(self.children.items()),
+            sorted(self.links.items()),
+            self.jobs,
+            list(self.overdue),
             sorted((venue, sorted(known.items())) for venue, known in self.venue_execs.items()),
             sorted(
                 (symbol, [entry for side in Side for entry in book.walk(side)])
@@ -156,10 +221,11 @@ class State:
             sorted((symbol, list(watched)) for symbol, watched in self.watching.items() if watched),
             list(self.expiries),
             sorted(self.fills.items()),
+            list(self.reversed),
             sorted(self.phases.items()),
             sorted(self.halts.items()),
             sorted(self.away),
-            (self.alert_count, self.trade_count, self.day_began),
+            (self.alert_count, self.trade_count, self.day_began, self.previous_day_began),
         ):
             digest.update(repr(part).encode())
         return digest.hexdigest()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import count
 
-from brokerfix.commands import VenueCancelReject, VenueOther, VenueReport
+from brokerfix.commands import OperatorResolve, VenueCancelReject, VenueOther, VenueReport
 from brokerfix.domain import (
     GOOD_TILL,
     IMMEDIATE,
@@ -18,7 +18,8 @@ from brokerfix.domain import (
     RestatementReason,
 )
 from brokerfix.engine import risk
-from brokerfix.engine.orders import Child, Fill, Order
+from brokerfix.engine.orders import Child, Fill, Order, was_refused
+from brokerfix.engine.router import Avoid
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, View, acknowledged, ended_by_venue, replace_loose, settle, trim
 from brokerfix.facts import (
@@ -43,6 +44,8 @@ from brokerfix.facts import (
     TradeCorrected,
 )
 
+Told = VenueReport | VenueCancelReject | OperatorResolve
+"""What may tell that a child is over."""
 ENDED = {
     ExecType.CANCELED: OrdStatus.CANCELED,
     ExecType.REJECTED: OrdStatus.REJECTED,
@@ -53,9 +56,13 @@ ENDED = {
 
 
 def venue_report(state: State, c: VenueReport, new_id: NewId) -> list[Fact]:
-    child = state.children.get(c.orig_cl_ord_id) or state.children.get(c.cl_ord_id)
-    if child is None or child.venue != c.venue:
-        return [_alert(c, new_id, "UNKNOWN_ORDER", f"{c.venue} reports on an order that we have not sent it")]
+    child = _child_of(state, c, c.orig_cl_ord_id, c.cl_ord_id)
+    if child is None:
+        return [
+            _alert(
+                c, new_id, "UNKNOWN_ORDER", f"{c.venue} reports on an order that we have not sent it, or have no more"
+            )
+        ]
     if c.possible_duplicate and c.exec_id in state.old_venue_execs.get(c.venue, ()):
         return []
     if c.exec_type != ExecType.ORDER_STATUS and c.exec_id in state.venue_execs[c.venue]:
@@ -68,6 +75,14 @@ def venue_report(state: State, c: VenueReport, new_id: NewId) -> list[Fact]:
     return handler(state, c, child, new_id)
 
 
+def _child_of(state: State, c: VenueReport | VenueCancelReject, *numbers: int) -> Child | None:
+    """The child that a message of its exchange is about: that of the first of these ClOrdIDs that names one."""
+    child = next((found for number in numbers if (found := state.children.get(number)) is not None), None)
+    if child is None or child.venue != c.venue or child.order_id not in state.orders:
+        return None
+    return child
+
+
 def _alert(c: VenueReport | VenueCancelReject, new_id: NewId, code: str, text: str) -> Alerted:
     return Alerted(c.at, new_id(), c.venue, code, text, c.raw.replace("\x01", "|"))
 
@@ -77,7 +92,7 @@ def _acknowledged(state: State, c: VenueReport, child: Child, new_id: NewId) -> 
     if order.noted is not None and child.open:
         noted = ChildNoted(c.at, new_id(), child.child_id, c.exec_id, c.exec_type)
         return [noted, OrderNoted(c.at, new_id(), order.order_id, None)]
-    if not child.open or child.venue_order_id:
+    if not child.open or (child.venue_order_id and child.status is not OrdStatus.PENDING_NEW):
         return []
     accepted = ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id)
     return [accepted, *acknowledged(order, c.at, new_id)]
@@ -116,29 +131,35 @@ def _ended(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fa
     if not child.open:
         return [_alert(c, new_id, "ENDED_AGAIN", f"{c.venue} ended a child that had ended ({child.status.name})")]
     view = View(state.order_of(child))
-    return _end(state, c, child, view, ENDED[ExecType(c.exec_type)], c.text, new_id)
+    return end_child(state, c, child, view, ENDED[ExecType(c.exec_type)], c.text, new_id)
 
 
-def _end(
-    state: State, c: VenueReport, child: Child, view: View, status: OrdStatus, text: str, new_id: NewId
+def end_child(
+    state: State, c: Told, child: Child, view: View, status: OrdStatus, text: str, new_id: NewId
 ) -> list[Fact]:
     """The child is gone: answer the pending request, place what is left, or end the order with it."""
-    facts: list[Fact] = [ChildEnded(c.at, new_id(), child.child_id, c.exec_id, status, text)]
+    exec_id = c.exec_id if isinstance(c, VenueReport) else ""
+    operator = c.operator if isinstance(c, OperatorResolve) else ""
+    facts: list[Fact] = [ChildEnded(c.at, new_id(), child.child_id, exec_id, status, text, operator)]
     view.end(child)
     order = view.order
-    if order.ended is not None or (order.pending is None and view.unplaced <= 0):
+    if order.ended is not None or (view.pending is None and view.unplaced <= 0):
         return facts
-    if status is OrdStatus.REJECTED and order.pending is None and not order.ex_destination:
+    if was_refused(child, status):
+        view.avoid = Avoid(child.venue, child.price)
+    if status is OrdStatus.REJECTED and view.pending is None and not order.ex_destination:
         last = facts[-1].id
-        elsewhere = replace_loose(state, view, c.at, new_id, child.venue)
+        view.avoid = Avoid(child.venue)
+        elsewhere = replace_loose(state, view, c.at, new_id)
         if not any(isinstance(fact, OrderCanceled) for fact in elsewhere):
             return facts + elsewhere
         # There is no other place: the order ends with the exchange's reason instead.
         new_id = count(last + 1).__next__
     elif _was_to_go(child, order) or view.open or view.in_book:
         return facts + settle(state, view, c.at, new_id)
-    text = f"{c.venue}: {text or status.name.lower()}"
-    return facts + ended_by_venue(view, status, text, c.at, new_id, c.restatement_reason)
+    text = f"{child.venue}: {text or status.name.lower()}"
+    reason = c.restatement_reason if isinstance(c, VenueReport) else ""
+    return facts + ended_by_venue(view, status, text, c.at, new_id, reason)
 
 
 def _was_to_go(child: Child, order: Order) -> bool:
@@ -178,7 +199,7 @@ def _restated(state: State, c: VenueReport, child: Child, new_id: NewId) -> list
         return facts
     more = max(0, qty - child.cum) - child.leaves
     total = order.cum + max(0, order.leaves + more)
-    worth = price if order.price and len(order.open_children()) == 1 and not order.in_book else order.price
+    worth = price if order.price and len(order.children) == 1 and not order.in_book else order.price
     facts.append(OrderRestated(c.at, new_id(), order.order_id, c.restatement_reason or "8", total, worth, c.text))
     if qty > child.cum:
         return facts
@@ -198,8 +219,9 @@ def _busted(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     works_again = child.status is OrdStatus.FILLED and child.time_in_force not in IMMEDIATE and c.leaves != 0
     reinstated = child.open or (works_again and order.ended is None)
     facts: list[Fact] = [TradeBusted(c.at, new_id(), found.exec_id, found.last_id, c.exec_id, reinstated, text=c.text)]
-    if not reinstated and order.ended is None:
-        facts += hold_for_operator(order, found.qty, c.at, new_id)
+    if order.ended is None:
+        again = max(0, child.qty - child.cum + found.qty) - child.leaves if reinstated else 0
+        facts += hold_for_operator(order, found.qty, c.at, new_id, again)
     elif works_again and order.ended is not None:
         told = f"{c.venue} may work {found.qty} again of an order that has ended; see that it does not"
         facts.append(_alert(c, new_id, "REINSTATED", told))
@@ -236,87 +258,124 @@ def _fill_of(state: State, c: VenueReport, child: Child) -> Fill | None:
     return found if found is not None and found.child_id == child.child_id else None
 
 
-def hold_for_operator(order: Order, qty: int, at: int, new_id: NewId) -> list[Fact]:
-    """What is open again after a bust waits for an operator, who releases or cancels it; and with it whatever else of
-    the order is with us."""
-    return [OrderHeld(at, new_id(), order.order_id, order.held + qty, Hold.MANUAL)]
+def hold_for_operator(order: Order, qty: int, at: int, new_id: NewId, again: int = 0) -> list[Fact]:
+    """What is open again after `qty` was taken back waits for an operator, who releases or cancels it, and with it
+    whatever else of the order is with us; but for what an exchange works `again`."""
+    leaves = max(0, order.qty - order.cum + qty)
+    loose = min(qty, leaves - order.in_book - order.at_venues - order.held - again)
+    return [OrderHeld(at, new_id(), order.order_id, order.held + loose, Hold.MANUAL)] if loose > 0 else []
 
 
 def _replaced(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
     if child.request is not Request.REPLACE:
         return [_alert(c, new_id, "UNEXPECTED", f"{c.venue} replaced a child unasked; our terms stand")]
-    order = state.order_of(child)
+    view = View(state.order_of(child))
+    facts = _apply_replace(c, child, view, new_id)
+    if c.cum > child.cum:
+        facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
+    return facts + _called_back(view, child, c.at, new_id)
+
+
+def _apply_replace(c: VenueReport, child: Child, view: View, new_id: NewId) -> list[Fact]:
+    """The child has the terms that we have asked for; never less quantity than the exchange says is filled."""
+    order = view.order
+    filled = max(child.cum, c.cum)
+    qty = max(child.asked_qty, filled)
     facts: list[Fact] = [
-        ChildReplaced(c.at, new_id(), child.child_id, child.request_id, c.exec_id, child.asked_qty, child.asked_price)
+        ChildReplaced(c.at, new_id(), child.child_id, child.request_id, c.exec_id, qty, child.asked_price)
     ]
+    more = view.resize(child, qty)
     pending = order.pending
-    if pending is None or pending.through != child.request_id:
-        more = max(0, child.asked_qty - child.cum) - child.leaves
-        if more and order.ended is None:
-            # The exchange had restated the child meanwhile, and now it has what we asked for before.
-            total = order.cum + max(0, order.leaves + more)
-            reason = RestatementReason.MARKET_OPTION
-            facts.append(OrderRestated(c.at, new_id(), order.order_id, reason, total, order.price))
-        return facts + _called_back(order, child, c.at, new_id)
-    terms = max(pending.qty, order.cum), pending.price, pending.risk_price, pending.instructions
-    facts.append(OrderReplaced(c.at, new_id(), order.order_id, pending.cl_ord_id, *terms))
+    if pending is not None and pending.through == child.request_id:
+        total = max(pending.qty, order.cum + filled - child.cum)
+        terms = total, pending.price, pending.risk_price, pending.instructions
+        facts.append(OrderReplaced(c.at, new_id(), order.order_id, pending.cl_ord_id, *terms))
+        view.grant(pending, total)
+    elif more and order.ended is None:
+        # The exchange had restated the child meanwhile, and now it has what we asked for before.
+        view.leaves = max(0, view.leaves + more)
+        total = order.cum + view.leaves
+        reason = RestatementReason.MARKET_OPTION
+        facts.append(OrderRestated(c.at, new_id(), order.order_id, reason, total, order.price))
     return facts
 
 
-def _called_back(order: Order, child: Child, at: int, new_id: NewId) -> list[Fact]:
+def _called_back(view: View, child: Child, at: int, new_id: NewId) -> list[Fact]:
     """The exchange has answered a new price of a peg. Whatever has been asked of the order since waits for the child to
     come back."""
-    if order.pending is None or not child.open or child.cum >= child.asked_qty:
+    if view.pending is None or child.child_id not in view.open:
         return []
     return [ChildCancelSent(at, new_id(), child.child_id)]
 
 
 def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
-    """An answer to our OrderStatusRequest: book fills that we never saw, and learn whether the child lives."""
+    """An answer to our OrderStatusRequest: book fills that we never saw, and learn whether the child lives and what has
+    become of our request for it."""
     view = View(state.order_of(child))
     if c.ord_status == OrdStatus.REJECTED and c.ord_rej_reason == OrdRejReason.UNKNOWN_ORDER:
         if not child.open:
             return []
         lost = _alert(c, new_id, "LOST", f"{c.venue} does not know the child; what it held is placed elsewhere")
-        return [lost, *_end(state, c, child, view, OrdStatus.REJECTED, "unknown to the exchange", new_id)]
+        return [lost, *end_child(state, c, child, view, OrdStatus.REJECTED, "unknown to the exchange", new_id)]
     facts: list[Fact] = []
+    if child.request is Request.REPLACE and _has_taken_effect(c, child):
+        facts += _apply_replace(c, child, view, new_id)
     missed = c.cum - child.cum
     if c.cum >= 0 and missed > 0:
         price = _missed_price(state, c, child, missed)
         facts.append(ChildFilled(c.at, new_id(), child.child_id, c.exec_id, missed, price, True))
         facts.append(_alert(c, new_id, "MISSED_FILL", f"{missed} filled at {c.venue} without a report; booked"))
         view.fill(child, missed, price)
+        facts += trim(view, c.at, new_id)
     elif c.cum >= 0 and missed < 0:
         facts.append(_alert(c, new_id, "CUM_QTY", f"{c.venue} says CumQty {c.cum}, we have {child.cum}"))
     if not child.open:
         return facts
     status = FINAL.get(c.ord_status)
     if status is not None and child.child_id in view.open:
-        return facts + _end(state, c, child, view, status, c.text, new_id)
-    if child.child_id in view.open and not child.venue_order_id:
-        facts.append(ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
-        facts += acknowledged(view.order, c.at, new_id)
-    elif child.child_id in view.open:
-        facts.append(ChildConfirmed(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
-    if child.child_id in view.open and child.in_doubt and child.request is not None:
-        return facts + _asked_again(state, c, child, view, new_id)
+        return facts + end_child(state, c, child, view, status, c.text, new_id)
+    if child.child_id in view.open:
+        if child.venue_order_id or c.ord_status == OrdStatus.PENDING_NEW:
+            facts.append(ChildConfirmed(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
+        else:
+            facts.append(ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
+            facts += acknowledged(view.order, c.at, new_id)
+        if child.child_id in view.waiting:
+            return facts + _after_request(state, c, child, view, new_id)
+        if view.pending is not None and view.order.pending is None:
+            return facts + _called_back(view, child, c.at, new_id)
     return facts + settle(state, view, c.at, new_id)
 
 
-def _asked_again(state: State, c: VenueReport, child: Child, view: View, new_id: NewId) -> list[Fact]:
-    """The session was lost with a request of ours on its way, and the exchange still holds the child: a cancel is asked
-    for again; a replace has come to pass if the exchange knows the child by its ClOrdID, and never got there if not."""
+def _has_taken_effect(c: VenueReport, child: Child) -> bool:
+    """Whether the exchange's status says that it has the child on the terms of our replace: it goes by the request's
+    ClOrdID, or has the quantity and price asked for where those are others. One that is pending has not."""
+    if c.ord_status in PENDING:
+        return False
+    if c.order_qty and c.order_qty not in (child.asked_qty, c.cum):
+        return False
+    if c.cl_ord_id == child.request_id:
+        return True
+    asked, had = (child.asked_qty, child.asked_price), (child.qty, child.price)
+    return asked != had and (c.order_qty, c.order_px) == asked
+
+
+def _after_request(state: State, c: VenueReport, child: Child, view: View, new_id: NewId) -> list[Fact]:
+    """The exchange holds the child as before, and our request for it has no answer yet. A session delivers in order and
+    resends what was lost, so that it never got there only if the session's numbers have begun anew since; else its
+    answer is waited for."""
+    if c.ord_status in PENDING or child.numbering == state.links[child.venue].anew:
+        return []
     if child.request is Request.CANCEL:
         return [ChildCancelSent(c.at, new_id(), child.child_id)]
-    if c.cl_ord_id == child.request_id:
-        return _replaced(state, c, child, new_id)
     facts: list[Fact] = [ChildRequestRejected(c.at, new_id(), child.child_id, "99", "it never got there")]
-    if view.order.pending is None or view.order.pending.through != child.request_id:
-        return facts + _called_back(view.order, child, c.at, new_id)
     view.waiting.discard(child.child_id)
-    return facts + settle(state, view, c.at, new_id, "the session was lost before the request got there")
+    if view.pending is None or view.pending.through != child.request_id:
+        return facts + _called_back(view, child, c.at, new_id)
+    return facts + settle(state, view, c.at, new_id, "the session began anew before the request got there")
 
 
+PENDING = (OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE)
 FINAL: dict[str, OrdStatus] = {
     OrdStatus.FILLED: OrdStatus.CANCELED,
     OrdStatus.CANCELED: OrdStatus.CANCELED,
@@ -341,20 +400,26 @@ def _missed_price(state: State, c: VenueReport, child: Child, missed: int) -> in
 
 
 def venue_cancel_reject(state: State, c: VenueCancelReject, new_id: NewId) -> list[Fact]:
-    child = state.children.get(c.cl_ord_id) or state.children.get(c.orig_cl_ord_id)
-    if child is None or child.venue != c.venue:
+    """A request of ours is refused. What its OrdStatus(39) says of the child is so: on a session that was not lost, all
+    fills have come before. Where it leaves open what the child is, the exchange is asked, until it has told."""
+    child = _child_of(state, c, c.cl_ord_id, c.orig_cl_ord_id)
+    if child is None:
         return [_alert(c, new_id, "UNKNOWN_ORDER", f"{c.venue} refuses a request that we have not sent it")]
     if not child.request_id or child.request_id != c.cl_ord_id:
         return []
     facts: list[Fact] = [ChildRequestRejected(c.at, new_id(), child.child_id, c.reason, c.text)]
-    if c.reason == "1":
+    view = View(state.order_of(child))
+    unknown = c.reason == CxlRejReason.UNKNOWN_ORDER
+    over = None if unknown else FINAL.get(c.ord_status)
+    if over is not None and c.ord_status != OrdStatus.FILLED and not state.in_doubt(child):
+        return facts + end_child(state, c, child, view, over, c.text, new_id)
+    if unknown:
         facts.append(_alert(c, new_id, "UNKNOWN_ORDER", f"{c.venue} does not know an order that we sent it"))
+    if unknown or over is not None or c.reason == CxlRejReason.TOO_LATE:
         facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
-    order = state.order_of(child)
-    if child.request is Request.REPLACE and (order.pending is None or order.pending.through != child.request_id):
-        return facts + _called_back(order, child, c.at, new_id)
-    view = View(order)
     view.waiting.discard(child.child_id)
+    if child.request is Request.REPLACE and (view.pending is None or view.pending.through != child.request_id):
+        return facts + _called_back(view, child, c.at, new_id)
     # Other reasons are about our request to the exchange, not about the client's to us.
     reason = PASSED_ON.get(c.reason, CxlRejReason.OTHER)
     return facts + settle(state, view, c.at, new_id, c.text, reason)

@@ -109,7 +109,7 @@ def _repegged(state: State, order: Order, at: int) -> list[Fact]:
         unbooked = OrderUnbooked(at, new_id(), order.order_id)
         others_open = bool(order.at_venues or order.held)
         return [unbooked, *work(state, free, order.in_book, at, new_id, others_open, kept=order.held)]
-    children = order.open_children()
+    children = order.children
     if len(children) != 1 or children[0].request is not None or children[0].ord_type is not OrdType.LIMIT:
         return []
     child = children[0]

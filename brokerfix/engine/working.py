@@ -6,7 +6,7 @@ import msgspec
 
 from brokerfix.domain import CxlRejReason, Hold, OrdRejReason, OrdStatus, OrdType, Request
 from brokerfix.engine.orders import Child, Order, Pending
-from brokerfix.engine.router import Plan, plan
+from brokerfix.engine.router import NOWHERE, Avoid, Plan, plan
 from brokerfix.engine.state import State
 from brokerfix.facts import (
     ChildCancelSent,
@@ -39,8 +39,10 @@ class View:
         self.in_book = order.in_book
         self.held = order.held
         self.last_px = order.last_px
-        self.open = {child.child_id: child.leaves for child in order.children if child.open}
-        self.waiting = {child.child_id for child in order.children if child.open and child.request is not None}
+        self.pending = order.pending
+        self.open = {child.child_id: child.leaves for child in order.children}
+        self.waiting = {child.child_id for child in order.children if child.request is not None}
+        self.avoid = NOWHERE
 
     @property
     def unplaced(self) -> int:
@@ -59,6 +61,28 @@ class View:
         self.open.pop(child.child_id, None)
         self.waiting.discard(child.child_id)
 
+    def resize(self, child: Child, qty: int) -> int:
+        """The exchange has the child with another quantity. Returns how much more that is."""
+        self.waiting.discard(child.child_id)
+        more = max(0, qty - child.cum) - self.open[child.child_id]
+        self.open[child.child_id] += more
+        if not self.open[child.child_id]:
+            self.end(child)
+        return more
+
+    def grant(self, terms: Pending, qty: int) -> None:
+        """The pending request has come to pass: the order has these terms, and this quantity."""
+        self.order = msgspec.structs.replace(
+            self.order,
+            qty=qty,
+            price=terms.price,
+            risk_price=terms.risk_price,
+            instructions=terms.instructions,
+            pending=None,
+        )
+        self.leaves = max(0, qty - self.cum)
+        self.pending = None
+
 
 def work(
     state: State,
@@ -67,13 +91,13 @@ def work(
     at: int,
     new_id: NewId,
     others_open: bool = False,
-    avoid: str = "",
+    avoid: Avoid = NOWHERE,
     held: int = 0,
     kept: int = 0,
     last_px: int = 0,
     take: bool = True,
 ) -> list[Fact]:
-    """Place `qty` of the order, not at the venue to `avoid`. What can't be placed is canceled, unless something of
+    """Place `qty` of the order, not where it is to `avoid`. What can't be placed is canceled, unless something of
     the order is open elsewhere (`others_open`), whose end settles it. `held` is what of `qty` was with us, `kept` what
     is with us besides and stays; `last_px` is the price of the order's last fill. Without `take` it only rests."""
     facts: list[Fact] = []
@@ -147,7 +171,7 @@ def withdraw(order: Order, at: int, new_id: NewId) -> list[Fact]:
     facts: list[Fact] = []
     if order.in_book:
         facts.append(OrderUnbooked(at, new_id(), order.order_id))
-    for child in order.open_children():
+    for child in order.children:
         if child.request is None:
             facts.append(ChildCancelSent(at, new_id(), child.child_id))
     return facts
@@ -187,28 +211,27 @@ def settle(
     order = view.order
     if order.ended is not None:
         return []
-    pending = order.pending
+    pending = view.pending
     if pending is None:
         return replace_loose(state, view, at, new_id)
     if view.waiting:
         return []
     if not view.leaves:
-        return [_answer(order, at, new_id, "TOO_LATE: the order is filled")] if pending.cl_ord_id else []
+        return [_answer(order, pending, at, new_id, "TOO_LATE: the order is filled")] if pending.cl_ord_id else []
     if view.open:
         # An exchange still holds some of it and has refused to let go.
-        facts: list[Fact] = []
-        if pending.cl_ord_id:
-            facts.append(_answer(order, at, new_id, f"VENUE: {refused or 'the exchange refused the request'}", reason))
-        return facts + replace_loose(state, view, at, new_id)
+        text = f"VENUE: {refused or 'the exchange refused the request'}"
+        answered = _answer(order, pending, at, new_id, text, reason)
+        return [answered, *replace_loose(state, view, at, new_id)]
     if pending.request is Request.CANCEL:
         why = pending.text, pending.reason, pending.operator
         return [OrderCanceled(at, new_id(), order.order_id, pending.cl_ord_id, *why)]
     if pending.request is Request.EXPIRE:
         return [OrderExpired(at, new_id(), order.order_id)]
-    return replaced(state, order, view.cum, at, new_id)
+    return replace_and_work(state, order, view.cum, pending, at, new_id, view.avoid)
 
 
-def replace_loose(state: State, view: View, at: int, new_id: NewId, avoid: str = "") -> list[Fact]:
+def replace_loose(state: State, view: View, at: int, new_id: NewId) -> list[Fact]:
     """Place what is in no place, and what was held for a reason that is over: an iceberg shows nothing any more, the
     first fill has reached MinQty."""
     order = view.order
@@ -221,8 +244,8 @@ def replace_loose(state: State, view: View, at: int, new_id: NewId, avoid: str =
             taken_back = view.held
     if not loose + taken_back:
         return []
-    if order.instructions is not None:
-        order = msgspec.structs.replace(order, cum=view.cum)
+    if view.cum != order.cum:
+        order = msgspec.structs.replace(order, cum=view.cum, tries=0)
     kept = view.held - taken_back
     placed = work(
         state,
@@ -231,7 +254,7 @@ def replace_loose(state: State, view: View, at: int, new_id: NewId, avoid: str =
         at,
         new_id,
         bool(shows or kept),
-        avoid,
+        view.avoid,
         held=taken_back,
         kept=kept,
         last_px=view.last_px,
@@ -252,14 +275,9 @@ def acknowledged(order: Order, at: int, new_id: NewId) -> list[Fact]:
     return [] if order.acknowledged else [OrderAcknowledged(at, new_id(), order.order_id)]
 
 
-def replaced(state: State, order: Order, cum: int, at: int, new_id: NewId) -> list[Fact]:
-    """The pending replace takes effect; nothing of the order rests anywhere, so what is left is placed anew."""
-    pending = order.pending
-    assert pending is not None
-    return replace_and_work(state, order, cum, pending, at, new_id)
-
-
-def replace_and_work(state: State, order: Order, cum: int, terms: Pending, at: int, new_id: NewId) -> list[Fact]:
+def replace_and_work(
+    state: State, order: Order, cum: int, terms: Pending, at: int, new_id: NewId, avoid: Avoid = NOWHERE
+) -> list[Fact]:
     """Give an order that rests nowhere new terms (never less than what is filled) and place what is left."""
     qty = max(terms.qty, cum)
     facts: list[Fact] = [
@@ -283,7 +301,8 @@ def replace_and_work(state: State, order: Order, cum: int, terms: Pending, at: i
         )
         if terms.instructions is not None and terms.instructions.stop_px:
             changed.stop_px = terms.instructions.stop_px
-        facts += work(state, changed, qty - cum, at, new_id, held=held, last_px=order.last_px if cum else 0)
+        last_px = order.last_px if cum else 0
+        facts += work(state, changed, qty - cum, at, new_id, avoid=avoid, held=held, last_px=last_px)
     return facts
 
 
@@ -291,8 +310,8 @@ def ended_by_venue(view: View, status: OrdStatus, text: str, at: int, new_id: Ne
     """A venue ended the order's only resting child and nobody had asked: the order ends as the venue says."""
     order = view.order
     facts: list[Fact] = []
-    if order.pending is not None and order.pending.cl_ord_id:
-        facts.append(_answer(order, at, new_id, "TOO_LATE: the exchange ended the order"))
+    if view.pending is not None and view.pending.cl_ord_id:
+        facts.append(_answer(order, view.pending, at, new_id, "TOO_LATE: the exchange ended the order"))
     if status in (OrdStatus.EXPIRED, OrdStatus.DONE_FOR_DAY):
         facts.append(OrderExpired(at, new_id(), order.order_id, text, status))
     elif status is OrdStatus.REJECTED and not view.cum:
@@ -303,11 +322,9 @@ def ended_by_venue(view: View, status: OrdStatus, text: str, at: int, new_id: Ne
 
 
 def _answer(
-    order: Order, at: int, new_id: NewId, text: str, reason: CxlRejReason = CxlRejReason.TOO_LATE
+    order: Order, pending: Pending, at: int, new_id: NewId, text: str, reason: CxlRejReason = CxlRejReason.TOO_LATE
 ) -> RequestRejected:
-    """The pending request is refused."""
-    pending = order.pending
-    assert pending is not None
+    """The pending request is refused; nobody is told of one that no client has made."""
     return RequestRejected(
         at,
         new_id(),

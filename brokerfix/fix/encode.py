@@ -225,11 +225,23 @@ def _rejected(state: State, fact: f.OrderRejected) -> list[Out]:
             fact.side,
             fact.reason,
             fact.text,
-            fact.qty,
-            fact.price,
+            _told_terms(state, fact),
             order_id=fact.id,
         )
     ]
+
+
+def _told_terms(state: State, fact: f.OrderRejected) -> str:
+    """The terms of a refused order as they came; of one that an operator has entered, as it was understood."""
+    account = f"\x011={fact.account}" if fact.account else ""
+    if fact.told:
+        return account + "".join(f"\x01{tag}={value}" for tag, value in fact.told)
+    instrument = state.instruments.get(fact.symbol)
+    if instrument is None or fact.qty <= 0:
+        return account
+    price = f"\x0144={to_text(fact.price, instrument.price_digits)}" if fact.price > 0 else ""
+    qty = to_text(fact.qty, instrument.qty_digits)
+    return f"{account}\x0138={qty}\x0140={fact.ord_type}{price}\x0159={fact.time_in_force}"
 
 
 def _no_order(
@@ -243,25 +255,17 @@ def _no_order(
     side: str,
     reason: str,
     text: str,
-    qty: int = 0,
-    price: int = 0,
+    terms: str = "",
     order_id: int = 0,
-    extra: str = "",
 ) -> Out:
     """An ExecutionReport(8), OrdStatus rejected, where there is no order."""
-    instrument = state.instruments.get(symbol)
-    terms = ""
-    if instrument is not None and qty > 0:
-        terms = f"\x0138={to_text(qty, instrument.qty_digits)}"
-        if price > 0:
-            terms += f"\x0144={to_text(price, instrument.price_digits)}"
     return Out(
         False,
         client,
         f"8=FIX.4.4\x019=0\x0135=8\x0137={id_text(order_id) if order_id else 'NONE'}\x0117={id_text(exec_id)}"
         f"\x01150={exec_type}\x0139={OrdStatus.REJECTED}"
         f"{f'{SOH}11={cl_ord_id}' if cl_ord_id else ''}{f'{SOH}55={symbol}' if symbol else ''}"
-        f"\x0154={side}{terms}{extra}\x01151=0\x0114=0\x016=0\x01103={reason}\x0160={timestamp(at)}\x0158={clean(text)}\x0110=000\x01",
+        f"\x0154={side}{terms}\x01151=0\x0114=0\x016=0\x01103={reason}\x0160={timestamp(at)}\x0158={clean(text)}\x0110=000\x01",
     )
 
 
@@ -291,6 +295,21 @@ def _corrected(state: State, fact: f.TradeCorrected) -> list[Out]:
     order = state.orders[state.fills[fact.exec_id].order_id]
     told = f"\x0119={id_text(fact.ref_id)}" + _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, "")
     return [_report(state, order, fact.id, ExecType.TRADE_CORRECT, fact.at, fact.text, extra=told)]
+
+
+def _reversed(state: State, fact: f.FillReversed) -> list[Out]:
+    """A fill of an order that has left the state is taken back: the report's terms are the operator's."""
+    digits = state.instruments[fact.symbol].qty_digits
+    qty, cum = (to_text(value, digits) for value in (fact.order_qty, fact.cum - fact.qty))
+    ids = f"\x0137={id_text(fact.order_id)}\x0117={id_text(fact.id)}\x0119={id_text(fact.exec_id)}"
+    own = f"\x0111={fact.cl_ord_id}" if fact.cl_ord_id else ""
+    told = f"\x0158={clean(fact.text)}" if fact.text else ""
+    body = (
+        f"35=8{ids}\x01150={ExecType.TRADE_CANCEL}\x0139={OrdStatus.CANCELED}{own}\x011={fact.account}"
+        f"\x0155={fact.symbol}\x0154={fact.side}\x0138={qty}\x0132=0\x0131=0\x01151=0\x0114={cum}\x016=0"
+        f"\x0160={timestamp(fact.at)}{told}"
+    )
+    return [Out(False, fact.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")]
 
 
 PENDING = {Request.CANCEL: ExecType.PENDING_CANCEL, Request.REPLACE: ExecType.PENDING_REPLACE}
@@ -363,7 +382,7 @@ def _status(state: State, fact: f.StatusReported) -> list[Out]:
                 fact.side,
                 fact.reason,
                 fact.text,
-                extra=_status_ids(fact),
+                _status_ids(fact),
             )
         ]
     extra = _status_ids(fact)
@@ -385,7 +404,9 @@ def _status_ids(fact: f.StatusReported) -> str:
 
 
 def _mass_canceled(state: State, fact: f.MassCanceled) -> list[Out]:
-    response = f"\x01531=0\x01532={fact.reject}" if fact.reject else f"\x01531={fact.kind}\x01533={fact.orders}"
+    response = f"\x01531=0\x01532={fact.reject}" if fact.reject else f"\x01531={fact.kind}"
+    if not fact.reject and fact.orders >= 0:
+        response += f"\x01533={fact.orders}"
     told = f"\x0158={clean(fact.text)}" if fact.text else ""
     body = (
         f"35=r\x0111={fact.cl_ord_id}\x0137={id_text(fact.id)}\x01530={fact.kind}{response}\x0160={timestamp(fact.at)}"
@@ -559,6 +580,7 @@ ENCODERS: dict[type[Any], Callable[[State, Any], list[Out]]] = {
     f.OrderRestated: _restated,
     f.TradeBusted: _busted,
     f.TradeCorrected: _corrected,
+    f.FillReversed: _reversed,
     f.CancelPending: _pending,
     f.ReplacePending: _pending,
     f.RequestQueued: _queued,

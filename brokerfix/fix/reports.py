@@ -45,7 +45,8 @@ def _refusal(text: str, message: dict[str, str], venue: str, at: int) -> Command
     number, told, raw = id_number(message["379"]), message.get("58", ""), printable(text)
     if message.get("372") in ("F", "G"):
         return VenueCancelReject(at, venue, number, 0, "", "99", told, raw)
-    exec_id = f"{message['35']}-{message['34']}"
+    # MsgSeqNums come again when a session begins anew within the day; the times of sending do not.
+    exec_id = f"{message['35']}-{message.get('122') or message['52']}-{message['34']}"
     return VenueReport(at, venue, exec_id, ExecType.REJECTED, OrdStatus.REJECTED, number, 0, "", text=told, raw=raw)
 
 

@@ -6,6 +6,7 @@ been recorded by then, or is taken back.
 """
 
 import logging
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar
@@ -25,6 +26,8 @@ from brokerfix.vouch import VOUCHER, is_vouched
 
 log = logging.getLogger("brokerfix.fix")
 MESSAGE, SEND = quickfix.Message, quickfix.Session.sendToTarget
+MOST_INDEX = 1 << 17
+"""Bytes of a store's index that are looked through for a message: some thousand messages."""
 REFUSED = "Logon refused"
 """All that a refused client learns. Why is in the operator's log."""
 
@@ -274,7 +277,13 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         peer = self._by_id[session_id.toString()]
         if is_up:
             peer.first_number = quickfix.Session.lookupSession(session_id).getExpectedSenderNum()
-        if peer.is_up != is_up:
+        if is_up and peer.is_up and peer.anew:
+            # A session that is up has begun anew. What was on its way to an exchange may be lost.
+            peer.anew = False
+            if peer.is_venue:
+                self.receiver.session_changed(peer.name, True, False, False)
+                self.receiver.session_changed(peer.name, True, True, True)
+        elif peer.is_up != is_up:
             peer.is_up = is_up
             anew, peer.anew = peer.anew and is_up, peer.anew and not is_up
             if is_up and peer.is_venue:
@@ -313,8 +322,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
                 # What we can't check is not let in.
                 log.warning("logon of %s refused: it can't be checked (%s)", peer.name, type(error).__name__)
                 raise quickfix.RejectLogon(REFUSED) from None
-            if "\x01141=Y\x01" in text:
-                peer.anew = True
+        if "\x0135=A\x01" in text and "\x01141=Y\x01" in text:
+            peer.anew = True
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
                 self.receiver.venue_reject(peer.name, text, self._sent(session_id, text))
@@ -326,13 +335,18 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         number = REJECT.read(reject)[0]["45"]
         ids = (session_id.getBeginString(), session_id.getSenderCompID(), session_id.getTargetCompID())
         stored = store(self.config) / "-".join(part.getValue() for part in ids)
-        # The binding does not give the store to Python; its index is "number,offset,size ..." beside the messages.
-        for entry in stored.with_name(f"{stored.name}.header").read_text().split()[::-1]:
-            index, offset, size = entry.split(",")
-            if index == number:
+        # The binding does not give the store to Python; its index is "number,offset,size ..." beside the messages. What
+        # is rejected was sent a moment ago, so it stands near the end.
+        with stored.with_name(f"{stored.name}.header").open("rb") as index:
+            index.seek(max(0, index.seek(0, os.SEEK_END) - MOST_INDEX))
+            entries = index.read().decode().split()
+        for entry in reversed(entries):
+            known, _, where = entry.partition(",")
+            if known == number:
+                offset, size = map(int, where.split(","))
                 with stored.with_name(f"{stored.name}.body").open("rb") as body:
-                    body.seek(int(offset))
-                    return body.read(int(size)).decode("latin-1")
+                    body.seek(offset)
+                    return body.read(size).decode("latin-1")
         return ""
 
     def _authenticate(self, client: str, text: str) -> None:

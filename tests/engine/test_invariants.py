@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from brokerfix.commands import (
+    AskAgain,
     CancelOrder,
     ChangePhase,
     ExpireOrders,
     MarketUpdate,
+    MassCancel,
     NewOrder,
     OperatorBust,
     OperatorCancel,
     OperatorCorrect,
     OperatorHalt,
     OperatorRelease,
+    OperatorResolve,
     OperatorResume,
     RecordQuotes,
     ReplaceOrder,
@@ -75,6 +78,8 @@ class BrokerMachine(RuleBasedStateMachine):
             post=post, cross=cross, cash="100000000", pending=pending, acknowledge=acknowledge, supports=supports
         )
         self.number = 0
+        self.known: dict[int, Order] = {}
+        self.order_of_child: dict[int, int] = {}
         for venue in ("XNAS", "XNYS"):
             self.world.submit(SessionUp(self.world.now, venue, True))
 
@@ -160,7 +165,8 @@ class BrokerMachine(RuleBasedStateMachine):
     )
     def bust_or_correct(self, index: int, qty: int, price: int, busts: bool, leaves: int) -> None:
         """An exchange takes a fill back, or changes it."""
-        fills = [fact for fact in self.world.facts if isinstance(fact, ChildFilled)]
+        children = self.world.state.children
+        fills = [fact for fact in self.world.facts if isinstance(fact, ChildFilled) and fact.child_id in children]
         if not fills:
             return
         fact = fills[index % len(fills)]
@@ -285,7 +291,9 @@ class BrokerMachine(RuleBasedStateMachine):
         if child is not None:
             self._report(child, kind, OrdStatus(kind.value))
 
-    @rule(index=st.integers(0, 99), more=st.integers(0, 30), status=st.sampled_from(["0", "1", "4", "8", "C"]))
+    @rule(
+        index=st.integers(0, 99), more=st.integers(0, 30), status=st.sampled_from(["0", "1", "4", "6", "8", "C", "E"])
+    )
     def status(self, index: int, more: int, status: str) -> None:
         child = self.child(index)
         if child is not None:
@@ -310,18 +318,38 @@ class BrokerMachine(RuleBasedStateMachine):
             )
         )
 
-    @rule(index=st.integers(0, 99), reason=st.sampled_from(["0", "1", "99"]))
-    def cancel_reject(self, index: int, reason: str) -> None:
+    @rule(
+        index=st.integers(0, 99),
+        reason=st.sampled_from(["0", "1", "99"]),
+        status=st.sampled_from(["0", "1", "2", "3", "4", "8"]),
+    )
+    def cancel_reject(self, index: int, reason: str, status: str) -> None:
         child = self.child(index)
         if child is not None:
             number = child.request_id or child.cl_ord_id
-            self.world.submit(VenueCancelReject(self.world.now, child.venue, number, child.child_id, "0", reason))
+            self.world.submit(VenueCancelReject(self.world.now, child.venue, number, child.child_id, status, reason))
 
-    @rule(venue=VENUES)
-    def bounce(self, venue: str) -> None:
+    @rule(index=st.integers(0, 99), qty=st.integers(0, 60), price=PRICES, canceled=st.booleans())
+    def resolve(self, index: int, qty: int, price: int, canceled: bool) -> None:
+        """An operator enters what an exchange has said by telephone."""
+        child = self.child(index)
+        if child is not None:
+            self.world.submit(OperatorResolve(self.world.now, "jo", child.child_id, qty, price, canceled))
+
+    @rule(seconds=st.integers(1, 10))
+    def ask_again(self, seconds: int) -> None:
+        self.world.now += seconds * 10**9
+        self.world.submit(AskAgain(self.world.now))
+
+    @rule(client=CLIENTS)
+    def mass_cancel(self, client: str) -> None:
+        self.world.submit(MassCancel(self.world.now, client, self.next_id(), "7"))
+
+    @rule(venue=VENUES, anew=st.booleans())
+    def bounce(self, venue: str, anew: bool) -> None:
         self.world.submit(SessionDown(self.world.now, venue, True))
         self.world.submit(RecordQuotes(self.world.now))
-        self.world.submit(SessionUp(self.world.now, venue, True))
+        self.world.submit(SessionUp(self.world.now, venue, True, anew))
 
     @rule()
     @precondition(lambda self: self.world.state.day < 20261125)
@@ -346,13 +374,16 @@ class BrokerMachine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         state = self.world.state
+        # What has ended leaves the state; its trades count on.
+        self.known |= state.orders
+        self.order_of_child |= {number: child.order_id for number, child in state.children.items()}
         fills: dict[int, tuple[Order, int, int]] = {}
         for fact in self.world.facts:
             if isinstance(fact, Trade):
-                fills[fact.id - 1] = state.orders[fact.maker_order_id], fact.qty, fact.price
-                fills[fact.id] = state.orders[fact.taker_order_id], fact.qty, fact.price
+                fills[fact.id - 1] = self.known[fact.maker_order_id], fact.qty, fact.price
+                fills[fact.id] = self.known[fact.taker_order_id], fact.qty, fact.price
             elif isinstance(fact, ChildFilled):
-                fills[fact.id] = state.order_of(state.children[fact.child_id]), fact.qty, fact.price
+                fills[fact.id] = self.known[self.order_of_child[fact.child_id]], fact.qty, fact.price
             elif isinstance(fact, TradeBusted):
                 del fills[fact.exec_id]
             elif isinstance(fact, TradeCorrected):
@@ -365,6 +396,7 @@ class BrokerMachine(RuleBasedStateMachine):
             filled[order.order_id] += qty
         for order in state.orders.values():
             assert order.cum == filled[order.order_id]
+        assert all(fill.order_id in state.orders for fill in state.fills.values())
         for name, account in state.accounts.items():
             position = account.positions.get("AAPL")
             assert (position.qty if position else 0) == held[name]

@@ -123,12 +123,16 @@ ORDERS = st.tuples(
 def test_an_order_goes_round(order: tuple[str, Side, TimeInForce, int, int]) -> None:
     symbol, side, tif, qty, price = order
     instrument = INSTRUMENTS[symbol]
+    priced = to_text(price, instrument.price_digits)
     text = (
         f"8=FIX.4.4|9=1|35=D|34=1|49=A|52=t|56=B|11=c|38={to_text(qty, instrument.qty_digits)}|40=2"
-        f"|44={to_text(price, instrument.price_digits)}|54={side}|55={symbol}|59={tif}|60=t|10=0|"
+        f"|44={priced}|54={side}|55={symbol}|59={tif}|60=t|10=0|"
     ).replace("|", SOH)
     command = from_client(text, "A", 1, INSTRUMENTS)
-    assert command == NewOrder(1, "A", "c", "", symbol, side, OrdType.LIMIT, tif, qty, price)
+    assert isinstance(command, NewOrder)
+    assert (command.told["38"], command.told["44"]) == (to_text(qty, instrument.qty_digits), priced)
+    plain = NewOrder(1, "A", "c", "", symbol, side, OrdType.LIMIT, tif, qty, price)
+    assert msgspec.structs.replace(command, told={}) == msgspec.structs.replace(plain, told={})
 
 
 MOMENTS = st.integers(1_600_000_000_000, 1_900_000_000_000).map(lambda ms: ms * 10**6)

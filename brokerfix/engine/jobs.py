@@ -1,0 +1,182 @@
+"""Work that is too large for one command: all that a trading day's begin concerns, a mass cancel, every child that an
+exchange is to be asked about. It is done in slices, so that no order waits for it.
+
+A fact makes a job with the numbers of what it has to look at; each `WorkOff` command looks at some of them, and its
+`SliceDone` fact takes those off. Jobs have their slices in turn.
+"""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from brokerfix.commands import WorkOff
+from brokerfix.domain import GOOD_TILL, ExecInst
+from brokerfix.engine import booking
+from brokerfix.engine.clients import cancel, is_cancelable
+from brokerfix.engine.day import at_day_begin
+from brokerfix.engine.orders import Order
+from brokerfix.engine.requests import report
+from brokerfix.engine.state import Client, Job, JobKind, State
+from brokerfix.engine.working import NewId
+from brokerfix.facts import ChildStatusAsked, Fact, SliceDone
+
+MOST_DONE = 50
+"""Orders or children that a slice does something about: some milliseconds' worth."""
+MOST_SEEN = 2000
+"""What it looks at."""
+
+
+def work_off(state: State, c: WorkOff, new_id: NewId) -> list[Fact]:
+    """The next slice of the job whose turn it is."""
+    if not state.jobs:
+        return []
+    job = state.jobs[0]
+    decide = DECIDE.get(job.kind)
+    facts: list[Fact] = []
+    seen = done = 0
+    overdue: list[int] = []
+    for item in islice(reversed(job.left), MOST_SEEN):
+        seen += 1
+        if decide is not None:
+            more = decide(state, job, item, c.at, new_id, overdue)
+            facts += more
+            done += bool(more)
+            if done >= MOST_DONE:
+                break
+    return [*facts, SliceDone(c.at, new_id(), seen, tuple(overdue))]
+
+
+def _begin_day(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+    order = state.orders.get(number)
+    return at_day_begin(state, order, at, new_id, overdue) if order is not None else []
+
+
+def _ask(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+    child = state.children.get(number)
+    if child is None or not state.in_doubt(child) or not state.market.up.get(child.venue):
+        return []
+    return [ChildStatusAsked(at, new_id(), child.child_id)]
+
+
+def _cancel(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+    order = state.orders.get(number)
+    if order is None or order.done or not is_cancelable(order) or not _is_meant(state, job, order):
+        return []
+    return cancel(order, "", at, new_id, job.reason, job.text, job.operator)
+
+
+def _report(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+    order = state.orders.get(number)
+    if order is None:
+        return []
+    is_last = number == job.left[0]
+    return [report(order, job.name, job.text, job.reason, job.total, is_last, at, new_id)]
+
+
+def _is_meant(state: State, job: Job, order: Order) -> bool:
+    if job.kind is JobKind.END_WITH_SESSION:
+        return _ends_with_session(state.clients[job.name], order)
+    if job.kind is JobKind.END_ON_HALT and not order.has(ExecInst.CANCEL_ON_HALT):
+        return False
+    return job.symbol in ("", order.symbol) and job.account in ("", order.account) and job.side in ("", order.side)
+
+
+def _ends_with_session(client: Client, order: Order) -> bool:
+    if order.has(ExecInst.CANCEL_ON_LOSS):
+        return True
+    if order.has(ExecInst.KEEP):
+        return False
+    mode = client.options.cancel_on_disconnect
+    return mode == "all" or (mode == "day" and order.time_in_force not in GOOD_TILL)
+
+
+DECIDE: dict[JobKind, Callable[[State, Job, Any, int, NewId, list[int]], list[Fact]]] = {
+    JobKind.BEGIN_DAY: _begin_day,
+    JobKind.ASK: _ask,
+    JobKind.CANCEL: _cancel,
+    JobKind.END_WITH_SESSION: _cancel,
+    JobKind.END_ON_HALT: _cancel,
+    JobKind.REPORT: _report,
+}
+"""What a slice does about each of what it looks at. The jobs that only forget have no decision to take."""
+
+
+def slice_done(state: State, fact: SliceDone) -> None:
+    """What the slice has looked at is off the job; a job that forgets lets go of what has been over for a day."""
+    job = state.jobs.pop(0)
+    forget = FORGET.get(job.kind)
+    for number in fact.overdue:
+        state.overdue[number] = None
+    if forget is not None:
+        for item in job.left[: -fact.seen - 1 : -1]:
+            forget(state, job, item)
+    del job.left[len(job.left) - fact.seen :]
+    if job.left:
+        state.jobs.append(job)
+    else:
+        _follow(state, job)
+
+
+def _forget_order(state: State, job: Job, number: Any) -> None:
+    order = state.orders.get(number)
+    if order is not None and 0 < order.done < state.previous_day_began:
+        del state.orders[order.order_id]
+
+
+def _forget_fill(state: State, job: Job, number: Any) -> None:
+    fill = state.fills.get(number)
+    if fill is not None and fill.order_id not in state.orders:
+        del state.fills[fill.exec_id]
+
+
+def _forget_child(state: State, job: Job, number: Any) -> None:
+    child = state.children.get(number)
+    if child is not None and child.order_id not in state.orders:
+        del state.children[number]
+
+
+def _forget_name(state: State, job: Job, name: Any) -> None:
+    requests = state.clients[job.name].requests
+    known = requests.get(name)
+    if known is None:
+        return
+    gone = known.order_id not in state.orders if isinstance(known, Order) else known.id < state.previous_day_began
+    if gone:
+        del requests[name]
+
+
+FORGET: dict[JobKind, Callable[[State, Job, Any], None]] = {
+    JobKind.BEGIN_DAY: _forget_order,
+    JobKind.FORGET_FILLS: _forget_fill,
+    JobKind.FORGET_CHILDREN: _forget_child,
+    JobKind.FORGET_NAMES: _forget_name,
+}
+
+
+def begin_day(state: State) -> None:
+    """What a trading day's begin concerns: every order, and then what belongs to those that leave the state."""
+    _next_of_day(state, 0)
+
+
+OF_DAY: tuple[tuple[JobKind, Callable[[State], list[Any]]], ...] = (
+    (JobKind.BEGIN_DAY, lambda state: list(reversed(state.orders))),
+    (JobKind.FORGET_FILLS, lambda state: list(state.fills)),
+    (JobKind.FORGET_CHILDREN, lambda state: list(state.children)),
+)
+
+
+def _next_of_day(state: State, stage: int) -> None:
+    for kind, every in OF_DAY[stage:]:
+        left = every(state)
+        if left:
+            state.jobs.append(Job(kind, left))
+            return
+    for client in state.clients.values():
+        booking.begin_job(state, Job(JobKind.FORGET_NAMES, list(client.requests), client.client))
+
+
+def _follow(state: State, job: Job) -> None:
+    for stage, (kind, _) in enumerate(OF_DAY, 1):
+        if kind is job.kind:
+            _next_of_day(state, stage)
+            return
