@@ -162,10 +162,23 @@ class Operations:
         side = Side[request["side"].upper()] if request["side"].upper() in Side.__members__ else None
         if side is None:
             raise Refused("side is buy or sell")
-        named = request["client"], request["account"], instrument.symbol, side
-        ids = id_number(request["exec"]), id_number(request["order"]), request.get("cl_ord_id", "")
-        terms = order_qty, cum, qty, price, request.get("text", "")
-        return self._done(cmd.OperatorReverse(self.broker.clock(), operator, *named, *ids, *terms))
+        command = cmd.OperatorReverse(
+            self.broker.clock(),
+            operator,
+            client=request["client"],
+            account=request["account"],
+            symbol=instrument.symbol,
+            side=side,
+            exec_id=id_number(request["exec"]),
+            order_id=id_number(request["order"]),
+            cl_ord_id=request.get("cl_ord_id", ""),
+            order_qty=order_qty,
+            cum=cum,
+            qty=qty,
+            price=price,
+            text=request.get("text", ""),
+        )
+        return self._done(command)
 
     def _instrument(self, symbol: str) -> Instrument:
         instrument = self.broker.state.instruments.get(symbol)
