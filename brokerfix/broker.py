@@ -17,11 +17,12 @@ from brokerfix import commands as cmd
 from brokerfix.admin import Door, Refused
 from brokerfix.chaos import Chaos
 from brokerfix.config import MAKER, ClientSection, Config, ConfigError, StartError, added_clients
-from brokerfix.domain import DAY, BusinessRejectReason, ClientOptions
+from brokerfix.domain import DAY, BusinessRejectReason, ClientOptions, OrdStatus, id_text
 from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.feed import Feed, MarketDataRequest, Told
 from brokerfix.engine.maker import RandomWalk
 from brokerfix.engine.operator import left_behind
+from brokerfix.engine.orders import Order
 from brokerfix.engine.questions import is_owed
 from brokerfix.engine.sessions import is_due
 from brokerfix.facts import Fact
@@ -121,7 +122,9 @@ class Broker:
         self.state = self.pipeline.state
         self.feed = Feed()
         self.chaos = (
-            Chaos(config.chaos, self.sessions.send, self.sessions.disconnect) if config.chaos is not None else None
+            Chaos(config.chaos, self.sessions.send, self.sessions.disconnect, self._client_message, self._status_of)
+            if config.chaos is not None
+            else None
         )
         self.hours = _hours(config)
         self.pauses = Pauses()
@@ -299,6 +302,7 @@ class Broker:
                 "since_start": round(max(pauses.ever, pauses.last_minute) / MILLISECOND, 3),
                 "fork": round(self.pipeline.keeper.pause * 1000, 3),
             },
+            "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
         }
 
     def disconnect(self, name: str) -> None:
@@ -320,6 +324,15 @@ class Broker:
     # What the sessions bring
 
     def client_message(self, client: str, text: str) -> bool:
+        if self.chaos is not None and self.chaos.holds(client, text, self.clock()):
+            return True
+        return self._client_message(client, text)
+
+    def _status_of(self, client: str, cl_ord_id: str) -> tuple[str, str]:
+        known = self.state.clients[client].requests.get(cl_ord_id)
+        return (id_text(known.order_id), known.status) if isinstance(known, Order) else ("NONE", OrdStatus.REJECTED)
+
+    def _client_message(self, client: str, text: str) -> bool:
         try:
             version = self.config.clients[client].fix
             command = from_client(text, client, self.clock(), self.state.instruments, version)

@@ -132,6 +132,7 @@ class ClientSection(Section, frozen=True):
     grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
     drop_copy: tuple[CompId, ...] = ()
     drop_copy_snapshot: bool = False
+    max_following_orders: Annotated[int, Meta(ge=0, le=100_000)] = 500
     addresses: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     reset_seq_num: Literal["allow", "refuse"] = "allow"
@@ -173,6 +174,8 @@ class ChaosSection(Section, frozen=True):
     repeat_exec_id_every: Annotated[int, Meta(ge=0)] = 0
     fill_after_cancel_every: Annotated[int, Meta(ge=0)] = 0
     unknown_tag_every: Annotated[int, Meta(ge=0)] = 0
+    work_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
+    refuse_request_every: Annotated[int, Meta(ge=0)] = 0
 
 
 class GatewaySection(Section, frozen=True):
@@ -281,6 +284,7 @@ class Config(msgspec.Struct, frozen=True):
                 client.grace_seconds * 10**9,
                 client.drop_copy,
                 client.drop_copy_snapshot,
+                client.max_following_orders,
             )
             for name, client in self.clients.items()
         }

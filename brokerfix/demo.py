@@ -47,6 +47,10 @@ class Process:
             time.sleep(0.05)
         raise Disconnected(f"{self.name} did not start; its log is {self.log}")
 
+    def signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
@@ -200,9 +204,10 @@ def _broker_fills(state: State) -> tuple[Fills, Fills]:
     booked: Fills = Counter()
     routed: Fills = Counter()
     for order in state.orders.values():
-        key = (order.symbol, order.side.name)
-        booked[key] += order.cum
-        routed[key] += sum(child.cum for child in order.children)
+        booked[order.symbol, order.side.name] += order.cum
+    for number, child in state.children.items():
+        if number == child.child_id:
+            routed[child.symbol, child.side.name] += child.cum
     return +booked, +routed
 
 

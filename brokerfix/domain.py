@@ -288,7 +288,8 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     (its turn comes), "announce" (and it is told so at once), "reject". `acknowledge`: New is sent when the order is
     "accepted" by us or when it is "placed". `cancel_on_disconnect`: "none", "day" or "all" orders are canceled
     `grace` ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of,
-    `drop_copy_snapshot`: it is told of their open orders at logon."""
+    `drop_copy_snapshot`: it is told of their open orders at logon. `most_following`: how many orders it may have that
+    follow the market (pegs, trailing stops, conditions)."""
 
     pending: str = "queue"
     acknowledge: str = "accepted"
@@ -296,6 +297,7 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     grace: int = 0
     drop_copy: tuple[str, ...] = ()
     drop_copy_snapshot: bool = False
+    most_following: int = 500
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False):

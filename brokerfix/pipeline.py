@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 
+import msgspec
+
 from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason, id_text
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
@@ -59,6 +61,8 @@ TELL_EVERY = 2.0
 
 DIVERGED = "the broker stops at once; start it again, and it recovers from the journal"
 MOST_ALERTS = 10
+MOST_RAW = 4096
+"""Characters of a command that an alert shows."""
 EXIT_DIVERGED = 70
 """The exit code of a process whose state is not what its journal says (EX_SOFTWARE of sysexits.h)."""
 
@@ -341,10 +345,11 @@ class Pipeline:
         what = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
         source = getattr(command, "client", "") or getattr(command, "venue", "") or "broker"
         number = self.state.last_id + 1
-        raw = getattr(command, "raw", "") or repr(command)
+        raw = (getattr(command, "raw", "") or repr(command))[:MOST_RAW]
         facts: list[Fact] = [Alerted(command.at, number, source, "BUG", what, raw)]
         if isinstance(command, cmd.ClientCommand):
-            facts.append(_refused(command, number + 1, BusinessRejectReason.OTHER, BUG))
+            refused = _refused(command, number + 1, BusinessRejectReason.OTHER, BUG)
+            facts.append(msgspec.structs.replace(refused, ref_id=refused.ref_id[:MOST_RAW]))
         return facts
 
     def _disk_full(self, facts: Sequence[Fact], command: cmd.Command, error: DiskFull) -> bool:

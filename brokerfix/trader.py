@@ -29,6 +29,7 @@ class Trader:
         self.sent: list[str] = []
         self.exec_ids: set[str] = set()
         self.told: dict[str, int] = {}
+        self.leaves: dict[str, int] = {}
         self.fills: Fills = Counter()
         self.counts: Counter[str] = Counter()
         self.latencies: list[float] = []
@@ -110,6 +111,7 @@ class Trader:
             self.counts["resent reports"] += 1
             return
         self.exec_ids.add(message[17])
+        self.leaves[message[37]] = int(message[151])
         sent_at = self._sent_at.pop(message[11], None)
         if sent_at is not None:
             self.latencies.append((time.perf_counter() - sent_at) * 1e6)

@@ -12,9 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from brokerfix import demo, trader
+from brokerfix.admin import NotRunning, ask
 from brokerfix.audit import verify
 from brokerfix.domain import id_text
 from brokerfix.engine.orders import Order
@@ -23,12 +26,19 @@ from brokerfix.facts import ChildFilled, OrderAccepted, Trade
 from brokerfix.journal import read
 
 ORDER_EVERY = 0.004
+SETTLE_SECONDS = 60
+QUIET_TURNS = 20
+LATE = "work_ms = 2000"
+MIXED = "work_ms = 300\nrefuse_request_every = 3\ndrop_ack_every = 5\ndelay_ack_ms = 200"
+"""Exchanges that answer requests late, and that refuse some of them for all kinds of reasons."""
 
 
 class Harness:
     """Two exchanges, a broker that can be killed, and three clients under load."""
 
-    def __init__(self, folder: Path, seed: int, durability: str = "process", gateway: bool = False) -> None:
+    def __init__(
+        self, folder: Path, seed: int, durability: str = "process", gateway: bool = False, chaos: str = ""
+    ) -> None:
         self.folder = folder
         self.random = random.Random(seed)
         self.processes = demo._set_up(folder)
@@ -39,6 +49,7 @@ class Harness:
                 text = re.sub(r"^\[gateway\].*?(?=^\[instruments)", "", text, flags=re.S | re.M)
             if process.name != "BROKER":
                 text = text.replace("[broker]", "[broker]\nstore = false")
+                text += f"\n[chaos]\nseed = {seed}\n{chaos}\n" if chaos else ""
             process.config.write_text(text)
         self.broker = self.processes["BROKER"]
         self.traders = [
@@ -73,21 +84,78 @@ class Harness:
     def turn(self) -> None:
         demo._turn(self.traders, acting=True)
 
+    def settle(self) -> dict[str, State]:
+        """Start once more and trade no more, until no answer of an exchange is owed; then hold the exchanges, take in
+        what they have told, kill all three and start the exchanges again. Returns the states of all three."""
+        self.broker.start()
+        self._until_quiet(lambda status: not status["unanswered"] and not status["jobs"])
+        for name in ("XNAS", "XNYS"):
+            self.processes[name].signal(signal.SIGSTOP)
+        self._until_quiet(lambda status: True)
+        for name in ("BROKER", "XNAS", "XNYS"):
+            self.processes[name].stop(signal.SIGKILL)
+        states = {name: self._verified(name) for name in ("BROKER", "XNAS", "XNYS")}
+        for name in ("XNAS", "XNYS"):
+            self.processes[name].start()
+        return states
+
+    def _until_quiet(self, settled: Callable[[Any], bool]) -> None:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        quiet = 0
+        while quiet < QUIET_TURNS:
+            assert time.monotonic() < deadline, f"exchanges still owe answers: {self._status()}"
+            count = demo._turn(self.traders, acting=False)
+            connected = all(trader.client.connected for trader in self.traders)
+            quiet = quiet + 1 if not count and connected and settled(self._status()) else 0
+
+    def _status(self) -> Any:
+        try:
+            return ask(self.folder / "var" / "broker", {"action": "status"})
+        except NotRunning:
+            # It has just begun to listen.
+            return {"unanswered": 1, "jobs": ["its start"]}
+
+    def _verified(self, name: str) -> State:
+        report, state = verify(self.folder / "var" / name.lower() / "journal")
+        assert report.problems == [], (name, report.problems)
+        return state
+
     def finish(self) -> tuple[State, dict[str, State]]:
         """Start once more, cancel and settle everything, stop all. Returns the broker's and exchanges' states."""
         self.broker.start()
         demo._finish(self.traders)
         for name in ("BROKER", "XNAS", "XNYS"):
             self.processes[name].stop()
-        states = {}
-        for name, place in (("BROKER", "broker"), ("XNAS", "xnas"), ("XNYS", "xnys")):
-            report, states[name] = verify(self.folder / "var" / place / "journal")
-            assert report.problems == [], (name, report.problems)
+        states = {name: self._verified(name) for name in ("BROKER", "XNAS", "XNYS")}
         return states.pop("BROKER"), states
 
     def stop(self) -> None:
         for process in self.processes.values():
             process.stop(signal.SIGKILL)
+
+
+def compare_working(harness: Harness, states: dict[str, State]) -> int:
+    """With no answer owed, what the exchanges hold of an order is what it has there, and its leaves are what its client
+    was told. Returns how many orders work."""
+    broker = states["BROKER"]
+    told = {number: leaves for client in harness.traders for number, leaves in client.leaves.items()}
+    works = 0
+    for order in broker.orders.values():
+        if order.done:
+            continue
+        works += 1
+        name = f"order {id_text(order.order_id)} of {order.client} ({order.cl_ord_id})"
+        assert told.get(id_text(order.order_id)) == order.leaves, f"{name}: its client was told another leaves"
+        assert order.pending is None, f"{name}: something is pending: {order.pending}"
+        for child in order.children:
+            known = states[child.venue].clients["BROKER"].requests.get(id_text(child.cl_ord_id))
+            held = known.leaves if isinstance(known, Order) else 0
+            assert held == child.leaves, f"{name}: {child.venue} holds {held}, we say {child.leaves}"
+    for venue in ("XNAS", "XNYS"):
+        ours = {id_text(child.cl_ord_id): child.leaves for child in broker.open_children[venue].values()}
+        theirs = {known.cl_ord_id: known.leaves for known in states[venue].clients["BROKER"].working.values()}
+        assert theirs == ours, f"{venue} holds other orders than we say"
+    return works
 
 
 def compare(harness: Harness, broker: State, exchanges: dict[str, State]) -> int:
@@ -145,20 +213,27 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--durability", choices=["process", "disk"], default="process")
+    parser.add_argument("--exchanges", choices=["prompt", "late", "mixed"], default="prompt")
+    parser.add_argument("--kills-a-round", type=int, default=25)
     arguments = parser.parse_args()
     trader.ORDER_EVERY = ORDER_EVERY
     print(f"seed {arguments.seed}")
+    chaos = {"prompt": "", "late": LATE, "mixed": MIXED}[arguments.exchanges]
+    works = 0
     with tempfile.TemporaryDirectory() as name:
-        harness = Harness(Path(name), arguments.seed, arguments.durability)
+        harness = Harness(Path(name), arguments.seed, arguments.durability, chaos=chaos)
         try:
             while harness.kills < arguments.kills:
                 harness.kill_at_random()
                 print(f"\r{harness.kills}/{arguments.kills} kills", end="", flush=True)
+                if harness.kills % arguments.kills_a_round == 0:
+                    works += compare_working(harness, harness.settle())
             fills = compare(harness, *harness.finish())
         finally:
             harness.stop()
     orders = sum(client.counts["orders"] for client in harness.traders)
     print(f"\n{orders} orders, {fills} fills: no order, fill or ExecID lost or doubled")
+    print(f"{works} working orders: what the exchanges hold of each is what its client was told")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -187,6 +188,14 @@ class Wire:
         while self.read():
             pass
         return True
+
+
+def until(true: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Wait for something that only another process can tell, by looking."""
+    deadline = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.01)
 
 
 def run_cli(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import random
+import zlib
 from pathlib import Path
 
 import pytest
@@ -82,11 +84,37 @@ def test_a_damaged_record_in_the_middle_stops_the_start(
         list(read(folder))
 
 
+def test_trial_15_a_large_torn_record_is_seen_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """9 MB of random bytes: a checksum at every byte of them would take half a minute."""
+    noise = random.Random(1).randbytes(9 << 20).decode("latin-1")
+    segment = write(tmp_path, [*RECORDS, [Alerted(4, 20261122 * 10**9 + 4, "XNAS", "TEST", "large", noise)]])
+    os.truncate(segment, segment.stat().st_size - 1)
+    summed, crc32 = 0, zlib.crc32
+
+    def counted(data: memoryview) -> int:
+        nonlocal summed
+        summed += len(data)
+        return crc32(data)
+
+    monkeypatch.setattr("brokerfix.journal.zlib.crc32", counted)
+    torn: list[Torn] = []
+    assert list(read(tmp_path, torn.append)) == RECORDS
+    assert len(torn) == 1
+    assert summed < 100 << 20
+
+
 def test_an_older_segment_may_not_be_torn(tmp_path: Path) -> None:
     write(tmp_path, [*RECORDS, [DayRolled(4, 20261123 * 10**9, 20261123)]])
     first = segments(tmp_path)[0]
     os.truncate(first, first.stat().st_size - 1)
     with pytest.raises(JournalError, match="a later segment follows"):
+        list(read(tmp_path))
+
+
+def test_trial_28_a_segment_of_another_version_is_not_misread(tmp_path: Path) -> None:
+    segment = write(tmp_path)
+    segment.write_bytes(segment.read_bytes().replace(b"brokerfix journal 1", b"brokerfix journal 7"))
+    with pytest.raises(JournalError, match="another version of brokerfix has written it"):
         list(read(tmp_path))
 
 

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
+from brokerfix import commands
+from brokerfix.audit import verify
 from brokerfix.commands import (
     CancelOrder,
+    ClientCommand,
+    ClientOther,
     NewOrder,
     OperatorCancel,
+    RefuseMessage,
     RollDay,
     SessionDown,
     SessionUp,
@@ -19,8 +24,13 @@ from brokerfix.commands import (
     Stop,
 )
 from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, TimeInForce
+from brokerfix.engine import evolve, jobs
+from brokerfix.engine.state import State
+from brokerfix.facts import Fact, OrderAccepted
+from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
-from brokerfix.journal import Journal
+from brokerfix.journal import Journal, JournalError, read
+from brokerfix.kept import kept_states, read_head
 from brokerfix.pipeline import Pipeline
 
 DAY = 20261122
@@ -78,6 +88,220 @@ def test_an_exception_of_ours_refuses_the_one_command(tmp_path: Path, monkeypatc
     assert "C2" in alert.raw
     desk.order("C3")
     assert desk.take() == ["8 0"]
+
+
+class Died(BaseException):
+    """What a test has in place of the process's end."""
+
+
+def test_trial_13_a_fact_that_is_in_the_journal_but_not_in_the_state_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    desk.take()
+
+    def die() -> None:
+        raise Died
+
+    def bug(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(desk.pipeline, "_die", die)
+    with monkeypatch.context() as patched:
+        patched.setitem(evolve.HANDLERS, OrderAccepted, bug)
+        with pytest.raises(Died):
+            desk.order("C2")
+    assert desk.take() == []
+    assert "is in the journal but not in the state" in caplog.text
+    desk.pipeline.journal.close()
+    again = Desk(tmp_path)
+    assert again.take() == ["8 0 Y"]
+    assert "C2" in again.pipeline.state.clients["ALICE"].requests
+    again.order("C3")
+    numbers = [fact.id for record in read(tmp_path) for fact in record]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_trial_13_a_fact_that_can_not_be_applied_at_a_start_is_told_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    desk.pipeline.journal.close()
+
+    def bug(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setitem(evolve.HANDLERS, OrderAccepted, bug)
+    with pytest.raises(JournalError, match=r"fact 20261122-\d+ \(OrderAccepted\) can't be applied .*a bug"):
+        Desk(tmp_path)
+
+
+def test_trial_13_a_message_that_can_not_be_made_costs_no_other_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    desk.take()
+
+    def bug(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(encode.ENCODERS, OrderAccepted, bug)
+        desk.pipeline.submit(
+            NewOrder(2, "ALICE", "S1", "", "AAPL", Side.SELL, OrdType.LIMIT, TimeInForce.DAY, 10, 15000)
+        )
+    assert desk.take() == ["8 F", "8 F"]
+    assert "can't be made: ZeroDivisionError" in desk.pipeline.state.alerts[-1].text
+
+
+def test_trial_13_a_message_that_can_not_be_sent_costs_no_other_one(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    desk.take()
+    sent: list[Out] = []
+
+    def refuse_new(out: Out) -> None:
+        if "\x01150=0\x01" in out.text:
+            raise RuntimeError("no such session")
+        sent.append(out)
+
+    desk.pipeline.send = refuse_new
+    desk.pipeline.submit(NewOrder(2, "ALICE", "S1", "", "AAPL", Side.SELL, OrdType.LIMIT, TimeInForce.DAY, 10, 15000))
+    assert len(sent) == 2
+    assert "can't be sent: RuntimeError: no such session" in desk.pipeline.state.alerts[-1].text
+
+
+def test_trial_16_a_record_that_would_not_be_read_again_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path)
+    desk.take()
+    monkeypatch.setattr("brokerfix.journal.MAX_RECORD", 20_000)
+    desk.order("C" * 30_000)
+    assert desk.take() == ["j 0"]
+    assert "is larger than 20000" in desk.pipeline.state.alerts[-1].text
+    desk.order("C1")
+    assert desk.take() == ["8 0"]
+    desk.pipeline.journal.close()
+    assert set(Desk(tmp_path).pipeline.state.clients["ALICE"].requests) == {"C1"}
+
+
+def test_trial_17_the_state_is_kept_beside_and_a_recovery_begins_with_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    pipeline = desk.pipeline
+    desk.order("C1")
+    pipeline.submit(RollDay(5, DAY + 1))
+    while pipeline.turn(5):
+        pass
+    pipeline.look_after()
+    pipeline.keeper.wait()
+    (kept,) = kept_states(tmp_path)
+    assert read_head(kept).last_id == pipeline.state.last_id
+    desk.order("C2")
+    pipeline.journal.close()
+    replayed: list[Fact] = []
+
+    def noted(state: State, fact: Fact) -> None:
+        replayed.append(fact)
+        evolve.evolve(state, fact)
+
+    again = Desk.__new__(Desk)
+    again.sent = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("brokerfix.pipeline.evolve", noted)
+        again.pipeline = Pipeline(Journal(tmp_path), again.sent.append)
+        again.pipeline.recover(DAY)
+    assert [type(fact).__name__ for fact in replayed] == ["OrderAccepted", "OrderBooked"]
+    assert again.pipeline.state.hash() == pipeline.state.hash()
+    report, _ = verify(tmp_path)
+    assert (report.kept, report.problems) == (1, [])
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "version"])
+def test_trial_17_a_kept_state_that_is_of_no_use_is_passed_over(tmp_path: Path, damage: str) -> None:
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    assert desk.pipeline.keep()
+    desk.pipeline.keeper.wait()
+    desk.order("C2")
+    desk.pipeline.journal.close()
+    (kept,) = kept_states(tmp_path)
+    content = kept.read_bytes()
+    if damage == "cut":
+        kept.write_bytes(content[:-5])
+    elif damage == "flip":
+        kept.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+    else:
+        kept.write_bytes(content.replace(b"brokerfix state 1", b"brokerfix state 9"))
+    assert Desk(tmp_path).pipeline.state.clients["ALICE"].requests.keys() == {"C1", "C2"}
+
+
+def test_trial_17_a_kept_state_beyond_the_journals_end_is_let_go(tmp_path: Path) -> None:
+    """As after a power loss: the journal has lost its end, and goes on with other facts."""
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    end = desk.pipeline.journal.place
+    desk.order("C2")
+    assert desk.pipeline.keep()
+    desk.pipeline.keeper.wait()
+    desk.pipeline.journal.close()
+    os.truncate(tmp_path / end.segment, end.offset)
+    again = Desk(tmp_path)
+    assert again.pipeline.state.clients["ALICE"].requests.keys() == {"C1"}
+    assert kept_states(tmp_path) == []
+
+
+def test_trial_17_a_days_begin_is_worked_off_in_slices(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for number in range(3 * jobs.MOST_DONE):
+        desk.order(f"C{number}")
+    desk.take()
+    pipeline = desk.pipeline
+    pipeline.submit(RollDay(5, DAY + 1))
+    assert desk.take() == []
+    told = []
+    while pipeline.turn(5):
+        told.append(desk.take())
+    assert max(len(lines) for lines in told) == jobs.MOST_DONE
+    assert [line for lines in told for line in lines] == ["8 C"] * 3 * jobs.MOST_DONE
+
+
+def test_trial_17_what_ended_before_the_previous_day_leaves_the_state(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    desk.order("C1")
+    desk.pipeline.submit(NewOrder(2, "ALICE", "S1", "", "AAPL", Side.SELL, OrdType.LIMIT, TimeInForce.DAY, 10, 15000))
+    state = desk.pipeline.state
+    sizes = []
+    for day in (1, 2, 3):
+        desk.pipeline.submit(RollDay(5, DAY + day))
+        while desk.pipeline.turn(5):
+            pass
+        sizes.append((len(state.orders), len(state.fills), len(state.clients["ALICE"].requests)))
+    assert sizes == [(2, 2, 2), (0, 0, 0), (0, 0, 0)]
+    assert desk.pipeline.submit(RollDay(6, DAY + 4))
+    report, _ = verify(tmp_path)
+    assert report.problems == []
+
+
+def test_trial_19_whatever_a_client_asks_is_answered_while_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a DontKnowTrade(Q): taken back, it would come again and again, and cancels would wait behind it."""
+    desk = Desk(tmp_path)
+    desk.take()
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("brokerfix.journal.os.write", full)
+    assert desk.pipeline.submit(ClientOther(4, "ALICE", "DONT_KNOW_TRADE", "it does not know it", "35=Q"))
+    assert desk.take() == ["j 4"]
+    asked = [kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, ClientCommand)]
+    assert all(kind.MSG_TYPE for kind in asked if kind not in (ClientCommand, RefuseMessage))
 
 
 def test_a_full_disk_refuses_orders_and_takes_cancels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +388,11 @@ def test_what_a_client_missed_before_the_days_first_record_is_not_forgotten(tmp_
     order_id = pipeline.state.clients["ALICE"].requests["C1"].order_id
     pipeline.submit(OperatorCancel(4, "jo", order_id, text="closing early"))
     pipeline.submit(RollDay(5, DAY + 1))
+    while pipeline.turn(5):
+        pass
+    pipeline.look_after()
+    pipeline.keeper.wait()
+    assert kept_states(tmp_path)
     pipeline.journal.close()
     again = Desk(tmp_path)
     again.take()

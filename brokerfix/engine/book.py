@@ -16,19 +16,22 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Entry(msgspec.Struct, Generic[Key], gc=False):
-    """One order or venue level: whose, on which side, at what price (ticks), how much (scaled)."""
+    """One order or venue level: whose, on which side, at what price (ticks), how much (scaled). One that `floats` goes
+    by the others' prices."""
 
     key: Key
     side: Side
     price: int
     qty: int
+    floats: bool = False
 
 
 class Level(msgspec.Struct, Generic[Key], gc=False):
-    """The entries of one price, oldest first, and their total quantity."""
+    """The entries of one price, oldest first, their total quantity, and how many of them float."""
 
     entries: dict[Key, Entry[Key]] = {}
     qty: int = 0
+    floating: int = 0
 
 
 class Book(Generic[Key]):
@@ -49,17 +52,18 @@ class Book(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         return key in self.entries
 
-    def add(self, key: Key, side: Side, price: int, qty: int) -> None:
+    def add(self, key: Key, side: Side, price: int, qty: int, floats: bool = False) -> None:
         """Add an entry behind all of its price. Its key must be new and its quantity positive."""
         assert key not in self.entries, key
         assert qty > 0, (key, qty)
-        entry = self.entries[key] = Entry(key, side, price, qty)
+        entry = self.entries[key] = Entry(key, side, price, qty, floats)
         levels, rank = self._place(entry)
         level = levels.get(rank)
         if level is None:
             level = levels[rank] = Level()
         level.entries[key] = entry
         level.qty += qty
+        level.floating += floats
 
     def reduce(self, key: Key, qty: int) -> None:
         """Take `qty` off an entry, which keeps its priority and is gone when nothing is left."""
@@ -78,6 +82,7 @@ class Book(Generic[Key]):
         level = levels[rank]
         del level.entries[key]
         level.qty -= entry.qty
+        level.floating -= entry.floats
         if not level.entries:
             del levels[rank]
 
@@ -91,6 +96,15 @@ class Book(Generic[Key]):
             return None
         rank: int = levels.keys()[0]
         return -rank if side is Side.BUY else rank
+
+    def best_anchor(self, side: Side, but: Key | None = None) -> int | None:
+        """The best price at which an entry stands that does not float and is not `but`; O(levels without one)."""
+        sign = -1 if side is Side.BUY else 1
+        for rank, level in (self._bids if side is Side.BUY else self._asks).items():
+            anchors = len(level.entries) - level.floating
+            if anchors and not (anchors == 1 and but in level.entries and not self.entries[but].floats):
+                return sign * rank
+        return None
 
     def walk(self, side: Side) -> Iterator[Entry[Key]]:
         """All entries of a side in priority order. The book must not change during the walk."""

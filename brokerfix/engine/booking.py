@@ -1,8 +1,8 @@
 """What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
 
-from brokerfix.domain import AT_AUCTION, GOOD_TILL, ExecInst, Hold, Instrument, OrdStatus, OrdType, Side
+from brokerfix.domain import AT_AUCTION, GOOD_TILL, Hold, Instrument, OrdStatus, Side
 from brokerfix.engine import risk
-from brokerfix.engine.orders import Child, Fill, Order
+from brokerfix.engine.orders import Child, Fill, Order, follows_market
 from brokerfix.engine.state import Account, Job, Position, State
 
 FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
@@ -154,7 +154,10 @@ def end(state: State, order: Order, status: OrdStatus) -> None:
 def finished(state: State, order: Order) -> None:
     order.done = state.last_id
     state.clients[order.client].working.pop(order.order_id, None)
-    state.watching[order.symbol].pop(order.order_id, None)
+    if order.order_id in state.watching[order.symbol]:
+        del state.watching[order.symbol][order.order_id]
+        if follows_market(order.ord_type, order.instructions):
+            state.clients[order.client].following -= 1
     if state.overdue:
         state.overdue.pop(order.order_id, None)
     if order.instructions is not None:
@@ -179,7 +182,7 @@ def hold(state: State, order: Order, qty: int, why: Hold | None) -> None:
         state.stops[order.symbol].remove(order.order_id)
     order.held, order.hold = qty, why if qty else None
     if order.hold in (Hold.AUCTION, Hold.ICEBERG):
-        state.watching[order.symbol][order.order_id] = None
+        _watch(state, order)
     if order.hold is Hold.STOP:
         # The stop that the market reaches first stands first: a buy's is the lowest, a sell's the highest.
         state.stops[order.symbol].add(order.order_id, order.side.opposite, order.stop_px, qty)
@@ -194,15 +197,16 @@ def watch(state: State, order: Order) -> None:
         return
     if asked.expire_at:
         state.expiries[(asked.expire_at, order.order_id)] = None
-    if (
-        order.ord_type is OrdType.PEGGED
-        or order.time_in_force in AT_AUCTION
-        or asked.min_qty
-        or order.has(ExecInst.ALL_OR_NONE)
-        or order.has(ExecInst.TRAILING_STOP)
-        or order.has(ExecInst.CANCEL_IF_NOT_BEST)
-    ):
-        state.watching[order.symbol][order.order_id] = None
+    if order.time_in_force in AT_AUCTION or follows_market(order.ord_type, asked):
+        _watch(state, order)
+
+
+def _watch(state: State, order: Order) -> None:
+    watching = state.watching[order.symbol]
+    if order.order_id not in watching:
+        watching[order.order_id] = None
+        if follows_market(order.ord_type, order.instructions):
+            state.clients[order.client].following += 1
 
 
 def moved(state: State, symbol: str) -> None:
@@ -220,7 +224,8 @@ def next_request(state: State, order: Order) -> None:
 
 def rename(state: State, order: Order, cl_ord_id: str) -> None:
     """The order goes by the request's ClOrdID from now on; the old ones still find it."""
-    order.orig_cl_ord_id, order.cl_ord_id = order.cl_ord_id, cl_ord_id
+    if cl_ord_id != order.cl_ord_id:
+        order.orig_cl_ord_id, order.cl_ord_id = order.cl_ord_id, cl_ord_id
     state.clients[order.client].requests[cl_ord_id] = order
 
 

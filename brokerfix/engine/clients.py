@@ -15,11 +15,12 @@ from brokerfix.domain import (
     Phase,
     Reject,
     Request,
+    Side,
     TimeInForce,
 )
 from brokerfix.engine import risk
 from brokerfix.engine.instructions import NONE, first_stop, not_now, refusal
-from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending
+from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending, follows_market
 from brokerfix.engine.state import Client, State
 from brokerfix.engine.working import NewId, replace_and_work, withdraw, work
 from brokerfix.facts import (
@@ -89,7 +90,7 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     )
     order = Order.from_fact(accepted)
     if asked is not None:
-        refused = not_now(state, instrument, order, c.at)
+        refused = not_now(state, instrument, order, c.at) or _follows_too_many(client, order)
         if refused is not None:
             return [_rejected(c, new_id, refused)]
     # Only now its number is used up: numbers have no gap.
@@ -98,6 +99,14 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     if client.options.acknowledge == "placed" and any(isinstance(fact, OrderRouted) for fact in placed):
         accepted = msgspec.structs.replace(accepted, acknowledged=False)
     return [accepted, *placed]
+
+
+def _follows_too_many(client: Client, order: Order) -> Reject | None:
+    """Each order that follows the market is work at each of its moves: a client may have so many."""
+    most = client.options.most_following
+    if client.following < most or not follows_market(order.ord_type, order.instructions):
+        return None
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, f"FOLLOWING: limit={most}, value={client.following + 1}")
 
 
 def _named(state: State, client: Client, cl_ord_id: str, again: bool) -> Order | OrderRejected | RequestRejected | None:
@@ -396,25 +405,37 @@ def refuse_message(state: State, c: RefuseMessage, new_id: NewId) -> list[Fact]:
 
 
 def quote(state: State, c: Quote, new_id: NewId) -> list[Fact]:
-    """Bring the maker's order of this level to the wished price and quantity."""
-    slot = f"{c.symbol}-{'B' if c.side == '1' else 'S'}{c.level}-"
-    standing = [
-        order
-        for order in state.clients[c.client].working.values()
-        if order.symbol == c.symbol and order.cl_ord_id.startswith(slot)
-    ]
-    name = f"{slot}{c.at}"
-    if standing:
-        order = standing[0]
-        if not c.qty:
-            return [OrderCanceled(c.at, new_id(), order.order_id, "")]
-        if order.price == c.price and order.leaves == c.qty:
+    """Bring the maker's order of this level to the wished price and quantity. It goes through the checks that a
+    client's order does; where it may not stand, it is taken back. The level is its ClOrdID, all the time."""
+    client = state.clients[c.client]
+    slot = f"{c.symbol}-{'B' if c.side is Side.BUY else 'S'}{c.level}"
+    known = client.requests.get(slot)
+    standing = known if isinstance(known, Order) and known.working else None
+    refused = _bad_quote(state, client, c, standing) if c.qty else None
+    if standing is not None:
+        if not c.qty or refused is not None:
+            return [OrderCanceled(c.at, new_id(), standing.order_id, "", refused.text if refused else "")]
+        if standing.price == c.price and standing.leaves == c.qty:
             return []
-        facts: list[Fact] = [OrderUnbooked(c.at, new_id(), order.order_id)] if order.in_book else []
-        terms = Pending(Request.REPLACE, name, order.cum + c.qty, c.price, c.price)
-        return facts + replace_and_work(state, order, order.cum, terms, c.at, new_id)
+        facts: list[Fact] = [OrderUnbooked(c.at, new_id(), standing.order_id)] if standing.in_book else []
+        terms = Pending(Request.REPLACE, slot, standing.cum + c.qty, c.price, c.price)
+        return facts + replace_and_work(state, standing, standing.cum, terms, c.at, new_id)
     if not c.qty or state.phase(c.symbol) is Phase.CLOSED:
         return []
-    terms_of = c.symbol, c.side, OrdType.LIMIT, TimeInForce.DAY, c.qty, c.price, c.price
-    accepted = OrderAccepted(c.at, new_id(), c.client, name, c.account, *terms_of)
+    terms_of = c.symbol, c.side, OrdType.LIMIT, TimeInForce.DAY, c.qty, c.price
+    if refused is not None:
+        if isinstance(known, OrderRejected) and known.text.partition(":")[0] == refused.text.partition(":")[0]:
+            # That was told already.
+            return []
+        return [OrderRejected(c.at, new_id(), c.client, slot, c.account, *terms_of, refused.reason, refused.text)]
+    accepted = OrderAccepted(c.at, new_id(), c.client, slot, c.account, *terms_of, c.price)
     return [accepted, *work(state, Order.from_fact(accepted), c.qty, c.at, new_id)]
+
+
+def _bad_quote(state: State, client: Client, c: Quote, standing: Order | None) -> Reject | None:
+    refused = risk.check_market(state, client, c.account, c.symbol)
+    if refused is not None:
+        return refused
+    qty = c.qty + standing.cum if standing is not None else c.qty
+    terms = c.side, OrdType.LIMIT, qty, c.price, c.price
+    return risk.check_terms(state, state.accounts[c.account], state.instruments[c.symbol], *terms, standing)

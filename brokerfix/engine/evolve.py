@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.domain import DAY, Hold, OrdStatus, Request, RestatementReason, to_money
+from brokerfix.domain import DAY, Hold, OrdStatus, OrdType, Request, RestatementReason, to_money
 from brokerfix.engine import booking, snapshot
 from brokerfix.engine.book import Book
 from brokerfix.engine.jobs import begin_day, slice_done
@@ -215,6 +215,11 @@ def _stop_moved(state: State, fact: f.StopMoved) -> None:
 def _order_repriced(state: State, fact: f.OrderRepriced) -> None:
     order = state.orders[fact.order_id]
     order.price, order.repriced_at = fact.price, fact.at
+    watching = state.watching[order.symbol]
+    if order.order_id in watching:
+        # Those that have not had their turn come first.
+        del watching[order.order_id]
+        watching[order.order_id] = None
 
 
 def _order_noted(state: State, fact: f.OrderNoted) -> None:
@@ -240,7 +245,7 @@ def _order_booked(state: State, fact: f.OrderBooked) -> None:
     if order.in_book:
         book.remove(order.order_id)
     order.in_book += fact.qty
-    book.add(order.order_id, order.side, order.price, order.in_book)
+    book.add(order.order_id, order.side, order.price, order.in_book, order.ord_type is OrdType.PEGGED)
     booking.moved(state, order.symbol)
 
 

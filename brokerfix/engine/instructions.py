@@ -187,29 +187,46 @@ def is_collecting(state: State, symbol: str) -> bool:
 
 
 def best(state: State, order: Order, side: Side) -> int | None:
-    """The best price of a side in our book and at the exchanges, without what the order itself shows."""
-    ours = next(
-        (
-            entry.price
-            for entry in state.books[order.symbol].walk(side)
-            if entry.key != order.order_id and state.orders[entry.key].ord_type is not OrdType.PEGGED
-        ),
-        None,
-    )
-    mine = {(child.venue, side, child.price): child.leaves for child in order.children if order.side is side}
-    theirs = next(
-        (quote.price for quote in state.market.walk(order.symbol, side) if quote.qty > mine.get(quote.key, 0)), None
-    )
+    """The best price of a side in our book and at the exchanges, without pegs and what the order itself shows."""
+    ours = state.books[order.symbol].best_anchor(side, order.order_id)
+    return _better(side, ours, _best_elsewhere(state, order, side))
+
+
+def _best_elsewhere(state: State, order: Order, side: Side) -> int | None:
+    if not order.children or order.side is not side:
+        return state.market.best(order.symbol, side)
+    mine = {(child.venue, side, child.price): child.leaves for child in order.children}
+    quotes = state.market.walk(order.symbol, side)
+    return next((quote.price for quote in quotes if quote.qty > mine.get(quote.key, 0)), None)
+
+
+def _better(side: Side, ours: int | None, theirs: int | None) -> int | None:
     if ours is None or theirs is None:
         return ours if theirs is None else theirs
     return ours if at_least_as_good(side.opposite, ours, theirs) else theirs
 
 
-def peg_price(state: State, order: Order) -> int:
+class Anchors:
+    """What pegs of a symbol go by, for a look at many of them: the best prices in our own book, found once."""
+
+    def __init__(self, state: State, symbol: str) -> None:
+        book, market = state.books[symbol], state.market
+        self.ours = {side: book.best_anchor(side) for side in Side}
+        self.all = {side: _better(side, self.ours[side], market.best(symbol, side)) for side in Side}
+
+    def best(self, state: State, order: Order, side: Side) -> int | None:
+        """As `best` for a pegged order."""
+        if not order.children or order.side is not side:
+            return self.all[side]
+        return _better(side, self.ours[side], _best_elsewhere(state, order, side))
+
+
+def peg_price(state: State, order: Order, anchors: Anchors | None = None) -> int:
     """Where a pegged order should stand now, never beyond its limit; 0 while there is nothing to peg to."""
     asked = order.instructions or NONE
     instrument = state.instruments[order.symbol]
-    same, other = best(state, order, order.side), best(state, order, order.side.opposite)
+    anchors = anchors or Anchors(state, order.symbol)
+    same, other = (anchors.best(state, order, side) for side in (order.side, order.side.opposite))
     if ExecInst.PRIMARY_PEG in asked.exec_inst:
         base = same
     elif ExecInst.MARKET_PEG in asked.exec_inst:

@@ -263,3 +263,14 @@ def is_over(order: Order, day: int, at: int) -> bool:
         return order.order_id // DAY < day
     asked = order.instructions
     return asked is not None and (0 < asked.expire_day < day or 0 < asked.expire_at <= at)
+
+
+def follows_market(ord_type: OrdType, asked: Instructions | None) -> bool:
+    """Whether an order has to be looked at whenever the market moves: pegs, trailing stops, conditions on what is there
+    to be had or on being the best."""
+    if asked is None:
+        return False
+    return ord_type is OrdType.PEGGED or asked.min_qty > 0 or not FOLLOWING.isdisjoint(asked.exec_inst)
+
+
+FOLLOWING = frozenset((ExecInst.ALL_OR_NONE, ExecInst.TRAILING_STOP, ExecInst.CANCEL_IF_NOT_BEST))

@@ -5,13 +5,14 @@ tables hold its number. What follows from the rest (which children are open, who
 """
 
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import ClientOptions, Instrument, Limits, Phase, Side, Venue
+from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Phase, Side, Venue
 from brokerfix.engine.book import Book
-from brokerfix.engine.orders import Child, Fill, Order
+from brokerfix.engine.orders import Child, Fill, Order, follows_market
 from brokerfix.engine.state import Account, Client, Job, Link, Position, State
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 
@@ -179,10 +180,10 @@ def _entries(book: Book[int]) -> list[tuple[int, Side, int, int]]:
     return [(entry.key, entry.side, entry.price, entry.qty) for side in Side for entry in book.walk(side)]
 
 
-def _book(entries: list[tuple[int, Side, int, int]]) -> Book[int]:
+def _book(entries: list[tuple[int, Side, int, int]], floating: Callable[[int], bool]) -> Book[int]:
     book: Book[int] = Book()
     for entry in entries:
-        book.add(*entry)
+        book.add(*entry, floating(entry[0]))
     return book
 
 
@@ -224,8 +225,12 @@ def load(data: bytes, state: State) -> None:
         if child.open and number == child.child_id:
             state.open_children[child.venue][number] = child
     state.fills = {fill.exec_id: fill for fill in image.fills}
-    state.books = {symbol: _book(entries) for symbol, entries in image.books.items()}
-    state.stops = {symbol: _book(entries) for symbol, entries in image.stops.items()}
+
+    def pegged(order_id: int) -> bool:
+        return state.orders[order_id].ord_type is OrdType.PEGGED
+
+    state.books = {symbol: _book(entries, pegged) for symbol, entries in image.books.items()}
+    state.stops = {symbol: _book(entries, lambda order_id: False) for symbol, entries in image.stops.items()}
     state.market.books = {symbol: Book() for symbol in image.instruments}
     state.market.last = image.last
     state.watching = {symbol: dict.fromkeys(watched) for symbol, watched in image.watching.items()}
@@ -249,6 +254,10 @@ def load(data: bytes, state: State) -> None:
             known.is_up,
             known.down_at,
         )
+    for watched in state.watching.values():
+        for order_id in watched:
+            order = state.orders[order_id]
+            state.clients[order.client].following += follows_market(order.ord_type, order.instructions)
     state.away = dict.fromkeys(image.away)
     state.note_copies()
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import msgspec
 
-from brokerfix.domain import Instructions
+from brokerfix.domain import Instructions, OrdType
 from brokerfix.engine import booking
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import State
@@ -68,7 +68,8 @@ def _split_order(state: State, order: Order, children: list[Child], n: int, d: i
     booking.hold(state, order, held * n // d, why)
     if booked:
         order.in_book = booked * n // d
-        state.books[order.symbol].add(order.order_id, order.side, order.price, order.in_book)
+        floats = order.ord_type is OrdType.PEGGED
+        state.books[order.symbol].add(order.order_id, order.side, order.price, order.in_book, floats)
     booking.expose(state, order, order.leaves, order.risk_price)
 
 

@@ -53,8 +53,9 @@ class Account(msgspec.Struct, gc=False):
 
 
 class Client(msgspec.Struct, gc=False):
-    """A client session: its accounts, every ClOrdID it has used and what became of it, the times of its last orders
-    and the orders that are not finished. `is_up`: it is logged on; `down_at`: since when it is not (0: never was)."""
+    """A client session: its accounts, its ClOrdIDs and what became of them, the times of its last orders and the orders
+    that are not finished. `is_up`: it is logged on; `down_at`: since when it is not (0: never was). `following` is how
+    many of its orders follow the market."""
 
     client: str
     accounts: tuple[str, ...]
@@ -65,6 +66,7 @@ class Client(msgspec.Struct, gc=False):
     options: ClientOptions = ClientOptions()
     is_up: bool = False
     down_at: int = 0
+    following: int = 0
 
 
 class Link(msgspec.Struct, gc=False):

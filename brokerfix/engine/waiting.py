@@ -9,7 +9,7 @@ from brokerfix.commands import MarketMoved
 from brokerfix.domain import CALLS, ExecInst, Hold, OrdType, Phase, RestatementReason, Side
 from brokerfix.engine.book import at_least_as_good
 from brokerfix.engine.clients import cancel
-from brokerfix.engine.instructions import best, peg_price, stop_reached, trailing_stop
+from brokerfix.engine.instructions import Anchors, best, peg_price, stop_reached, trailing_stop
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, work
@@ -27,12 +27,22 @@ from brokerfix.facts import (
 
 
 def market_moved(state: State, c: MarketMoved, new_id: NewId) -> list[Fact]:
-    """The first order that the market as it is now lets act."""
+    """The first order that the market as it is now lets act: pegs first, which only follow."""
     symbol = c.symbol
     if state.phase(symbol) in CALLS or state.phase(symbol) is Phase.CLOSED or is_halted(state, symbol):
         return []
-    for order_id in state.watching[symbol]:
-        facts = _watched(state, state.orders[order_id], c.at)
+    watching = [state.orders[order_id] for order_id in state.watching[symbol]]
+    if watching:
+        anchors = Anchors(state, symbol)
+        interval = state.instruments[symbol].peg_interval
+        for order in watching:
+            # This is looked at for each of many, at each move.
+            if order.ord_type is OrdType.PEGGED and order.hold is None and c.at - order.repriced_at >= interval:
+                facts = _repegged(state, order, anchors, c.at)
+                if facts:
+                    return facts
+    for order in watching:
+        facts = _watched(state, order, c.at)
         if facts:
             return facts
     return _stopped(state, symbol, c.at) or _better_elsewhere(state, symbol, c.at)
@@ -82,8 +92,6 @@ def _watched(state: State, order: Order, at: int) -> list[Fact]:
         if there is not None and not at_least_as_good(order.side.opposite, order.price, there):
             reason = RestatementReason.NOT_BEST
             return cancel(order, "", at, _fresh(state), reason, "NOT_BEST: there is a better price")
-    if order.ord_type is OrdType.PEGGED and not order.has(ExecInst.TRAILING_STOP):
-        return _repegged(state, order, at)
     return []
 
 
@@ -95,13 +103,12 @@ def _tried(state: State, order: Order, at: int) -> list[Fact]:
     return facts if any(isinstance(fact, Trade | OrderRouted | OrderBooked) for fact in facts) else []
 
 
-def _repegged(state: State, order: Order, at: int) -> list[Fact]:
-    """Follow the market, not more often than the instrument's interval allows."""
-    interval = state.instruments[order.symbol].peg_interval
-    if order.repriced_at and at - order.repriced_at < interval:
+def _repegged(state: State, order: Order, anchors: Anchors, at: int) -> list[Fact]:
+    """Follow the market."""
+    price = peg_price(state, order, anchors)
+    if not price or price == order.price or order.pending is not None or order.queue:
         return []
-    price = peg_price(state, order)
-    if not price or price == order.price:
+    if order.has(ExecInst.TRAILING_STOP):
         return []
     new_id = _fresh(state)
     if order.in_book:
