@@ -47,7 +47,7 @@ class Process:
             time.sleep(0.05)
         raise Disconnected(f"{self.name} did not start; its log is {self.log}")
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 

@@ -90,7 +90,7 @@ class Harness:
         self.broker.start()
         self._until_quiet(lambda status: not status["unanswered"] and not status["jobs"])
         for name in ("XNAS", "XNYS"):
-            self.processes[name].signal(signal.SIGSTOP)
+            self.processes[name].send_signal(signal.SIGSTOP)
         self._until_quiet(lambda status: True)
         for name in ("BROKER", "XNAS", "XNYS"):
             self.processes[name].stop(signal.SIGKILL)
@@ -104,9 +104,11 @@ class Harness:
         quiet = 0
         while quiet < QUIET_TURNS:
             assert time.monotonic() < deadline, f"exchanges still owe answers: {self._status()}"
-            count = demo._turn(self.traders, acting=False)
+            before = sum(len(trader.exec_ids) for trader in self.traders)
+            demo._turn(self.traders, acting=False)
+            told = sum(len(trader.exec_ids) for trader in self.traders) - before
             connected = all(trader.client.connected for trader in self.traders)
-            quiet = quiet + 1 if not count and connected and settled(self._status()) else 0
+            quiet = quiet + 1 if not told and connected and settled(self._status()) else 0
 
     def _status(self) -> Any:
         try:
