@@ -20,7 +20,7 @@ from brokerfix.config import database_path
 from brokerfix.domain import Instrument, average_text, id_text, money_text, to_text
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.orders import Child, Order
-from brokerfix.engine.state import State
+from brokerfix.engine.state import Account, State
 from brokerfix.engine.touched import Touched, note
 from brokerfix.facts import (
     ChildFilled,
@@ -260,13 +260,7 @@ class Projection:
         for child in touched.children.values():
             rows["child_orders"][child.child_id] = child_row(state, child)
         for name, symbol in touched.positions:
-            account = state.accounts[name]
-            rows["accounts"][name] = {
-                "account": name,
-                "paid_in": money_text(account.paid_in),
-                "cash": money_text(account.cash),
-                "buying_power": money_text(account.buying_power),
-            }
+            rows["accounts"][name] = account_row(state.accounts[name])
             if symbol:
                 rows["positions"][name, symbol] = position_row(state, name, symbol)
         if self._place > self._stored:
@@ -331,6 +325,16 @@ def child_row(state: State, child: Child) -> dict[str, Any]:
         "cum_qty": to_text(child.cum, digits),
         "leaves_qty": to_text(child.leaves, digits),
         "in_doubt": int(state.in_doubt(child)),
+    }
+
+
+def account_row(account: Account) -> dict[str, Any]:
+    """An account as the `accounts` table has it."""
+    return {
+        "account": account.account,
+        "paid_in": money_text(account.paid_in),
+        "cash": money_text(account.cash),
+        "buying_power": money_text(account.buying_power),
     }
 
 

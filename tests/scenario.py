@@ -59,6 +59,7 @@ from brokerfix.domain import (
 from brokerfix.engine import snapshot
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up, observe
 from brokerfix.engine.invariants import broken_in_state
+from brokerfix.engine.touched import Touched, note
 from brokerfix.facts import Fact, OperatorRefused, Trade
 from brokerfix.fix import encode
 from brokerfix.fix.decode import from_client
@@ -89,6 +90,7 @@ class World:
         self.records: list[bytes] = []
         self.facts: list[Fact] = []
         self.last_facts: list[Fact] = []
+        self.touched = Touched()
         self.names: dict[str, str] = {}
         self.execs: dict[str, str] = {}
         self.orders: dict[str, str] = {}
@@ -121,7 +123,7 @@ class World:
         phases = tuple((symbol, hours.phase(self.now)) for symbol, hours in self.hours.items())
         options = ClientOptions(
             s.get("pending", "reject"), s.get("acknowledge", "accepted"), s.get("on_disconnect", "none"),
-            int(s.get("grace", "0")) * 10**9,
+            int(s.get("grace", "0")) * 10**9, most_following=int(s.get("most_following", "500")),
         )  # fmt: skip
         clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
@@ -154,6 +156,7 @@ class World:
         for fact in facts:
             assert fact.id == self.state.last_id + 1 or fact.id % 10**9 == 0 or isinstance(fact, Trade), fact
             evolve(self.state, fact)
+            note(self.state, fact, self.touched)
             self.facts.append(fact)
             outs += encode.messages(self.state, fact)
         broken = list(broken_in_state(self.state))

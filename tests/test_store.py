@@ -6,6 +6,7 @@ import sqlite_utils
 
 from brokerfix.config import database_path
 from brokerfix.journal import Journal
+from brokerfix.kept import write as write_kept
 from brokerfix.store import TABLES, Projection
 from tests.scenario import FACTS, World, run_step
 
@@ -72,6 +73,80 @@ def test_orders_executions_positions_and_quotes(tmp_path: Path) -> None:
         "down",
     )
     assert {row["status"] for row in found["child_orders"]} >= {"CANCELED", "PARTIALLY_FILLED"}
+
+
+CHANGES = """
+venue XNAS up
+quote XNAS AAPL bid 500@149.90 ask 500@150.10
+client ALICE new C1 buy 300 AAPL 150.10
+venue XNAS ack c1
+venue XNAS fill c1 100@150.10 cum 100
+venue XNAS fill c1 200@150.10 cum 300
+venue XNAS bust c1 E2 leaves 0
+venue XNAS correct c1 E3 150@150.00
+""".strip().splitlines()
+
+
+def test_trial_14_busts_corrections_and_splits_reach_the_database(tmp_path: Path) -> None:
+    world = World()
+    for step in CHANGES:
+        run_step(world, step)
+    journal = Journal(tmp_path / "journal")
+    journal.open(20261122)
+    for record in world.records:
+        journal.append(FACTS.decode(record))
+    projection = Projection(tmp_path)
+    projection.follow()
+    found = rows(tmp_path)
+    assert [(row["state"], row["last_qty"], row["last_px"]) for row in found["executions"]] == [
+        ("busted", "0", "150.10"),
+        ("corrected", "150", "150.00"),
+    ]
+    (order,) = found["orders"]
+    assert (order["cum_qty"], order["leaves_qty"], order["avg_px"]) == ("150", "150", "150.00")
+    (child,) = found["child_orders"]
+    assert child["cum_qty"] == "150"
+    (position,) = (row for row in found["positions"] if row["account"] == "ALICE")
+    assert position["qty"] == "150"
+    (account,) = (row for row in found["accounts"] if row["account"] == "ALICE")
+    assert account["cash"] == "977500.00"
+    before = len(world.records)
+    run_step(world, "operator jo split AAPL 2 1")
+    for record in world.records[before:]:
+        journal.append(FACTS.decode(record))
+    projection.follow()
+    found = rows(tmp_path)
+    assert found["orders"][0]["qty"] == "600"
+    assert next(row for row in found["positions"] if row["account"] == "ALICE")["qty"] == "300"
+
+
+def test_trial_18_a_projection_begins_with_the_kept_state(tmp_path: Path) -> None:
+    journal, world = write_journal(tmp_path)
+    for record in world.records:
+        journal.append(FACTS.decode(record))
+    Projection(tmp_path).follow()
+    kept = write_kept(journal.folder, world.state, *journal.place, ())
+    again = Projection(tmp_path)
+    assert again.state.hash() == world.state.hash(), "it has read no fact yet"
+    for step in ("client BOB new B2 buy 10 AAPL 149.00", "venue XNAS fill c1 10@150.05 cum 160"):
+        run_step(world, step)
+        journal.append(FACTS.decode(world.records[-1]))
+    assert again.follow() == 2
+    after = rows(tmp_path)
+    kept.unlink()
+    database_path(tmp_path).unlink()
+    Projection(tmp_path).follow()
+    assert rows(tmp_path) == after
+
+
+def test_trial_18_prints_that_nobody_is_told_are_not_kept(tmp_path: Path) -> None:
+    journal, world = write_journal(tmp_path)
+    for record in world.records:
+        journal.append(FACTS.decode(record))
+    projection = Projection(tmp_path)
+    projection.follow()
+    assert world.facts
+    assert projection.state.market.prints == {}
 
 
 def test_a_projection_that_stops_and_starts_gives_the_same_rows(tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ from brokerfix.commands import (
 from brokerfix.domain import ExecType, Instructions, OrdStatus, OrdType, Phase, Request, Side, TimeInForce
 from brokerfix.engine.engine import observe
 from brokerfix.engine.orders import Child, Order
+from brokerfix.engine.touched import Touched
 from brokerfix.facts import ChildFilled, Trade, TradeBusted, TradeCorrected
+from brokerfix.store import account_row, child_row, order_row, position_row
 from tests.scenario import World
 
 CLIENTS = st.sampled_from(["ALICE", "BOB"])
@@ -79,6 +81,7 @@ class BrokerMachine(RuleBasedStateMachine):
         )
         self.number = 0
         self.known: dict[int, Order] = {}
+        self.picture: dict[tuple[str, object], object] = {}
         self.order_of_child: dict[int, int] = {}
         for venue in ("XNAS", "XNYS"):
             self.world.submit(SessionUp(self.world.now, venue, True))
@@ -351,6 +354,11 @@ class BrokerMachine(RuleBasedStateMachine):
         self.world.submit(RecordQuotes(self.world.now))
         self.world.submit(SessionUp(self.world.now, venue, True, anew))
 
+    @rule(price=PRICES)
+    def mark(self, price: int) -> None:
+        observe(self.world.state, MarketUpdate("XNAS", "AAPL", False, (), ((price, 1),)))
+        self.world.submit(RecordQuotes(self.world.now))
+
     @rule()
     @precondition(lambda self: self.world.state.day < 20261125)
     def roll(self) -> None:
@@ -368,6 +376,33 @@ class BrokerMachine(RuleBasedStateMachine):
     def recovery_gives_the_same_state(self) -> None:
         if hasattr(self, "world") and self.number % 7 == 0:
             assert self.world.recovered().hash() == self.world.state.hash()
+
+    @invariant()
+    def a_picture_of_the_state_follows_what_facts_touch(self) -> None:
+        """Trial 14: rows that are made anew only where a fact touches them are the rows of the whole state."""
+        if not hasattr(self, "world"):
+            return
+        state, touched = self.world.state, self.world.touched
+        self.world.touched = Touched()
+        for order in touched.orders.values():
+            self.picture["order", order.order_id] = order_row(state, order)
+        for child in touched.children.values():
+            self.picture["child", child.child_id] = child_row(state, child)
+        for name, symbol in touched.positions:
+            self.picture["account", name] = account_row(state.accounts[name])
+            if symbol:
+                self.picture["position", (name, symbol)] = position_row(state, name, symbol)
+        whole: dict[tuple[str, object], object] = {
+            ("order", order.order_id): order_row(state, order) for order in state.orders.values()
+        }
+        whole |= {("child", child.child_id): child_row(state, child) for child in state.children.values()}
+        whole |= {("account", name): account_row(account) for name, account in state.accounts.items()}
+        whole |= {
+            ("position", (name, symbol)): position_row(state, name, symbol)
+            for name, account in state.accounts.items()
+            for symbol in account.positions
+        }
+        assert {key: self.picture.get(key) for key in whole} == whole
 
     @invariant()
     def positions_are_the_sum_of_trades(self) -> None:

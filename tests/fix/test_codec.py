@@ -237,3 +237,31 @@ def test_every_tag_that_we_send_is_in_the_dialect() -> None:
         assert tags <= set(listed), (kind, tags - set(listed))
     assert {kind for to_venue, kind in sent if to_venue} == set(dialect().venue)
     assert {"8", "9", "j"} <= {kind for to_venue, kind in sent if not to_venue}
+
+
+def test_trial_5_a_rejection_repeats_the_order_as_it_came() -> None:
+    world = World()
+    head = "8=FIX.4.4|9=1|35=D|34=1|49=ALICE|52=t|56=BROKER|"
+    text = f"{head}1=ALICE|11=C1|38=7.50|40=2|44=1.2345|54=1|55=NOPE|59=1|60=t|10=0|".replace("|", SOH)
+    command = from_client(text, "ALICE", 1, world.state.instruments)
+    assert isinstance(command, NewOrder)
+    world.submit(command)
+    told = dict(pairs(world.sent[-1].text))
+    assert {tag: told.get(tag) for tag in ("1", "38", "40", "44", "59", "103")} == {
+        "1": "ALICE", "38": "7.50", "40": "2", "44": "1.2345", "59": "1", "103": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("original", ["", "122=20261122-09:00:00.000|"])
+def test_trial_8_rejects_of_two_sessions_of_a_day_are_two_events(original: str) -> None:
+    """After an intraday reset MsgSeqNums come again. What is resent has its first time of sending."""
+    sent = "8=FIX.4.4|9=1|35=j|34=7|49=XNAS|52={time}|56=BROKER|{original}45=3|372=D|379=20261122-5|380=0|58=no|10=0|"
+
+    def exec_id(time: str, original: str = "") -> str:
+        text = sent.format(time=time, original=original).replace("|", SOH)
+        told = from_venue(text, "XNAS", 1, INSTRUMENTS)
+        assert isinstance(told, VenueReport)
+        return told.exec_id
+
+    first, second = exec_id("20261122-09:00:00.000"), exec_id("20261122-11:00:00.000", original)
+    assert (first == second) == bool(original)
