@@ -1,6 +1,7 @@
 """When a trading day begins and which phase an instrument is in: wall clocks in their time zones, so that hours keep
 their local time when daylight saving begins and ends, and exchange calendars."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -61,6 +62,19 @@ class Hours:
                     return phase
         return Phase.CLOSED
 
+    def next_times(self, at: int) -> tuple[int | None, int | None]:
+        """When it opens and when it closes next (ns UTC) after a time (ns UTC). None where it never does, or where the
+        calendar ends before."""
+        if self.always_open:
+            return None, None
+        if self.calendar is not None:
+            minute = f"{datetime.fromtimestamp(at // SECOND, UTC):%Y-%m-%d %H:%M}"
+            return _found(self.calendar.next_open, minute), _found(self.calendar.next_close, minute)
+        today = datetime.fromtimestamp(at // SECOND, ZoneInfo(self.instrument.zone)).date()
+        sessions = [self._by_clock(today + timedelta(days)) for days in (-1, 0, 1, 2)]
+        opens, closes = (min(one for one in times if one * SECOND > at) for times in zip(*sessions, strict=True))
+        return int(opens) * SECOND, int(closes) * SECOND
+
     def _sessions(self, at: int) -> list[tuple[float, float]]:
         """(open, close) in seconds UTC of the sessions near a time."""
         if self.calendar is not None:
@@ -80,6 +94,14 @@ class Hours:
             (self.calendar.session_open(session).timestamp(), self.calendar.session_close(session).timestamp())
             for session in sessions
         ]
+
+
+def _found(search: Callable[[str], Any], minute: str) -> int | None:
+    """What a calendar says comes next after a minute (ns UTC); None beyond its end."""
+    try:
+        return int(search(minute).timestamp()) * SECOND
+    except ValueError:
+        return None
 
 
 def _at(day: date, seconds: int, zone: str) -> float:
