@@ -5,26 +5,36 @@ import contextlib
 import itertools
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
 
+from brokerfix import domain
 from brokerfix.client import Client, Disconnected, Message, TooLow, pairs_of, utc_now
 from brokerfix.config import Config, ConfigError, address
-from brokerfix.gateway.budgets import Budgets
+from brokerfix.domain import id_number
 from brokerfix.vouch import VOUCHER, read_secret, socket_path, voucher
-from brokerfix.web.model import FINAL, Book, Level, NewOrder, Order, Quote, Replace, Report, order_of
+from brokerfix.web.known import UNREPORTED, Orders
+from brokerfix.web.limits import Limits
+from brokerfix.web.model import FINAL, Book, Level, NewOrder, Order, Phase, Quote, Replace, Report
+from brokerfix.web.terms import SIDES, as_asked, execution_of, iso, order_of, replace_fields
 
 log = logging.getLogger("brokerfix.http")
 RECONNECT_SECONDS = 1.0
 TICK_SECONDS = 1.0
 SEND_SECONDS = 0.5
 """How long the broker may leave a message of ours untaken: the loop waits with it."""
-MOST_ORDERS = 50_000
-"""How many orders are remembered; of more, finished ones are forgotten, and asked for when they are wanted."""
+
+
+PHASES: dict[str, Phase] = {one.value: one.value.replace("-", "_").replace(" ", "_") for one in domain.Phase}  # type: ignore[misc]
+UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
+NAMING = "0568EI"
+"""ExecTypes of reports whose ClOrdIDs are the order's from then on: a late fill of an older order may have one that is
+another's by now."""
+HALTED = "1"
+"""TradSesStatus(340)."""
 
 
 class Unavailable(Exception):
@@ -68,42 +78,51 @@ class Waiter:
         self.answer: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
 
 
-class Orders:
-    """The orders that were reported, by OrderID; every ClOrdID that was theirs, and what was asked for under it."""
+class MassCancel:
+    """A mass cancel that is under way: which orders it covers, those that it was taken for as they are now, and of
+    these the ones whose end is not known."""
 
-    def __init__(self) -> None:
-        self.by_id: OrderedDict[str, Order] = OrderedDict()
-        self.asked: dict[str, NewOrder | Replace] = {}
-        self.accounts: dict[str, str] = {}
-        self._ids: dict[str, str] = {}
-        self._names: dict[str, list[str]] = {}
+    def __init__(self, covers: Callable[[Order], bool]) -> None:
+        self.covers = covers
+        self.orders: dict[str, Order] = {}
+        self.waiting: set[str] = set()
+        self.taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def named(self, cl_ord_id: str) -> Order | None:
-        return self.by_id.get(self._ids.get(cl_ord_id, ""))
+    def take(self, orders: Iterable[Order]) -> None:
+        """The broker has taken it, when these were all of the client's orders."""
+        self.orders = {order.order_id: order for order in orders if self.covers(order)}
+        self.waiting = set(self.orders)
+        self.taken.set_result(None)
+        self._end()
 
-    def note(self, order: Order, *names: str) -> None:
-        self.by_id[order.order_id] = order
-        self.by_id.move_to_end(order.order_id)
-        known = self._names.setdefault(order.order_id, [])
-        for name in names:
-            if name and self._ids.get(name) != order.order_id:
-                self._ids[name] = order.order_id
-                known.append(name)
-        if len(self.by_id) > MOST_ORDERS:
-            self._forget()
+    def tell(self, order: Order) -> None:
+        """An order is as it is now."""
+        if order.order_id in self.orders:
+            self.orders[order.order_id] = order
+            if not order.is_open:
+                self.waiting.discard(order.order_id)
+                self._end()
 
-    def _forget(self) -> None:
-        for order_id in list(self.by_id)[: MOST_ORDERS // 10]:
-            if self.by_id[order_id].status in FINAL:
-                del self.by_id[order_id]
-                for name in self._names.pop(order_id):
-                    for names in (self._ids, self.asked, self.accounts):
-                        names.pop(name, None)
+    def fail(self, error: Exception) -> None:
+        for answer in (self.taken, self.done):
+            if not answer.done():
+                answer.set_exception(error)
+                answer.exception()
+
+    def _end(self) -> None:
+        if not self.waiting and not self.done.done():
+            self.done.set_result(None)
+
+
+def is_covered(order: Order, symbol: str, side: str) -> bool:
+    """Whether a request to cancel what is open, of a symbol and a side ("": any), is about an order."""
+    return order.is_open and symbol in ("", order.symbol) and side in ("", order.side)
 
 
 class User:
     """A client of the broker. All of it runs on the loop's thread; only while it logs on has another thread its client.
-    `up`: it is logged on."""
+    `up`: it is logged on; `last_number`: the highest ExecID's."""
 
     def __init__(self, config: Config, name: str) -> None:
         self.config, self.name = config, name
@@ -118,16 +137,21 @@ class User:
             vouch=self._vouch,
         )  # fmt: skip
         self.up = False
-        self.budgets = Budgets(config.budgets(name), time.monotonic())
+        self.limits = Limits(config.budgets(name), time.monotonic())
         self.orders = Orders()
         self.books: dict[str, dict[str, dict[str, str]]] = {}
+        self.phases: dict[str, tuple[Phase, bool]] = {}
+        self.last_number = 0
         self.streams: set[Stream] = set()
         self._followed: set[str] = set()
         self._subscribed: set[str] = set()
         self._seen: dict[str, asyncio.Event] = {}
         self._waiting: dict[str, Waiter] = {}
+        self._mass_cancels: dict[str, MassCancel] = {}
         self._numbers: dict[int, str] = {}
         self._requests = itertools.count(1)
+        self._mass_status = ""
+        self._knows_all = asyncio.Event()
         self._descriptor = -1
         self._task: asyncio.Task[None] | None = None
 
@@ -186,7 +210,9 @@ class User:
         self._subscribed.clear()
         with contextlib.suppress(Unavailable):
             # Working orders may be from before a restart of ours.
-            self._send(lambda: self.client.send("AF", [(584, f"http-{time.time_ns()}"), (585, "7")]))
+            self._mass_status = f"http-{time.time_ns()}"
+            self._send(lambda: self.client.send("AF", [(584, self._mass_status), (585, "7")]))
+            self._send(lambda: self.client.send("g", [(335, "http-phases"), (263, "1")]))
             for symbol in sorted(self._followed.union(*(stream.symbols for stream in self.streams))):
                 self._subscribe(symbol)
         self._take_in()
@@ -208,15 +234,18 @@ class User:
             return
         self._unfollow()
         log.warning("the session of %s is lost: %s", self.name, error)
+        lost = Unavailable("the session with the broker was lost; ask for the order's state")
         for waiter in self._waiting.values():
             if not waiter.answer.done():
-                waiter.answer.set_exception(
-                    Unavailable("the session with the broker was lost; ask for the order's state")
-                )
+                waiter.answer.set_exception(lost)
                 waiter.answer.exception()
+        for mass in self._mass_cancels.values():
+            mass.fail(lost)
         self._waiting.clear()
         self._numbers.clear()
         self.books.clear()
+        self.phases.clear()
+        self._knows_all.clear()
         self._seen.clear()
 
     def _take_in(self) -> None:
@@ -238,6 +267,10 @@ class User:
 
     # Orders
 
+    def under_way(self, cl_ord_id: str) -> NewOrder | Replace | None:
+        """The request of this ClOrdID that waits for its answer now."""
+        return self.orders.asked.get(cl_ord_id) if cl_ord_id in self._waiting else None
+
     async def new_order(self, asked: NewOrder, account: str, body: list[tuple[int, str]], immediate: bool) -> Order:
         """Send an order, and wait for its first report, of an `immediate` one for its last. Raises Refused,
         Unavailable."""
@@ -255,28 +288,95 @@ class User:
             raise
 
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
-        side = "1" if order.side == "buy" else "2"
+        side = SIDES[order.side]
         return await self._ask(cl_ord_id, lambda: self.client.cancel(cl_ord_id, order.cl_ord_id, side, order.symbol))
 
     async def replace(self, order: Order, asked: Replace) -> Order:
-        side, name = "1" if order.side == "buy" else "2", asked.cl_ord_id
+        name = asked.cl_ord_id
+        fields = [(11, name), (41, order.cl_ord_id), (60, utc_now()), *replace_fields(order, asked)]
         self.orders.asked[name] = asked
-        terms = order.cl_ord_id, side, asked.qty, order.symbol, asked.price
-        return await self._ask(name, lambda: self.client.replace(name, *terms))
+        return await self._ask(name, lambda: self.client.send("G", fields))
+
+    async def cancel_all(self, symbol: str, side: str) -> tuple[list[Order], bool]:
+        """Cancel all open orders, or those of a symbol, of a side ("": any). Returns them once they have ended or,
+        after as long as an answer may take, as they are then: False. Raises Refused, Unavailable."""
+        assert self.config.http is not None
+        name = f"m-{time.time_ns()}-{next(self._requests)}"
+        mass = self._mass_cancels[name] = MassCancel(lambda order: is_covered(order, symbol, side))
+        body = [(11, name), (530, "1" if symbol else "7"), (60, utc_now())]
+        body += [(tag, value) for tag, value in ((55, symbol), (54, SIDES.get(side, ""))) if value]
+        seconds = self.config.http.answer_seconds
+        try:
+            self._numbers[self._send(lambda: self.client.send("q", body))] = name
+            await asyncio.wait_for(asyncio.shield(mass.taken), seconds)
+            await asyncio.wait_for(asyncio.shield(mass.done), seconds)
+        except TimeoutError as error:
+            if not mass.taken.done():
+                raise Unavailable("the broker has not answered in time; ask for the orders' states") from error
+        finally:
+            del self._mass_cancels[name]
+        return list(mass.orders.values()), mass.done.done()
+
+    async def open_orders(self, symbol: str, side: str, accounts: tuple[str, ...]) -> list[Order]:
+        """The open orders in these accounts, or those of a symbol, of a side ("": any). Raises Unavailable."""
+        await self.know_all()
+        orders = self.orders.by_number.values()
+        return [order for order in orders if order.account in accounts and is_covered(order, symbol, side)]
+
+    async def cancel_each(self, orders: list[Order]) -> tuple[list[Order], bool]:
+        """Cancel these. Returns them as they are once all answers are there, and whether all have ended. Raises
+        Unavailable."""
+        now = time.time_ns()
+        canceling = (self.cancel(order, f"c-{now}-{next(self._requests)}") for order in orders)
+        answers = await asyncio.gather(*canceling, return_exceptions=True)
+        for answer in answers:
+            # One that could not be canceled has ended, or it is told as it is.
+            if isinstance(answer, BaseException) and not isinstance(answer, Refused | Unavailable):
+                raise answer
+        if not self.up:
+            raise Unavailable("the session with the broker was lost; ask for the orders' states")
+        # A canceled order has its cancel's ClOrdID: here it is told under the name that it is known by.
+        told = [
+            msgspec.structs.replace(self.orders.by_id.get(order.order_id, order), cl_ord_id=order.cl_ord_id)
+            for order in orders
+        ]
+        return told, not any(order.is_open for order in told)
+
+    async def know_all(self) -> None:
+        """Wait until all open orders are known. Raises Unavailable."""
+        assert self.config.http is not None
+        try:
+            await asyncio.wait_for(self._knows_all.wait(), self.config.http.answer_seconds)
+        except TimeoutError as error:
+            raise Unavailable("the broker has not told of the open orders yet; try again") from error
 
     async def status(self, cl_ord_id: str) -> Order | None:
         """An order by any of its ClOrdIDs: as last reported or, if nothing is known of it, as the broker says. None if
         there is none. Raises Unavailable."""
+        return self.orders.named(cl_ord_id) or await self.asked_status(cl_ord_id)
+
+    async def holder(self, cl_ord_id: str) -> Order | None:
+        """The order that a new one can't share its ClOrdID with. Whether the name of one that has ended is free again
+        is for the broker to say. Raises Unavailable."""
         known = self.orders.named(cl_ord_id)
-        if known is not None:
+        if known is not None and known.is_open:
             return known
+        found = await self.asked_status(cl_ord_id)
+        # Meanwhile another request may have entered it.
+        after = self.orders.named(cl_ord_id)
+        if found is None and known is not None and after is not None and after.order_id == known.order_id:
+            if cl_ord_id not in self._waiting:
+                self.orders.release(cl_ord_id)
+            return None
+        return found or after
+
+    async def asked_status(self, cl_ord_id: str) -> Order | None:
+        """An order as the broker knows it by this ClOrdID. None if there is none. Raises Unavailable."""
         request = f"s{next(self._requests)}"
         try:
-            found = await self._ask(
-                f"H {request}", lambda: self.client.send("H", [(11, cl_ord_id), (790, request)]), False
-            )
-        except Refused:
-            return None
+            found = await self._ask(f"H {request}", lambda: self.client.send("H", [(11, cl_ord_id), (790, request)]))
+        except Refused as error:
+            return error.order
         self.orders.note(found, cl_ord_id)
         return found
 
@@ -295,7 +395,8 @@ class User:
             self._waiting.pop(key, None)
             raise Unavailable("the broker has not answered in time; ask for the order's state") from error
         finally:
-            self._numbers = {number: name for number, name in self._numbers.items() if name in self._waiting}
+            under_way = self._waiting.keys() | self._mass_cancels.keys()
+            self._numbers = {number: name for number, name in self._numbers.items() if name in under_way}
 
     def _answer(self, key: str, answer: Order | Refused) -> None:
         waiter = self._waiting.get(key)
@@ -315,37 +416,75 @@ class User:
 
     def _execution_report(self, message: Message, every: list[tuple[int, str]]) -> None:
         exec_type, request, replaced = message.get(150, ""), message.get(11, ""), message.get(41, "")
-        order = self._whole(order_of(message), request, replaced)
+        order = self._whole(order_of(message), message)
+        self.last_number = max(self.last_number, id_number(message.get(17, "")))
         is_status = exec_type == "I"
+        if message.get(584) == self._mass_status and message.get(912) == "Y":
+            self._knows_all.set()
         if is_status and order.order_id == "NONE":
-            self._answer(f"H {message.get(790, '')}", Refused(order.text or "unknown order"))
+            # Of an order that was rejected at once it has no OrderID.
+            rejected = None if message.get(103) == UNKNOWN_ORDER else self.orders.named(request)
+            self._answer(f"H {message.get(790, '')}", Refused(order.text or "unknown order", rejected))
             return
         pending = exec_type in ("6", "E")
         if pending:
             # The request is named, but the order has its name until the request is granted.
             order = msgspec.structs.replace(order, cl_ord_id=replaced or request)
-        self.orders.note(order, request, replaced)
+        is_copy = message.get(797) == "Y"
+        if not is_copy:
+            # Of another client's order, whose ClOrdIDs may be like ours, the streams are told only.
+            self.orders.note(order, request, replaced, is_theirs=exec_type in NAMING)
         if is_status:
-            self._answer(f"H {message.get(790, '')}", order)
+            self._answer(f"H {message.get(790, '')}", self.orders.by_id.get(order.order_id, order))
             return
+        if exec_type == "F" and not is_copy:
+            self.orders.note_fill(execution_of(message, order))
         told = Report(order, message.get(17, ""), exec_type, message.get(32, ""), message.get(31, ""))
         for stream in self.streams:
             stream.tell(told)
+        if is_copy:
+            return
+        for mass in self._mass_cancels.values():
+            mass.tell(order)
         if exec_type == "8":
             self._answer(request, Refused(order.text or "rejected", order))
         elif not pending:
             self._answer(request, order)
 
-    def _whole(self, order: Order, request: str, replaced: str) -> Order:
-        """The order with what a report of a rejected one leaves out."""
+    def _whole(self, order: Order, message: Message) -> Order:
+        """The order with what its reports leave out."""
+        request, replaced, exec_type = message.get(11, ""), message.get(41, ""), message.get(150, "")
         account = order.account or self.orders.accounts.get(request) or self.orders.accounts.get(replaced, "")
         known = self.orders.by_id.get(order.order_id)
-        if not account and known is not None:
-            account = known.account
         asked = self.orders.asked.get(request)
-        if order.status == "rejected" and isinstance(asked, NewOrder):
-            order = msgspec.structs.replace(order, qty=asked.qty, price=asked.price)
-        return msgspec.structs.replace(order, account=account)
+        told: dict[str, Any] = {"account": account}
+        if known is not None:
+            told = {name: getattr(known, name) for name in UNREPORTED} | {"account": account or known.account}
+        elif isinstance(asked, NewOrder):
+            told |= {"ex_destination": asked.ex_destination or "", "manual": asked.manual}
+            told |= {"cash_order_qty": asked.cash_order_qty}
+        if exec_type in ("0", "8") and told.get("entered") is None:
+            told["entered"] = iso(message.get(60, ""))
+        if exec_type == "5" and isinstance(asked, Replace) and asked.manual is not None:
+            told["manual"] = asked.manual
+        if order.status == "rejected" and isinstance(asked, NewOrder) and order.type is None:
+            order = as_asked(order, asked)
+        return msgspec.structs.replace(order, **{name: value for name, value in told.items() if value is not None})
+
+    def _mass_cancel_report(self, message: Message, every: list[tuple[int, str]]) -> None:
+        mass = self._mass_cancels.get(message.get(11, ""))
+        if mass is None:
+            return
+        if message.get(531) == "0":
+            mass.fail(Refused(message.get(58, "refused")))
+        else:
+            # All that was open when the broker took it has been reported before.
+            mass.take(self.orders.by_number.values())
+
+    def _session_status(self, message: Message, every: list[tuple[int, str]]) -> None:
+        word = PHASES.get(message.get(58, ""))
+        if word is not None:
+            self.phases[message.get(336, "")] = word, message.get(340) == HALTED
 
     def _cancel_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         order = self.orders.named(message.get(41, ""))
@@ -358,7 +497,11 @@ class User:
     def _reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         """A Reject(3) says by MsgSeqNum what it is about."""
         log.warning("the broker refuses a message of %s: %s", self.name, message.get(58, ""))
-        self._answer(self._numbers.get(int(message.get(45, "0")), ""), Refused(message.get(58, "malformed")))
+        refused, name = Refused(message.get(58, "malformed")), self._numbers.get(int(message.get(45, "0")), "")
+        mass = self._mass_cancels.get(name)
+        if mass is not None:
+            mass.fail(refused)
+        self._answer(name, refused)
 
     # Market data
 
@@ -412,5 +555,7 @@ class User:
         "3": _reject,
         "j": _business_reject,
         "W": _snapshot,
+        "h": _session_status,
+        "r": _mass_cancel_report,
         "Y": _market_data_reject,
     }
