@@ -1,7 +1,8 @@
 """When a trading day begins and which phase an instrument is in: wall clocks in their time zones, so that hours keep
 their local time when daylight saving begins and ends, and exchange calendars."""
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -68,8 +69,7 @@ class Hours:
         if self.always_open:
             return None, None
         if self.calendar is not None:
-            minute = f"{datetime.fromtimestamp(at // SECOND, UTC):%Y-%m-%d %H:%M}"
-            return _found(self.calendar.next_open, minute), _found(self.calendar.next_close, minute)
+            return _after(self.calendar.opens_nanos, at), _after(self.calendar.closes_nanos, at)
         today = datetime.fromtimestamp(at // SECOND, ZoneInfo(self.instrument.zone)).date()
         sessions = [self._by_clock(today + timedelta(days)) for days in (-1, 0, 1, 2)]
         opens, closes = (min(one for one in times if one * SECOND > at) for times in zip(*sessions, strict=True))
@@ -96,12 +96,10 @@ class Hours:
         ]
 
 
-def _found(search: Callable[[str], Any], minute: str) -> int | None:
-    """What a calendar says comes next after a minute (ns UTC); None beyond its end."""
-    try:
-        return int(search(minute).timestamp()) * SECOND
-    except ValueError:
-        return None
+def _after(times: Sequence[int], at: int) -> int | None:
+    """The first of ascending times after a time; None if there is none."""
+    position = bisect_right(times, at)
+    return int(times[position]) if position < len(times) else None
 
 
 def _at(day: date, seconds: int, zone: str) -> float:
