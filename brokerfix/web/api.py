@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Litestar, Request, get
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from brokerfix import __version__
 from brokerfix.config import Config
@@ -63,6 +63,11 @@ def build(config: Config) -> Litestar:
                 security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="An API key")}
             ),
             security=[{"key": []}],
+            tags=[
+                Tag("orders", "Enter, change and cancel orders; what became of them"),
+                Tag("accounts", "Money, limits and holdings"),
+                Tag("market", "What can be traded, when, and at what price"),
+            ],
             use_handler_docstrings=True,
             render_plugins=[page.Page()],
         ),

@@ -8,7 +8,8 @@ import msgspec
 from litestar import Request, Response, delete, get, patch, post
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter
+from litestar.openapi.spec import Example
+from litestar.params import Body, QueryParameter
 
 from brokerfix.domain import id_number
 from brokerfix.web.door import Caller, ClOrdId, Door, Limit, door_of, needs, own, problems
@@ -39,6 +40,17 @@ Statuses = Annotated[
         description="In this state, or these: open (something may still be filled), closed, all, or an OrdStatus",
     ),
 ]
+ORDER_BODY = Body(
+    examples=[
+        Example(
+            value={
+                "cl_ord_id": "my-1", "symbol": "AAPL", "side": "buy", "qty": "100", "price": "150.25",
+                "time_in_force": "gtc",
+            }
+        )
+    ]
+)  # fmt: skip
+REPLACE_BODY = Body(examples=[Example(value={"cl_ord_id": "my-2", "price": "150.30"})])
 OneSymbol = Annotated[
     str | None, QueryParameter(name="symbol", pattern=r"^[!-~]{1,32}(?!\n)$", description="Only of this symbol")
 ]
@@ -81,13 +93,15 @@ def _fields(asked: NewOrder, account: str) -> list[tuple[int, str]]:
 
 
 @post(
-    "/v1/orders", guards=[needs("trade", spends=b"D")], status_code=201, tags=["orders"], operation_id="new_order",
+    "/v1/orders", guards=[needs("trade", spends=b"D")], status_code=201, tags=["orders"],
+    operation_id="new_order", summary="Enter an order",
+    response_description="the order was entered",
     responses={
         200: ResponseSpec(Order, generate_examples=False, description="the order was entered before"),
         **problems(409, 413, 422),
     },
 )  # fmt: skip
-async def new_order(request: Request[Caller, None, Any], data: NewOrder) -> Response[Order]:
+async def new_order(request: Request[Caller, None, Any], data: Annotated[NewOrder, ORDER_BODY]) -> Response[Order]:
     """Enter an order, and wait for its first report, of a market, ioc or fok order for its last. The same ClOrdID again
     is the same order, and answered as such; another order with it is a conflict, as long as the broker does not take
     the ClOrdID for free again: it is unique in a trading day and among open orders."""
@@ -121,8 +135,8 @@ async def _completed(door: Door, user: User, order: Order) -> Order:
 
 
 @get(
-    "/v1/orders", guards=[needs("read", spends=b"H")], tags=["orders"], operation_id="list_orders",
-    responses=problems(), response_headers=[LINK],
+    "/v1/orders", guards=[needs("read", spends=b"H")], tags=["orders"],
+    operation_id="list_orders", summary="List orders", responses=problems(), response_headers=[LINK],
 )  # fmt: skip
 async def list_orders(
     request: Request[Caller, None, Any],
@@ -162,8 +176,8 @@ async def list_orders(
 
 
 @get(
-    "/v1/executions", guards=[needs("read", spends=b"H")], tags=["orders"], operation_id="executions",
-    responses=problems(), response_headers=[LINK],
+    "/v1/executions", guards=[needs("read", spends=b"H")], tags=["orders"],
+    operation_id="executions", summary="List executions", responses=problems(), response_headers=[LINK],
 )  # fmt: skip
 async def executions(
     request: Request[Caller, None, Any],
@@ -192,8 +206,8 @@ async def executions(
 
 
 @get(
-    "/v1/orders/{cl_ord_id:str}", guards=[needs("read", spends=b"H")], tags=["orders"], operation_id="order_status",
-    responses=problems(404),
+    "/v1/orders/{cl_ord_id:str}", guards=[needs("read", spends=b"H")], tags=["orders"],
+    operation_id="order_status", summary="Look at an order", responses=problems(404),
 )  # fmt: skip
 async def order_status(request: Request[Caller, None, Any], cl_ord_id: ClOrdId) -> Order:
     """An order by any of its ClOrdIDs; one that has ended long ago, by its last. Of several orders that had the same,
@@ -209,7 +223,7 @@ async def order_status(request: Request[Caller, None, Any], cl_ord_id: ClOrdId) 
 
 @delete(
     "/v1/orders/{cl_ord_id:str}", guards=[needs("trade", spends=b"F")], status_code=200, tags=["orders"],
-    operation_id="cancel_order", responses=problems(404, 409, 422),
+    operation_id="cancel_order", summary="Cancel an order", responses=problems(404, 409, 422),
 )  # fmt: skip
 async def cancel_order(request: Request[Caller, None, Any], cl_ord_id: ClOrdId, new_id: NewId = None) -> Order:
     """Cancel an order, and wait until it is. Canceling a canceled order tells its state."""
@@ -222,8 +236,8 @@ async def cancel_order(request: Request[Caller, None, Any], cl_ord_id: ClOrdId, 
 
 
 @delete(
-    "/v1/orders", guards=[needs("trade", spends=b"q")], status_code=200, tags=["orders"], operation_id="cancel_orders",
-    responses={
+    "/v1/orders", guards=[needs("trade", spends=b"q")], status_code=200, tags=["orders"],
+    operation_id="cancel_orders", summary="Cancel all orders", responses={
         202: ResponseSpec(
             list[Order], generate_examples=False, description="they are being canceled, and not all have ended yet"
         ),
@@ -251,10 +265,12 @@ async def cancel_orders(
 
 
 @patch(
-    "/v1/orders/{cl_ord_id:str}", guards=[needs("trade", spends=b"G")], tags=["orders"], operation_id="replace_order",
-    responses=problems(404, 409, 413, 422),
+    "/v1/orders/{cl_ord_id:str}", guards=[needs("trade", spends=b"G")], tags=["orders"],
+    operation_id="replace_order", summary="Replace an order", responses=problems(404, 409, 413, 422),
 )  # fmt: skip
-async def replace_order(request: Request[Caller, None, Any], cl_ord_id: ClOrdId, data: Replace) -> Order:
+async def replace_order(
+    request: Request[Caller, None, Any], cl_ord_id: ClOrdId, data: Annotated[Replace, REPLACE_BODY]
+) -> Order:
     """Give an order other terms, and wait until it has them. What is left out stays as it is. The same request again
     tells the order's state."""
     door = door_of(request)

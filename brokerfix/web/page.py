@@ -39,9 +39,7 @@ SCRIPT = """SwaggerUIBundle({
   deepLinking: true,
   validatorUrl: null,
   defaultModelsExpandDepth: 0,
-  displayRequestDuration: true,
-  operationsSorter: "alpha",
-  tagsSorter: "alpha"
+  displayRequestDuration: true
 });
 """
 STYLE = """body { margin: 0; background: #fff; }

@@ -12,7 +12,6 @@ from litestar import Request, Response
 from litestar.datastructures import ResponseHeader
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
-from msgspec import Meta
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import id_number
@@ -26,17 +25,18 @@ T = TypeVar("T")
 Symbols = Annotated[list[Symbol] | None, QueryParameter(name="symbol", description="Of this symbol, or these")]
 SideFilter = Annotated[Literal["buy", "sell"] | None, QueryParameter(name="side", description="Of this side")]
 Accounts = Annotated[list[Account] | None, QueryParameter(name="account", description="Of this account, or these")]
-Moment = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?)?(?!\n)$"
-    ),
+MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?)?(?!\n)$"
+After = Annotated[
+    str | None, QueryParameter(name="after", pattern=MOMENT, description="Later than this (ISO 8601; UTC if no zone)")
 ]
-After = Annotated[Moment | None, QueryParameter(name="after", description="Later than this (ISO 8601; UTC if no zone)")]
-Until = Annotated[Moment | None, QueryParameter(name="until", description="Not later than this")]
+Until = Annotated[str | None, QueryParameter(name="until", pattern=MOMENT, description="Not later than this")]
 Cursor = Annotated[
-    Annotated[str, Meta(pattern=r"^[0-9]{8}-[0-9]{1,9}(?!\n)$")] | None,
-    QueryParameter(name="cursor", description="Where the next page begins: the Link header of the page before has it"),
+    str | None,
+    QueryParameter(
+        name="cursor",
+        pattern=r"^[0-9]{8}-[0-9]{1,9}(?!\n)$",
+        description="Where the next page begins: the Link header of the page before has it",
+    ),
 ]
 LINK = ResponseHeader(
     name="Link", documentation_only=True, required=False,

@@ -19,8 +19,8 @@ from brokerfix.web.users import User
 
 
 @get(
-    "/v1/account", guards=[needs("read", spends=b"H")], tags=["accounts"], operation_id="account",
-    responses=problems(),
+    "/v1/account", guards=[needs("read", spends=b"H")], tags=["accounts"],
+    operation_id="account", summary="Cash, buying power, limits", responses=problems(),
 )  # fmt: skip
 async def account(request: Request[Caller, None, Any]) -> list[AccountState]:
     """Each of the key's accounts: cash, buying power and limits, as last projected (some milliseconds ago)."""
@@ -37,8 +37,8 @@ async def account(request: Request[Caller, None, Any]) -> list[AccountState]:
 
 
 @get(
-    "/v1/positions", guards=[needs("read", spends=b"H")], tags=["accounts"], operation_id="positions",
-    responses=problems(),
+    "/v1/positions", guards=[needs("read", spends=b"H")], tags=["accounts"],
+    operation_id="positions", summary="Positions", responses=problems(),
 )  # fmt: skip
 async def positions(request: Request[Caller, None, Any]) -> list[Position]:
     """What the key's accounts hold, as last projected (some milliseconds ago)."""
@@ -47,8 +47,8 @@ async def positions(request: Request[Caller, None, Any]) -> list[Position]:
 
 
 @get(
-    "/v1/books/{symbol:str}", guards=[needs("market", spends=b"H")], tags=["market"], operation_id="book",
-    responses=problems(404),
+    "/v1/books/{symbol:str}", guards=[needs("market", spends=b"H")], tags=["market"],
+    operation_id="book", summary="The book of a symbol", responses=problems(404),
 )  # fmt: skip
 async def book(request: Request[Caller, None, Any], symbol: SymbolPath) -> Book:
     """The consolidated book of a symbol, ten levels deep."""
@@ -59,8 +59,8 @@ async def book(request: Request[Caller, None, Any], symbol: SymbolPath) -> Book:
 
 
 @get(
-    "/v1/instruments", guards=[needs("read", "market", spends=b"H")], tags=["market"], operation_id="instruments",
-    responses=problems(),
+    "/v1/instruments", guards=[needs("read", "market", spends=b"H")], tags=["market"],
+    operation_id="instruments", summary="Instruments", responses=problems(),
 )  # fmt: skip
 async def instruments(request: Request[Caller, None, Any]) -> list[Instrument]:
     """What can be traded."""
@@ -97,8 +97,8 @@ def clock_time(seconds: int) -> str:
 
 
 @get(
-    "/v1/clock", guards=[needs("read", "market", spends=b"H")], tags=["market"], operation_id="clock",
-    responses=problems(),
+    "/v1/clock", guards=[needs("read", "market", spends=b"H")], tags=["market"],
+    operation_id="clock", summary="Time, trading day, phases", responses=problems(),
 )  # fmt: skip
 async def clock(request: Request[Caller, None, Any]) -> Clock:
     """What time it is, here and for each instrument. A trading day that an operator began early is known from the first
