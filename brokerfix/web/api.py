@@ -35,7 +35,7 @@ budget has no limit; above it, the answer is 429 and `Retry-After` says how long
 async def health(request: Request[Any, Any, Any]) -> dict[str, bool]:
     """Which clients' sessions with the broker are up."""
     door: Door = request.app.state.door
-    return {"up": all(user.up for user in door.users.values())}
+    return {"up": all(user.is_up for user in door.users.values())}
 
 
 def build(config: Config) -> Litestar:
@@ -44,10 +44,10 @@ def build(config: Config) -> Litestar:
 
     async def begin(app: Litestar) -> None:
         for user in door.users.values():
-            user.start()
+            user.session.start()
 
     async def end(app: Litestar) -> None:
-        await asyncio.gather(*(user.stop() for user in door.users.values()))
+        await asyncio.gather(*(user.session.stop() for user in door.users.values()))
 
     app = Litestar(
         [*orders.ROUTES, *reference.ROUTES, *page.ROUTES, health, stream],

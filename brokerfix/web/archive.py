@@ -15,7 +15,7 @@ from brokerfix.domain import id_number
 from brokerfix.store import number_of
 from brokerfix.web.model import Execution, Order, Position
 from brokerfix.web.terms import execution_of_row, order_of_row
-from brokerfix.web.users import Unavailable
+from brokerfix.web.waiting import Unavailable
 
 T = TypeVar("T")
 

@@ -27,7 +27,8 @@ from brokerfix.web.pages import (
     wanted_of,
 )
 from brokerfix.web.terms import UNPRICED, exact, is_same, new_order_fields
-from brokerfix.web.users import Refused, User
+from brokerfix.web.users import User
+from brokerfix.web.waiting import Refused
 
 NewId = Annotated[
     str | None,
@@ -156,7 +157,7 @@ async def list_orders(
     user, caller = door.user(request.user), request.user
     statuses = () if "all" in (status or ()) else tuple(status or ())
     wanted = msgspec.structs.replace(wanted_of(request, symbol, side, account, after, until, cursor), statuses=statuses)
-    if user.up:
+    if user.is_up:
         await user.know_all()
     if door.archive.exists and user.orders.incomplete:
         # A report does not say when its order was entered.

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 
 from brokerfix.web.door import PROBLEM
 from brokerfix.web.model import Order, Problem
-from brokerfix.web.users import Refused, Unavailable
+from brokerfix.web.waiting import Refused, Unavailable
 
 log = logging.getLogger("brokerfix.http")
 

@@ -55,7 +55,7 @@ async def book(request: Request[Caller, None, Any], symbol: SymbolPath) -> Book:
     door = door_of(request)
     if symbol not in door.config.instruments:
         raise HTTPException(f"there is no symbol {symbol}", status_code=404)
-    return await door.user(request.user).book(symbol)
+    return await door.user(request.user).market.book(symbol)
 
 
 @get(
@@ -71,7 +71,7 @@ async def instruments(request: Request[Caller, None, Any]) -> list[Instrument]:
 
 def _instrument(config: Config, user: User, symbol: str) -> Instrument:
     one = config.instruments[symbol]
-    phase, halted = user.phases.get(symbol, (None, None))
+    phase, halted = user.market.phases.get(symbol, (None, None))
     return Instrument(
         symbol,
         one.price_digits,
@@ -113,7 +113,7 @@ async def clock(request: Request[Caller, None, Any]) -> Clock:
 
 def _hours(schedule: Schedule, user: User, now: int) -> Hours:
     symbol = schedule.instrument.symbol
-    phase, halted = user.phases.get(symbol, (None, None))
+    phase, halted = user.market.phases.get(symbol, (None, None))
     opens, closes = (None if at is None else to_ms(moment(at)) for at in schedule.next_times(now))
     return Hours(symbol, phase, halted, opens, closes)
 

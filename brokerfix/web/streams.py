@@ -10,7 +10,7 @@ from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 
 from brokerfix.web.door import Caller, Door
-from brokerfix.web.users import Stream, Unavailable
+from brokerfix.web.waiting import Stream, Unavailable
 
 log = logging.getLogger("brokerfix.http")
 MOST_STREAMS = 10
@@ -44,7 +44,7 @@ async def stream(socket: WebSocket[Caller, None, Any]) -> None:
     try:
         for symbol in wanted:
             with contextlib.suppress(Unavailable):
-                await user.book(symbol)
+                await user.market.book(symbol)
         await _feed(socket, told, listening)
     finally:
         listening.cancel()
