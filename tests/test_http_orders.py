@@ -362,6 +362,28 @@ def test_a_door_that_opens_later_tells_the_same(place: Place) -> None:
         assert api.get("/v1/orders/later-gone").json()["status"] == "canceled"
 
 
+def test_a_door_does_not_tell_less_than_there_is_while_the_database_is_behind(place: Place) -> None:
+    with place.api() as api:
+        before = listed(api)
+        assert place.broker._process is not None
+        children = Path(f"/proc/{place.broker._process.pid}/task/{place.broker._process.pid}/children").read_text()
+        (projection,) = (
+            int(pid) for pid in children.split() if b"brokerfix.store" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(projection, signal.SIGSTOP)
+        try:
+            api.post("/v1/orders", json=book_order("not-yet", time_in_force="ioc"))
+            place.stop_http()
+            place.start_http()
+            assert "behind" in problem(api.get("/v1/orders"), 503)
+        finally:
+            os.kill(projection, signal.SIGCONT)
+        eventually(lambda: api.get("/v1/orders").status_code == 200)
+        # What was refused at once is in no database.
+        assert [name for name in listed(api) if name != "not-yet"] == [name for name in before if name in listed(api)]
+        assert listed(api, limit=1)[0] == "not-yet"
+
+
 # Cancel-all
 
 

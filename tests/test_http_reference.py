@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import pytest
 
+from brokerfix.config import load
+from brokerfix.web.archive import Archive
+from brokerfix.web.model import Order
 from tests.door import Keys, Place, eventually, order, problem
 from tests.live import run_cli
 
@@ -114,6 +118,8 @@ def test_executions_are_told_at_once_and_by_a_door_that_opens_later(place: Place
         assert {one["side"] for one in api.get("/v1/executions", params={"side": "sell"}).json()} == {"sell"}
         assert {one["account"] for one in bob.get("/v1/executions").json()} == {"BOB"}
         assert not api.get("/v1/executions", params={"symbol": "HOURS"}).json()
+        known = msgspec.json.decode(api.get("/v1/orders/x-3-b").content, type=Order)
+        assert Archive(load(place.config)).order("DESK", "x-3-b") == known, "for when the broker has forgotten it"
 
 
 def test_instruments(place: Place) -> None:

@@ -3,7 +3,7 @@ each call in a thread of its own."""
 
 import json
 import sqlite3
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import sqlite_utils
 
 from brokerfix.config import Config, database_path
 from brokerfix.domain import id_number
-from brokerfix.store import number_of
+from brokerfix.store import moment, number_of
 from brokerfix.web.model import Execution, Order, Position
 from brokerfix.web.terms import execution_of_row, order_of_row
 from brokerfix.web.waiting import Unavailable
@@ -101,33 +101,39 @@ class Archive:
     def exists(self) -> bool:
         return self.is_kept and self.path.exists()
 
-    def orders(self, client: str, wanted: Wanted, known: Container[int], most: int) -> list[Order]:
+    def orders(self, client: str, wanted: Wanted, known: list[int], most: int) -> list[Order]:
         """The newest orders that are wanted, without those whose numbers are `known`, at most so many."""
         return self._newest("orders", "order_id", "entered", client, wanted, known, most, order_of_row)
 
-    def executions(self, client: str, wanted: Wanted, known: Container[int], most: int) -> list[Execution]:
+    def executions(self, client: str, wanted: Wanted, known: list[int], most: int) -> list[Execution]:
         """The newest executions that are wanted, without those whose numbers are `known`, at most so many."""
         return self._newest("executions", "exec_id", "at", client, wanted, known, most, execution_of_row)
 
     def _newest(
-        self, table: str, key: str, moment: str, client: str, wanted: Wanted, known: Container[int], most: int,
+        self, table: str, key: str, moment: str, client: str, wanted: Wanted, known: list[int], most: int,
         read: Callable[[Mapping[str, Any]], T],
     ) -> list[T]:  # fmt: skip
         number = number_of(key)
         where, values = wanted.where(client, number, moment)
-        found: list[T] = []
-        for row in self._rows(f"select * from {table} where {where} order by {number} desc", values):
-            if id_number(row[key]) not in known:
-                found.append(read(row))
-                if len(found) == most:
-                    break
-        return found
+        values |= {"known": json.dumps(known), "most": most}
+        rows = self._rows(
+            f"select * from {table} where {where} and {number} not in {_any('known')} order by {number} desc "
+            "limit :most",
+            values,
+        )
+        return [read(row) for row in rows]
+
+    def has_logon(self, client: str, at: int) -> bool:
+        """Whether it has the client's logon at a time (ns UTC) or later, and so all that was before."""
+        rows = self._rows("select state, since from sessions where kind = 'client' and name = :name", {"name": client})
+        return any(row["state"] == "up" and row["since"] >= moment(at) for row in rows)
 
     def order(self, client: str, cl_ord_id: str) -> Order | None:
         """The client's newest order that has this ClOrdID now."""
-        where = f"client = :client and cl_ord_id = :name order by {number_of('order_id')} desc limit 1"
+        where = "client = :client and cl_ord_id = :name"
         rows = self._rows(f"select * from orders where {where}", {"client": client, "name": cl_ord_id})
-        return next((order_of_row(row) for row in rows), None)
+        found = [order_of_row(row) for row in rows]
+        return max(found, key=lambda order: id_number(order.order_id), default=None)
 
     def by_id(self, order_ids: list[str]) -> list[Order]:
         rows = self._rows(f"select * from orders where order_id in {_any('ids')}", {"ids": json.dumps(order_ids)})

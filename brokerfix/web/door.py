@@ -1,5 +1,6 @@
 """What all requests share: who may ask for what, and how much of it."""
 
+import asyncio
 import hashlib
 import logging
 import math
@@ -26,8 +27,10 @@ from brokerfix.web.archive import Archive
 from brokerfix.web.limits import headers
 from brokerfix.web.model import Order, Problem
 from brokerfix.web.users import User
+from brokerfix.web.waiting import Unavailable
 
 log = logging.getLogger("brokerfix.http")
+CATCH_UP_SECONDS = 0.02
 PROBLEM = "application/problem+json"
 
 ClOrdId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$", description="The order's ClOrdID")]
@@ -111,6 +114,21 @@ class Door:
     def sees(self, caller: Caller, order: Order) -> bool:
         """Whether a key may see an order. One of which no account is known is for keys of all the client's accounts."""
         return order.account in self.accounts(caller) or (not order.account and self.sees_all(caller))
+
+    async def catch_up(self, user: User) -> None:
+        """Wait until the open orders are known from the session, and what was before it from the database: what comes
+        later is told by the session. Raises Unavailable."""
+        if not user.is_up:
+            return
+        await user.know_all()
+        if not self.archive.exists or user.archived_at == user.session.began_at:
+            return
+        deadline, began_at = time.monotonic() + self.http.answer_seconds, user.session.began_at
+        while not await asyncio.to_thread(self.archive.has_logon, user.name, began_at):
+            if time.monotonic() > deadline:
+                raise Unavailable("the database is behind the broker; try again")
+            await asyncio.sleep(CATCH_UP_SECONDS)
+        user.archived_at = began_at
 
     def spend(self, scope: Scope, message_type: bytes, cost: int = 1) -> None:
         """Take a request from its client's budget, and remember which for the answer's headers. Raises HTTPException

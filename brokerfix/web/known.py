@@ -17,12 +17,15 @@ UNREPORTED = ("entered", "ex_destination", "manual", "cash_order_qty")
 
 class Orders:
     """The orders that were reported, by OrderID; every ClOrdID that was theirs, and what was asked for under it. A
-    ClOrdID that was used again is the newer order's."""
+    ClOrdID that was used again is the newer order's. `whole_above`: every order with a higher number is among them,
+    `fills_above`: every fill is (None: nobody knows)."""
 
     def __init__(self) -> None:
         self.by_id: OrderedDict[str, Order] = OrderedDict()
         self.by_number: SortedDict[int, Order] = SortedDict()
         self.fills: SortedDict[int, Execution] = SortedDict()
+        self.whole_above: int | None = None
+        self.fills_above: int | None = None
         self.asked: dict[str, NewOrder | Replace] = {}
         self.accounts: dict[str, str] = {}
         self.incomplete: set[str] = set()
@@ -61,7 +64,9 @@ class Orders:
     def note_fill(self, fill: Execution) -> None:
         self.fills[id_number(fill.exec_id)] = fill
         if len(self.fills) > MOST_FILLS:
-            self.fills.popitem(0)
+            forgotten, _ = self.fills.popitem(0)
+            if self.fills_above is not None:
+                self.fills_above = max(self.fills_above, forgotten)
 
     def release(self, cl_ord_id: str) -> None:
         """The name is nobody's any more: the broker takes it for another order."""
@@ -73,6 +78,8 @@ class Orders:
             if self.by_id[order_id].status in FINAL:
                 del self.by_id[order_id], self.by_number[id_number(order_id)]
                 self.incomplete.discard(order_id)
+                if self.whole_above is not None:
+                    self.whole_above = max(self.whole_above, id_number(order_id))
                 for name in self._names.pop(order_id):
                     if self._ids.get(name) == order_id:
                         self.release(name)

@@ -127,6 +127,16 @@ async def new_order(request: Request[Caller, None, Any], data: Annotated[NewOrde
     return Response(own(door, request.user, order, data.cl_ord_id), status_code=201)
 
 
+async def _found(door: Door, caller: Caller, cl_ord_id: str) -> Order:
+    """The order, from the database if it ended so long ago that the broker does not know it. Raises HTTPException 404
+    where there is none, or the key may not see it."""
+    user = door.user(caller)
+    order = await user.status(cl_ord_id)
+    if order is None and door.archive.exists:
+        order = await asyncio.to_thread(door.archive.order, user.name, cl_ord_id)
+    return own(door, caller, order, cl_ord_id)
+
+
 async def _completed(door: Door, user: User, order: Order) -> Order:
     """An order of before this door was opened, with what its reports leave out, if the database has it by now."""
     if (order.entered is None or order.manual is None) and door.archive.exists:
@@ -157,8 +167,7 @@ async def list_orders(
     user, caller = door.user(request.user), request.user
     statuses = () if "all" in (status or ()) else tuple(status or ())
     wanted = msgspec.structs.replace(wanted_of(request, symbol, side, account, after, until, cursor), statuses=statuses)
-    if user.is_up:
-        await user.know_all()
+    await door.catch_up(user)
     if door.archive.exists and user.orders.incomplete:
         # A report does not say when its order was entered.
         for archived in await asyncio.to_thread(door.archive.by_id, list(user.orders.incomplete)):
@@ -169,8 +178,8 @@ async def list_orders(
         return is_seen and wanted.is_order(order)
 
     told, has_more = await page(
-        user.orders.by_number, is_wanted, door.archive,
-        lambda known, most: door.archive.orders(user.name, wanted, known, most),
+        user.orders.by_number, user.orders.whole_above, is_wanted, door.archive,
+        lambda below, *of: door.archive.orders(user.name, msgspec.structs.replace(wanted, below=below), *of),
         lambda order: id_number(order.order_id), wanted.below, limit,
     )  # fmt: skip
     return answer(request, told, told[-1].order_id if told else "", has_more)
@@ -195,12 +204,13 @@ async def executions(
     the next page. Without a database (`store = false`) they are those since this door was opened."""
     door = door_of(request)
     user = door.user(request.user)
+    await door.catch_up(user)
     wanted = msgspec.structs.replace(
         wanted_of(request, symbol, side, account, after, until, cursor), order_id=order_id or ""
     )
     told, has_more = await page(
-        user.orders.fills, wanted.is_execution, door.archive,
-        lambda known, most: door.archive.executions(user.name, wanted, known, most),
+        user.orders.fills, user.orders.fills_above, wanted.is_execution, door.archive,
+        lambda below, *of: door.archive.executions(user.name, msgspec.structs.replace(wanted, below=below), *of),
         lambda fill: id_number(fill.exec_id), wanted.below, limit,
     )  # fmt: skip
     return answer(request, told, told[-1].exec_id if told else "", has_more)
@@ -215,11 +225,7 @@ async def order_status(request: Request[Caller, None, Any], cl_ord_id: ClOrdId) 
     it is the newest."""
     door = door_of(request)
     user = door.user(request.user)
-    order = await user.status(cl_ord_id)
-    if order is None and door.archive.exists:
-        order = await asyncio.to_thread(door.archive.order, user.name, cl_ord_id)
-    order = own(door, request.user, order, cl_ord_id)
-    return await _completed(door, user, order)
+    return await _completed(door, user, await _found(door, request.user, cl_ord_id))
 
 
 @delete(
@@ -230,7 +236,7 @@ async def cancel_order(request: Request[Caller, None, Any], cl_ord_id: ClOrdId, 
     """Cancel an order, and wait until it is. Canceling a canceled order tells its state."""
     door = door_of(request)
     user = door.user(request.user)
-    order = own(door, request.user, await user.status(cl_ord_id), cl_ord_id)
+    order = await _found(door, request.user, cl_ord_id)
     if order.status == "canceled":
         return order
     return own(door, request.user, await user.cancel(order, new_id or f"c-{time.time_ns()}"), cl_ord_id)
@@ -276,7 +282,7 @@ async def replace_order(
     tells the order's state."""
     door = door_of(request)
     user = door.user(request.user)
-    order = own(door, request.user, await user.status(cl_ord_id), cl_ord_id)
+    order = await _found(door, request.user, cl_ord_id)
     done = user.orders.named(data.cl_ord_id)
     if done is not None and done.order_id == order.order_id:
         if user.orders.asked.get(data.cl_ord_id) in (None, data):

@@ -2,7 +2,7 @@
 of the last one told, so that nothing is told twice or left out while orders come in."""
 
 import asyncio
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any, Literal, TypeVar
@@ -65,20 +65,26 @@ def start_of(cursor: str | None) -> int:
 
 async def page(
     recent: "SortedDict[int, T]",
+    whole_above: int | None,
     is_wanted: Callable[[T], bool],
     archive: Archive,
-    read: Callable[[Container[int], int], list[T]],
+    read: Callable[[int, list[int], int], list[T]],
     number_of: Callable[[T], int],
     below: int,
     limit: int,
 ) -> tuple[list[T], bool]:
-    """The newest `limit` that are wanted, numbered below `below` (0: all), and whether there are more: of `recent`, and
-    of the database what is not among them. Without a database it is what is recent."""
+    """The newest `limit` that are wanted, numbered below `below` (0: all), and whether there are more: of `recent`, in
+    which is all above `whole_above` (None: nobody knows), and of the database what is not among them: `read` gets what
+    it has below a number, but for some, so many at most. Without a database it is what is recent."""
     numbers = recent.irange(maximum=below or None, inclusive=(True, False), reverse=True)
     found = dict(islice(((n, one) for n in numbers if is_wanted(one := recent[n])), limit + 1))
-    if archive.exists:
+    is_enough = whole_above is not None and len(found) > limit and min(found) > whole_above
+    if archive.exists and not is_enough:
+        if whole_above is not None:
+            below = min(below or whole_above + 1, whole_above + 1)
+        known = list(recent.irange(maximum=below or None, inclusive=(True, False)))
         # What comes meanwhile is newer than this page, or it is in the database as it was.
-        for one in await asyncio.to_thread(read, frozenset(recent), limit + 1):
+        for one in await asyncio.to_thread(read, below, known, limit + 1):
             number = number_of(one)
             current = recent.get(number, one)
             if is_wanted(current):

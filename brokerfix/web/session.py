@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 from brokerfix.client import Client, Disconnected, Message, TooLow
@@ -22,7 +23,7 @@ Handler = Callable[[Message, list[tuple[int, str]]], None]
 class Session:
     """The session of a client of the broker. All of it runs on the loop's thread; only while it logs on has another
     thread its client. `up`: it is logged on. `began` is called then, `ended` when it is lost, and `handlers` by
-    MsgType."""
+    MsgType; `began_at`: a time (ns UTC) before it logged on."""
 
     def __init__(
         self, config: Config, name: str, began: Callable[[], None], ended: Callable[[], None],
@@ -41,6 +42,7 @@ class Session:
             vouch=self._vouch,
         )  # fmt: skip
         self.up = False
+        self.began_at = 0
         self._descriptor = -1
         self._task: asyncio.Task[None] | None = None
 
@@ -82,6 +84,7 @@ class Session:
     def _log_on(self) -> None:
         """In a thread of its own: nobody else uses the client meanwhile. The numbers begin anew where the broker's
         have."""
+        self.began_at = time.time_ns()
         try:
             self.client.connect()
         except TooLow as error:

@@ -30,13 +30,14 @@ another's by now."""
 
 class User:
     """A client of the broker, for all API keys that use its session: its orders and its market. `last_number`: the
-    highest ExecID's. All of it runs on the loop's thread."""
+    highest ExecID's; `archived_at`: the beginning of the last session that the database is known to have. All of it
+    runs on the loop's thread."""
 
     def __init__(self, config: Config, name: str) -> None:
         self.config, self.name = config, name
         self.limits = Limits(config.budgets(name), time.monotonic())
         self.orders = Orders()
-        self.last_number = 0
+        self.last_number = self.archived_at = 0
         self.streams: set[Stream] = set()
         self._waiting: dict[str, Waiter] = {}
         self._mass_cancels: dict[str, MassCancel] = {}
@@ -79,6 +80,7 @@ class User:
         self._waiting.clear()
         self._numbers.clear()
         self._knows_all.clear()
+        self.orders.whole_above = self.orders.fills_above = None
         self.market.ended()
 
     def _tell(self, what: Report | Quote) -> None:
@@ -243,6 +245,8 @@ class User:
         self.last_number = max(self.last_number, id_number(message.get(17, "")))
         is_status = exec_type == "I"
         if message.get(584) == self._mass_status and message.get(912) == "Y":
+            # What is entered or filled from here on is reported to this session.
+            self.orders.whole_above = self.orders.fills_above = self.last_number
             self._knows_all.set()
         if is_status and order.order_id == "NONE":
             # Of an order that was rejected at once it has no OrderID.
