@@ -80,6 +80,12 @@ def test_it_is_the_same_order_after_a_restart_too(place: Place) -> None:
         place.start_http()
         assert api.post("/v1/orders", json=order("before")).json()["order_id"] == first["order_id"]
         assert "another order" in problem(api.post("/v1/orders", json=order("before", qty="12")), 409)
+        change = {"cl_ord_id": "before-2", "qty": "9"}
+        changed = api.patch("/v1/orders/before", json=change).json()
+        place.stop_http()
+        place.start_http()
+        assert api.patch("/v1/orders/before", json=change).json()["qty"] == changed["qty"] == "9"
+        assert "another request" in problem(api.patch("/v1/orders/before", json={**change, "qty": "8"}), 409)
         assert first["order_id"] in {one["order_id"] for one in api.get("/v1/orders").json()}
         assert api.delete("/v1/orders/before").json()["status"] == "canceled"
 

@@ -11,6 +11,7 @@ from brokerfix.web import known
 from brokerfix.web.known import Orders
 from brokerfix.web.model import Execution, NewOrder, Order
 from brokerfix.web.users import User
+from brokerfix.web.waiting import MassCancel
 from tests.door import CONFIG
 from tests.live import INSTRUMENT
 
@@ -60,6 +61,22 @@ def test_fills_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
     for number in (5, 3, 4, 6):
         orders.note_fill(Execution(f"20261126-{number}", "", "", "N", "BOB", "AAPL", "buy", "1", "140.00", ""))
     assert [number % 10 for number in orders.fills] == [4, 5, 6]
+
+
+def test_a_mass_cancel_ends_with_the_last_of_its_orders() -> None:
+    async def cancel() -> None:
+        mass = MassCancel(lambda order: order.is_open)
+        mass.take([made("20261126-1", leaves_qty="5"), made("20261126-2", leaves_qty="5"), made("20261126-3")])
+        assert list(mass.orders) == ["20261126-1", "20261126-2"]
+        mass.tell(made("20261126-1", leaves_qty="4"))
+        mass.tell(made("20261126-2"))
+        mass.tell(made("20261126-4"))
+        assert not mass.done.done(), "a fill is not the end"
+        mass.tell(made("20261126-1"))
+        assert mass.done.done()
+        assert [order.leaves_qty for order in mass.orders.values()] == ["0", "0"]
+
+    asyncio.run(cancel())
 
 
 @pytest.mark.parametrize(

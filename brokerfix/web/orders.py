@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -26,7 +27,7 @@ from brokerfix.web.pages import (
     page,
     wanted_of,
 )
-from brokerfix.web.terms import UNPRICED, exact, is_same, new_order_fields
+from brokerfix.web.terms import UNPRICED, exact, fix_time, has_terms, is_same, new_order_fields
 from brokerfix.web.users import User
 from brokerfix.web.waiting import Refused
 
@@ -87,8 +88,14 @@ def _fields(asked: NewOrder, account: str) -> list[tuple[int, str]]:
         raise HTTPException(f"a {asked.type} order has no price", status_code=400)
     if asked.qty is not None and asked.cash_order_qty is not None:
         raise HTTPException("an order has qty or cash_order_qty, not both", status_code=400)
+    _check_time(asked.expire_time)
+    return new_order_fields(asked, account)
+
+
+def _check_time(moment: datetime | None) -> None:
+    """Raises HTTPException 400 for what is no time in UTC, as the first hours of the year 1 in the east."""
     try:
-        return new_order_fields(asked, account)
+        fix_time(moment or datetime.now(UTC))
     except OverflowError as error:
         raise HTTPException("expire_time is no time in UTC", status_code=400) from error
 
@@ -282,10 +289,13 @@ async def replace_order(
     tells the order's state."""
     door = door_of(request)
     user = door.user(request.user)
+    _check_time(data.expire_time)
     order = await _found(door, request.user, cl_ord_id)
     done = user.orders.named(data.cl_ord_id)
     if done is not None and done.order_id == order.order_id:
-        if user.orders.asked.get(data.cl_ord_id) in (None, data):
+        before = user.orders.asked.get(data.cl_ord_id)
+        # Of a request before a restart of ours it is only known what the order is now, unless that has changed since.
+        if before == data or (before is None and (done.cl_ord_id != data.cl_ord_id or has_terms(done, data))):
             return done
         raise HTTPException(f"there is another request {data.cl_ord_id} already", status_code=409)
     if done is not None and done.is_open:
@@ -293,11 +303,7 @@ async def replace_order(
     order = await _completed(door, user, order)
     if data.price is not None and order.type in UNPRICED:
         raise HTTPException(f"a {order.type} order has no price", status_code=400)
-    try:
-        replaced = await user.replace(order, data)
-    except OverflowError as error:
-        raise HTTPException("expire_time is no time in UTC", status_code=400) from error
-    return own(door, request.user, replaced, data.cl_ord_id)
+    return own(door, request.user, await user.replace(order, data), data.cl_ord_id)
 
 
 ROUTES = [

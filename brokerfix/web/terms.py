@@ -115,6 +115,20 @@ def is_same(order: Order, asked: NewOrder) -> bool:
     return (order.expire_time, order.expire_date) == (expire_time, expire_date)
 
 
+def has_terms(order: Order, asked: Replace) -> bool:
+    """Whether an order is as a replace asks for, by what its report says."""
+    names = ("qty", "price", *TAGS)
+    named = [name for name in names if getattr(asked, name) is not None]
+    if any(_number(getattr(order, name)) != _number(getattr(asked, name)) for name in named):
+        return False
+    return (
+        (asked.exec_inst is None or set(asked.exec_inst) == set(order.exec_inst))
+        and (asked.manual is None or asked.manual == order.manual)
+        and (asked.expire_time is None or order.expire_time == iso(fix_time(asked.expire_time)))
+        and (asked.expire_date is None or order.expire_date == asked.expire_date.isoformat())
+    )
+
+
 def _number(text: str | None) -> Decimal:
     return Decimal(text or 0)
 
