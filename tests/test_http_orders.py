@@ -49,6 +49,7 @@ cash = "10000000"
 cash = "10000000"
 [clients.DESK]
 accounts = ["BOB", "CAROL", "DAVE"]
+drop_copy = ["OTHER"]
 [clients.OTHER]
 accounts = ["BOB"]
 [venues.XNAS]
@@ -256,6 +257,18 @@ def test_the_stream_shows_instructions_too(place: Place) -> None:
         told = stream.read()["order"]
         assert (told["cl_ord_id"], told["max_floor"], told["type"]) == ("shown", "4", "limit")
         assert told == bob.get("/v1/orders/shown").json()
+
+
+def test_copies_of_anothers_orders_are_streamed_and_are_not_this_clients(place: Place) -> None:
+    stream = WebSocket(place, "bob", "/v1/stream")
+    with place.api("bob") as bob, place.api("other") as other:
+        bob.post("/v1/orders", json=book_order("alike", qty="7"))
+        other.post("/v1/orders", json=book_order("alike", qty="9"))
+        assert [stream.read()["order"]["qty"] for _ in range(2)] == ["7", "9"]
+        assert bob.get("/v1/orders/alike").json()["qty"] == "7"
+        assert [one["qty"] for one in pages(bob, "/v1/orders", status="open")] == ["7"]
+        assert bob.delete("/v1/orders/alike").json()["qty"] == "7"
+        assert other.get("/v1/orders/alike").json()["status"] == "new"
 
 
 # Lists

@@ -1,6 +1,7 @@
 """What the HTTP door tells besides orders, over real sockets: accounts, executions, instruments, the clock, limits, the
 API page; and a door without a database."""
 
+import hashlib
 import re
 import time
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ KEYS: Keys = {
     "quotes": ("DESK", ["market"], []),
     "few": ("FEW", ["read", "trade"], []),
 }
+SWAGGER_UI = "93b7b0862a80e2786f85b560be7693c2344354ffa7e7e224f850a54349724c31"
+"""swagger-ui-bundle.js of the npm package swagger-ui-dist 5.31.0, which Swagger UI's makers publish."""
 NOW = datetime.now(UTC)
 HOURS = {"open": f"{NOW - timedelta(hours=2):%H:00:00}", "close": f"{NOW + timedelta(hours=3):%H:00:00}"}
 """HOURS is open now, and never at midnight's edge for the test's few seconds."""
@@ -179,6 +182,8 @@ def test_the_api_page_needs_nothing_from_elsewhere(place: Place) -> None:
         if not path.startswith("data:"):
             assert httpx.get(f"{place.url}{path}").status_code == 200, path
     assert httpx.get(f"{place.url}/schema/assets/index.html").status_code == 404
+    script = httpx.get(f"{place.url}/schema/assets/swagger-ui-bundle.js").content
+    assert hashlib.sha256(script).hexdigest() == SWAGGER_UI, "keys are typed into it: it is Swagger UI's own, unchanged"
     document = httpx.get(f"{place.url}/schema/openapi.json").json()
     assert {"/v1/account", "/v1/executions", "/v1/instruments", "/v1/clock"} <= set(document["paths"])
 

@@ -79,3 +79,9 @@ async def _feed(socket: WebSocket[Caller, None, Any], told: Stream, listening: a
             return
         except WebSocketDisconnect:
             return
+        except RuntimeError:
+            # uvicorn has closed it meanwhile, as a ping was not answered: the end that we listen for is on its way.
+            await asyncio.wait((listening,), timeout=SEND_SECONDS)
+            if not listening.done():
+                raise
+            return

@@ -23,7 +23,7 @@ from brokerfix.web.waiting import MassCancel, Refused, Stream, Unavailable, Wait
 
 log = logging.getLogger("brokerfix.http")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
-NAMING = "0568EI"
+NAMING = "0568E"
 """ExecTypes of reports whose ClOrdIDs are the order's from then on: a late fill of an older order may have one that is
 another's by now."""
 
@@ -240,35 +240,41 @@ class User:
             waiter.answer.set_result(answer)
 
     def _execution_report(self, message: Message, every: list[tuple[int, str]]) -> None:
-        exec_type, request, replaced = message.get(150, ""), message.get(11, ""), message.get(41, "")
-        order = self._whole(order_of(message), message)
         self.last_number = max(self.last_number, id_number(message.get(17, "")))
-        is_status = exec_type == "I"
         if message.get(584) == self._mass_status and message.get(912) == "Y":
             # What is entered or filled from here on is reported to this session.
             self.orders.whole_above = self.orders.fills_above = self.last_number
             self._knows_all.set()
-        if is_status and order.order_id == "NONE":
+        if message.get(150) == "I":
+            self._status_report(message)
+        elif message.get(797) == "Y":
+            # It is another client's, whose ClOrdIDs may be like ours: the streams are told, and nothing is kept.
+            self._tell(_report(order_of(message), message))
+        else:
+            self._own_report(message)
+
+    def _status_report(self, message: Message) -> None:
+        request, asked = message.get(11, ""), f"H {message.get(790, '')}"
+        if message.get(37) == "NONE":
             # Of an order that was rejected at once it has no OrderID.
             rejected = None if message.get(103) == UNKNOWN_ORDER else self.orders.named(request)
-            self._answer(f"H {message.get(790, '')}", Refused(order.text or "unknown order", rejected))
-            return
+            self._answer(asked, Refused(message.get(58, "unknown order"), rejected))
+        elif message.get(797) != "Y":
+            order = self._whole(order_of(message), message)
+            self.orders.note(order, request, message.get(41, ""))
+            self._answer(asked, order)
+
+    def _own_report(self, message: Message) -> None:
+        exec_type, request, replaced = message.get(150, ""), message.get(11, ""), message.get(41, "")
+        order = self._whole(order_of(message), message)
         pending = exec_type in ("6", "E")
         if pending:
             # The request is named, but the order has its name until the request is granted.
             order = msgspec.structs.replace(order, cl_ord_id=replaced or request)
-        is_copy = message.get(797) == "Y"
-        if not is_copy:
-            # Of another client's order, whose ClOrdIDs may be like ours, the streams are told only.
-            self.orders.note(order, request, replaced, is_theirs=exec_type in NAMING)
-        if is_status:
-            self._answer(f"H {message.get(790, '')}", self.orders.by_id.get(order.order_id, order))
-            return
-        if exec_type == "F" and not is_copy:
+        self.orders.note(order, request, replaced, is_theirs=exec_type in NAMING)
+        if exec_type == "F":
             self.orders.note_fill(execution_of(message, order))
-        self._tell(Report(order, message.get(17, ""), exec_type, message.get(32, ""), message.get(31, "")))
-        if is_copy:
-            return
+        self._tell(_report(order, message))
         for mass in self._mass_cancels.values():
             mass.tell(order)
         if exec_type == "8":
@@ -322,3 +328,7 @@ class User:
         if mass is not None:
             mass.fail(refused)
         self._answer(name, refused)
+
+
+def _report(order: Order, message: Message) -> Report:
+    return Report(order, message.get(17, ""), message.get(150, ""), message.get(32, ""), message.get(31, ""))
