@@ -79,6 +79,45 @@ def test_a_mass_cancel_ends_with_the_last_of_its_orders() -> None:
     asyncio.run(cancel())
 
 
+def test_what_ended_while_the_session_was_away_is_asked_for(tmp_path: Path) -> None:
+    """Of three orders that were open, the broker's answer to the mass status request tells of one."""
+    config = tmp_path / "broker.toml"
+    config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
+
+    async def come_back() -> None:
+        user = User(load(config), "DESK")
+        for number in (1, 2, 3):
+            user.orders.note(made(f"20261125-{number}", f"N{number}", "10", "new"), f"N{number}")
+
+        async def asked_status(cl_ord_id: str) -> Order | None:
+            assert cl_ord_id in ("N2", "N3"), "the one that works is known"
+            ended = made("20261125-2", "N2") if cl_ord_id == "N2" else None
+            if ended is not None:
+                user.orders.note(ended, "N2")
+            return ended
+
+        user.asked_status = asked_status  # type: ignore[method-assign]
+        user._mass_status = "m"
+        report = {
+            37: "20261125-1",
+            17: "20261126-9",
+            150: "I",
+            39: "0",
+            11: "N1",
+            54: "1",
+            151: "10",
+            584: "m",
+            912: "Y",
+        }
+        user._execution_report(report, [])
+        await user.know_all()
+        assert {name: one and one.status for name in ("N1", "N2", "N3") for one in [user.orders.named(name)]} == {
+            "N1": "new", "N2": "filled", "N3": None,
+        }  # fmt: skip
+
+    asyncio.run(come_back())
+
+
 @pytest.mark.parametrize(
     ("leaves_qty", "said_by_broker", "expected"),
     [

@@ -73,13 +73,20 @@ class Orders:
         for names in (self._ids, self.asked, self.accounts):
             names.pop(cl_ord_id, None)
 
+    def forget(self, order_id: str) -> None:
+        """Nothing is known of the order any more."""
+        if order_id not in self.by_id:
+            return
+        number = id_number(order_id)
+        del self.by_id[order_id], self.by_number[number]
+        self.incomplete.discard(order_id)
+        if self.whole_above is not None:
+            self.whole_above = max(self.whole_above, number)
+        for name in self._names.pop(order_id):
+            if self._ids.get(name) == order_id:
+                self.release(name)
+
     def _forget(self) -> None:
         for order_id in list(self.by_id)[: MOST_ORDERS // 10]:
             if self.by_id[order_id].status in FINAL:
-                del self.by_id[order_id], self.by_number[id_number(order_id)]
-                self.incomplete.discard(order_id)
-                if self.whole_above is not None:
-                    self.whole_above = max(self.whole_above, id_number(order_id))
-                for name in self._names.pop(order_id):
-                    if self._ids.get(name) == order_id:
-                        self.release(name)
+                self.forget(order_id)

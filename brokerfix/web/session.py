@@ -90,6 +90,7 @@ class Session:
         except TooLow as error:
             log.info("%s begins its sequence numbers anew: %s", self.name, error)
             self.client.close()
+            self.began_at = time.time_ns()
             self.client.connect(reset=True)
         self.client.set_timeout(SEND_SECONDS)
 

@@ -44,6 +44,8 @@ class User:
         self._numbers: dict[int, str] = {}
         self._requests = itertools.count(1)
         self._mass_status = ""
+        self._open: set[str] = set()
+        self._learning: asyncio.Task[None] | None = None
         self._knows_all = asyncio.Event()
         handlers: dict[str, Handler] = {
             "8": self._execution_report,
@@ -64,7 +66,9 @@ class User:
 
     def _began(self) -> None:
         # Working orders may be from before a restart of ours.
-        self._mass_status = f"http-{time.time_ns()}"
+        if self._learning is not None:
+            self._learning.cancel()
+        self._mass_status, self._open = f"http-{time.time_ns()}", set()
         self._send(lambda: self.client.send("AF", [(584, self._mass_status), (585, "7")]))
         self.market.began()
 
@@ -241,10 +245,13 @@ class User:
 
     def _execution_report(self, message: Message, every: list[tuple[int, str]]) -> None:
         self.last_number = max(self.last_number, id_number(message.get(17, "")))
+        if message.get(584) == self._mass_status:
+            self._open.add(message.get(37, ""))
         if message.get(584) == self._mass_status and message.get(912) == "Y":
             # What is entered or filled from here on is reported to this session.
             self.orders.whole_above = self.orders.fills_above = self.last_number
-            self._knows_all.set()
+            ended = [one for one in self.orders.by_number.values() if one.is_open and one.order_id not in self._open]
+            self._learning = asyncio.get_running_loop().create_task(self._learn(ended))
         if message.get(150) == "I":
             self._status_report(message)
         elif message.get(797) == "Y":
@@ -263,6 +270,20 @@ class User:
             order = self._whole(order_of(message), message)
             self.orders.note(order, request, message.get(41, ""))
             self._answer(asked, order)
+
+    async def _learn(self, ended: list[Order]) -> None:
+        """All open orders are told. Others that were open when the session was lost have ended meanwhile."""
+        for order in ended:
+            try:
+                found = await self.asked_status(order.cl_ord_id)
+            except Unavailable:
+                if not self.is_up:
+                    return
+                found = None
+            if found is None or found.order_id != order.order_id:
+                # The database may know.
+                self.orders.forget(order.order_id)
+        self._knows_all.set()
 
     def _own_report(self, message: Message) -> None:
         exec_type, request, replaced = message.get(150, ""), message.get(11, ""), message.get(41, "")
