@@ -623,8 +623,8 @@ def certificates(folder: str, hosts: tuple[str, ...], names: tuple[str, ...], da
 @click.argument("config")
 @_for_people
 def http(config: str) -> None:
-    """Run the HTTP door of the file CONFIG until Ctrl-C or SIGTERM: REST for orders, positions and books, and a
-    WebSocket stream. The broker runs by itself."""
+    """Run the HTTP door of the file CONFIG until Ctrl-C or SIGTERM: REST for orders, executions, accounts, instruments
+    and books, a WebSocket stream, and a page about it all at /. The broker runs by itself."""
     from brokerfix import logs
     from brokerfix.web.process import run
 
@@ -639,7 +639,7 @@ def http(config: str) -> None:
 @click.argument("name")
 def key(name: str) -> None:
     """Make an API key with the name NAME, and what the configuration keeps of it."""
-    from brokerfix.web.api import hash_of, make_key
+    from brokerfix.web.door import hash_of, make_key
 
     made = make_key(name)
     click.echo(f'{made}\n\n[api_keys.{name}]\nhash = "{hash_of(made)}"\nclient = "..."\nscopes = ["read"]')

@@ -1,6 +1,8 @@
 """When a trading day begins and which phase an instrument is in: wall clocks in their time zones, so that hours keep
 their local time when daylight saving begins and ends, and exchange calendars."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -61,6 +63,18 @@ class Hours:
                     return phase
         return Phase.CLOSED
 
+    def next_times(self, at: int) -> tuple[int | None, int | None]:
+        """When it opens and when it closes next (ns UTC) after a time (ns UTC). None where it never does, or where the
+        calendar ends before."""
+        if self.always_open:
+            return None, None
+        if self.calendar is not None:
+            return _after(self.calendar.opens_nanos, at), _after(self.calendar.closes_nanos, at)
+        today = datetime.fromtimestamp(at // SECOND, ZoneInfo(self.instrument.zone)).date()
+        sessions = [self._by_clock(today + timedelta(days)) for days in (-1, 0, 1, 2)]
+        opens, closes = (min(one for one in times if one * SECOND > at) for times in zip(*sessions, strict=True))
+        return int(opens) * SECOND, int(closes) * SECOND
+
     def _sessions(self, at: int) -> list[tuple[float, float]]:
         """(open, close) in seconds UTC of the sessions near a time."""
         if self.calendar is not None:
@@ -80,6 +94,12 @@ class Hours:
             (self.calendar.session_open(session).timestamp(), self.calendar.session_close(session).timestamp())
             for session in sessions
         ]
+
+
+def _after(times: Sequence[int], at: int) -> int | None:
+    """The first of ascending times after a time; None if there is none."""
+    position = bisect_right(times, at)
+    return int(times[position]) if position < len(times) else None
 
 
 def _at(day: date, seconds: int, zone: str) -> float:

@@ -17,7 +17,7 @@ import msgspec
 import sqlite_utils
 
 from brokerfix.config import database_path
-from brokerfix.domain import Instrument, average_text, id_text, money_text, to_text
+from brokerfix.domain import DAY, Instructions, Instrument, average_text, id_text, money_text, to_text
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.orders import Child, Order
 from brokerfix.engine.state import Account, State
@@ -46,12 +46,20 @@ BATCH = 2000
 """Records projected in one transaction."""
 SCHEMA = 3
 
+
+def number_of(column: str) -> str:
+    """The SQL that makes the number of an id's text: ids sort as numbers, not as text."""
+    return f"(cast(substr({column}, 1, 8) as integer) * {DAY} + cast(substr({column}, 10) as integer))"
+
+
 TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "orders": (
         {
             "order_id": str, "cl_ord_id": str, "client": str, "account": str, "symbol": str, "side": str,
             "ord_type": str, "time_in_force": str, "qty": str, "price": str, "status": str, "cum_qty": str,
-            "leaves_qty": str, "avg_px": str, "in_book": str, "at_venues": str, "entered": str,
+            "leaves_qty": str, "avg_px": str, "in_book": str, "at_venues": str, "entered": str, "stop_px": str,
+            "min_qty": str, "max_floor": str, "expire_time": str, "expire_date": str, "peg_offset": str,
+            "limit_px": str, "exec_inst": str, "ex_destination": str, "cash_order_qty": str, "manual": int,
         },
         "order_id",
     ),
@@ -91,6 +99,11 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "sessions": ({"kind": str, "name": str, "state": str, "since": str}, ("kind", "name")),
     "progress": ({"id": int, "segment": str, "offset": int, "schema": int}, "id"),
 }  # fmt: skip
+INDEXES = {
+    "orders": (f"client, {number_of('order_id')}", "client, cl_ord_id"),
+    "executions": (f"client, {number_of('exec_id')}",),
+}
+"""What the HTTP door's pages are read by."""
 
 
 class Projection:
@@ -126,6 +139,9 @@ class Projection:
         for name, (columns, pk) in TABLES.items():
             if name not in db.table_names():
                 db.table(name).create(columns, pk=pk)
+        for name, indexes in INDEXES.items():
+            for at, columns_of in enumerate(indexes):
+                db.execute(f"create index if not exists {name}_{at} on {name} ({columns_of})")
         return db
 
     def follow(self) -> int:
@@ -304,6 +320,25 @@ def order_row(state: State, order: Order) -> dict[str, Any]:
         "in_book": to_text(order.in_book, digits),
         "at_venues": to_text(order.at_venues, digits),
         "entered": moment(order.at),
+        **_instructions_row(order, instrument),
+    }
+
+
+def _instructions_row(order: Order, instrument: Instrument) -> dict[str, Any]:
+    """What an order asks for beyond type, quantity and price; `limit_px` is what a pegged order never goes beyond."""
+    asked = order.instructions or Instructions()
+    stop_px = order.stop_px or asked.stop_px
+    prices = {"stop_px": stop_px, "peg_offset": asked.peg_offset, "limit_px": asked.limit}
+    qtys = {"min_qty": asked.min_qty, "max_floor": asked.max_floor}
+    return {
+        **{name: to_text(price, instrument.price_digits) if price else None for name, price in prices.items()},
+        **{name: to_text(qty, instrument.qty_digits) if qty else None for name, qty in qtys.items()},
+        "expire_time": moment(asked.expire_at) if asked.expire_at else None,
+        "expire_date": str(asked.expire_day) if asked.expire_day else None,
+        "exec_inst": " ".join(asked.exec_inst),
+        "ex_destination": order.ex_destination,
+        "cash_order_qty": order.cash,
+        "manual": int(asked.manual),
     }
 
 

@@ -91,6 +91,24 @@ def test_an_exchange_calendar_knows_holidays_and_early_closes() -> None:
     assert hours.phase(at("2026-11-28 10:00")) is Phase.CLOSED, "a Saturday"
 
 
+def test_when_it_opens_and_closes_next() -> None:
+    by_clock, night = (
+        Hours(instrument()),
+        Hours(Instrument("FX", 5, 0, 1, 1, "never", "book", opens=72000, closes=14400)),
+    )
+    # On 8 March clocks go forward.
+    assert by_clock.next_times(at("2026-03-07 10:00")) == (at("2026-03-08 09:30"), at("2026-03-07 16:00"))
+    assert by_clock.next_times(at("2026-03-07 16:00")) == (at("2026-03-08 09:30"), at("2026-03-08 16:00"))
+    assert by_clock.next_times(at("2026-03-07 09:29")) == (at("2026-03-07 09:30"), at("2026-03-07 16:00"))
+    opens, closes = at("2026-01-06 20:00", "UTC"), at("2026-01-06 04:00", "UTC")
+    assert night.next_times(at("2026-01-05 23:00", "UTC")) == (opens, closes)
+    by_calendar = Hours(Instrument("AAPL", 2, 0, 1, 1, "never", "book"), "XNYS")
+    expected = at("2026-11-27 09:30"), at("2026-11-27 13:00")
+    assert by_calendar.next_times(at("2026-11-25 16:00")) == expected, "over Thanksgiving"
+    assert by_calendar.next_times(at("2200-01-01 00:00")) == (None, None), "the calendar ends before"
+    assert Hours(Instrument("FX", 5, 0, 1, 1, "never", "book")).next_times(0) == (None, None), "always open"
+
+
 def test_a_calendar_that_there_is_not() -> None:
     with pytest.raises(ValueError, match="no calendar 'XXXX'"):
         Hours(Instrument("AAPL", 2, 0, 1, 1, "never", "book"), "XXXX")

@@ -1,60 +1,97 @@
 """What goes in and out over HTTP: JSON with decimal numbers as text, so that they stay exact."""
 
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from brokerfix.client import Message
-
 Id = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$", description="A ClOrdID: unique for the client for ever.")
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$",
+        description="A ClOrdID: none that the client has used in this trading day, nor that of an order that is open.",
+    ),
 ]
 Decimal = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})?(?!\n)$", description="A decimal number.")]
+SignedDecimal = Annotated[
+    str, Meta(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,12})?(?!\n)$", description="A decimal number, maybe below 0.")
+]
 Symbol = Annotated[str, Meta(pattern=r"^[!-~]{1,32}(?!\n)$")]
 Account = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}(?!\n)$")]
+Moment = Annotated[
+    datetime, Meta(tz=True, description="Date and time with a time zone (RFC 3339), to the millisecond.")
+]
 Side = Literal["buy", "sell"]
-OrdType = Literal["market", "limit"]
-TimeInForce = Literal["day", "gtc", "ioc", "fok"]
+OrdType = Literal["market", "limit", "stop", "stop_limit", "market_to_limit", "pegged"]
+TimeInForce = Literal["day", "gtc", "opening", "ioc", "fok", "gtd", "closing"]
+ExecInst = Literal[
+    "post_only", "all_or_none", "primary_peg", "market_peg", "mid_peg", "trailing_stop", "cancel_if_not_best",
+    "keep", "cancel_on_loss", "reinstate_on_halt", "cancel_on_halt", "not_held", "held",
+]  # fmt: skip
+ExecInsts = Annotated[
+    tuple[ExecInst, ...],
+    Meta(
+        max_length=13,
+        description="ExecInst(18) in words. A pegged order needs one of the pegs or trailing_stop. keep and "
+        "cancel_on_loss say what becomes of the order when the session is lost.",
+    ),
+]
 Status = Literal[
     "new", "partially_filled", "filled", "done_for_day", "canceled", "pending_cancel", "stopped", "rejected",
     "suspended", "pending_new", "calculated", "expired", "pending_replace",
 ]  # fmt: skip
-
-SIDES: dict[str, str] = {"buy": "1", "sell": "2"}
-ORD_TYPES: dict[str, str] = {"market": "1", "limit": "2"}
-TIMES_IN_FORCE: dict[str, str] = {"day": "0", "gtc": "1", "ioc": "3", "fok": "4"}
-STATUS: dict[str, Status] = {
-    "0": "new", "1": "partially_filled", "2": "filled", "3": "done_for_day", "4": "canceled", "6": "pending_cancel",
-    "7": "stopped", "8": "rejected", "9": "suspended", "A": "pending_new", "B": "calculated", "C": "expired",
-    "E": "pending_replace",
-}  # fmt: skip
+Phase = Literal["closed", "pre_open", "opening_auction", "continuous", "closing_auction"]
 FINAL = ("filled", "canceled", "rejected", "expired")
 
 
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An order. A limit order has a price, a market order none."""
+    """An order, in FIX's words. `limit` and `stop_limit` orders have a price, `pegged` ones may have one that they
+    never go beyond; `stop_px` is where a stop is set off; `min_qty` the least to be filled; `max_floor` what an iceberg
+    shows; `expire_time` or `expire_date` goes with gtd; `peg_offset` is added to the peg's price or is a trailing
+    stop's distance; `cash_order_qty` stands for a quantity and is what may be spent; `ex_destination` names the
+    exchange; a `manual` order waits for the broker's desk (HandlInst 3). What can't go together the broker refuses."""
 
     cl_ord_id: Id
     symbol: Symbol
     side: Side
-    qty: Decimal
+    qty: Decimal | None = None
     type: OrdType = "limit"
     price: Decimal | None = None
     time_in_force: TimeInForce = "day"
     account: Account | None = None
+    stop_px: Decimal | None = None
+    min_qty: Decimal | None = None
+    max_floor: Decimal | None = None
+    expire_time: Moment | None = None
+    expire_date: date | None = None
+    peg_offset: SignedDecimal | None = None
+    exec_inst: ExecInsts = ()
+    cash_order_qty: Decimal | None = None
+    ex_destination: Account | None = None
+    manual: bool = False
 
 
 class Replace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an order is to be instead, whole. `cl_ord_id` names the request, and from then on the order."""
+    """What of an order is to be another. What is left out stays as it is; "0" takes an instruction away, [] all of
+    `exec_inst`. `cl_ord_id` names the request, and from then on the order."""
 
     cl_ord_id: Id
-    qty: Decimal
+    qty: Decimal | None = None
     price: Decimal | None = None
+    stop_px: Decimal | None = None
+    min_qty: Decimal | None = None
+    max_floor: Decimal | None = None
+    expire_time: Moment | None = None
+    expire_date: date | None = None
+    peg_offset: SignedDecimal | None = None
+    exec_inst: ExecInsts | None = None
+    manual: bool | None = None
 
 
 class Order(msgspec.Struct, frozen=True):
-    """An order as the broker last reported it."""
+    """An order as the broker last reported it. `entered` is when it was taken, `peg_price` where its peg stands now;
+    what is not known of it, or what it has not, is null. An `ex_destination` of "" is none."""
 
     cl_ord_id: str
     order_id: str
@@ -68,6 +105,40 @@ class Order(msgspec.Struct, frozen=True):
     leaves_qty: str
     avg_px: str
     text: str = ""
+    type: OrdType | None = None
+    time_in_force: TimeInForce | None = None
+    stop_px: str | None = None
+    min_qty: str | None = None
+    max_floor: str | None = None
+    expire_time: str | None = None
+    expire_date: str | None = None
+    peg_offset: str | None = None
+    peg_price: str | None = None
+    exec_inst: tuple[ExecInst, ...] = ()
+    cash_order_qty: str | None = None
+    ex_destination: str | None = None
+    manual: bool | None = None
+    entered: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it may still be filled."""
+        return self.leaves_qty.strip("0.") != ""
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """A fill, as it was made. `venue` is the exchange, "" our own book."""
+
+    exec_id: str
+    at: str
+    order_id: str
+    cl_ord_id: str
+    account: str
+    symbol: str
+    side: Side
+    last_qty: str
+    last_px: str
+    venue: str
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -79,6 +150,64 @@ class Position(msgspec.Struct, frozen=True):
     bought: str
     sold: str
     mark: str
+
+
+class AccountLimits(msgspec.Struct, frozen=True):
+    """What one order may be at most, null for no limit, and whether buying power is checked."""
+
+    max_order_qty: str | None
+    max_order_notional: str | None
+    buying_power: bool
+
+
+class AccountState(msgspec.Struct, frozen=True):
+    """An account: what was paid in, its cash and buying power, and its limits."""
+
+    account: str
+    paid_in: str
+    cash: str
+    buying_power: str
+    limits: AccountLimits
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """What can be traded: decimals of a price and a quantity; what both are multiples of; how far from the mark a price
+    may be (`collar`, a fraction; null: any); its hours, clock times in `time_zone`, or the exchange `calendar` that has
+    them (equal times and no calendar: always open). `phase` is null while it is not known."""
+
+    symbol: str
+    price_digits: int
+    qty_digits: int
+    tick: str
+    lot: str
+    collar: str | None
+    open: str
+    close: str
+    time_zone: str
+    calendar: str | None
+    pre_open_seconds: int
+    opening_auction_seconds: int
+    closing_auction_seconds: int
+    phase: Phase | None
+    halted: bool | None
+
+
+class Hours(msgspec.Struct, frozen=True):
+    """Where an instrument's trading day is: `next_open` and `next_close` are null where it never closes."""
+
+    symbol: str
+    phase: Phase | None
+    halted: bool | None
+    next_open: str | None
+    next_close: str | None
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """The server's time, the broker's trading day, and the instruments' phases."""
+
+    now: str
+    trading_day: str
+    instruments: list[Hours]
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -118,21 +247,3 @@ class Quote(msgspec.Struct, frozen=True, tag="quote"):
     """A symbol's book has changed."""
 
     book: Book
-
-
-def order_of(message: Message) -> Order:
-    """The order in an ExecutionReport(8)."""
-    return Order(
-        message.get(11, ""),
-        message.get(37, ""),
-        message.get(1, ""),
-        message.get(55, ""),
-        "buy" if message.get(54) == "1" else "sell",
-        message.get(38, "0"),
-        message.get(44),
-        STATUS.get(message.get(39, ""), "new"),
-        message.get(14, "0"),
-        message.get(151, "0"),
-        message.get(6, "0"),
-        message.get(58, ""),
-    )

@@ -1,0 +1,121 @@
+"""The routes for accounts, instruments, books and the clock."""
+
+import asyncio
+import time
+from typing import Any
+
+from litestar import Request, get
+from litestar.exceptions import HTTPException
+
+from brokerfix.config import Config
+from brokerfix.domain import DAY, to_text
+from brokerfix.schedule import Hours as Schedule
+from brokerfix.schedule import trading_day
+from brokerfix.store import moment
+from brokerfix.web.door import Caller, SymbolPath, door_of, needs, problems
+from brokerfix.web.model import AccountLimits, AccountState, Book, Clock, Hours, Instrument, Position
+from brokerfix.web.terms import day, to_ms
+from brokerfix.web.users import User
+
+
+@get(
+    "/v1/account", guards=[needs("read", spends=b"H")], tags=["accounts"],
+    operation_id="account", summary="Cash, buying power, limits", responses=problems(),
+)  # fmt: skip
+async def account(request: Request[Caller, None, Any]) -> list[AccountState]:
+    """Each of the key's accounts: cash, buying power and limits, as last projected (some milliseconds ago)."""
+    door = door_of(request)
+    names = door.accounts(request.user)
+    rows = await asyncio.to_thread(door.archive.accounts, names)
+    told = []
+    for name in names:
+        row, limits = rows.get(name), door.config.accounts[name].limits
+        if row is not None:
+            most = AccountLimits(limits.max_order_qty or None, limits.max_order_notional or None, limits.buying_power)
+            told.append(AccountState(name, row["paid_in"], row["cash"], row["buying_power"], most))
+    return told
+
+
+@get(
+    "/v1/positions", guards=[needs("read", spends=b"H")], tags=["accounts"],
+    operation_id="positions", summary="Positions", responses=problems(),
+)  # fmt: skip
+async def positions(request: Request[Caller, None, Any]) -> list[Position]:
+    """What the key's accounts hold, as last projected (some milliseconds ago)."""
+    door = door_of(request)
+    return await asyncio.to_thread(door.archive.positions, door.accounts(request.user))
+
+
+@get(
+    "/v1/books/{symbol:str}", guards=[needs("market", spends=b"H")], tags=["market"],
+    operation_id="book", summary="The book of a symbol", responses=problems(404),
+)  # fmt: skip
+async def book(request: Request[Caller, None, Any], symbol: SymbolPath) -> Book:
+    """The consolidated book of a symbol, ten levels deep."""
+    door = door_of(request)
+    if symbol not in door.config.instruments:
+        raise HTTPException(f"there is no symbol {symbol}", status_code=404)
+    return await door.user(request.user).market.book(symbol)
+
+
+@get(
+    "/v1/instruments", guards=[needs("read", "market", spends=b"H")], tags=["market"],
+    operation_id="instruments", summary="Instruments", responses=problems(),
+)  # fmt: skip
+async def instruments(request: Request[Caller, None, Any]) -> list[Instrument]:
+    """What can be traded."""
+    door = door_of(request)
+    user = door.user(request.user)
+    return [_instrument(door.config, user, symbol) for symbol in door.config.instruments]
+
+
+def _instrument(config: Config, user: User, symbol: str) -> Instrument:
+    one = config.instruments[symbol]
+    phase, halted = user.market.phases.get(symbol, (None, None))
+    return Instrument(
+        symbol,
+        one.price_digits,
+        one.qty_digits,
+        to_text(one.tick, one.price_digits),
+        to_text(one.lot, one.qty_digits),
+        to_text(one.collar_bps, 4) if one.collar_bps else None,
+        clock_time(one.opens),
+        clock_time(one.closes),
+        one.zone,
+        config.calendars.get(symbol),
+        one.pre_open,
+        one.opening_auction,
+        one.closing_auction,
+        phase,
+        halted,
+    )
+
+
+def clock_time(seconds: int) -> str:
+    """Seconds after midnight -> HH:MM:SS."""
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+@get(
+    "/v1/clock", guards=[needs("read", "market", spends=b"H")], tags=["market"],
+    operation_id="clock", summary="Time, trading day, phases", responses=problems(),
+)  # fmt: skip
+async def clock(request: Request[Caller, None, Any]) -> Clock:
+    """What time it is, here and for each instrument. A trading day that an operator began early is known from the first
+    report in it."""
+    door = door_of(request)
+    user, now = door.user(request.user), time.time_ns()
+    today = max(trading_day(now, door.config.day_start, door.config.broker.time_zone), user.last_number // DAY)
+    return Clock(
+        to_ms(moment(now)), day(str(today)), [_hours(door.schedules[symbol], user, now) for symbol in door.schedules]
+    )
+
+
+def _hours(schedule: Schedule, user: User, now: int) -> Hours:
+    symbol = schedule.instrument.symbol
+    phase, halted = user.market.phases.get(symbol, (None, None))
+    opens, closes = (None if at is None else to_ms(moment(at)) for at in schedule.next_times(now))
+    return Hours(symbol, phase, halted, opens, closes)
+
+
+ROUTES = [account, positions, book, instruments, clock]

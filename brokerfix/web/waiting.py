@@ -1,0 +1,89 @@
+"""What waits for the broker: requests for their answers, streams for what happens; and how an answer can fail."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from brokerfix.web.model import Order, Quote, Report
+
+
+class Unavailable(Exception):
+    """The broker can't be asked now."""
+
+
+class Refused(Exception):
+    """The broker has refused a request: its text, the order's state if there is one, and the HTTP status."""
+
+    def __init__(self, text: str, order: Order | None = None, status: int = 422) -> None:
+        super().__init__(text)
+        self.order, self.status = order, status
+
+
+class Stream:
+    """What one WebSocket is to be told. It holds so many messages; a reader that is slower than that is `lost`."""
+
+    def __init__(self, most: int, symbols: frozenset[str], sees: Callable[[Order], bool]) -> None:
+        self.symbols, self.sees = symbols, sees
+        self.queue: asyncio.Queue[Report | Quote] = asyncio.Queue(most)
+        self.lost = asyncio.Event()
+
+    def tell(self, what: Report | Quote) -> None:
+        if isinstance(what, Quote):
+            wanted = what.book.symbol in self.symbols
+        else:
+            wanted = self.sees(what.order)
+        if not wanted:
+            return
+        try:
+            self.queue.put_nowait(what)
+        except asyncio.QueueFull:
+            self.lost.set()
+
+
+class Waiter:
+    """A request that waits for its answer; an `immediate` order waits for its last report."""
+
+    def __init__(self, immediate: bool = False) -> None:
+        self.immediate = immediate
+        self.answer: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
+
+
+class MassCancel:
+    """A mass cancel that is under way: which orders it covers, those that it was taken for as they are now, and of
+    these the ones whose end is not known."""
+
+    def __init__(self, covers: Callable[[Order], bool]) -> None:
+        self.covers = covers
+        self.orders: dict[str, Order] = {}
+        self.waiting: set[str] = set()
+        self.taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self, orders: Iterable[Order]) -> None:
+        """The broker has taken it, when these were all of the client's orders."""
+        self.orders = {order.order_id: order for order in orders if self.covers(order)}
+        self.waiting = set(self.orders)
+        self.taken.set_result(None)
+        self._end()
+
+    def tell(self, order: Order) -> None:
+        """An order is as it is now."""
+        if order.order_id in self.orders:
+            self.orders[order.order_id] = order
+            if not order.is_open:
+                self.waiting.discard(order.order_id)
+                self._end()
+
+    def fail(self, error: Exception) -> None:
+        for answer in (self.taken, self.done):
+            if not answer.done():
+                answer.set_exception(error)
+                answer.exception()
+
+    def _end(self) -> None:
+        if not self.waiting and not self.done.done():
+            self.done.set_result(None)
+
+
+def is_covered(order: Order, symbol: str, side: str) -> bool:
+    """Whether a request to cancel what is open, of a symbol and a side ("": any), is about an order."""
+    return order.is_open and symbol in ("", order.symbol) and side in ("", order.side)

@@ -1,0 +1,153 @@
+"""What the HTTP door remembers of orders: whose a ClOrdID is, once the broker takes it for another order."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from brokerfix.config import load
+from brokerfix.web import known
+from brokerfix.web.known import Orders
+from brokerfix.web.model import Execution, NewOrder, Order
+from brokerfix.web.users import User
+from brokerfix.web.waiting import MassCancel
+from tests.door import CONFIG
+from tests.live import INSTRUMENT
+
+
+def made(order_id: str, cl_ord_id: str = "N", leaves_qty: str = "0", status: str = "filled") -> Order:
+    return Order(
+        cl_ord_id, order_id, "BOB", "AAPL", "buy", "10", "140.00", status, "0", leaves_qty, "0"  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_a_name_that_is_used_again_is_the_newer_orders() -> None:
+    orders = Orders()
+    orders.note(made("20261125-9"), "N")
+    orders.note(made("20261126-10", leaves_qty="10", status="new"), "N")
+    orders.note(made("20261125-9"), "N", is_theirs=False)
+    found = orders.named("N")
+    assert found is not None
+    assert found.order_id == "20261126-10", "a late fill of the older order does not take it back"
+    assert list(orders.by_number) == [20261125000000009, 20261126000000010]
+
+
+def test_an_older_order_may_get_the_name_of_a_newer_one_that_has_ended() -> None:
+    orders = Orders()
+    orders.note(made("20261125-9", "GTC", "10", "new"), "GTC")
+    orders.note(made("20261126-10"), "N")
+    orders.note(made("20261125-9", "N", "10", "new"), "N", "GTC")
+    found = orders.named("N")
+    assert found is not None
+    assert found.order_id == "20261125-9"
+
+
+def test_what_is_forgotten_takes_no_name_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MOST_ORDERS", 10)
+    orders = Orders()
+    for number in range(1, 11):
+        orders.note(made(f"20261125-{number}", f"N{number}"), f"N{number}")
+    orders.note(made("20261126-1", "N1", "10", "new"), "N1")
+    assert len(orders.by_id) == len(orders.by_number) == 10
+    found = orders.named("N1")
+    assert found is not None
+    assert found.order_id == "20261126-1"
+
+
+def test_fills_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MOST_FILLS", 3)
+    orders = Orders()
+    for number in (5, 3, 4, 6):
+        orders.note_fill(Execution(f"20261126-{number}", "", "", "N", "BOB", "AAPL", "buy", "1", "140.00", ""))
+    assert [number % 10 for number in orders.fills] == [4, 5, 6]
+
+
+def test_a_mass_cancel_ends_with_the_last_of_its_orders() -> None:
+    async def cancel() -> None:
+        mass = MassCancel(lambda order: order.is_open)
+        mass.take([made("20261126-1", leaves_qty="5"), made("20261126-2", leaves_qty="5"), made("20261126-3")])
+        assert list(mass.orders) == ["20261126-1", "20261126-2"]
+        mass.tell(made("20261126-1", leaves_qty="4"))
+        mass.tell(made("20261126-2"))
+        mass.tell(made("20261126-4"))
+        assert not mass.done.done(), "a fill is not the end"
+        mass.tell(made("20261126-1"))
+        assert mass.done.done()
+        assert [order.leaves_qty for order in mass.orders.values()] == ["0", "0"]
+
+    asyncio.run(cancel())
+
+
+def test_what_ended_while_the_session_was_away_is_asked_for(tmp_path: Path) -> None:
+    """Of three orders that were open, the broker's answer to the mass status request tells of one."""
+    config = tmp_path / "broker.toml"
+    config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
+
+    async def come_back() -> None:
+        user = User(load(config), "DESK")
+        for number in (1, 2, 3):
+            user.orders.note(made(f"20261125-{number}", f"N{number}", "10", "new"), f"N{number}")
+
+        async def asked_status(cl_ord_id: str) -> Order | None:
+            assert cl_ord_id in ("N2", "N3"), "the one that works is known"
+            ended = made("20261125-2", "N2") if cl_ord_id == "N2" else None
+            if ended is not None:
+                user.orders.note(ended, "N2")
+            return ended
+
+        user.asked_status = asked_status  # type: ignore[method-assign]
+        user._mass_status = "m"
+        report = {
+            37: "20261125-1",
+            17: "20261126-9",
+            150: "I",
+            39: "0",
+            11: "N1",
+            54: "1",
+            151: "10",
+            584: "m",
+            912: "Y",
+        }
+        user._execution_report(report, [])
+        await user.know_all()
+        assert {name: one and one.status for name in ("N1", "N2", "N3") for one in [user.orders.named(name)]} == {
+            "N1": "new", "N2": "filled", "N3": None,
+        }  # fmt: skip
+
+    asyncio.run(come_back())
+
+
+@pytest.mark.parametrize(
+    ("leaves_qty", "said_by_broker", "expected"),
+    [
+        ("10", None, "20261125-9"),  # it works: nobody needs to be asked
+        ("0", made("20261125-9"), "20261125-9"),  # it has ended, and its name is not free yet
+        ("0", None, None),  # its name is free
+    ],
+)
+def test_the_broker_says_whether_the_name_of_an_order_that_has_ended_is_free(
+    tmp_path: Path, leaves_qty: str, said_by_broker: Order | None, expected: str | None
+) -> None:
+    config = tmp_path / "broker.toml"
+    config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
+
+    async def ask(set_up: Callable[[User], None]) -> Order | None:
+        user = User(load(config), "DESK")
+        set_up(user)
+        found = await user.holder("N")
+        assert (user.orders.named("N") is None) == (expected is None)
+        assert ("N" in user.orders.asked) == (expected is not None)
+        return found
+
+    def set_up(user: User) -> None:
+        user.orders.note(made("20261125-9", leaves_qty=leaves_qty), "N")
+        user.orders.asked["N"] = NewOrder("N", "AAPL", "buy", "10", price="140.00")
+
+        async def asked_status(cl_ord_id: str) -> Order | None:
+            return said_by_broker
+
+        user.asked_status = asked_status  # type: ignore[method-assign]
+
+    found = asyncio.run(ask(set_up))
+    assert (found and found.order_id) == expected
