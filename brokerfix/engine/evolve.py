@@ -12,7 +12,7 @@ from brokerfix.domain import DAY, Hold, OrdStatus, OrdType, Request, Restatement
 from brokerfix.engine import booking, snapshot
 from brokerfix.engine.book import Book
 from brokerfix.engine.jobs import begin_day, slice_done
-from brokerfix.engine.orders import Child, Fill, Order, Pending, child_from_fact, was_refused
+from brokerfix.engine.orders import Child, Fill, Order, Pending, child_from_fact, may_live_on, was_refused
 from brokerfix.engine.split import split_state
 from brokerfix.engine.state import Account, Client, Job, JobKind, Link, Position, State
 
@@ -303,7 +303,7 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     if fact.from_status:
         child.covered = child.cum
     if child.open:
-        if child.cum >= child.qty:
+        if child.cum >= child.qty and not may_live_on(child, child.cum):
             booking.close(state, child, OrdStatus.FILLED)
         else:
             child.status = OrdStatus.PARTIALLY_FILLED
@@ -376,6 +376,9 @@ def _child_request_rejected(state: State, fact: f.ChildRequestRejected) -> None:
     child = state.children[fact.child_id]
     child.request, child.request_id = None, 0
     _seen(state, child)
+    if child.open and child.cum >= child.qty:
+        # It was filled, and waited for this.
+        booking.close(state, child, OrdStatus.FILLED)
 
 
 def _child_status_asked(state: State, fact: f.ChildStatusAsked) -> None:

@@ -119,7 +119,7 @@ def slice_done(state: State, fact: SliceDone) -> None:
 
 def _forget_order(state: State, job: Job, number: Any) -> None:
     order = state.orders.get(number)
-    if order is not None and 0 < order.done < state.previous_day_began:
+    if order is not None and 0 < order.done < state.previous_day_began and not order.children:
         del state.orders[order.order_id]
 
 

@@ -274,3 +274,8 @@ def follows_market(ord_type: OrdType, asked: Instructions | None) -> bool:
 
 
 FOLLOWING = frozenset((ExecInst.ALL_OR_NONE, ExecInst.TRAILING_STOP, ExecInst.CANCEL_IF_NOT_BEST))
+
+
+def may_live_on(child: Child, cum: int) -> bool:
+    """Whether an exchange that has filled all of a child may yet work more of it, as we have asked."""
+    return child.request is Request.REPLACE and child.asked_qty > cum

@@ -145,6 +145,8 @@ def end_child(
     order = view.order
     if order.ended is not None or (view.pending is None and view.unplaced <= 0):
         return facts
+    if not view.leaves:
+        return facts + settle(state, view, c.at, new_id)
     if was_refused(child, status):
         view.avoid = Avoid(child.venue, child.price)
     if status is OrdStatus.REJECTED and view.pending is None and not order.ex_destination:
@@ -332,6 +334,9 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     if not child.open:
         return facts
     status = FINAL.get(c.ord_status)
+    if c.ord_status == OrdStatus.FILLED and child.child_id in view.waiting and not view.open[child.child_id]:
+        # It is filled, but our wish for more of it has no answer yet.
+        status = None
     if status is not None and child.child_id in view.open:
         return facts + end_child(state, c, child, view, status, c.text, new_id)
     if child.child_id in view.open:
@@ -410,12 +415,14 @@ def venue_cancel_reject(state: State, c: VenueCancelReject, new_id: NewId) -> li
     facts: list[Fact] = [ChildRequestRejected(c.at, new_id(), child.child_id, c.reason, c.text)]
     view = View(state.order_of(child))
     unknown = c.reason == CxlRejReason.UNKNOWN_ORDER
-    over = None if unknown else FINAL.get(c.ord_status)
+    over = None if unknown or child.cum >= child.qty else FINAL.get(c.ord_status)
     if over is not None and c.ord_status != OrdStatus.FILLED and not state.in_doubt(child):
         return facts + end_child(state, c, child, view, over, c.text, new_id)
     if unknown:
         facts.append(_alert(c, new_id, "UNKNOWN_ORDER", f"{c.venue} does not know an order that we sent it"))
-    if unknown or over is not None or c.reason == CxlRejReason.TOO_LATE:
+    if child.cum >= child.qty:
+        view.end(child)
+    elif unknown or over is not None or c.reason == CxlRejReason.TOO_LATE:
         facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
     view.waiting.discard(child.child_id)
     if child.request is Request.REPLACE and (view.pending is None or view.pending.through != child.request_id):

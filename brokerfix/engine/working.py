@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from brokerfix.domain import CxlRejReason, Hold, OrdRejReason, OrdStatus, OrdType, Request
-from brokerfix.engine.orders import Child, Order, Pending
+from brokerfix.engine.orders import Child, Order, Pending, may_live_on
 from brokerfix.engine.router import NOWHERE, Avoid, Plan, plan
 from brokerfix.engine.state import State
 from brokerfix.facts import (
@@ -43,6 +43,7 @@ class View:
         self.open = {child.child_id: child.leaves for child in order.children}
         self.waiting = {child.child_id for child in order.children if child.request is not None}
         self.avoid = NOWHERE
+        self._filled: dict[int, int] = {}
 
     @property
     def unplaced(self) -> int:
@@ -52,9 +53,10 @@ class View:
         self.leaves = max(0, self.leaves - qty)
         self.cum += qty
         self.last_px = price
+        cum = self._filled[child.child_id] = self._filled.get(child.child_id, child.cum) + qty
         if child.child_id in self.open:
-            self.open[child.child_id] -= qty
-            if self.open[child.child_id] <= 0:
+            self.open[child.child_id] = max(0, self.open[child.child_id] - qty)
+            if not self.open[child.child_id] and not may_live_on(child, cum):
                 self.end(child)
 
     def end(self, child: Child) -> None:
