@@ -299,6 +299,7 @@ class Broker:
             "disk_full": self.journal.full,
             "pause_ms": {
                 "last_minute": round(pauses.last_minute / MILLISECOND, 3),
+                "since_asked": round(pauses.since_asked() / MILLISECOND, 3),
                 "since_start": round(max(pauses.ever, pauses.last_minute) / MILLISECOND, 3),
                 "fork": round(self.pipeline.keeper.pause * 1000, 3),
             },

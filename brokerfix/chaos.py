@@ -46,6 +46,7 @@ class Chaos:
         self._status = status
         self._working: deque[tuple[int, str, str]] = deque()
         self._pending: dict[tuple[str, str], str] = {}
+        self._refused: dict[tuple[str, str], CxlRejReason] = {}
         self._random = random.Random(section.seed)
         self._counts: dict[str, int] = {}
         self._delayed: list[tuple[int, Out]] = []
@@ -56,7 +57,8 @@ class Chaos:
         kind = PENDING.get(message_type_of(text))
         if kind is None:
             return False
-        if self._strikes("refuse", self.section.refuse_request_every):
+        again = (client, _tag(text, "11")) in self._refused
+        if again or self._strikes("refuse", self.section.refuse_request_every):
             self._refuse(client, text)
             return True
         if not self.section.work_ms:
@@ -70,7 +72,8 @@ class Chaos:
 
     def _refuse(self, client: str, text: str) -> None:
         """Refuse a request for the next of the reasons that exchanges have."""
-        reason = REASONS[self._random.randrange(len(REASONS))]
+        key = client, _tag(text, "11")
+        reason = self._refused.setdefault(key, REASONS[self._random.randrange(len(REASONS))])
         orig = _tag(text, "41")
         order_id, status = self._status(client, orig)
         if reason == CxlRejReason.UNKNOWN_ORDER:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from brokerfix.audit import Report, verify
 from brokerfix.client import Disconnected
-from brokerfix.engine.state import State
+from brokerfix.facts import ChildFilled, OrderAccepted, OrderRouted, Trade
+from brokerfix.journal import read
 from brokerfix.screen import LineView, LiveView, View
 from brokerfix.shipped import folder as shipped_folder
 from brokerfix.trader import PRICES, Fills, Trader
@@ -46,6 +47,12 @@ class Process:
                     return
             time.sleep(0.05)
         raise Disconnected(f"{self.name} did not start; its log is {self.log}")
+
+    @property
+    def pid(self) -> int:
+        """Its process id. It must have been started."""
+        assert self._process is not None
+        return self._process.pid
 
     def send_signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -170,12 +177,11 @@ def _finish(traders: list[Trader]) -> None:
 
 def _summary(folder: Path, traders: list[Trader]) -> int:
     """Compare the three accounts of what happened; print them and where the files are. Returns the exit code."""
-    reports, states = {}, {}
-    for name, place in (("BROKER", "broker"), ("XNAS", "xnas"), ("XNYS", "xnys")):
-        reports[name], states[name] = verify(folder / "var" / place / "journal")
+    journals = {name: folder / "var" / name.lower() / "journal" for name in CONFIGS}
+    reports = {name: verify(journals[name])[0] for name in ("BROKER", "XNAS", "XNYS")}
     told: Fills = sum((trader.fills for trader in traders), Counter())
-    booked, routed = _broker_fills(states["BROKER"])
-    exchanges: Fills = _exchange_fills(states["XNAS"]) + _exchange_fills(states["XNYS"])
+    booked, routed = _fills(journals["BROKER"])
+    exchanges: Fills = _fills(journals["XNAS"], "BROKER")[0] + _fills(journals["XNYS"], "BROKER")[0]
     print("\nsymbol side  clients told  broker booked  of it routed  exchanges traded")
     balanced = True
     for key in sorted(set(told) | set(booked) | set(exchanges)):
@@ -199,22 +205,27 @@ def _verdict(report: Report) -> str:
     return "every invariant holds" if not report.problems else "; ".join(report.problems)
 
 
-def _broker_fills(state: State) -> tuple[Fills, Fills]:
-    """(all fills of clients' orders, those of them at exchanges)."""
+def _fills(journal: Path, client: str = "") -> tuple[Fills, Fills]:
+    """What a journal has of fills (of one client's orders, if it is named), counted from the facts: what has ended
+    leaves the state. (all of them, those of them at exchanges)."""
     booked: Fills = Counter()
     routed: Fills = Counter()
-    for order in state.orders.values():
-        booked[order.symbol, order.side.name] += order.cum
-    for number, child in state.children.items():
-        if number == child.child_id:
-            routed[child.symbol, child.side.name] += child.cum
+    orders: dict[int, tuple[str, str, str]] = {}
+    children: dict[int, int] = {}
+    for record in read(journal):
+        for fact in record:
+            if isinstance(fact, OrderAccepted):
+                orders[fact.id] = fact.symbol, fact.side.name, fact.client
+            elif isinstance(fact, OrderRouted):
+                children[fact.id] = fact.order_id
+            elif isinstance(fact, Trade | ChildFilled):
+                at_venue = isinstance(fact, ChildFilled)
+                if isinstance(fact, ChildFilled):
+                    sides = [children[fact.child_id]]
+                else:
+                    sides = [fact.maker_order_id, fact.taker_order_id]
+                for symbol, side, owner in (orders[order_id] for order_id in sides):
+                    if client in ("", owner):
+                        booked[symbol, side] += fact.qty
+                        routed[symbol, side] += fact.qty if at_venue else 0
     return +booked, +routed
-
-
-def _exchange_fills(state: State) -> Fills:
-    """What an exchange has traded with the broker."""
-    fills: Fills = Counter()
-    for order in state.orders.values():
-        if order.client == "BROKER":
-            fills[order.symbol, order.side.name] += order.cum
-    return +fills

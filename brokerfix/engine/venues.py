@@ -270,10 +270,11 @@ def hold_for_operator(order: Order, qty: int, at: int, new_id: NewId, again: int
 
 def _replaced(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
     if child.request is not Request.REPLACE:
-        return [_alert(c, new_id, "UNEXPECTED", f"{c.venue} replaced a child unasked; our terms stand")]
+        alert = _alert(c, new_id, "UNEXPECTED", f"{c.venue} replaced a child unasked; it is asked for its terms")
+        return [alert, ChildStatusAsked(c.at, new_id(), child.child_id)]
     view = View(state.order_of(child))
     facts = _apply_replace(c, child, view, new_id)
-    if c.cum > child.cum:
+    if c.cum > child.cum or c.order_qty not in (0, child.asked_qty, c.cum):
         facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
     return facts + _called_back(view, child, c.at, new_id)
 
@@ -347,9 +348,28 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
             facts += acknowledged(view.order, c.at, new_id)
         if child.child_id in view.waiting:
             return facts + _after_request(state, c, child, view, new_id)
+        if child.request is None and _has_other_terms(c, child):
+            return facts + _follow_terms(state, c, child, missed > 0, new_id)
         if view.pending is not None and view.order.pending is None:
             return facts + _called_back(view, child, c.at, new_id)
     return facts + settle(state, view, c.at, new_id)
+
+
+def _has_other_terms(c: VenueReport, child: Child) -> bool:
+    """Whether the exchange has the child with another quantity or price than we know."""
+    if child.ord_type is not OrdType.LIMIT:
+        return False
+    return c.order_qty not in (0, child.qty) or c.order_px not in (0, child.price)
+
+
+def _follow_terms(state: State, c: VenueReport, child: Child, has_missed: bool, new_id: NewId) -> list[Fact]:
+    """What the exchange has is what is so, also where we had asked for something else: the order follows. Fills that
+    have just been learnt are applied first, and the terms asked for again."""
+    told = f"{c.venue} has child {child.child_id} as {c.order_qty} at {c.order_px}, we had {child.qty} at {child.price}"
+    alert = _alert(c, new_id, "TERMS", told)
+    if has_missed:
+        return [alert, ChildStatusAsked(c.at, new_id(), child.child_id)]
+    return [alert, *_restated(state, c, child, new_id)]
 
 
 def _has_taken_effect(c: VenueReport, child: Child) -> bool:
