@@ -108,8 +108,9 @@ class Authenticator:
                 self._networks[name] = Networks(section.addresses)
         return section
 
-    async def check(self, logon: Logon, source: str, address: Address, fingerprint: str) -> str:
+    async def check(self, logon: Logon, source: str, address: Address, fingerprint: str, *, again: bool = False) -> str:
         """Check a Logon from a `source` (see `sources`). `fingerprint` is that of its TLS certificate, '' without.
+        `again`: it came in a session that is up, where a recording is worth nothing.
         Returns the hash of the new password that it asks for, or ''. Raises Refused."""
         client = self.client(logon.sender)
         known = client if client is not None and logon.target == self.config.broker.name else None
@@ -123,7 +124,7 @@ class Authenticator:
         assert known is not None
         if logon.reset == "Y" and known.reset_seq_num == "refuse":
             raise Refused("ResetSeqNumFlag=Y is not allowed", told="ResetSeqNumFlag(141)=Y is not allowed")
-        if logon.digest in self._accepted:
+        if logon.digest in self._accepted and not again:
             raise Refused("this very Logon came before")
         return new
 
