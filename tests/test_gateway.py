@@ -296,16 +296,93 @@ FAILED, KNOWN = 3, 6
 
 
 def is_locked_out(place: Place, source: str) -> bool:
-    """Whether a source is: then its connections are turned away at once."""
-    caller = place.connect(source)
-    caller.settimeout(0.2)
-    with suppress(TimeoutError):
-        return caller.recv(1) == b""
-    caller.close()
-    return False
+    """Whether a source has been locked out."""
+    return f"{source} is locked out for" in place.log
+
+
+def test_a_logon_that_comes_twice_does_not_count_if_its_password_is_right(place: Place) -> None:
+    source, stamp = "127.0.8.1", utc_now()[:17]
+    right, wrong = ((141, "Y"), (554, SECRET)), ((141, "Y"), (554, "wrong"))
+    first = Wire(place.connect(source), "DAVE", "FIX.4.2")
+    assert first.logon(1, *right, sent=stamp)[35] == "A"
+    first.send("5", 2)
+    assert first.read_until("5")
+    for _ in range(KNOWN):
+        assert Wire(place.connect(source), "DAVE", "FIX.4.2").logon(1, *right, sent=stamp) == {}, "it came before"
+    assert not is_locked_out(place, source)
+    for _ in range(FAILED):
+        assert Wire(place.connect(source), "DAVE", "FIX.4.2").logon(1, *wrong, sent=stamp) == {}
+    assert is_locked_out(place, source)
 
 
 BOBS = ((553, "bob"), (554, SECRET))
+NOT_FAILED: dict[str, tuple[str, dict[str, str], tuple[tuple[int, str], ...]]] = {
+    "another target": ("BOB", {"target": "OTHER"}, BOBS),
+    "another version": ("BOB", {"version": "FIX.4.2"}, ((553, "bob"), (95, str(len(SECRET))), (96, SECRET))),
+    "another username": ("BOB", {}, ((553, "robert"), (554, SECRET))),
+    "a foreign address": ("LENA", {}, ((554, SECRET),)),
+    "no certificate, but the password": ("IRIS", {}, ((554, SECRET),)),
+    "a reset against the policy": ("BOB", {}, ((141, "Y"), *BOBS)),
+    "a password that can't be": ("BOB", {}, (*BOBS, (925, "x" * 200))),
+    "a low number": ("BOB", {"number": "low"}, BOBS),
+    "no number": ("BOB", {"number": "0"}, BOBS),
+    "another version without a secret": ("ALICE", {"version": "FIX.4.2"}, ()),
+    "another target without a secret": ("ALICE", {"target": "OTHER"}, ()),
+}
+
+
+@pytest.mark.parametrize("why", NOT_FAILED)
+def test_who_knows_the_secret_is_not_locked_out_for_anything_else(place: Place, why: str) -> None:
+    source = f"127.0.8.{list(NOT_FAILED).index(why) + 10}"
+    name, how, body = NOT_FAILED[why]
+    if name == "BOB":
+        place.client("BOB", SECRET, "bob").logout()
+    number = {"low": 1, "0": 0, "": place.numbers(name)[1]}[how.get("number", "")]
+    for _ in range(KNOWN):
+        wire = Wire(place.connect(source), name, how.get("version", "FIX.4.4"), how.get("target", "BROKER"))
+        assert wire.logon(number, *body).get(35, "cut") in ("cut", "5")
+        wire.socket.close()
+    assert not is_locked_out(place, source)
+
+
+def test_nor_while_the_session_is_up_elsewhere(place: Place) -> None:
+    bob = place.client("BOB", SECRET, "bob")
+    for _ in range(KNOWN):
+        assert Wire(place.connect("127.0.8.2"), "BOB").logon(bob.next_out, *BOBS) == {}
+    assert not is_locked_out(place, "127.0.8.2")
+    bob.logout()
+
+
+def test_nor_when_it_logs_on_too_often(place: Place) -> None:
+    number = place.numbers("JOAN")[1]
+    for _ in range(KNOWN):
+        wire = Wire(place.connect("127.0.8.3"), "JOAN")
+        if wire.logon(number, (554, SECRET)):
+            number += 1
+        wire.socket.close()
+    assert "too many Logons of JOAN" in place.log
+    assert not is_locked_out(place, "127.0.8.3")
+
+
+FAILS: dict[str, tuple[str, dict[str, str], tuple[tuple[int, str], ...]]] = {
+    "a wrong password": ("BOB", {}, ((553, "bob"), (554, "wrong"))),
+    "a wrong password and target": ("BOB", {"target": "OTHER"}, ((553, "bob"), (554, "wrong"))),
+    "no password": ("BOB", {}, ((553, "bob"),)),
+    "a long password": ("BOB", {}, ((553, "bob"), (554, "x" * 200))),
+    "an unknown client": ("EVE", {}, ((554, SECRET),)),
+    "no certificate where nothing else is known": ("CAROL", {}, ()),
+    "a foreign address where nothing else is known": ("ERIN", {}, ()),
+}
+
+
+@pytest.mark.parametrize("why", FAILS)
+def test_who_does_not_is_locked_out(place: Place, why: str) -> None:
+    source = f"127.0.8.{list(FAILS).index(why) + 100}"
+    name, how, body = FAILS[why]
+    for _ in range(FAILED):
+        wire = Wire(place.connect(source), name, target=how.get("target", "BROKER"))
+        assert wire.logon(1, *body) == {}
+    assert is_locked_out(place, source)
 
 
 def test_a_password_can_be_changed_and_is_kept(place: Place) -> None:
