@@ -488,7 +488,7 @@ class Gate:
         if framed is None or b"\x0134=" not in framed:
             return False
         # Its number is of no matter here.
-        self.relay.ending, self.relay.expected = "", 1
+        self.relay.ending, self.relay._numbers.expected = "", 1
         return self.relay.message(framed, 0.0) == framed and b"\x0135=5\x01" not in framed
 
 

@@ -365,7 +365,10 @@ class Broker:
             return False
         if refusal.answer == "3":
             self.sessions.reject(client, refusal)
+            # A SequenceReset that is refused has no number of its own.
+            return refusal.ref_msg_type != "4"
         else:
+            self.sessions.route(client, refusal)
             told = refusal.ref_seq_num, refusal.ref_msg_type, BusinessRejectReason(str(refusal.reason)), refusal.text
             return self.pipeline.submit(cmd.RefuseMessage(self.clock(), client, *told, refusal.ref_id))
         return True

@@ -143,6 +143,11 @@ class Market:
             process.stop()
 
 
+def connected(port: int) -> socket.socket:
+    """A connection to a port of loopback."""
+    return socket.create_connection(("127.0.0.1", port), 10)
+
+
 class Wire:
     """A connection on which every byte is ours."""
 

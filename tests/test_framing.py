@@ -115,3 +115,78 @@ def test_coverage_guided_fuzzing_finds_nothing() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done 20000" in done.stderr
+
+
+# In a session, what is garbled is left out
+
+
+def forgiving(*pieces: bytes, most: int = 1000) -> tuple[list[bytes], Framer]:
+    """The messages that come out of the pieces, and the framer."""
+    framer = Framer(most)
+    framer.forgives = True
+    found = []
+    for piece in pieces:
+        framer.feed(piece)
+        while (message := framer.next()) is not None:
+            found.append(message)
+    return found, framer
+
+
+NEXT = frame("FIX.4.4", b"35=0\x0134=3\x01")
+GARBLED = {
+    "a wrong sum": frame("FIX.4.4", b"35=0\x0134=2\x01")[:-4] + b"999\x01",
+    "a sum that is none": frame("FIX.4.4", b"35=0\x0134=2\x01")[:-4] + b"xyz\x01",
+    "a short sum": b"8=FIX.4.4\x019=10\x0135=0\x0134=2\x0110=0\x01",
+    "a length that is too short": b"8=FIX.4.4\x019=5\x0135=0\x0134=2\x0149=A\x0110=100\x01",
+    "no type": b"8=FIX.4.4\x019=10\x0134=2\x0135=0\x0110=100\x01",
+    "another version": b"8=FIX.9.9\x019=10\x0135=0\x0134=2\x0110=100\x01",
+    "no length": b"8=FIX.4.4\x0135=0\x0134=2\x0110=100\x01",
+    "a field before": b"35=0\x01",
+    "garbage": b"GET / HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", GARBLED)
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_what_is_garbled_is_left_out_and_counted(what: str, step: int) -> None:
+    data = GARBLED[what] + NEXT + NEXT
+    found, framer = forgiving(*(data[at : at + step] for at in range(0, len(data), step)))
+    assert found == [NEXT, NEXT]
+    assert framer.garbled >= 1
+    assert framer.fault is None
+
+
+def test_a_length_that_is_too_long_takes_the_next_message_with_it() -> None:
+    found, framer = forgiving(b"8=FIX.4.4\x019=30\x0135=0\x0134=2\x0110=100\x01", NEXT, NEXT)
+    assert (found, framer.garbled) == ([NEXT], 1)
+
+
+def test_a_length_beyond_what_is_taken_is_never_forgiven() -> None:
+    for version in (b"FIX.4.4", b"FIX.9.9"):
+        found, framer = forgiving(b"8=%b\x019=1001\x01" % version, NEXT)
+        assert (found, framer.fault) == ([], Fault.TOO_LONG)
+
+
+def test_what_is_garbled_takes_bounded_memory() -> None:
+    framer = Framer(1000)
+    framer.forgives = True
+    framer.feed(b"8=FIX.4.4\x019=5\x0134=2\x01")
+    for _ in range(100):
+        framer.feed(b"58=x\x01" * 20)
+        assert framer.next() is None
+        assert framer.waiting < 1200
+    assert framer.fault is Fault.TOO_LONG
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([NEXT, *GARBLED.values()])), max_size=12),
+    st.integers(1, 50),
+)
+def test_whatever_comes_what_is_given_out_is_framed_well(parts: list[bytes], step: int) -> None:
+    data = b"".join(parts)
+    found, framer = forgiving(*(data[at : at + step] for at in range(0, len(data), step)))
+    for message in found:
+        strict = Framer(1000)
+        strict.feed(message)
+        assert strict.next() == message
+    assert framer.fault in (None, Fault.TOO_LONG)

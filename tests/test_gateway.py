@@ -71,6 +71,26 @@ password_hash = "{password}"
 [clients.ERIN]
 accounts = ["ALL"]
 addresses = ["10.7.0.0/16"]
+[clients.HANS]
+fix = "FIXT.1.1"
+accounts = ["ALL"]
+username = "hans"
+password_hash = "{password}"
+[clients.IRIS]
+accounts = ["ALL"]
+password_hash = "{password}"
+certificates = ["{pin}"]
+[clients.JOAN]
+accounts = ["ALL"]
+password_hash = "{password}"
+budgets = {{ logons = {{ rate = 4, burst = 1 }} }}
+[clients.KATE]
+accounts = ["ALL"]
+password_hash = "{password}"
+[clients.LENA]
+accounts = ["ALL"]
+password_hash = "{password}"
+addresses = ["10.7.0.0/16"]
 [clients.FRED]
 accounts = ["ALL"]
 budgets = {{ orders = {{ rate = 1, burst = 2 }} }}
@@ -142,6 +162,12 @@ class Place:
     def numbers(self, name: str) -> tuple[int, int]:
         rows = ask(self.folder / "data", {"action": "sessions"})["sessions"]
         return next((row["next_out"], row["next_in"]) for row in rows if row["name"] == name)
+
+    @property
+    def up(self) -> list[str]:
+        """The sessions that are up at the broker."""
+        rows = ask(self.folder / "data", {"action": "sessions"})["sessions"]
+        return [row["name"] for row in rows if row["state"] == "up"]
 
     def client(self, name: str, password: str = "", username: str = "") -> Client:
         client = Client(name, "BROKER", "127.0.0.1", self.port, password=password, username=username)
@@ -263,6 +289,100 @@ def test_nobody_can_lock_an_owner_out(place: Place) -> None:
     assert place.connect("127.0.2.2").recv(1) == b"", "the source is turned away"
     bob = place.client("BOB", SECRET, "bob")
     bob.logout()
+
+
+FAILED, KNOWN = 3, 6
+"""Logons: so many that fail lock their source out; so many more."""
+
+
+def is_locked_out(place: Place, source: str) -> bool:
+    """Whether a source has been locked out."""
+    return f"{source} is locked out for" in place.log
+
+
+def test_a_logon_that_comes_twice_does_not_count_if_its_password_is_right(place: Place) -> None:
+    source, stamp = "127.0.8.1", utc_now()[:17]
+    right, wrong = ((141, "Y"), (554, SECRET)), ((141, "Y"), (554, "wrong"))
+    first = Wire(place.connect(source), "DAVE", "FIX.4.2")
+    assert first.logon(1, *right, sent=stamp)[35] == "A"
+    first.send("5", 2)
+    assert first.read_until("5")
+    for _ in range(KNOWN):
+        assert Wire(place.connect(source), "DAVE", "FIX.4.2").logon(1, *right, sent=stamp) == {}, "it came before"
+    assert not is_locked_out(place, source)
+    for _ in range(FAILED):
+        assert Wire(place.connect(source), "DAVE", "FIX.4.2").logon(1, *wrong, sent=stamp) == {}
+    assert is_locked_out(place, source)
+
+
+BOBS = ((553, "bob"), (554, SECRET))
+NOT_FAILED: dict[str, tuple[str, dict[str, str], tuple[tuple[int, str], ...]]] = {
+    "another target": ("BOB", {"target": "OTHER"}, BOBS),
+    "another version": ("BOB", {"version": "FIX.4.2"}, ((553, "bob"), (95, str(len(SECRET))), (96, SECRET))),
+    "another username": ("BOB", {}, ((553, "robert"), (554, SECRET))),
+    "a foreign address": ("LENA", {}, ((554, SECRET),)),
+    "no certificate, but the password": ("IRIS", {}, ((554, SECRET),)),
+    "a reset against the policy": ("BOB", {}, ((141, "Y"), *BOBS)),
+    "a password that can't be": ("BOB", {}, (*BOBS, (925, "x" * 200))),
+    "a low number": ("BOB", {"number": "low"}, BOBS),
+    "no number": ("BOB", {"number": "0"}, BOBS),
+    "another version without a secret": ("ALICE", {"version": "FIX.4.2"}, ()),
+    "another target without a secret": ("ALICE", {"target": "OTHER"}, ()),
+}
+
+
+@pytest.mark.parametrize("why", NOT_FAILED)
+def test_who_knows_the_secret_is_not_locked_out_for_anything_else(place: Place, why: str) -> None:
+    source = f"127.0.8.{list(NOT_FAILED).index(why) + 10}"
+    name, how, body = NOT_FAILED[why]
+    if name == "BOB":
+        place.client("BOB", SECRET, "bob").logout()
+    number = {"low": 1, "0": 0, "": place.numbers(name)[1]}[how.get("number", "")]
+    for _ in range(KNOWN):
+        wire = Wire(place.connect(source), name, how.get("version", "FIX.4.4"), how.get("target", "BROKER"))
+        assert wire.logon(number, *body).get(35, "cut") in ("cut", "5")
+        wire.socket.close()
+    assert not is_locked_out(place, source)
+
+
+def test_nor_while_the_session_is_up_elsewhere(place: Place) -> None:
+    bob = place.client("BOB", SECRET, "bob")
+    for _ in range(KNOWN):
+        assert Wire(place.connect("127.0.8.2"), "BOB").logon(bob.next_out, *BOBS) == {}
+    assert not is_locked_out(place, "127.0.8.2")
+    bob.logout()
+
+
+def test_nor_when_it_logs_on_too_often(place: Place) -> None:
+    number = place.numbers("JOAN")[1]
+    for _ in range(KNOWN):
+        wire = Wire(place.connect("127.0.8.3"), "JOAN")
+        if wire.logon(number, (554, SECRET)):
+            number += 1
+        wire.socket.close()
+    assert "too many Logons of JOAN" in place.log
+    assert not is_locked_out(place, "127.0.8.3")
+
+
+FAILS: dict[str, tuple[str, dict[str, str], tuple[tuple[int, str], ...]]] = {
+    "a wrong password": ("BOB", {}, ((553, "bob"), (554, "wrong"))),
+    "a wrong password and target": ("BOB", {"target": "OTHER"}, ((553, "bob"), (554, "wrong"))),
+    "no password": ("BOB", {}, ((553, "bob"),)),
+    "a long password": ("BOB", {}, ((553, "bob"), (554, "x" * 200))),
+    "an unknown client": ("EVE", {}, ((554, SECRET),)),
+    "no certificate where nothing else is known": ("CAROL", {}, ()),
+    "a foreign address where nothing else is known": ("ERIN", {}, ()),
+}
+
+
+@pytest.mark.parametrize("why", FAILS)
+def test_who_does_not_is_locked_out(place: Place, why: str) -> None:
+    source = f"127.0.8.{list(FAILS).index(why) + 100}"
+    name, how, body = FAILS[why]
+    for _ in range(FAILED):
+        wire = Wire(place.connect(source), name, target=how.get("target", "BROKER"))
+        assert wire.logon(1, *body) == {}
+    assert is_locked_out(place, source)
 
 
 def test_a_password_can_be_changed_and_is_kept(place: Place) -> None:
@@ -450,10 +570,11 @@ def test_messages_above_the_budget_are_refused_and_far_above_it_the_session_ends
     fred = Wire(place.connect(), "FRED")
     assert fred.logon(1, (141, "Y"))[35] == "A"
     for number in range(2, 5):
-        fred.send("D", number, (11, f"o{number}"), *ORDER)
+        fred.send("D", number, (115, "FUND"), (144, "CHI"), (11, f"o{number}"), *ORDER)
     assert [fred.read()[35] for _ in range(2)] == ["8", "8"]
     refused = fred.read()
     assert (refused[35], refused[380], refused[379], refused[45]) == ("j", "4", "o4", "4")
+    assert (refused[128], refused[145], 115 in refused) == ("FUND", "CHI", False), "it goes back where it came from"
     for number in range(5, 8):
         fred.send("D", number, (11, f"o{number}"), *ORDER)
     assert "far too many orders" in fred.read_until("5")[58]
@@ -474,6 +595,17 @@ def test_a_false_data_length_gets_a_reject(place: Place) -> None:
     alice.send("D", 4, (11, "spoof"), *ORDER, sender="BOB")
     assert alice.read_until("3")[373] == "9"
     assert alice.read_until("5")
+
+
+def test_what_is_garbled_is_left_out_within_a_budget(place: Place) -> None:
+    alice = Wire(place.connect(), "ALICE")
+    assert alice.logon(1, (141, "Y"))[35] == "A"
+    garbled = alice.pack("1", 2, (112, "garbled"))[:-4] + b"xyz\x01"
+    alice.socket.sendall(garbled + b"no FIX at all" + alice.pack("1", 2, (112, "right")))
+    assert alice.read()[112] == "right"
+    alice.socket.sendall(garbled * 150)
+    assert "too much that is no FIX message" in alice.read_until("5")[58]
+    assert alice.is_cut()
 
 
 def test_bytes_that_are_no_fix_end_the_session(place: Place) -> None:
@@ -510,13 +642,12 @@ def test_who_does_not_read_is_cut_and_nobody_else_waits(place: Place) -> None:
     sleeper = Wire(place.connect(), "ALICE")
     sleeper.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     assert sleeper.logon(1, (141, "Y"))[35] == "A"
-    number = 2
     bob = place.client("BOB", SECRET, "bob")
+    # All at once: the kernel takes no acknowledgements any more once its buffer for them is full.
+    asked = [sleeper.pack("AF", number, (584, f"m{number}"), (585, "7")) for number in range(2, 200)]
+    sleeper.socket.sendall(b"".join(asked))
+    number = 0
     while "does not read" not in place.log:
-        try:
-            sleeper.send("AF", number, (584, f"m{number}"), (585, "7"))
-        except OSError:
-            break
         number += 1
         bob.new_order(f"b{number}", "1", "1", "AAPL", "140.00")
         started = time.monotonic()
@@ -525,6 +656,8 @@ def test_who_does_not_read_is_cut_and_nobody_else_waits(place: Place) -> None:
         assert number < 5000
     until(lambda: "ALICE is gone: does not read" in place.log)
     bob.logout()
+    # The broker reads what had come for it, to its end.
+    until(lambda: "ALICE" not in place.up)
 
 
 # Operation

@@ -2,7 +2,10 @@
 
 import json
 import os
+import socket
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +70,25 @@ def test_only_the_brokers_user_may_open_the_door(market: Market) -> None:
     path = market.folder / "broker" / "admin.sock"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.stat().st_uid == os.getuid()
+
+
+def test_an_operator_gets_in_past_silent_connections(market: Market) -> None:
+    market.client("ALICE")
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(200)]
+
+    def crowd() -> None:
+        for one in silent:
+            one.connect(str(market.folder / "broker" / "admin.sock"))
+
+    thread = threading.Thread(target=crowd, daemon=True)
+    thread.start()
+    started = time.monotonic()
+    rows = ask(market.folder / "broker", {"action": "sessions"})["sessions"]
+    assert time.monotonic() - started < 5.0
+    assert "ALICE" in [row["name"] for row in rows]
+    thread.join(10)
+    for one in silent:
+        one.close()
 
 
 @pytest.mark.parametrize(

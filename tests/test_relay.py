@@ -64,25 +64,26 @@ def test_what_is_right_goes_on_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "answer", "text"),
     [
-        (b"D", b"95=-5\x0196=x\x01", "3 6", "tag 95 is no whole number"),
+        (b"D", b"95=-5\x0196=x\x01", "3 6", "Incorrect data format"),
         (b"D", b"95=99999999\x0196=x\x01", "3 6", "the length of tag 96"),
         (b"D", b"95=2\x0196=abc\x01", "3 6", "the length of tag 96"),
         (b"D", b"354=1\x0158=x\x01", "3 1", "tag 355 must follow"),
         (b"D", b"95=1\x01", "3 1", "tag 96 must follow"),
         (b"D", b"95=3\x0196=a\x01b\x01", "3 17", "holds the field separator"),
-        (b"D", b"0=x\x01", "3 0", "does not begin with a tag"),
+        (b"D", b"0=x\x01", "3 0", "Invalid tag number"),
         (b"D", b"x=x\x01", "3 0", "does not begin with a tag"),
-        (b"D", b"100000=x\x01", "3 0", "does not begin with a tag"),
+        (b"D", b"100000=x\x01", "3 0", "Invalid tag number"),
         (b"D", b"=x\x01", "3 0", "does not begin with a tag"),
-        (b"D", b"58=\x01", "3 4", "tag 58 has no value"),
+        (b"D", b"58=\x01", "3 4", "Tag specified without a value"),
         (b"D", b"453=99999\x01448=x\x01", "3 16", "more than 1000"),
-        (b"D", b"453=2\x01448=x\x01447=D\x01", "3 16", "there are fewer"),
-        (b"D", b"453=x\x01", "3 6", "no whole number"),
-        (b"D", b"34=7\x01", "3 13", "tag 34 stands twice"),
-        (b"ZZ", b"", "3 11", "no such MsgType"),
-        (b"UREF", b"20002=5\x01", "3 11", "no such MsgType"),
+        (b"D", b"453=2\x01448=x\x01447=D\x01", "3 16", "Incorrect NumInGroup count"),
+        (b"D", b"453=x\x01", "3 6", "Incorrect data format"),
+        (b"D", b"453=-1\x01", "3 16", "Incorrect NumInGroup count"),
+        (b"D", b"34=7\x01", "3 13", "Tag appears more than once"),
+        (b"ZZ", b"", "3 11", "Invalid MsgType"),
+        (b"UREF", b"20002=5\x01", "3 11", "Invalid MsgType"),
         (b"A", b"98=0\x01108=30\x01554=x\x01", "3 99", "logged on already"),
-        (b"2", b"7=x\x0116=0\x01", "3 6", "no sequence number"),
+        (b"2", b"7=12345678901\x0116=0\x01", "3 6", "Incorrect data format"),
         (b"D", b"11=%b\x01" % (b"x" * 65), "3 5", "tag 11 is too long"),
         (b"D", b"107=%b\x01" % (b"x" * 257), "3 5", "tag 107 is too long"),
     ],
@@ -223,9 +224,95 @@ def test_a_gap_of_before_the_logon_is_learned_from_the_broker() -> None:
     door.message(order(2), 0.0)
     door.outgoing(from_broker(b"2", 2, b"7=1\x0116=0\x01"))
     assert door.expected == 1
-    fill = message(b"4", 1, b"43=Y\x01122=%b\x01123=Y\x0136=3\x01" % STAMP)
+    fill = message(b"4", 1, b"43=Y\x01122=%b\x01123=Y\x0136=2\x01" % STAMP)
     assert door.message(fill, 0.0) == fill
-    assert door.expected == 3
+    assert door.expected == 3, "what waited has been taken"
+
+
+def told(passed: bytes) -> list[tuple[str, int, int]]:
+    """(MsgType, MsgSeqNum, NewSeqNo) of each message that goes to the broker."""
+    framer = Framer(65_536)
+    framer.feed(passed)
+    found = []
+    while (one := framer.next()) is not None:
+        tags = dict(split(one))
+        found.append((tags[35].decode(), int(tags[34]), int(tags.get(36, b"0"))))
+    return found
+
+
+@pytest.mark.parametrize("body", [b"123=Y\x0136=9\x01", b"36=9\x01"])
+def test_what_waits_beyond_a_gap_that_is_gone_over_does_not_wait_for_ever(body: bytes) -> None:
+    door = relay()
+    for number in (4, 5, 7):
+        door.message(order(number), 0.0)
+    passed = door.message(message(b"4", 2, b"43=Y\x01122=%b\x01%b" % (STAMP, body)), 0.0)
+    emptied = [("0", number, 0) for number in (4, 5, 7)]
+    assert told(passed) == [*emptied, ("4", 2, 4), ("4", 6, 7), ("4", 8, 9)]
+    assert door.expected == 9
+    assert door.message(order(9), 0.0) == order(9)
+
+
+RESET = b"98=0\x01108=30\x01141=Y\x01"
+
+
+def test_what_waits_beyond_a_gap_is_taken_before_the_numbers_begin_anew() -> None:
+    door = relay()
+    for number in (4, 5, 7):
+        door.message(order(number), 0.0)
+    logon = message(b"A", 1, RESET)
+    assert door.message(logon, 0.0) == b"", "it is to be authenticated"
+    assert (door.take_logon(), door.logon) == (logon, b"")
+    assert told(door.begin_anew()) == [("4", 2, 4), ("4", 6, 7)]
+    door.outgoing(from_broker(b"2", 50, b"7=1\x0116=0\x01"))
+    door.outgoing(from_broker(b"A", 1, RESET))
+    assert (door.expected, door.last_out) == (2, 1)
+    assert door.message(order(2), 0.0) == order(2)
+
+
+def test_a_resend_that_is_under_way_ends_when_the_numbers_begin_anew() -> None:
+    door = relay()
+    door.last_out = 170
+    door.message(message(b"2", 2, b"7=1\x0116=0\x01"), 0.0)
+    door.message(message(b"A", 1, RESET), 0.0)
+    door.begin_anew()
+    for number in range(1, PIECE + 1):
+        door.outgoing(from_broker(b"8", number, b"43=Y\x01"))
+    door.outgoing(from_broker(b"A", 1, RESET))
+    assert (door.replay(1.0), door.replay_due(1.0)) == (b"", None)
+    for number in range(2, 5):
+        door.outgoing(from_broker(b"8", number))
+    again = message(b"2", 2, b"7=1\x0116=0\x01")
+    assert door.message(again, 1.0) == again
+
+
+def test_a_short_resend_is_asked_for_as_the_client_asks() -> None:
+    door = relay()
+    door.last_out = PIECE
+    request = message(b"2", 2, b"7=1\x0116=0\x01")
+    assert door.message(request, 0.0) == request
+    door.outgoing(from_broker(b"8", PIECE, b"43=Y\x01"))
+    assert door.replay(0.0) == b""
+    assert not door.replaying
+
+
+def test_a_refusal_brings_the_route_of_what_it_refuses() -> None:
+    door = relay(orders=Budget(1, 1))
+    route = b"115=J\x01116=S\x01144=C\x01128=K\x01"
+    for kind, body in ((b"ZZ", b""), (b"D", b"453=2\x01448=x\x01447=D\x01"), (b"D", ORDER), (b"D", ORDER)):
+        passed = door.message(message(kind, door.expected, route + body), 0.0)
+        assert route in passed
+    assert b"\x01115=x\x01" not in door.message(message(b"ZZ", 6, b"115=%b\x01" % (b"x" * 65)), 0.0)
+
+
+@pytest.mark.parametrize("kind", [b"*", b"ZZZ", b"n-ame", b"x" * 32])
+def test_a_refusal_says_which_type_it_refuses(kind: bytes) -> None:
+    assert b"\x01372=%b\x01" % kind in relay().message(message(kind, 2), 0.0)
+
+
+def test_what_is_garbled_has_a_budget() -> None:
+    door = relay(others=Budget(1, 3))
+    assert [door.garbled(0.0) for _ in range(3)] == [b"", b"", b""]
+    assert "no FIX message" in answers(door.garbled(0.0))[0][2]
 
 
 def asked(passed: bytes) -> tuple[int, int]:

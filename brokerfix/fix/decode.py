@@ -8,13 +8,14 @@ from brokerfix.fix.orders import DECODERS, Instruments
 from brokerfix.fix.recode import FIX_44
 from brokerfix.fix.requests import WITH_GROUPS, Decoded, refused
 from brokerfix.fix.rules import RULES, UNKNOWN_TYPE, message_type_of
-from brokerfix.fix.text import Reader
+from brokerfix.fix.text import SOH, Reader
 from brokerfix.vouch import REFUSAL, REFUSED_BY
 
 
 class GatewayRefusal(msgspec.Struct, frozen=True):
     """A message that the gateway refuses on the session's behalf: how it is answered (MsgType 3, j or 5, and the reason
-    of the first two), what it was, and the answer's text."""
+    of the first two), what it was, the answer's text, and the answer's tags that say to whom it goes and for whom it
+    comes, as FIX text."""
 
     answer: str
     reason: int
@@ -23,6 +24,7 @@ class GatewayRefusal(msgspec.Struct, frozen=True):
     ref_tag: str
     ref_id: str
     text: str
+    route: str = ""
 
 
 def from_client(
@@ -56,9 +58,12 @@ def _gateway_refusal(text: str) -> GatewayRefusal:
     message, _ = REFUSED.read(text)
     answer, _, reason = (message[str(REFUSED_BY)] or "").partition(" ")
     told = message["372"] or "", message["371"] or "", message["379"] or "", message["58"] or ""
-    return GatewayRefusal(answer, int(reason or 0), int(message["34"] or 0), *told)
+    route = "".join(f"{theirs}={message[ours]}{SOH}" for ours, theirs in REVERSED.items() if message.get(ours))
+    return GatewayRefusal(answer, int(reason or 0), int(message["34"] or 0), *told, route)
 
 
+REVERSED = {"115": "128", "116": "129", "144": "145", "128": "115", "129": "116", "145": "144"}
+"""OnBehalfOf and DeliverTo, Comp, Sub and LocationID: a message's tag -> the one of its answer."""
 REFUSED = Reader(REFUSAL, (58, 371, 372, 379, REFUSED_BY), ())
 
 

@@ -7,6 +7,7 @@ been recorded by then, or is taken back.
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar
@@ -21,7 +22,7 @@ from brokerfix.fix.encode import Out
 from brokerfix.fix.listen import CantListen, Listener, place
 from brokerfix.fix.recode import FIX_42, outgoing
 from brokerfix.fix.settings import acceptor_settings, added_settings, initiator_settings, store
-from brokerfix.fix.text import Reader, clean, printable
+from brokerfix.fix.text import SOH, Reader, clean, printable
 from brokerfix.vouch import VOUCHER, is_vouched
 
 log = logging.getLogger("brokerfix.fix")
@@ -71,8 +72,8 @@ def _readable(text: str) -> str:
 
 class Peer:
     """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, the
-    MsgSeqNum of the first message that we sent since then, and whether its sequence numbers have begun anew since it
-    was logged on before."""
+    MsgSeqNum of the first message that we sent since then, whether its sequence numbers have begun anew since it
+    was logged on before, and the routes of BusinessMessageRejects that are still to be sent, by RefSeqNum."""
 
     def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str) -> None:
         self.name = name
@@ -82,6 +83,7 @@ class Peer:
         self.is_up = False
         self.first_number = 0
         self.anew = False
+        self.routes: dict[str, str] = {}
 
 
 class Sessions(quickfix.Application):  # type: ignore[misc]
@@ -204,6 +206,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             return
         if peer.recode is not None:
             text = peer.recode(text)
+        if peer.routes:
+            text = self._routed(peer, text)
         message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
         self._sending = True
         SEND(message, peer.session_id)
@@ -219,10 +223,24 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def reject(self, client: str, refusal: GatewayRefusal) -> None:
         """Answer a message of the client, that the gateway has refused, with a Reject(3)."""
         reason = refusal.reason if self.config.clients[client].fix != FIX_42 or refusal.reason <= HIGHEST_OF_42 else -1
-        tag = f"\x01371={refusal.ref_tag}" if refusal.ref_tag else ""
-        why = f"\x01373={reason}" if reason >= 0 else ""
-        text = f"8=FIX.4.4\x019=0\x0135=3\x0145={refusal.ref_seq_num}{tag}\x01372={refusal.ref_msg_type}{why}"
-        SEND(MESSAGE(f"{text}\x0158={clean(refusal.text)}\x0110=000\x01", False), self.clients[client].session_id)
+        head = f"8=FIX.4.4{SOH}9=0{SOH}35=3{SOH}{refusal.route}45={refusal.ref_seq_num}{SOH}"
+        tag = f"371={refusal.ref_tag}{SOH}" if refusal.ref_tag else ""
+        kind = f"372={refusal.ref_msg_type}{SOH}" if refusal.ref_msg_type else ""
+        why = f"373={reason}{SOH}" if reason >= 0 else ""
+        text = f"{head}{tag}{kind}{why}58={clean(refusal.text)}{SOH}10=000{SOH}"
+        SEND(MESSAGE(text, False), self.clients[client].session_id)
+
+    def route(self, client: str, refusal: GatewayRefusal) -> None:
+        """A BusinessMessageReject for the client follows: it goes to whom the message came from that it is about."""
+        if refusal.route:
+            self.clients[client].routes[str(refusal.ref_seq_num)] = refusal.route
+
+    @staticmethod
+    def _routed(peer: Peer, text: str) -> str:
+        """A message of ours with the route of the message that it answers, if that had one."""
+        found = BUSINESS_REJECT.match(text)
+        route = peer.routes.pop(found[2], "") if found is not None else ""
+        return f"{found[1]}{route}{text[found.end(1) :]}" if found is not None else text
 
     def reset(self, name: str) -> None:
         """Begin a session's sequence numbers anew. A session that is up is logged out; it may log on again at once."""
@@ -277,17 +295,17 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         peer = self._by_id[session_id.toString()]
         if is_up:
             peer.first_number = quickfix.Session.lookupSession(session_id).getExpectedSenderNum()
-        if is_up and peer.is_up and peer.anew:
-            # A session that is up has begun anew. What was on its way to an exchange may be lost.
+        if is_up and peer.is_up and peer.anew and peer.is_venue:
+            # An exchange's session that is up has begun anew.
             peer.anew = False
-            if peer.is_venue:
-                self.receiver.session_changed(peer.name, True, False, False)
-                self.receiver.session_changed(peer.name, True, True, True)
+            self.receiver.session_changed(peer.name, True, False, False)
+            self.receiver.session_changed(peer.name, True, True, True)
         elif peer.is_up != is_up:
             peer.is_up = is_up
             anew, peer.anew = peer.anew and is_up, peer.anew and not is_up
             if is_up and peer.is_venue:
                 quickfix.Session.lookupSession(session_id).setResetOnLogon(False)
+            peer.routes.clear()
             self.receiver.session_changed(peer.name, peer.is_venue, is_up, anew)
 
     @_guarded
@@ -322,7 +340,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
                 # What we can't check is not let in.
                 log.warning("logon of %s refused: it can't be checked (%s)", peer.name, type(error).__name__)
                 raise quickfix.RejectLogon(REFUSED) from None
-        if "\x0135=A\x01" in text and "\x01141=Y\x01" in text:
+        if "\x0135=A\x01" in text and "\x01141=Y\x01" in text and (peer.is_venue or not peer.is_up):
+            # A client whose session is up has missed nothing; what was on its way to an exchange may be lost.
             peer.anew = True
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
@@ -396,6 +415,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
 
 REJECT = Reader("3", (45,), (58, 371, 372, 373))
+BUSINESS_REJECT = re.compile(r"([^\x01]*\x01[^\x01]*\x0135=j\x01)(?:[^\x01]*\x01)*?45=([0-9]+)\x01")
 LOGON = Reader("A", (49, 52, 56, 141, 553, 554, VOUCHER), (98, 108))
 HIGHEST_OF_42 = 11
 """The highest SessionRejectReason(373) that FIX 4.2 has."""

@@ -37,7 +37,8 @@ NOBODY = passwords.make_hash("")
 
 
 class Refused(Exception):
-    """Why a Logon is refused: for our log. `credentials`: it counts against its source. `told`: what its sender has to
+    """Why a Logon is refused: for our log. `credentials`: its sender has not shown that it is the client, which counts
+    against its source; whoever knows the secret is never locked out for anything else. `told`: what its sender has to
     change, where that is for the client's people; a Logout tells it. All others are closed without a word, because many
     FIX engines count a Logout that the broker has never numbered."""
 
@@ -108,58 +109,66 @@ class Authenticator:
                 self._networks[name] = Networks(section.addresses)
         return section
 
-    async def check(self, logon: Logon, source: str, address: Address, fingerprint: str) -> str:
+    async def check(self, logon: Logon, source: str, address: Address, fingerprint: str, *, again: bool = False) -> str:
         """Check a Logon from a `source` (see `sources`). `fingerprint` is that of its TLS certificate, '' without.
+        `again`: it came in a session that is up, where a recording is worth nothing.
         Returns the hash of the new password that it asks for, or ''. Raises Refused."""
         client = self.client(logon.sender)
-        known = client if client is not None and logon.target == self.config.broker.name else None
         if any(tag in logon.tags for tag in ENCRYPTED):
             raise Refused(
                 "EncryptedPassword is not taken", told="EncryptedPassword(1402) is not taken: use Password(554)"
             )
         # The password is looked at whatever else is wrong, so that all refusals take as long.
-        wrong = self._out_of_place(logon, known, address, fingerprint)
-        new = await self._check_password(logon, known, source, wrong)
-        assert known is not None
-        if logon.reset == "Y" and known.reset_seq_num == "refuse":
+        wrong = self._out_of_place(logon, client, address, fingerprint)
+        new = await self._check_password(logon, client, source, fingerprint, wrong)
+        assert client is not None
+        if logon.reset == "Y" and client.reset_seq_num == "refuse":
             raise Refused("ResetSeqNumFlag=Y is not allowed", told="ResetSeqNumFlag(141)=Y is not allowed")
-        if logon.digest in self._accepted:
+        if logon.digest in self._accepted and not again:
             raise Refused("this very Logon came before")
         return new
 
-    def _out_of_place(self, logon: Logon, known: ClientSection | None, address: Address, fingerprint: str) -> str:
-        """Why a Logon can't be the client's whatever its password is, or ''."""
-        if known is None:
-            return f"there is no client {logon.sender} of {logon.target}"
-        if logon.begin_string != known.fix:
-            return f"{logon.sender} speaks {known.fix}, not {logon.begin_string}"
+    def _out_of_place(
+        self, logon: Logon, client: ClientSection | None, address: Address, fingerprint: str
+    ) -> Refused | None:
+        """Why a Logon can't be the client's whatever its password is, or None."""
+        if client is None:
+            return Refused(f"there is no client {logon.sender}", credentials=True)
+        if logon.target != self.config.broker.name:
+            return Refused(f"{logon.target} is not the TargetCompID of this broker")
+        if logon.begin_string != client.fix:
+            return Refused(f"{logon.sender} speaks {client.fix}, not {logon.begin_string}")
         networks = self._networks[logon.sender]
         if networks and address not in networks:
-            return f"{logon.sender} does not come from {address}"
-        if known.certificates and fingerprint not in known.certificates:
-            return f"{logon.sender} has not the certificate {fingerprint or '(none)'}"
-        others = [name for name, client in self.config.clients.items() if fingerprint in client.certificates]
+            return Refused(f"{logon.sender} does not come from {address}", credentials=True)
+        if client.certificates and fingerprint not in client.certificates:
+            return Refused(f"{logon.sender} has not the certificate {fingerprint or '(none)'}", credentials=True)
+        others = [name for name, other in self.config.clients.items() if fingerprint in other.certificates]
         if fingerprint and others and logon.sender not in others:
-            return f"the certificate is that of {others[0]}, not of {logon.sender}"
-        return ""
+            return Refused(f"the certificate is that of {others[0]}, not of {logon.sender}", credentials=True)
+        return None
 
-    async def _check_password(self, logon: Logon, known: ClientSection | None, source: str, wrong: str) -> str:
-        """Returns the hash of a new password, or ''. Raises Refused, also for what is `wrong` besides."""
+    async def _check_password(
+        self, logon: Logon, client: ClientSection | None, source: str, fingerprint: str, wrong: Refused | None
+    ) -> str:
+        """Returns the hash of a new password, or ''. Raises Refused, also for what is `wrong` besides: then it counts
+        only if the client's secret, its password or else its certificate, was not shown."""
         name, new = logon.sender, logon.tags.get(925, "")
-        stored = self.stored(name, known) if known is not None else ""
-        if stored or wrong:
+        stored = self.stored(name, client) if client is not None else ""
+        known = client is not None and fingerprint in client.certificates
+        if stored or wrong is not None:
             # FIX 4.2 has no Password: by custom it comes as RawData.
             given = logon.tags.get(554, logon.tags.get(96, "") if logon.begin_string == "FIX.4.2" else "")
             if len(given) > LONGEST_PASSWORD:
                 raise Refused(f"a password of {len(given)} characters for {name}", credentials=True)
             right = await self._compute(source, passwords.matches, given, stored or NOBODY)
-            if wrong:
-                raise Refused(wrong, credentials=True)
-            if not right:
-                raise Refused(f"wrong password for {name}", credentials=True)
-            assert known is not None
-            if logon.tags.get(553, name) != (known.username or name) and (known.username or 553 in logon.tags):
-                raise Refused(f"wrong username for {name}", credentials=True)
+            if stored and not right:
+                raise Refused(str(wrong or f"wrong password for {name}"), credentials=True)
+            if wrong is not None:
+                raise Refused(str(wrong), credentials=wrong.credentials and not (stored or known))
+            assert client is not None
+            if logon.tags.get(553, name) != (client.username or name) and (client.username or 553 in logon.tags):
+                raise Refused(f"wrong username for {name}")
         if not new:
             return ""
         if not stored or len(new) > LONGEST_PASSWORD:

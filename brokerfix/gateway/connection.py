@@ -2,12 +2,12 @@
 take their share one after the other."""
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, cast
 
 from brokerfix.config import ConfigError, address
 from brokerfix.gateway.auth import Logon, Refused
+from brokerfix.gateway.brokerend import BrokerEnd
 from brokerfix.gateway.framing import Framer
 from brokerfix.gateway.messages import Names, vouched_logon
 from brokerfix.gateway.relay import Relay
@@ -25,8 +25,9 @@ GOODBYE_SECONDS = 2.0
 CHECK_SECONDS = 10.0
 BROKER_SECONDS = 10.0
 """How long the broker may take to answer a Logon: it may be replaying its journal."""
-SHARED_BUFFER = 1 << 16
 PENALTY_SECONDS = 0.01
+REFUSED = "Logon refused"
+"""All that a client learns of a Logon that is refused in a session that is up."""
 AFTER_END = 1 << 16
 """Bytes that a client may still send while its session ends: the end of what was under way, and its Logout."""
 
@@ -43,7 +44,7 @@ class Connection(asyncio.Protocol):
         self.up = False
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._broker: _BrokerEnd | None = None
+        self._broker: BrokerEnd | None = None
         self._framer = Framer(FIRST_MESSAGE)
         self._names: Names | None = None
         self._logon: Logon | None = None
@@ -53,6 +54,8 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
         self._replay: asyncio.TimerHandle | None = None
         self._begun = self._reading = self._closed = False
+        # The session is up, and a Logon with which its numbers begin anew is checked, or waits for the broker's answer.
+        self._again = False
         self._after_end = 0
         self._most_unread = gateway.section.max_unread_bytes
 
@@ -144,8 +147,8 @@ class Connection(asyncio.Protocol):
         self._cut_after(BROKER_SECONDS, "the broker does not answer")
         config = self.gateway.config
         section = config.clients[logon.sender]
-        secret = read_secret(config)
-        end = _BrokerEnd(self)
+        vouched = self._vouched(logon)
+        end = BrokerEnd(self)
         assert config.gateway is not None
         if config.gateway.upstream:
             host, port = address(config.gateway.upstream)
@@ -160,21 +163,54 @@ class Connection(asyncio.Protocol):
         assert self._names is not None
         self.relay = Relay(self._names, self.gateway.budgets[logon.sender], logon.seq_num)
         self._framer.most = config.gateway.max_message_bytes
-        signed = voucher(secret, logon.sender, logon.target, logon.tags[34], logon.time, logon.reset)
-        end.write(vouched_logon(logon.begin_string, logon.pairs, signed))
+        self._framer.forgives = True
+        end.write(vouched)
 
-    def _answered(self, types: list[bytes]) -> None:
-        """The broker's first answer: the session is up, or is not."""
-        if types and types[0] == b"A" and not self.up:
+    def _vouched(self, logon: Logon) -> bytes:
+        """What the broker gets of a Logon. Raises ConfigError where we have not the secret that vouches for it."""
+        secret = read_secret(self.gateway.config)
+        signed = voucher(secret, logon.sender, logon.target, logon.tags[34], logon.time, logon.reset)
+        return vouched_logon(logon.begin_string, logon.pairs, signed)
+
+    async def _begin_anew(self, message: bytes) -> None:
+        """A Logon with ResetSeqNumFlag=Y in a session that is up: nothing of its client passes until the broker has
+        answered it, or the session has ended for it."""
+        relay = self.relay
+        assert relay is not None
+        try:
+            logon = await self.gateway.check(self, message)
+            vouched = self._vouched(logon)
+        except Refused as error:
+            self.gateway.refused(self, error)
+            self._again = False
+            self.log_out(error.told or REFUSED)
+            self._take_turn()
+            return
+        except ConfigError as error:
+            self.gateway.tell("broker", "the broker can't be reached: %s", error)
+            self.cut("the broker can't be reached", gently=True)
+            return
+        if self._broker is None or relay.ending:
+            return
+        self._logon = logon
+        self._cut_after(BROKER_SECONDS, "the broker does not answer")
+        self._broker.write(relay.begin_anew() + vouched)
+
+    def _answered(self) -> None:
+        """The broker has answered a Logon with one: the session is up, or its numbers have begun anew."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        assert self._logon is not None
+        if self.up:
+            self._again = False
+            self.gateway.begun_anew(self, self._logon)
+        else:
             self.up = True
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-            assert self._logon is not None
             self.gateway.logged_on(self, self._logon)
-            self._resume()
-            if self._framer.waiting:
-                self._take_turn()
+        self._resume()
+        if self._framer.waiting:
+            self._take_turn()
 
     def _take_turn(self) -> None:
         """Pass on a few messages; if there are more, when it is our turn again."""
@@ -184,7 +220,7 @@ class Connection(asyncio.Protocol):
             return
         now = time.monotonic()
         framer = self._framer
-        if not self.up:
+        if not self.up or self._again:
             # What comes behind a Logon waits for the broker's answer, up to what a Logon may be long.
             if framer.waiting > FIRST_MESSAGE:
                 self._pause()
@@ -192,13 +228,19 @@ class Connection(asyncio.Protocol):
         out = []
         refused = relay.refused
         for _ in range(TURN):
+            garbled = framer.garbled
             message = framer.next()
+            if framer.garbled > garbled:
+                out.append(self._garbled(framer.garbled - garbled, now))
             if message is None:
                 break
             self.messages_in += 1
             passed = relay.message(message, now)
             if passed:
                 out.append(passed)
+            if relay.logon:
+                self._check_again(relay.take_logon())
+                break
             if relay.refused != refused:
                 # A refusal is work for the broker that nobody has a budget for: who causes it waits a little.
                 self._pause()
@@ -221,6 +263,17 @@ class Connection(asyncio.Protocol):
             # What comes while the session ends is thrown away, but its end must be seen.
             self._resume()
 
+    def _garbled(self, count: int, now: float) -> bytes:
+        """Garbled messages are left out, as FIX has it: what the broker gets of that."""
+        assert self.relay is not None
+        self.gateway.counts["garbled"] += count
+        return b"".join(self.relay.garbled(now) for _ in range(count))
+
+    def _check_again(self, message: bytes) -> None:
+        self._again = True
+        self._cut_after(CHECK_SECONDS, "the Logon could not be checked in time")
+        self._work = self._loop.create_task(self._begin_anew(message))
+
     def _end(self) -> None:
         """The broker has been asked for a Logout: it and the client have a moment for it."""
         if not self.reason:
@@ -232,7 +285,8 @@ class Connection(asyncio.Protocol):
 
     def log_out(self, text: str) -> None:
         """End the session in good order."""
-        if self.relay is None or self._broker is None or not self.up:
+        if self.relay is None or self._broker is None or not self.up or self._again:
+            # It has not begun, or its numbers are just beginning anew: there is none that a Logout could have.
             self.cut(text)
         elif not self.relay.ending:
             self._broker.write(self.relay.end(text))
@@ -296,8 +350,8 @@ class Connection(asyncio.Protocol):
         transport.write(data)
         types = relay.outgoing(data)
         self.messages_out += len(types)
-        if not self.up:
-            self._answered(types)
+        if (not self.up and types and types[0] == b"A") or (self._again and b"A" in types):
+            self._answered()
         if transport.get_write_buffer_size() > self._most_unread:
             self.gateway.counts["slow_readers"] += 1
             self.reason = f"does not read: {transport.get_write_buffer_size()} bytes wait for it"
@@ -332,41 +386,3 @@ class Connection(asyncio.Protocol):
             self._pause()
         elif self._turn is None:
             self._take_turn()
-
-
-class _BrokerEnd(asyncio.Protocol):
-    """The other end of a connection, at the broker."""
-
-    def __init__(self, client: Connection) -> None:
-        self.client = client
-        self.full = False
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's are no asyncio.Transport by class.
-        self._transport = transport = cast(asyncio.Transport, transport)
-        transport.set_write_buffer_limits(SHARED_BUFFER)
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
-
-    def data_received(self, data: bytes) -> None:
-        self.client.from_broker(data)
-
-    def pause_writing(self) -> None:
-        self.full = True
-        self.client.broker_full(True)
-
-    def resume_writing(self) -> None:
-        self.full = False
-        self.client.broker_full(False)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        self.client.broker_gone()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            with contextlib.suppress(OSError):
-                self._transport.close()

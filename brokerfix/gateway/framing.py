@@ -13,6 +13,7 @@ LONGEST_HEAD = 24
 TRAILER = 7
 """The bytes of 10=nnn and its end mark."""
 SHORTEST_BODY = 5
+SOH = b"\x01"
 CHUNK = 256
 """Of so many bytes the sum is below the modulus of Adler-32, so that its low half is the sum."""
 
@@ -44,13 +45,19 @@ def may_begin(data: bytes | bytearray) -> bool:
     return len(data) <= LONGEST_HEAD and PARTIAL_HEAD.fullmatch(data) is not None
 
 
+GARBLED_HEAD = re.compile(rb"8=[^\x01]{0,16}\x019=([0-9]{1,10})\x01")
+
+
 class Framer:
-    """Takes bytes in, gives whole messages out. Once there is a fault, nothing more comes. It keeps at most one message
-    of `most` bytes of body and what was fed last."""
+    """Takes bytes in, gives whole messages out. Once there is a fault, nothing more comes, unless it `forgives`: then
+    garbled messages are left out and counted, and what follows them is taken. It keeps at most one message of `most`
+    bytes of body, or as much of a garbled one, and what was fed last."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.fault: Fault | None = None
+        self.forgives = False
+        self.garbled = 0
         self._buffer: bytes | bytearray = b""
         self._at = 0
 
@@ -75,6 +82,14 @@ class Framer:
 
     def next(self) -> bytes | None:
         """The next whole message, with its right length and sum; None if more bytes are needed, or at a fault."""
+        message = self._next()
+        while self.fault is not None and self.forgives and self._leave_out():
+            message = self._next()
+        if self.fault is not None:
+            self._buffer, self._at = b"", 0
+        return message
+
+    def _next(self) -> bytes | None:
         buffer, at = self._buffer, self._at
         if self.fault is not None or at == len(buffer):
             return None
@@ -108,8 +123,32 @@ class Framer:
 
     def _fail(self, fault: Fault) -> bytes | None:
         self.fault = fault
-        self._buffer, self._at = b"", 0
         return None
+
+    def _leave_out(self) -> bool:
+        """Leave a garbled message out. It ends at the first CheckSum(10) behind where its BodyLength(9) leads to, as
+        for QuickFIX, or if it has none, where another message may begin. Returns whether that has come; if not, there
+        is no fault yet, or the fault of a message that is too long."""
+        buffer, at = self._buffer, self._at
+        head = GARBLED_HEAD.match(buffer, at)
+        if self.fault is Fault.TOO_LONG or (head is not None and int(head[1]) > self.most):
+            self.fault = Fault.TOO_LONG
+            return False
+        if head is None:
+            begin = buffer.find(b"8=", at + 1)
+            # The last byte may be the first of them.
+            self._at = begin if begin >= 0 else len(buffer) - buffer.endswith(b"8")
+        else:
+            found = buffer.find(b"\x0110=", head.end() + int(head[1]) - 1)
+            end = buffer.find(SOH, found + 4) if found >= 0 else -1
+            if end < 0:
+                is_too_long = len(buffer) - at > self.most + LONGEST_HEAD + TRAILER
+                self.fault = Fault.TOO_LONG if is_too_long else None
+                return False
+            self._at = end + 1
+        self.fault = None
+        self.garbled += 1
+        return True
 
 
 def frame(begin_string: str, body: bytes) -> bytes:

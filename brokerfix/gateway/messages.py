@@ -27,16 +27,33 @@ TEXTS = frozenset((58, 148, 355, 553, 554, 925, 1402, 1404))
 REQUIRED_TAG_MISSING, INVALID_TAG, NO_VALUE, WRONG_VALUE, WRONG_FORMAT = 1, 0, 4, 5, 6
 COMP_ID_PROBLEM, INVALID_MSG_TYPE, TAG_TWICE, WRONG_COUNT, NOT_IN_DATA, OTHER = 9, 11, 13, 16, 17, 99
 """SessionRejectReason(373)."""
+TEXTS_OF_REASONS = {
+    REQUIRED_TAG_MISSING: "Required tag missing",
+    INVALID_TAG: "Invalid tag number",
+    NO_VALUE: "Tag specified without a value",
+    WRONG_FORMAT: "Incorrect data format for value",
+    COMP_ID_PROBLEM: "CompID problem",
+    INVALID_MSG_TYPE: "Invalid MsgType",
+    TAG_TWICE: "Tag appears more than once",
+    WRONG_COUNT: "Incorrect NumInGroup count for repeating group",
+}
+"""The words of the broker's own session layer, so that it makes no difference to a client who refuses."""
 HEADER_ONCE = (35, 49, 56, 34, 52, 43, 97, 122, 115, 128, 50, 57)
 """Header tags that may stand once, wherever a message has them."""
 
 
-class Bad(Exception):
-    """What is wrong with a message that is framed well: RefTagID, SessionRejectReason and a text for its Reject."""
+NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,8})")
+ROUTE = re.compile(rb"\x01(115|116|128|129|144|145)=([^\x01]{1,64})(?=\x01)")
+"""A tag that says on whose behalf a message comes, or to whom it is to be delivered: Comp, Sub and LocationID."""
 
-    def __init__(self, tag: int, reason: int, text: str) -> None:
-        super().__init__(text)
-        self.tag, self.reason, self.text = tag, reason, text
+
+class Bad(Exception):
+    """What is wrong with a message that is framed well: RefTagID or None, SessionRejectReason and a text for its
+    Reject, which without one is the usual one for the reason."""
+
+    def __init__(self, tag: int | None, reason: int, text: str = "") -> None:
+        self.tag, self.reason, self.text = tag, reason, text or TEXTS_OF_REASONS[reason]
+        super().__init__(self.text)
 
 
 @cache
@@ -102,7 +119,7 @@ def split(message: bytes) -> Pairs:
         equals = body.find(b"=", at, at + 7)
         raw = body[at : max(equals, at)]
         if not raw.isdigit() or raw.startswith(b"0") or int(raw) > HIGHEST_TAG:
-            raise Bad(0, INVALID_TAG, f"field {len(pairs) + 1} does not begin with a tag number and =")
+            raise _no_tag(raw, len(pairs) + 1)
         tag, start = int(raw), equals + 1
         if data_tag and tag != data_tag:
             raise Bad(data_tag, REQUIRED_TAG_MISSING, f"tag {data_tag} must follow its length")
@@ -111,7 +128,7 @@ def split(message: bytes) -> Pairs:
             raise Bad(tag, WRONG_FORMAT, f"the length of tag {tag} is not that of its bytes")
         value = body[start:stop]
         if not value:
-            raise Bad(tag, NO_VALUE, f"tag {tag} has no value")
+            raise Bad(tag, NO_VALUE) if tag != 35 else Bad(None, INVALID_MSG_TYPE)
         if data_tag and SOH in value:
             # Nothing that we take has such bytes, and whoever reads fields without lengths would take them for fields.
             raise Bad(tag, NOT_IN_DATA, f"tag {tag} holds the field separator, which is not taken here")
@@ -132,9 +149,17 @@ def split(message: bytes) -> Pairs:
     return pairs
 
 
+def _no_tag(raw: bytes, position: int) -> Bad:
+    """What is wrong with the field at a position whose tag is none."""
+    if NUMBER.fullmatch(raw):
+        return Bad(int(raw), INVALID_TAG)
+    return Bad(None, INVALID_TAG, f"field {position} does not begin with a tag number and =")
+
+
 def _number(tag: int, value: bytes, most: int) -> int:
+    """A length or a count."""
     if not value.isdigit() or len(value) > 9:
-        raise Bad(tag, WRONG_FORMAT, f"tag {tag} is no whole number from 0 on")
+        raise Bad(tag, WRONG_COUNT if tag in count_tags() and NUMBER.fullmatch(value) else WRONG_FORMAT)
     return min(int(value), most + 1)
 
 
@@ -148,7 +173,7 @@ def _check_counts(pairs: Pairs, counts: frozenset[int]) -> None:
         tag, wanted = pairs[index][0], int(pairs[index][1])
         there = seen[pairs[index + 1][0]] if index + 1 < len(pairs) else 0
         if there < wanted:
-            raise Bad(tag, WRONG_COUNT, f"tag {tag} counts {wanted} entries, and there are fewer")
+            raise Bad(tag, WRONG_COUNT)
 
 
 def whole_number(value: bytes) -> int | None:
@@ -179,6 +204,14 @@ AGAIN = b"43=Y\x01122=%b\x01"
 """PossDupFlag and OrigSendingTime."""
 
 
+def route_of(message: bytes) -> bytes:
+    """The fields of a message that say on whose behalf it comes, and to whom it is to be delivered, each once."""
+    found: dict[bytes, bytes] = {}
+    for tag, value in ROUTE.findall(message):
+        found.setdefault(tag, value)
+    return b"".join(b"%b=%b\x01" % pair for pair in found.items())
+
+
 class Names:
     """The names of a session, and the messages that stand in the place of one that its client has sent."""
 
@@ -191,22 +224,28 @@ class Names:
         return frame(self.begin_string, head + body)
 
     def refusal(
-        self, seq_num: int, message_type: bytes, text: str, *, tag: int = 0, reject: int = -1, business: int = -1,
-        ref_id: bytes = b"", again: bool = False,
+        self, seq_num: int, message_type: bytes, text: str, *, tag: int | None = None, reject: int = -1,
+        business: int = -1, ref_id: bytes = b"", route: bytes = b"", again: bool = False,
     ) -> bytes:  # fmt: skip
         """Has the broker answer the message with a Reject, a BusinessMessageReject or, without a reason, a Logout.
-        `again`: the message was a possible duplicate."""
-        body = (AGAIN % utc_now() if again else b"") + b"372=%b\x01" % message_type
-        body += b"371=%d\x01" % tag if tag else b""
+        `route` are the tags of who it came from and went to (see `route_of`); `again`: the message was a possible
+        duplicate."""
+        body = route + (AGAIN % utc_now() if again else b"")
+        body += b"372=%b\x01" % message_type if message_type else b""
+        body += b"371=%d\x01" % tag if tag is not None else b""
         body += b"379=%b\x01" % ref_id if ref_id else b""
+        body += b"58=%b\x01" % text.encode("ascii", "replace") if text else b""
         answer = b"3 %d" % reject if reject >= 0 else b"j %d" % business if business >= 0 else b"5"
-        body += b"58=%b\x01%d=%b\x01" % (text.encode("ascii", "replace"), REFUSED_BY, answer)
-        return self._message(REFUSAL.encode(), seq_num, body)
+        return self._message(REFUSAL.encode(), seq_num, body + b"%d=%b\x01" % (REFUSED_BY, answer))
 
-    def gap_fill(self, seq_num: int, again: bool = False) -> bytes:
-        """Stands for a message that the broker needs not see."""
-        body = b"123=Y\x0136=%d\x01" % (seq_num + 1)
+    def gap_fill(self, seq_num: int, again: bool = False, following: int = 0) -> bytes:
+        """Stands for a message that the broker needs not see, or for all before the `following`."""
+        body = b"123=Y\x0136=%d\x01" % (following or seq_num + 1)
         return self._message(b"4", seq_num, AGAIN % utc_now() + body if again else body)
+
+    def heartbeat(self, seq_num: int) -> bytes:
+        """Stands, at the broker, for a message that waits there beyond a gap and is not to be looked at."""
+        return self._message(b"0", seq_num, AGAIN % utc_now())
 
     def resend_request(self, seq_num: int, first: int, last: int) -> bytes:
         return self._message(b"2", seq_num, b"7=%d\x0116=%d\x01" % (first, last))

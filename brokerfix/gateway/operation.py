@@ -27,7 +27,7 @@ COUNTERS = {
     "not_fix": "Connections that did not begin with a FIX message",
     "refused_logons": "Logons that were refused",
     "logons": "Logons that the broker has taken",
-    "garbled": "Sessions that sent bytes that were no FIX",
+    "garbled": "Messages of sessions that were no FIX",
     "ended": "Sessions that the gateway logged out",
     "slow_readers": "Sessions that did not read what they were sent",
 }

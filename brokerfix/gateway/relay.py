@@ -13,7 +13,6 @@ from brokerfix.gateway.messages import (
     HEADER_ONCE,
     INVALID_MSG_TYPE,
     OTHER,
-    REQUIRED_TAG_MISSING,
     TAG_TWICE,
     WRONG_FORMAT,
     Bad,
@@ -21,14 +20,14 @@ from brokerfix.gateway.messages import (
     Outgoing,
     Pairs,
     message_types,
+    route_of,
     split,
     whole_number,
 )
+from brokerfix.gateway.numbers import Numbers
 
 PIECE = 50
 """How many messages are asked for again at once: about a millisecond of the broker's time."""
-MOST_EARLY_BYTES = 1 << 20
-"""How many bytes may wait for a gap to be filled."""
 SUBSCRIBING = {b"V": 262, b"g": 335}
 """The messages that subscribe to something, and the tag of the subscription's id."""
 STALLED = 5.0
@@ -47,11 +46,11 @@ class Relay:
         self.budgets = budgets
         self.ending = ""
         self.refused = 0
-        self.expected = logon_seq_num + 1
+        # A Logon with which the client wants to begin its numbers anew, to be authenticated.
+        self.logon = b""
+        self._begins = False
         self.last_out = 0
-        self._logon = logon_seq_num
-        self._early: set[int] = set()
-        self._early_bytes = 0
+        self._numbers = Numbers(names, logon_seq_num, budgets.beyond_gap)
         self._subscriptions: set[bytes] = set()
         self._types = message_types(names.begin_string)
         ids = re.escape(names.sender.encode()), re.escape(names.target.encode())
@@ -69,6 +68,11 @@ class Relay:
         self._piece_end = 0
         self._piece_since = 0.0
 
+    @property
+    def expected(self) -> int:
+        """The MsgSeqNum that the broker expects of the client's next message."""
+        return self._numbers.expected
+
     # From the client
 
     def message(self, message: bytes, now: float) -> bytes:
@@ -81,7 +85,7 @@ class Relay:
             verdict = self.budgets.by_type[message_type].take(now)
             if verdict is not Verdict.WITHIN:
                 return self._above(message_type, seq_num, message, verdict, False)
-            return message if self._numbered(seq_num, len(message)) else self._beyond_gap(seq_num)
+            return message if self._numbers.take(seq_num, len(message)) else self._beyond_gap(seq_num)
         return self._unusual(message, now)
 
     def _unusual(self, message: bytes, now: float) -> bytes:
@@ -97,11 +101,14 @@ class Relay:
                 return b""
             if self.budgets.others.take(now) is not Verdict.WITHIN:
                 return self.end("too many messages that are not well formed")
-            if not self._numbered(seq_num):
+            if not self._takes_number(message_type, seq_num):
                 return self._beyond_gap(seq_num)
-            refusal = self._refuse(seq_num, message_type, error.text, tag=error.tag, reject=error.reason, again=again)
+            refusal = self._refuse(
+                seq_num, message_type, error.text, tag=error.tag, reject=error.reason, route=route_of(message),
+                again=again,
+            )  # fmt: skip
             if error.reason == COMP_ID_PROBLEM:
-                return refusal + self.end(error.text)
+                return refusal + self.end(error.text, told="")
             return refusal
         if self.ending:
             # A Logout behind messages that were dropped would count as one of them.
@@ -114,7 +121,10 @@ class Relay:
         tags = dict(reversed(pairs))
         if not self.is_welcome(message_type, now):
             return self.end("too many messages that are not taken")
-        if message_type in (b"A", b"5") and not self._numbered(seq_num):
+        if message_type == b"A" and tags.get(141) == b"Y":
+            self.logon = message
+            return b""
+        if message_type in (b"A", b"5") and not self._numbers.take(seq_num):
             return self._beyond_gap(seq_num)
         if message_type == b"A":
             return self._refuse(seq_num, b"A", "the session is logged on already", reject=OTHER, again=again)
@@ -130,14 +140,16 @@ class Relay:
             return self._above(message_type, seq_num, message, verdict, again)
         if message_type == b"4":
             return self._sequence_reset(message, tags, seq_num)
-        if not self._numbered(seq_num, len(message)):
+        if not self._numbers.take(seq_num, len(message)):
             return self._beyond_gap(seq_num)
         if message_type == b"2":
             return self._resend_request(message, tags, seq_num, again, now)
         if message_type in SUBSCRIBING and not self._subscribed(message_type, tags):
             text = f"more than {self.budgets.active_subscriptions} subscriptions; this one was not taken"
-            ref_id = tags.get(SUBSCRIBING[message_type], b"")
-            return self._refuse(seq_num, message_type, text, business=TOO_BUSY, ref_id=ref_id, again=again)
+            return self._refuse(
+                seq_num, message_type, text, business=TOO_BUSY, ref_id=tags.get(SUBSCRIBING[message_type], b""),
+                route=route_of(message), again=again,
+            )  # fmt: skip
         return message
 
     def _subscribed(self, message_type: bytes, tags: dict[int, bytes]) -> bool:
@@ -156,94 +168,92 @@ class Relay:
         return message_type != b"A" or self.budgets.others.take(now) is Verdict.WITHIN
 
     def _check_header(self, pairs: Pairs) -> None:
-        """Raises Bad unless type and names are there once and are those of the session."""
+        """Raises Bad unless the type is one, it and the names stand there once, and are those of the session. Header
+        tags that are missing, and numbers that are none, the broker refuses itself."""
         seen: dict[int, bytes] = {}
         for tag, value in pairs:
             if tag in HEADER_ONCE and tag in seen and tag not in (115, 128, 50, 57):
-                raise Bad(tag, TAG_TWICE, f"tag {tag} stands twice")
+                raise Bad(tag, TAG_TWICE)
             seen.setdefault(tag, value)
-        for tag in (49, 56, 34, 52):
-            if tag not in seen:
-                raise Bad(tag, REQUIRED_TAG_MISSING, f"tag {tag} is missing")
-        if seen[49] != self.names.sender.encode() or seen[56] != self.names.target.encode():
-            tag = 49 if seen[49] != self.names.sender.encode() else 56
-            raise Bad(tag, COMP_ID_PROBLEM, "SenderCompID or TargetCompID is not that of this session")
+        sender, target = self.names.sender.encode(), self.names.target.encode()
+        if seen.get(49, sender) != sender or seen.get(56, target) != target:
+            raise Bad(None, COMP_ID_PROBLEM)
         if seen[35] not in self._types:
-            raise Bad(35, INVALID_MSG_TYPE, "there is no such MsgType")
+            raise Bad(None, INVALID_MSG_TYPE)
         for tag in (7, 16, 36):
-            if tag in seen and whole_number(seen[tag]) is None:
-                raise Bad(tag, WRONG_FORMAT, f"tag {tag} is no sequence number")
-
-    def _numbered(self, seq_num: int, size: int = 0) -> bool:
-        """Note the MsgSeqNum of a message. Returns whether the broker can be given it: only so many wait there for a
-        gap to be filled."""
-        if seq_num == self.expected:
-            self.expected += 1
-            self._catch_up()
-        elif seq_num > self.expected:
-            self._early_bytes += size
-            if len(self._early) >= self.budgets.beyond_gap or self._early_bytes > MOST_EARLY_BYTES:
-                return False
-            self._early.add(seq_num)
-        return True
-
-    def _catch_up(self) -> None:
-        if self._early:
-            while self.expected in self._early:
-                self._early.remove(self.expected)
-                self.expected += 1
-            self._early = {seq_num for seq_num in self._early if seq_num > self.expected}
-        if not self._early:
-            self._early_bytes = 0
+            if tag in seen and seen[tag].isdigit() and whole_number(seen[tag]) is None:
+                raise Bad(tag, WRONG_FORMAT)
 
     def _sequence_reset(self, message: bytes, tags: dict[int, bytes], seq_num: int) -> bytes:
-        new = whole_number(tags.get(36, b"")) or 0
-        if tags.get(123) != b"Y":
-            self.expected, self._early = max(new, self.expected), set()
+        new = whole_number(tags.get(36, b""))
+        numbers = self._numbers
+        if new is None:
+            # The broker refuses it, and it has no number of its own.
             return message
-        if seq_num == self.expected and new > seq_num:
-            self.expected = new
-            self._catch_up()
-        elif not self._numbered(seq_num):
-            return self._beyond_gap(seq_num)
-        return message
+        if tags.get(123) != b"Y" or seq_num == numbers.expected:
+            return numbers.skip(new, message)
+        return message if numbers.take(seq_num) else self._beyond_gap(seq_num)
+
+    # Numbers that begin anew
+
+    def take_logon(self) -> bytes:
+        """The Logon that is to be authenticated, before anything else of the client passes."""
+        logon, self.logon = self.logon, b""
+        return logon
+
+    def begin_anew(self) -> bytes:
+        """That Logon goes to the broker now. Returns what has to go before it."""
+        self._replay = self._again = None
+        self._piece_end = 0
+        self._begins = True
+        return self._numbers.fill()
 
     # Refusals
 
     def _refuse(
-        self, seq_num: int, message_type: bytes, text: str, *, tag: int = 0, reject: int = -1, business: int = -1,
-        ref_id: bytes = b"", again: bool = False,
+        self, seq_num: int, message_type: bytes, text: str, *, tag: int | None = None, reject: int = -1,
+        business: int = -1, ref_id: bytes = b"", route: bytes = b"", again: bool = False,
     ) -> bytes:  # fmt: skip
         self.refused += 1
         return self.names.refusal(
-            seq_num, message_type, text, tag=tag, reject=reject, business=business, ref_id=ref_id, again=again
-        )
+            seq_num, message_type, text, tag=tag, reject=reject, business=business, ref_id=ref_id, route=route,
+            again=again,
+        )  # fmt: skip
 
     def _above(self, message_type: bytes, seq_num: int, message: bytes, verdict: Verdict, again: bool) -> bytes:
         """A message above its budget: refused; far above it the session ends."""
         name = self.budgets.of(message_type).name.replace("_", " ")
         if verdict is Verdict.FAR_ABOVE:
             return self.end(f"far too many {name}")
-        if not self._numbered(seq_num):
+        if not self._takes_number(message_type, seq_num):
             return self._beyond_gap(seq_num)
-        text = f"too many {name}; this message was not taken"
+        text, route = f"too many {name}; this message was not taken", route_of(message)
         if len(message_type) == 1 and message_type in b"0123456":
-            return self._refuse(seq_num, message_type, text, reject=OTHER, again=again)
+            return self._refuse(seq_num, message_type, text, reject=OTHER, route=route, again=again)
         found = REF_ID.search(message)
         ref_id = found[1] if found is not None else b""
-        return self._refuse(seq_num, message_type, text, business=TOO_BUSY, ref_id=ref_id, again=again)
+        return self._refuse(seq_num, message_type, text, business=TOO_BUSY, ref_id=ref_id, route=route, again=again)
+
+    def _takes_number(self, message_type: bytes, seq_num: int) -> bool:
+        """Note the MsgSeqNum of a message that is refused; a SequenceReset has none of its own. Returns whether there
+        is room for it."""
+        return message_type == b"4" or self._numbers.take(seq_num)
 
     def _beyond_gap(self, seq_num: int) -> bytes:
         return self.end(f"too many messages beyond a gap: {self.expected} was expected, not {seq_num}")
 
-    def end(self, text: str) -> bytes:
-        """Begin to end the session: the broker sends a Logout with this text. What asks for it has the number of the
-        client's next message, and is not counted."""
+    def garbled(self, now: float) -> bytes:
+        """Bytes that were no message, which nobody looks at: a client that sends many is not worth keeping."""
+        return b"" if self.budgets.others.take(now) is Verdict.WITHIN else self.end("too much that is no FIX message")
+
+    def end(self, text: str, told: str | None = None) -> bytes:
+        """Begin to end the session: the broker sends a Logout with this text, or with what is to be `told`. What asks
+        for it has the number of the client's next message, and is not counted."""
         if self.ending:
             return b""
         self.ending = text
         self.refused += 1
-        return self.names.refusal(self.expected, b"0", text)
+        return self.names.refusal(self.expected, b"0", text if told is None else told)
 
     # Resends
 
@@ -256,7 +266,11 @@ class Relay:
             return message
         if self._replay is None:
             self._replay = seq_num, first, first, last
-            return self._next_piece(now) or self.names.gap_fill(seq_num, again)
+            piece = self._next_piece(now)
+            if piece and self._piece_end == last:
+                # It is short enough to be answered at once, as it was asked.
+                return message
+            return piece or self.names.gap_fill(seq_num, again)
         number, begin, following, end = self._replay
         if begin <= first and last <= end:
             # It is coming already.
@@ -312,25 +326,22 @@ class Relay:
         types = []
         for message_type, seq_num, raw in self._outgoing.feed(data):
             types.append(message_type)
-            if self._piece_end and seq_num <= self.last_out:
+            if message_type == b"A":
+                if self._begins:
+                    self._begins = False
+                    self._numbers.begin_anew()
+            elif self._piece_end and seq_num <= self.last_out:
                 if seq_num >= self._piece_end or (message_type == b"4" and _new_seq_no(raw) > self._piece_end):
                     self._piece_end = 0
             elif message_type == b"2":
-                self._gap_at(raw)
+                found = BEGIN_SEQ_NO.search(raw)
+                self._numbers.missing_from(int(found[1]) if found is not None else self.expected)
             elif message_type == b"Y":
                 found = MD_REQ_ID.search(raw)
                 self._subscriptions.discard(b"V" + found[1] if found is not None else b"")
             if message_type == b"A" or seq_num > self.last_out:
                 self.last_out = seq_num
         return types
-
-    def _gap_at(self, raw: bytes) -> None:
-        """The broker asks for messages again: then it expects the first of them."""
-        found = BEGIN_SEQ_NO.search(raw)
-        first = int(found[1]) if found is not None else self.expected
-        if first < self.expected and self.expected - self._logon <= self.budgets.beyond_gap:
-            self._early |= set(range(max(first + 1, self._logon), self.expected))
-            self.expected = first
 
 
 REF_ID = re.compile(rb"\x01(?:11|262|584|335)=([^\x01]+)\x01")
@@ -339,6 +350,7 @@ NEW_SEQ_NO = re.compile(rb"\x0136=([0-9]{1,10})\x01")
 MD_REQ_ID = re.compile(rb"\x01262=([^\x01]+)\x01")
 OUTLINE = re.compile(rb"8=[^\x01]*\x019=[^\x01]*\x0135=([^\x01]*)\x01(?:[^\x01]*\x01){0,30}?34=([0-9]{1,9})\x01")
 """MsgSeqNum is one of the first fields. Anchored at the message's begin: a search would take the square of its size."""
+NOT_PRINTABLE = re.compile(rb"[^!-~]")
 
 
 def _new_seq_no(raw: bytes) -> int:
@@ -351,5 +363,4 @@ def _outline(message: bytes) -> tuple[bytes, int | None, bool]:
     found = OUTLINE.match(message)
     if found is None:
         return b"", None, False
-    message_type = found[1] if found[1].isalnum() and len(found[1]) <= 32 else b"0"
-    return message_type, int(found[2]), b"\x0143=Y\x01" in message
+    return NOT_PRINTABLE.sub(b"?", found[1][:32]), int(found[2]), b"\x0143=Y\x01" in message

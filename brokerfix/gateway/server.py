@@ -191,24 +191,27 @@ class Gateway:
     # What connections ask for
 
     async def check(self, connection: Connection, message: bytes) -> Logon:
-        """Authenticate a Logon. Raises Refused."""
+        """Authenticate a Logon: a connection's first, or one with which the numbers of its session begin anew. Raises
+        Refused."""
         logon = Logon(message)
-        connection.names_are(logon)
-        if self.sources.is_locked(connection.address, time.monotonic()):
-            raise Refused("its source is locked out after failed logons")
+        again = self.sessions.get(connection.client) is connection
+        if again:
+            await self._wait_for_budget(logon.sender)
+        else:
+            connection.names_are(logon)
+            # A session that is up is not concerned by what others of its source do: its first wrong Logon ends it.
+            if self.sources.is_locked(connection.address, time.monotonic()):
+                raise Refused("its source is locked out after failed logons")
         source = source_of(connection.address)
-        new = await self.authenticator.check(logon, source, connection.address, connection.fingerprint)
+        new = await self.authenticator.check(logon, source, connection.address, connection.fingerprint, again=again)
         if connection.closed:
             raise Refused("the connection has closed meanwhile")
         up = self.sessions.get(logon.sender)
-        if up is not None:
+        if up is not None and up is not connection:
             raise Refused(f"{logon.sender} is logged on already, from {up.address}")
         if self.draining:
             raise Refused("the gateway stops")
-        now = time.monotonic()
-        if logon.sender not in self.budgets:
-            self.budgets[logon.sender] = Budgets(self.config.budgets(logon.sender), now)
-        if not self.budgets[logon.sender].logons.take(now):
+        if not again and not self._logons(logon.sender).take(time.monotonic()):
             raise Refused(f"too many Logons of {logon.sender}")
         if new:
             try:
@@ -217,6 +220,18 @@ class Gateway:
                 raise Refused(f"the new password of {logon.sender} can't be kept: {error}") from error
         self.sessions[logon.sender] = connection
         return logon
+
+    def _logons(self, client: str) -> Bucket:
+        """The budget of a client's Logons."""
+        if client not in self.budgets:
+            self.budgets[client] = Budgets(self.config.budgets(client), time.monotonic())
+        return self.budgets[client].logons
+
+    async def _wait_for_budget(self, client: str) -> None:
+        """Until one more Logon is within the client's budget: in a session that is up, it need not be refused."""
+        logons = self._logons(client)
+        while not logons.take(time.monotonic()):
+            await asyncio.sleep(logons.wait())
 
     def refused(self, connection: Connection, error: Refused) -> None:
         """A Logon was refused: it counts against its source if it was for its credentials."""
@@ -234,6 +249,12 @@ class Gateway:
         self.counts["logons"] += 1
         self.sources.settled(connection.address, time.monotonic())
         log.info("%s has logged on from %s%s", connection.client, connection.address, connection.certified)
+
+    def begun_anew(self, connection: Connection, logon: Logon) -> None:
+        """The broker has taken a Logon with which the numbers of a session that is up begin anew."""
+        self.authenticator.heard(logon)
+        self.counts["logons"] += 1
+        log.info("%s has begun its sequence numbers anew", connection.client)
 
     def gone(self, connection: Connection, was_up: bool) -> None:
         self.connections.discard(connection)
