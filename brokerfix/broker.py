@@ -28,6 +28,7 @@ from brokerfix.fix.encode import Out
 from brokerfix.fix.reports import from_venue, from_venue_reject
 from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
+from brokerfix.idle import Idle
 from brokerfix.journal import Journal, JournalError, lock
 from brokerfix.operations import Operations
 from brokerfix.pipeline import Pipeline
@@ -38,9 +39,8 @@ log = logging.getLogger("brokerfix")
 
 MILLISECOND = 10**6
 SECOND = 10**9
-SPINS_BEFORE_SLEEP = 300
-"""How many empty turns the loop makes before `backoff` begins to sleep."""
-LONGEST_SLEEP = 200e-6
+HELD_REST = 100e-6
+"""The longest rest while messages wait for the disk."""
 LOGOUT_SECONDS = 3
 HELPER_SECONDS = 30
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -132,6 +132,7 @@ class Broker:
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
+            self._idle = Idle()
             unsent = self.pipeline.recover(self._trading_day(self.clock()))
             self._check_digits()
         except (JournalError, OSError) as error:
@@ -178,17 +179,25 @@ class Broker:
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
         self.running = True
-        spin = self.config.broker.idle == "spin"
-        idle_turns = 0
+        if self.config.broker.idle == "spin":
+            while self.running:
+                self.turn()
+        else:
+            self._run_with_rests()
+        return self.stop()
+
+    def _run_with_rests(self) -> None:
+        operator = Timer(OPERATOR_EVERY, lambda now: self.door.poll())
         while self.running:
+            seconds = (self._next_timer - self.clock()) / SECOND
+            if self.pipeline._held:
+                seconds = min(seconds, HELD_REST)
+            woken = self._idle.rest(self.sessions.activity, seconds)
             before = self.sessions.activity
             self.turn()
-            if spin:
-                continue
-            idle_turns = 0 if self.sessions.activity != before else idle_turns + 1
-            if idle_turns > SPINS_BEFORE_SLEEP:
-                time.sleep(min(LONGEST_SLEEP, 1e-6 * (idle_turns - SPINS_BEFORE_SLEEP)))
-        return self.stop()
+            if woken and self.sessions.activity == before:
+                # It was no message: perhaps an operator's request, that need not wait for its timer.
+                self._fire(operator, self.clock())
 
     def turn(self) -> None:
         """One turn of the loop: sessions, held messages, timers."""
@@ -225,6 +234,7 @@ class Broker:
         self.door.close()
         self.sessions.close()
         self.pipeline.close()
+        self._idle.close()
         for helper in self._helpers:
             helper.stop()
         os.close(self._lock)

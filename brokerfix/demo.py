@@ -32,13 +32,13 @@ class Process:
 
     def __init__(self, name: str, config: Path, log: Path, port: int) -> None:
         self.name, self.config, self.log, self.port = name, config, log, port
+        self.command = [sys.executable, "-m", "brokerfix", "start", str(config)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start and wait until it listens. Raises Disconnected if it does not."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "brokerfix", "start", str(self.config)]
-            self._process = subprocess.Popen(command, stderr=log, stdout=log)
+            self._process = subprocess.Popen(self.command, stderr=log, stdout=log)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             with socket.socket() as probe:
