@@ -34,6 +34,7 @@ from brokerfix.operations import Operations
 from brokerfix.pipeline import Pipeline
 from brokerfix.schedule import Hours, trading_day
 from brokerfix.vouch import make_secret
+from brokerfix.warm import warm_up
 
 log = logging.getLogger("brokerfix")
 
@@ -43,6 +44,7 @@ HELD_REST = 100e-6
 """The longest rest while messages wait for the disk."""
 LOGOUT_SECONDS = 3
 HELPER_SECONDS = 30
+BEHIND_ORDERS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
@@ -61,12 +63,19 @@ class Timer:
 class Helper:
     """A process of ours beside the broker's: started again when it ends, until it is stopped."""
 
-    def __init__(self, name: str, *module: str) -> None:
+    def __init__(self, name: str, *module: str, niceness: int = 0) -> None:
+        """`niceness` (setpriority(2)) keeps it from taking the processor from orders."""
         self.name = name
         self._command = [sys.executable, "-m", *module]
+        self._niceness = niceness
+        self._pause = FIRST_PAUSE
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(self._command)
         self._started = time.monotonic()
-        self._pause = FIRST_PAUSE
+        if self._niceness:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
 
     def look_after(self) -> None:
         """Start it again if it has ended; later each time, if it does so at once."""
@@ -76,8 +85,7 @@ class Helper:
                 self._pause = FIRST_PAUSE
         elif lived > self._pause:
             log.error("%s ended with code %d; starting it again", self.name, self._process.returncode)
-            self._process = subprocess.Popen(self._command)
-            self._started = time.monotonic()
+            self._start()
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def stop(self) -> None:
@@ -139,6 +147,7 @@ class Broker:
             raise StartError(str(error)) from error
         if config.gateway is not None:
             self.sessions.secret = make_secret(config)
+        warm_up()
         missed_a_roll = 0 < self.state.day < self._trading_day(self.clock())
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
@@ -152,7 +161,8 @@ class Broker:
         self.door = Door(config.data, Operations(self).handle)
         self._start_timers()
         if config.broker.store:
-            self._helpers.append(Helper("the SQLite projection", "brokerfix.store", str(config.data), str(os.getpid())))
+            told = str(config.data), str(os.getpid())
+            self._helpers.append(Helper("the SQLite projection", "brokerfix.store", *told, niceness=BEHIND_ORDERS))
         if config.gateway is not None and not config.gateway.upstream:
             self._helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
         gc.collect()
