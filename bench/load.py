@@ -1,12 +1,13 @@
 """The load, a process of its own: `python bench/load.py SCENARIO PORT OPEN_ORDERS VENUE_PORT CLIENTS [AUTHORITY]`.
 
 It logs on CLIENTS clients, with TLS if the certificate of an AUTHORITY is named, sends OPEN_ORDERS orders, says
-`ready`, and then measures what each line of its input asks for: `latency N` or `rate N`. It answers with JSON. Scenario
-`echo` waits for first reports; `route` plays the exchange too, and waits for fills; with `-wait` behind them it sleeps
-while there is nothing to read. Orders go to the clients in turn.
+`ready`, and then measures what each line of its input asks for: `latency N`, `paced N` or `rate N`. It answers with
+JSON. Scenario `echo` waits for first reports; `route` plays the exchange too, and waits for fills; with `-wait` behind
+them it sleeps while there is nothing to read. Orders go to the clients in turn.
 """
 
 import json
+import random
 import select
 import socket
 import sys
@@ -19,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from wire import Wire, connect, field
 
 WINDOW = 32
+PACE = 0.005
+"""Seconds between two orders of a person's flow."""
 CHILD_ID = b"\x0111="
 
 
@@ -67,13 +70,16 @@ class Exchange:
 
 
 def latencies(
-    wires: list[Wire], count: int, first: int, price: bytes, done: bytes, serve: Callable[[], None]
+    wires: list[Wire], count: int, first: int, price: bytes, done: bytes, serve: Callable[[], None], pace: float = 0.0
 ) -> list[float]:
-    """Closed loop: microseconds from an order to the report that contains `done`, one order at a time."""
+    """Closed loop: microseconds from an order to the report that contains `done`, one order at a time, with about
+    `pace` seconds between them."""
     result = []
     for number in range(first, first + count):
         wire = wires[number % len(wires)]
-        if number % 200 == 0 or len(wires) > 1:
+        if pace:
+            time.sleep(random.uniform(0.5, 1.5) * pace)
+        if number % 200 == 0 or len(wires) > 1 or pace:
             wire.refresh()
         message = order(wire, number, price)
         started = time.perf_counter_ns()
@@ -159,8 +165,9 @@ def main() -> None:
     for line in sys.stdin:
         what, number = line.split()
         count = int(number)
-        if what == "latency":
-            print(json.dumps(latencies(wires, count, first, price, done, serve)), flush=True)
+        if what in ("latency", "paced"):
+            pace = PACE if what == "paced" else 0.0
+            print(json.dumps(latencies(wires, count, first, price, done, serve, pace)), flush=True)
         else:
             print(json.dumps(throughput(wires, count, first, WINDOW, done, price, serve)), flush=True)
         first += count

@@ -40,7 +40,7 @@ BROKER = """
 name = "BROKER"
 port = {port}
 data = "data"
-idle = "spin"
+idle = "{idle}"
 store = false
 durability = "{durability}"
 [instruments.AAPL]
@@ -103,6 +103,7 @@ class Contestant:
         door: str = DIRECT,
         clients: int = 1,
         waiting: bool = False,
+        idle: str = "spin",
     ) -> None:
         folder.mkdir()
         port, venue_port, tls_port = free_port(), free_port(), free_port()
@@ -111,7 +112,8 @@ class Contestant:
             server = [str(HERE / "echo.py"), str(port), str(folder), *([str(venue_port)] if routed else [])]
         else:
             config = folder / "broker.toml"
-            text = BROKER.format(port=port, durability=durability) + (VENUE.format(port=venue_port) if routed else "")
+            text = BROKER.format(port=port, durability=durability, idle=idle)
+            text += VENUE.format(port=venue_port) if routed else ""
             text += "".join(CLIENT.format(number=number) for number in range(1, clients))
             if door:
                 text += GATEWAY.format(tls=TLS.format(port=tls_port) if door == SECURED else "")

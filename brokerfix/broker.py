@@ -32,22 +32,24 @@ from brokerfix.fix.encode import Out
 from brokerfix.fix.reports import from_venue, from_venue_reject
 from brokerfix.fix.sessions import Sessions, SessionsError
 from brokerfix.fix.text import printable
+from brokerfix.idle import Idle
 from brokerfix.journal import Journal, JournalError, lock
 from brokerfix.operations import Operations
 from brokerfix.pauses import Pauses
 from brokerfix.pipeline import Pipeline
 from brokerfix.schedule import Hours, trading_day
 from brokerfix.vouch import make_secret
+from brokerfix.warm import warm_up
 
 log = logging.getLogger("brokerfix")
 
 MILLISECOND = 10**6
 SECOND = 10**9
-SPINS_BEFORE_SLEEP = 300
-"""How many empty turns the loop makes before `backoff` begins to sleep."""
-LONGEST_SLEEP = 200e-6
+HELD_REST = 100e-6
+"""The longest rest while messages wait for the disk."""
 LOGOUT_SECONDS = 3
 HELPER_SECONDS = 30
+BEHIND_ORDERS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
@@ -68,12 +70,19 @@ class Timer:
 class Helper:
     """A process of ours beside the broker's: started again when it ends, until it is stopped."""
 
-    def __init__(self, name: str, *module: str) -> None:
+    def __init__(self, name: str, *module: str, niceness: int = 0) -> None:
+        """`niceness` (setpriority(2)) keeps it from taking the processor from orders."""
         self.name = name
         self._command = [sys.executable, "-m", *module]
+        self._niceness = niceness
+        self._pause = FIRST_PAUSE
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(self._command)
         self._started = time.monotonic()
-        self._pause = FIRST_PAUSE
+        if self._niceness:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
 
     def look_after(self) -> None:
         """Start it again if it has ended; later each time, if it does so at once."""
@@ -83,8 +92,7 @@ class Helper:
                 self._pause = FIRST_PAUSE
         elif lived > self._pause:
             log.error("%s ended with code %d; starting it again", self.name, self._process.returncode)
-            self._process = subprocess.Popen(self._command)
-            self._started = time.monotonic()
+            self._start()
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def stop(self) -> None:
@@ -144,12 +152,14 @@ class Broker:
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
+            self._idle = Idle()
             unsent = self.pipeline.recover(self._trading_day(self.clock()))
             self._check_digits()
         except (JournalError, OSError) as error:
             raise StartError(str(error)) from error
         if config.gateway is not None:
             self.sessions.secret = make_secret(config)
+        warm_up()
         missed_a_roll = 0 < self.state.day < self._trading_day(self.clock())
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
@@ -166,7 +176,8 @@ class Broker:
         self.door = Door(config.data, Operations(self).handle)
         self._start_timers()
         if config.broker.store:
-            self._helpers.append(Helper("the SQLite projection", "brokerfix.store", str(config.data), str(os.getpid())))
+            told = str(config.data), str(os.getpid())
+            self._helpers.append(Helper("the SQLite projection", "brokerfix.store", *told, niceness=BEHIND_ORDERS))
         if config.gateway is not None and not config.gateway.upstream:
             self._helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
         gc.collect()
@@ -193,17 +204,25 @@ class Broker:
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
         self.running = True
-        spin = self.config.broker.idle == "spin"
-        idle_turns = 0
+        if self.config.broker.idle == "spin":
+            while self.running:
+                self.turn()
+        else:
+            self._run_with_rests()
+        return self.stop()
+
+    def _run_with_rests(self) -> None:
+        operator = Timer(OPERATOR_EVERY, lambda now: self.door.poll())
         while self.running:
+            seconds = (self._next_timer - self.clock()) / SECOND
+            if self.pipeline.holds:
+                seconds = min(seconds, HELD_REST)
+            woken = self._idle.rest(self.sessions.activity, seconds)
             before = self.sessions.activity
             self.turn()
-            if spin:
-                continue
-            idle_turns = 0 if self.sessions.activity != before else idle_turns + 1
-            if idle_turns > SPINS_BEFORE_SLEEP:
-                time.sleep(min(LONGEST_SLEEP, 1e-6 * (idle_turns - SPINS_BEFORE_SLEEP)))
-        return self.stop()
+            if woken and self.sessions.activity == before:
+                # It was no message: perhaps an operator's request, that need not wait for its timer.
+                self._fire(operator, self.clock())
 
     def turn(self) -> None:
         """One turn of the loop: sessions, held messages, timers."""
@@ -249,6 +268,7 @@ class Broker:
         self.door.close()
         self.sessions.close()
         self.pipeline.close()
+        self._idle.close()
         for helper in self._helpers:
             helper.stop()
         os.close(self._lock)

@@ -53,7 +53,7 @@ class BrokerSection(Section, frozen=True):
     data: str
     address: str = "127.0.0.1"
     durability: Literal["process", "disk"] = "process"
-    idle: Literal["backoff", "spin"] = "backoff"
+    idle: Literal["wake", "spin", "backoff"] = "wake"  # "backoff" is an old name of "wake"
     trading_day_start: str = "00:00:00"
     time_zone: str = "UTC"
     session_reset: Literal["daily", "never"] = "daily"

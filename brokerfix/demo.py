@@ -8,15 +8,18 @@ import select
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
+from brokerfix.admin import NotRunning, ask
 from brokerfix.audit import Report, verify
 from brokerfix.client import Disconnected
+from brokerfix.config import database_path
 from brokerfix.facts import ChildFilled, OrderAccepted, OrderRouted, Trade
 from brokerfix.journal import read
 from brokerfix.screen import LineView, LiveView, View
@@ -33,13 +36,13 @@ class Process:
 
     def __init__(self, name: str, config: Path, log: Path, port: int) -> None:
         self.name, self.config, self.log, self.port = name, config, log, port
+        self.command = [sys.executable, "-m", "brokerfix", "start", str(config)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start and wait until it listens. Raises Disconnected if it does not."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "brokerfix", "start", str(self.config)]
-            self._process = subprocess.Popen(command, stderr=log, stdout=log)
+            self._process = subprocess.Popen(self.command, stderr=log, stdout=log)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             with socket.socket() as probe:
@@ -73,6 +76,7 @@ def run(folder: Path, seconds: int, kill: bool) -> int:
     try:
         for process in processes.values():
             process.start()
+        _wait_until_ready(folder)
         with view:
             _trade(traders, broker, view, seconds, kill)
             view.say("canceling what still works, then stopping")
@@ -107,6 +111,31 @@ def _set_up(folder: Path) -> dict[str, Process]:
     return processes
 
 
+def _wait_until_ready(folder: Path) -> None:
+    """Until the broker has its exchanges and its database: what a start has to do is not in the way of orders. Raises
+    Disconnected if it takes too long."""
+    data = folder / "var" / "broker"
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(NotRunning):
+            rows = ask(data, {"action": "sessions"})["sessions"]
+            if all(row["state"] == "up" for row in rows if row["kind"] == "exchange") and _is_projected(data):
+                return
+        time.sleep(0.05)
+    raise Disconnected(f"the exchanges or the database did not come up; see the logs in {folder}")
+
+
+def _is_projected(data: Path) -> bool:
+    """Whether the database tells that the exchanges are connected, which is the last that happens at a start."""
+    path = database_path(data)
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(path)) as database, suppress(sqlite3.OperationalError):
+        up = database.execute("select count(*) from sessions where kind = 'exchange' and state = 'up'").fetchone()
+        return bool(up[0] == len(CONFIGS) - 1)
+    return False
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
@@ -118,6 +147,11 @@ def _trade(traders: list[Trader], broker: Process, view: View, seconds: int, kil
     kill_at = started + seconds / 2 if kill else float("inf")
     for trader in traders:
         _connect(trader)
+    while not all(levels for trader in traders for levels in trader.books.values()):
+        if time.monotonic() > started + START_SECONDS:
+            raise Disconnected("the exchanges' market makers show no prices; see the logs")
+        _turn(traders, acting=False)
+    view.update(traders, time.monotonic() - started)
     while (now := time.monotonic()) < started + seconds:
         if now >= kill_at:
             kill_at = float("inf")
@@ -125,7 +159,9 @@ def _trade(traders: list[Trader], broker: Process, view: View, seconds: int, kil
             broker.stop(signal.SIGKILL)
             broker.start()
         _turn(traders, acting=True)
-        view.update(traders, now - started)
+        # A screen takes longer to draw than an order to be answered: it is drawn between them.
+        if not any(trader.is_waiting(now) for trader in traders):
+            view.update(traders, time.monotonic() - started)
 
 
 def _connect(trader: Trader) -> None:
@@ -142,9 +178,9 @@ def _turn(traders: list[Trader], acting: bool) -> int:
         try:
             if not trader.client.connected:
                 _connect(trader)
+            count += trader.take_in()
             if acting:
                 trader.act(time.monotonic())
-            count += trader.take_in()
         except Disconnected:
             trader.counts["disconnects"] += 1
     return count

@@ -327,6 +327,11 @@ class Pipeline:
         if last_id:
             self._mark_sent(last_id)
 
+    @property
+    def holds(self) -> bool:
+        """Whether messages wait for the disk."""
+        return bool(self._held)
+
     def flush(self) -> None:
         """Sync, and send what waits for it."""
         if self.failed is None:

@@ -10,6 +10,7 @@ from brokerfix.domain import to_text
 PRICES = {"AAPL": 15_000, "MSFT": 40_000}
 """What the clients trade, and the price in cents that they begin around."""
 ORDER_EVERY = 0.12
+PATIENCE = 0.05
 SIDES = {"1": "BUY", "2": "SELL"}
 FINAL = frozenset(["2", "4", "8", "C"])
 
@@ -37,6 +38,7 @@ class Trader:
         self._sent_at: dict[str, float] = {}
         self._number = 0
         self._due = 0.0
+        self._last_sent = 0.0
 
     def act(self, now: float) -> None:
         """Perhaps send something."""
@@ -52,6 +54,10 @@ class Trader:
                 self._replace(chosen)
         else:
             self._new()
+
+    def is_waiting(self, now: float) -> bool:
+        """Whether the last that was sent is still to be answered, and has not waited long for it."""
+        return bool(self.sent) and self.sent[-1] in self._sent_at and now < self._last_sent + PATIENCE
 
     def _new(self) -> None:
         symbol, side = self.random.choice(list(PRICES)), self.random.choice("12")
@@ -82,6 +88,7 @@ class Trader:
         cl_ord_id = f"{self.name}-{self._number}"
         self.sent.append(cl_ord_id)
         self._sent_at[cl_ord_id] = time.perf_counter()
+        self._last_sent = time.monotonic()
         if orig:
             self.asked[cl_ord_id] = orig
         return cl_ord_id

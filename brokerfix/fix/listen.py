@@ -39,7 +39,7 @@ class Listener:
         with connections on lower descriptors than the listener's, QuickFIX sees clients come back before they are gone.
         """
         replaced = False
-        for descriptor in _sockets():
+        for descriptor in sockets():
             with socket.socket(fileno=os.dup(descriptor)) as found:
                 if found.family == socket.AF_UNIX or found.getsockname()[1] != self.port:
                     continue
@@ -85,7 +85,7 @@ def _local(path: Path) -> socket.socket:
     return listener
 
 
-def _sockets() -> Iterator[int]:
+def sockets() -> Iterator[int]:
     """The descriptors of this process that are sockets."""
     for name in os.listdir("/proc/self/fd"):
         try:
