@@ -15,11 +15,13 @@ from brokerfix.fix.dialect import dialect
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GUIDES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "README.md"]
+OPERATION = (ROOT / "docs" / "operation.md").read_text()
 
 
-def test_every_command_is_in_the_readme() -> None:
+def test_every_command_is_in_the_guide() -> None:
     for name in main.commands:
-        assert f"`brokerfix {name}" in README, name
+        assert f"`brokerfix {name}" in OPERATION, name
 
 
 def test_every_command_explains_itself() -> None:
@@ -27,23 +29,25 @@ def test_every_command_explains_itself() -> None:
         assert command.help
 
 
-def test_the_readme_names_commands_that_exist() -> None:
-    for name in re.findall(r"brokerfix (\w+)[ `\n]", README):
-        if f"`brokerfix {name}" in README or f"bin/brokerfix {name}" in README:
-            assert name in main.commands, name
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_that_are_named_exist(guide: Path) -> None:
+    for name in re.findall(r"(?:`|bin/)brokerfix (\w+)[ `\n]", guide.read_text()):
+        assert name in main.commands, name
 
 
-def test_the_tree_in_the_readme_is_true() -> None:
-    tree = README[README.index("<!-- tree -->") :].split("```")[1]
+def test_the_tree_is_true() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    tree = text[text.index("<!-- tree -->") :].split("```")[1]
     named = {line.split()[0] for line in tree.splitlines() if line.startswith("  ") and line.split()}
     modules = {path.name for path in (ROOT / "brokerfix").glob("*.py")} - {"__init__.py", "__main__.py"}
     folders = {f"{path.name}/" for path in (ROOT / "brokerfix").iterdir() if (path / "__init__.py").exists()}
     assert {name for name in named if name.endswith(("py", "/"))} == modules | folders
 
 
-def test_links_in_the_readme_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(guide: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", guide.read_text()):
+        assert (guide.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("name", [*SECTIONS, *TABLES])

@@ -29,7 +29,7 @@ def test_the_projection_leaves_the_processor_to_orders(market: Market) -> None:
     market.start()
     broker = int((market.folder / "broker" / "lock").read_text())
     children = Path(f"/proc/{broker}/task/{broker}/children").read_text().split()
-    assert [os.getpriority(os.PRIO_PROCESS, int(child)) for child in children] == [10]
+    assert {os.getpriority(os.PRIO_PROCESS, int(child)) for child in children} == {10}
 
 
 def test_the_screen_is_not_drawn_while_an_order_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_the_screen_is_not_drawn_while_an_order_waits(monkeypatch: pytest.Monkey
     assert not trader.is_waiting(now)
     trader._new()
     assert trader.is_waiting(now)
-    report = {35: "8", 11: trader.sent[-1], 17: "1", 150: "8", 39: "8"}
+    report = {35: "8", 11: trader.sent[-1], 17: "1", 37: "1", 150: "8", 39: "8", 151: "0"}
     trader._report(report)
     assert not trader.is_waiting(now)
     trader._new()
