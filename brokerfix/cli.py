@@ -2,10 +2,13 @@
 
 import json
 import logging
+import os
+import select
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +17,13 @@ import click
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from brokerfix import __version__, passwords
 from brokerfix.admin import Answer, NotRunning, Refused, ask
 from brokerfix.client import Client, Disconnected, Message
 from brokerfix.config import COMP_ID, Config, ConfigError, StartError, database_path, load
 from brokerfix.journal import JournalError
+from brokerfix.tables import show
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -38,6 +41,10 @@ def _for_people(command: Callable[..., Any]) -> Callable[..., Any]:
     def told(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError as error:
+            if _is_unread():
+                raise
+            raise click.ClickException(str(error)) from error
         except (ConfigError, StartError, JournalError, Disconnected, NotRunning, Refused, OSError) as error:
             raise click.ClickException(str(error)) from error
         except sqlite3.Error as error:
@@ -56,7 +63,46 @@ config_option = click.option("--config", default=DEFAULT_CONFIG, show_default=Tr
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-@click.group()
+def _is_unread() -> bool:
+    """Whether what we print goes into a pipe that nobody reads any more, as behind `| head`."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return bool(output.poll(0))
+
+
+@contextmanager
+def _read_to_the_end_or_not() -> Iterator[None]:
+    """That nobody reads what we print to its end is no error: the exit code is what it would have been, or 0."""
+    code = 0
+    try:
+        try:
+            yield
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+            raise
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        # What is still buffered must go somewhere at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(code)
+
+
+class Commands(click.Group):
+    """The commands, whose output may end in a pipe that is closed."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _read_to_the_end_or_not():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _read_to_the_end_or_not():
+            return super().invoke(ctx)
+
+
+@click.group(cls=Commands)
 @click.version_option(__version__)
 def main() -> None:
     """brokerfix: a FIX broker in one process."""
@@ -206,26 +252,22 @@ def _database(config: str) -> "sqlite_utils.Database":
     return sqlite_utils.Database(path)
 
 
+LEAST = {
+    "orders": (
+        "at_venues", "in_book", "account", "ord_type", "time_in_force", "entered", "avg_px", "cum_qty", "routes",
+        "leaves_qty", "cl_ord_id",
+    ),
+    "executions": ("venue_exec_id", "account", "order_id", "venue", "exec_id", "at", "cl_ord_id"),
+    "sessions": (
+        "certificate", "unread_bytes", "refused", "seconds", "messages_out", "messages_in", "from", "fix", "kind",
+    ),
+    "positions": ("sold", "bought", "mark", "buying_power"),
+}  # fmt: skip
+"""By listing: what a narrow terminal goes without, the first first."""
+
+
 def _show(rows: Iterable[dict[str, Any]], title: str, as_json: bool) -> None:
-    """Print rows as a table, or as JSON."""
-    found = list(rows)
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-        return
-    if not found:
-        click.echo(f"no {title}")
-        return
-    if not sys.stdout.isatty():
-        click.echo("\t".join(found[0]))
-        for row in found:
-            click.echo("\t".join("" if value is None else str(value) for value in row.values()))
-        return
-    table = Table(title=title)
-    for name in found[0]:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in found:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    show(rows, title, as_json, LEAST.get(title, ()))
 
 
 @main.group(invoke_without_command=True)
@@ -504,10 +546,12 @@ def book(symbol: str, config: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**row, "bids": bids, "asks": asks}, indent=2))
         return
-    click.echo(f"{symbol} at {row['at']}, last {row['last'] or '-'}")
-    for side, levels in (("ask", reversed(asks)), ("bid", bids)):
-        for level in levels:
-            click.echo(f"  {side} {level['price']:>12} {level['qty']:>10}  {level['venue'] or 'own book'}")
+    levels = [("ask", level) for level in reversed(asks)] + [("bid", level) for level in bids]
+    rows = [
+        {"side": side, "price": level["price"], "qty": level["qty"], "venue": level["venue"] or "own book"}
+        for side, level in levels
+    ]
+    _show(rows, f"book of {symbol} at {row['at']}, last {row['last'] or '-'}", as_json)
 
 
 @main.command()

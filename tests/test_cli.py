@@ -1,8 +1,13 @@
 """Every command as a person runs it, against a running market."""
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -76,6 +81,66 @@ def test_orders_executions_positions_book(market: Market) -> None:
     book = json.loads(run(market, "book", "AAPL", "--json"))
     assert book["asks"][0] == {"price": "150.10", "qty": book["asks"][0]["qty"], "venue": "XNAS"}
     assert "there is no recorded book of NOPE" in run(market, "book", "NOPE", code=1)
+
+
+def on_a_terminal(market: Market, columns: int, *arguments: str) -> list[str]:
+    """What a command shows on a terminal that is so wide."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "brokerfix", *arguments, "--config", str(market.broker.config)]
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": "50", "TERM": "dumb"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
+        os.close(theirs)
+        told = b""
+        with suppress(OSError):  # which is how a terminal ends
+            while part := os.read(ours, 1 << 16):
+                told += part
+    os.close(ours)
+    return told.decode().splitlines()
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize("listing", ["orders --all", "executions", "positions", "book AAPL", "sessions"])
+def test_listings_are_tables_that_fit_a_terminal(market: Market, listing: str, columns: int) -> None:
+    order(market, "buy", "1", "AAPL", "@", "150.10", "--tif", "IOC")
+    title, head, rule, *rows = on_a_terminal(market, columns, *listing.split())
+    assert title.split()[0] in (listing.split()[0], "book")
+    assert set(rule.strip()) == {"─"}
+    assert len(head) >= 15
+    assert len(rows) >= 1
+    assert all(len(line.rstrip()) <= columns and "…" not in line for line in (title, head, rule, *rows))
+
+
+@pytest.mark.parametrize("listing", ["orders --all", "executions", "positions", "book AAPL", "sessions"])
+def test_listings_are_lines_for_programs(market: Market, listing: str) -> None:
+    head, *rows = run(market, *listing.split()).splitlines()
+    assert rows
+    assert {row.count("\t") for row in rows} == {head.count("\t")} != {0}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "orders --all", "orders --json", "executions", "positions", "book AAPL", "book AAPL --json", "sessions",
+        "rules ALICE", "halt account BOB", "order --as ALICE buy 1 AAPL @ 150.10 --tif IOC",
+    ],
+)  # fmt: skip
+def test_that_nobody_reads_to_the_end_is_no_error(market: Market, command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "brokerfix", *command.split(), "--config", str(market.broker.config)]
+    result = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_that_nobody_reads_hides_no_other_end(market: Market) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "brokerfix", "check", "nowhere.toml"]
+    result = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    os.close(writing)
+    assert result.returncode == 1
+    assert "can't be read" in result.stderr
 
 
 def test_verify(market: Market) -> None:
