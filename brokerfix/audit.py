@@ -23,7 +23,7 @@ from brokerfix.facts import (
     TradeCorrected,
 )
 from brokerfix.journal import Place, Torn, places
-from brokerfix.kept import BadState, kept_states, read_head
+from brokerfix.kept import BadState, kept_states, place_of, read_head
 from brokerfix.kept import read as read_kept
 
 MOST_PROBLEMS = 20
@@ -157,8 +157,7 @@ def _kept_by_place(folder: Path, auditor: Auditor) -> dict[Place, Path]:
     found = {}
     for path in kept_states(folder):
         try:
-            head = read_head(path)
-            found[Place(head.segment, head.offset)] = path
+            found[place_of(read_head(path))] = path
         except BadState as error:
             auditor.report.problems.append(f"{path}: {error}")
     return found

@@ -21,7 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from brokerfix import __version__, passwords
 from brokerfix.admin import Answer, NotRunning, Refused, ask
 from brokerfix.client import Client, Disconnected, Message
-from brokerfix.config import COMP_ID, Config, ConfigError, StartError, database_path, load
+from brokerfix.config import COMP_ID, MAKER, Config, ConfigError, StartError, added_clients, database_path, load
 from brokerfix.journal import JournalError
 from brokerfix.tables import show
 
@@ -169,6 +169,44 @@ def check(config: str) -> None:
         ("venues", loaded.venues),
     ):
         click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    _tell_left_behind(loaded)
+
+
+def _tell_left_behind(loaded: Config) -> None:
+    """What is open of that is no longer configured."""
+    journal = loaded.data / "journal"
+    if not journal.is_dir():
+        return
+    from brokerfix.engine.operator import left_behind
+    from brokerfix.kept import recovered
+
+    clients = (*loaded.clients, *added_clients(loaded.data), MAKER)
+    for line in left_behind(recovered(journal), loaded.venues, loaded.accounts, clients):
+        click.echo(f"  {line}")
+
+
+@main.command()
+@config_option
+@json_option
+@_for_people
+def status(config: str, as_json: bool) -> None:
+    """Say how the running broker is: its day, what it holds, the jobs it works off, its loop's longest pauses."""
+    told = ask(_config(config).data, {"action": "status"})
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    pauses = told["pause_ms"]
+    click.echo(f"trading day {told['day']}, {told['facts']:,} facts")
+    click.echo(
+        f"{told['working']:,} orders work, {told['orders']:,} in memory; {told['unanswered']} answers owed to us"
+    )
+    click.echo(
+        f"longest turn: {pauses['last_minute']} ms of the last minute, {pauses['since_start']} ms since the start"
+    )
+    for job in told["jobs"]:
+        click.echo(f"works off: {job} left")
+    if told["disk_full"]:
+        click.echo("THE DISK IS FULL: cancels are taken, orders are not")
 
 
 @main.command()
@@ -332,6 +370,23 @@ def orders_release(order: str, client: str | None, config: str, as_json: bool) -
     _ask(config, as_json, f"{order}: released", action="release", order=order, client=client)
 
 
+@orders.command("resolve")
+@click.argument("child")
+@click.option("--filled", metavar="QTY@PRICE", help="So much more was filled, at this price.")
+@click.option("--canceled", is_flag=True, help="What is left of it is canceled.")
+@text_option
+@config_option
+@json_option
+@_for_people
+def orders_resolve(child: str, filled: str | None, canceled: bool, text: str, config: str, as_json: bool) -> None:
+    """Enter what an exchange has said otherwise than by FIX of CHILD: the ClOrdID that it knows the order by."""
+    qty, _, price = (filled or "").partition("@")
+    if filled and not (qty and price):
+        raise click.UsageError("a fill is QTY@PRICE, e.g. --filled 30@148.95")
+    _ask(config, as_json, f"{child}: entered", action="resolve", child=child, qty=qty or None, price=price or None,
+         canceled=int(canceled), text=text)  # fmt: skip
+
+
 @orders.command("enter")
 @click.option("--as", "client", required=True, help="The client who has called.")
 @click.option("--account")
@@ -366,7 +421,25 @@ def trades() -> None:
 def trades_bust(exec_id: str, text: str, config: str, as_json: bool) -> None:
     """Bust the fill EXEC_ID, on both sides if it was made in our own book. What is open again is held: release it or
     cancel it."""
-    _ask(config, as_json, f"{exec_id}: busted", action="bust", exec=exec_id, text=text)
+    try:
+        _ask(config, as_json, f"{exec_id}: busted", action="bust", exec=exec_id, text=text)
+    except Refused:
+        terms = _terms_of(config, exec_id)
+        if terms is None:
+            raise
+        _ask(config, as_json, f"{exec_id}: taken back", action="reverse", exec=exec_id, text=text, **terms)
+
+
+def _terms_of(config: str, exec_id: str) -> dict[str, str] | None:
+    """The terms of a fill whose order has left the broker's state, as the database has them."""
+    if not database_path(_config(config).data).exists():
+        return None
+    query = """
+        select e.client, e.account, e.symbol, e.side, e.last_qty as qty, e.last_px as price, o.order_id as "order",
+               o.cl_ord_id, o.qty as order_qty, o.cum_qty
+        from executions e join orders o on o.order_id = e.order_id
+        where e.exec_id = :exec_id and e.state <> 'busted' and cast(o.leaves_qty as real) = 0"""
+    return next(iter(_database(config).query(query, {"exec_id": exec_id})), None)
 
 
 @trades.command("correct")

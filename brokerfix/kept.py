@@ -17,7 +17,10 @@ from struct import Struct
 import msgspec
 
 from brokerfix.engine import snapshot
+from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
+from brokerfix.journal import Place, exists, old_kept_state
+from brokerfix.journal import read as read_journal
 
 log = logging.getLogger("brokerfix")
 
@@ -127,6 +130,29 @@ def newest(
         except BadState as error:
             tell(f"{path}: this kept state is not used: {error}; an older one, or the facts, say the same")
     return None
+
+
+def place_of(head: Head) -> Place:
+    return Place(head.segment, head.offset)
+
+
+def begin(folder: Path, tell: Callable[[str], None] = lambda text: None) -> tuple[State, Head | None, Place]:
+    """What a recovery begins with: the newest kept state that is of use, or an empty one, and where the facts after it
+    begin. It changes no file."""
+    found = newest(folder, lambda head: exists(folder, place_of(head)), tell)
+    if found is None:
+        return State(), None, old_kept_state(folder)
+    state, head = found
+    return state, head, place_of(head)
+
+
+def recovered(folder: Path) -> State:
+    """The state that a journal tells, for a look at it. Raises JournalError."""
+    state, _, since = begin(folder)
+    for record in read_journal(folder, lambda torn: None, since):
+        for fact in record:
+            evolve(state, fact)
+    return state
 
 
 class Keeper:

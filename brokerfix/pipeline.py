@@ -22,8 +22,8 @@ from brokerfix.engine.engine import State, decide, done, evolve, follow_up
 from brokerfix.facts import Alerted, ClientUp, Fact, MessageRefused, StateKept
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
-from brokerfix.journal import DiskFull, Journal, JournalError, Place, TooLarge, Torn, exists, old_kept_state, read
-from brokerfix.kept import BadState, Head, Keeper, Missed, kept_states, newest, read_head
+from brokerfix.journal import DiskFull, Journal, JournalError, Place, TooLarge, Torn, exists, read
+from brokerfix.kept import BadState, Keeper, Missed, begin, kept_states, place_of, read_head
 from brokerfix.oplog import LINES
 
 log = logging.getLogger("brokerfix")
@@ -141,18 +141,16 @@ class Pipeline:
         folder = self.journal.folder
         for path in kept_states(folder):
             with suppress(BadState):
-                if not exists(folder, _place(read_head(path))):
+                if not exists(folder, place_of(read_head(path))):
                     # After a power loss the journal may end before it, and go on with other facts.
                     log.warning("%s: the journal ends before this kept state; it is let go", path)
                     path.unlink()
-        found = newest(folder, lambda head: exists(folder, _place(head)), log.warning)
-        if found is None:
-            return old_kept_state(folder)
-        state, head = found
-        self.state.become(state)
-        self._miss(head.missed)
-        self._kept_day = self.state.day_began
-        return _place(head)
+        state, head, since = begin(folder, log.warning)
+        if head is not None:
+            self.state.become(state)
+            self._miss(head.missed)
+            self._kept_day = self.state.day_began
+        return since
 
     def _miss(self, missed: Sequence[Missed]) -> None:
         for client, text, groups in missed:
@@ -396,7 +394,3 @@ def _refused(command: cmd.ClientCommand, number: int, reason: BusinessRejectReas
     names = ("cl_ord_id", "req_id", "cross_id", "list_id")
     ref_id = next((value for name in names if (value := getattr(command, name, ""))), "")
     return MessageRefused(command.at, number, command.client, 0, command.MSG_TYPE, reason, text, ref_id)
-
-
-def _place(head: Head) -> Place:
-    return Place(head.segment, head.offset)

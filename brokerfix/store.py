@@ -38,8 +38,8 @@ from brokerfix.facts import (
     VenueDown,
     VenueUp,
 )
-from brokerfix.journal import MAGIC, Place, places
-from brokerfix.kept import newest
+from brokerfix.journal import START, Place, places
+from brokerfix.kept import newest, place_of
 
 POLL_SECONDS = 0.05
 BATCH = 2000
@@ -119,11 +119,11 @@ class Projection:
         self._touched = Touched()
         stored = next(iter(self.db.query("select segment, offset from progress")), None)
         self._stored = Place(stored["segment"], stored["offset"]) if stored else Place("", 0)
-        found = newest(self.folder, lambda head: Place(head.segment, head.offset) <= self._stored)
-        self.state, self._place = State(), Place("", len(MAGIC))
+        found = newest(self.folder, lambda head: place_of(head) <= self._stored)
+        self.state, self._place = State(), START
         if found is not None:
             self.state, head = found
-            self._place = Place(head.segment, head.offset)
+            self._place = place_of(head)
 
     def _open(self) -> sqlite_utils.Database:
         """Open the database; one of another schema is made anew."""

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, cast
 from urllib.request import urlopen
@@ -14,6 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from brokerfix.admin import NotRunning, Refused, ask
 from brokerfix.config import Config, ConfigError, address
 from brokerfix.vouch import socket_path
 
@@ -75,6 +77,34 @@ class Collector:
             yield metric
 
 
+class BrokerCollector:
+    """How the broker is, as it tells operators; nothing where it does not answer."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: to register this must not ask the broker."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            told = ask(self.data, {"action": "status"})
+        except (NotRunning, Refused, OSError):
+            return
+        pauses = GaugeMetricFamily("brokerfix_loop_pause_seconds", "Longest turn of the loop", labels=["since"])
+        for since in ("last_minute", "since_start"):
+            pauses.add_metric([since], told["pause_ms"][since] / 1000)
+        yield pauses
+        for name, text in (
+            ("working", "Orders that work"),
+            ("orders", "Orders in memory"),
+            ("unanswered", "Answers that exchanges owe"),
+            ("disk_full", "Whether the disk is full"),
+        ):
+            yield GaugeMetricFamily(f"brokerfix_{name}", text, value=float(told[name]))
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
@@ -94,6 +124,8 @@ def serve(gateway: "Gateway", config: Config) -> WSGIServer | None:
         return None
     registry = CollectorRegistry()
     registry.register(cast(Any, Collector(gateway)))
+    if not gateway.section.upstream:
+        registry.register(cast(Any, BrokerCollector(config.data)))
     metrics: WSGIApplication = cast(Any, make_wsgi_app)(registry)
 
     def answer(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
