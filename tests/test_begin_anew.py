@@ -205,17 +205,22 @@ def test_a_session_that_the_operator_begins_anew_comes_back_in_either_way(place:
         log_out(back, 2)
 
 
-def test_reports_that_were_read_are_not_sent_again_at_the_next_logon(place: Place) -> None:
-    alice = place.client("ALICE")
-    wire = logged_on_again(place, alice)
-    wire.socket.sendall(order(wire, 2, "read"))
-    assert wire.read()[11] == "read"
+def test_the_next_logon_does_not_begin_anew_once_more(place: Place) -> None:
+    """Reports of while the client was away come once, when it asks for them, and not a second time by themselves."""
+    wire = logged_on_again(place, place.client("ALICE"))
+    wire.socket.sendall(order(wire, 2, "away"))
+    assert wire.read()[11] == "away"
     log_out(wire, 3)
+    done = run_cli("orders", "cancel", "away", "--client", "ALICE", "--config", str(place.config))
+    assert done.returncode == 0, done.stderr
     back = Wire(place.connect(), "ALICE")
-    assert back.logon(4)[35] == "A"
-    back.send("1", 5, (112, "first"))
-    assert back.read()[112] == "first"
-    log_out(back, 6)
+    assert back.logon(4)[34] == "5"
+    back.send("1", 5, (112, "nothing more"))
+    assert back.read().get(112) == "nothing more"
+    back.send("2", 6, (7, "4"), (16, "4"))
+    canceled = back.read()
+    assert (canceled[11], canceled[39], canceled[43]) == ("away", "4", "Y")
+    log_out(back, 7)
 
 
 def logged_on_again(place: Place, client: Client) -> Wire:
