@@ -1,17 +1,18 @@
 """The folders that come with the package: `specs` and `config`, in a checkout or an installation."""
 
-import sysconfig
 from pathlib import Path
 
 
 def folder(name: str) -> Path:
     """Where a shipped folder is. Raises FileNotFoundError."""
-    checkout = Path(__file__).resolve().parents[1] / name
-    installed = Path(sysconfig.get_path("data")) / "share" / "brokerfix" / name
-    for place in (checkout, installed):
+    checkout, *above = Path(__file__).resolve().parents[1:]
+    # An installation has it under share, of the environment, of the user, of pip's --prefix or its --target.
+    for place in (checkout / name, *(parent / "share" / "brokerfix" / name for parent in (checkout, *above))):
         if (place / MARKS[name]).is_file():
             return place
-    raise FileNotFoundError(f"brokerfix's {name} folder is neither at {checkout} nor at {installed}; install it again")
+    raise FileNotFoundError(
+        f"brokerfix's {name} folder is neither at {checkout} nor under a share folder above; install it again"
+    )
 
 
 MARKS = {"specs": "FIX44.toml", "config": "broker.toml"}
