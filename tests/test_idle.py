@@ -219,8 +219,10 @@ def test_what_waits_for_the_disk_goes_when_it_is_there(tmp_path: Path) -> None:
     market = Market(tmp_path, broker=broker)
     market.broker.command = [sys.executable, "-m", "tests.slow_broker", str(market.broker.config)]
     market.broker.start()
-    alice = market.client("ALICE")
-    for number, silence in enumerate((0.0, 0.2)):
-        time.sleep(silence)
-        assert new(alice, f"disk-{number}") < SOON
-    market.stop()
+    try:
+        alice = market.client("ALICE")
+        for number, silence in enumerate((0.0, 0.2)):
+            time.sleep(silence)
+            assert new(alice, f"disk-{number}") < SOON
+    finally:
+        market.stop()
