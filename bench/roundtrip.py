@@ -8,6 +8,7 @@ the others stopped meanwhile, because the machine's speed drifts: every ratio is
 """
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -103,6 +104,7 @@ class Contestant:
         door: str = DIRECT,
         clients: int = 1,
         waiting: bool = False,
+        checkout: str = "",
         idle: str = "spin",
     ) -> None:
         folder.mkdir()
@@ -126,7 +128,8 @@ class Contestant:
         load = [str(HERE / "load.py"), scenario, used, str(open_orders), str(venue_port)]
         load += [str(clients), *([str(folder / "certificates" / "ca.pem")] if door == SECURED else [])]
         self.load = subprocess.Popen([sys.executable, *load], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.server = subprocess.Popen([sys.executable, *server], stderr=subprocess.DEVNULL)
+        environment = {**os.environ, "PYTHONPATH": checkout} if checkout else None
+        self.server = subprocess.Popen([sys.executable, *server], stderr=subprocess.DEVNULL, env=environment)
         assert self.load.stdin is not None
         assert self.load.stdout is not None
         self.question, self.answer = self.load.stdin, self.load.stdout
@@ -163,9 +166,14 @@ def latencies(contestants: list[Contestant], turns: int) -> list[list[float]]:
     return [[value for turn in answers for value in turn] for answers in measure(contestants, turns, "latency")]
 
 
-def race(folder: Path, durability: str, turns: int) -> None:
-    titles = [ECHO, BOOK, RELAY, ROUTE]
-    contestants = [Contestant(folder / str(i), title, durability) for i, title in enumerate(titles)]
+def race(folder: Path, durability: str, turns: int, against: str) -> None:
+    runs = [(title, "") for title in (ECHO, BOOK, RELAY, ROUTE)]
+    if against:
+        runs = [(ECHO, ""), *((title, checkout) for title in (BOOK, ROUTE) for checkout in (against, ""))]
+    titles = [f"{title}, {Path(checkout).name}" if checkout else title for title, checkout in runs]
+    contestants = [
+        Contestant(folder / str(i), title, durability, checkout=checkout) for i, (title, checkout) in enumerate(runs)
+    ]
     measure(contestants, 2, "latency")
     times = latencies(contestants, turns)
     rates = measure(contestants, turns, "rate")
@@ -230,14 +238,15 @@ def doors(folder: Path, durability: str, turns: int, clients: int) -> None:
 @click.option("--open-orders", default=200_000, show_default=True)
 @click.option("--disk", is_flag=True, help='Measure durability = "disk" instead of "process".')
 @click.option("--gateway", is_flag=True, help="Measure what the gateway costs, with one client and with 200, instead.")
-def main(turns: int, growth: bool, open_orders: int, disk: bool, gateway: bool) -> None:
+@click.option("--against", default="", help="Another checkout, whose broker is measured in turn with this one's.")
+def main(turns: int, growth: bool, open_orders: int, disk: bool, gateway: bool, against: str) -> None:
     durability = "disk" if disk else "process"
     with tempfile.TemporaryDirectory() as name:
         if gateway:
             for clients in (1, 200):
                 doors(Path(name), durability, turns, clients)
             return
-        race(Path(name), durability, turns)
+        race(Path(name), durability, turns, against and str(Path(against).resolve()))
         if growth:
             grow(Path(name), durability, turns, (WARM_UP, open_orders))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import simplefix
 
-from brokerfix.client import Client, utc_now
+from brokerfix.client import Client, Message, utc_now
 from brokerfix.demo import Process, _free_port
 from brokerfix.passwords import make_hash
 
@@ -195,7 +195,19 @@ class Wire:
         return True
 
 
-def until(true: Callable[[], bool], timeout: float = 10.0) -> None:
+def report(client: Client, cl_ord_id: str, exec_type: str) -> Message:
+    """The next report of this ExecType on the order or request."""
+    return client.receive_until(lambda m: m[35] == "8" and m.get(11) == cl_ord_id and m[150] == exec_type)
+
+
+def desk(market: Market, *arguments: str) -> str:
+    """An operator's command on the running broker: what it prints."""
+    done = run_cli(*arguments, "--config", str(market.broker.config))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def until(true: Callable[[], bool], timeout: float = 30.0) -> None:
     """Wait for something that only another process can tell, by looking."""
     deadline = time.monotonic() + timeout
     while not true():

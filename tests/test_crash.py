@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brokerfix import trader
-from tests.crash import ORDER_EVERY, Harness, compare
+from tests.crash import LATE, MIXED, ORDER_EVERY, Harness, compare, compare_working
 from tests.crash_broker import POINTS
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,8 +22,8 @@ def _under_load(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
-    durability, seed, gateway = getattr(request, "param", ("process", 1, False))
-    harness = Harness(tmp_path, seed, durability, gateway)
+    durability, seed, gateway, chaos = (*getattr(request, "param", ("process", 1, False)), "")[:4]
+    harness = Harness(tmp_path, seed, durability, gateway, chaos)
     yield harness
     harness.stop()
 
@@ -43,4 +43,21 @@ def test_a_kill_at_every_boundary(harness: Harness) -> None:
 def test_kills_at_random_moments(harness: Harness) -> None:
     while harness.kills < 10:
         harness.kill_at_random()
+    assert compare(harness, *harness.finish()) > 20
+
+
+@pytest.mark.parametrize(
+    "harness",
+    [("process", 13, False, LATE), ("disk", 14, False, MIXED)],
+    indirect=True,
+    ids=["late exchanges", "exchanges that refuse, disk"],
+)
+def test_trial_1_what_exchanges_hold_is_what_clients_were_told(harness: Harness) -> None:
+    """Also where they answer requests up to 2 s late, or refuse them for all kinds of reasons."""
+    works = 0
+    for kills in (4, 8):
+        while harness.kills < kills:
+            harness.kill_at_random()
+        works += compare_working(harness, harness.settle())
+    assert works
     assert compare(harness, *harness.finish()) > 20

@@ -17,7 +17,7 @@ from brokerfix.demo import _free_port
 from brokerfix.facts import OperatorActed
 from brokerfix.journal import read
 from brokerfix.kept import kept_states
-from tests.live import BROKER, Market, run_cli, until
+from tests.live import BROKER, Market, desk, report, run_cli, until
 
 MORE = """
 [accounts.CAROL]
@@ -38,17 +38,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     market.start()
     yield market
     market.stop()
-
-
-def report(client: Client, cl_ord_id: str, exec_type: str) -> Message:
-    return client.receive_until(lambda m: m[35] == "8" and m.get(11) == cl_ord_id and m[150] == exec_type)
-
-
-def desk(market: Market, *arguments: str) -> str:
-    """An operator's command on the running broker: what it prints."""
-    done = run_cli(*arguments, "--config", str(market.broker.config))
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def refused(market: Market, *arguments: str) -> str:

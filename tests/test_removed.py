@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.client import Client, Message
-from tests.live import Market, run_cli, until
+from tests.live import Market, desk, report, run_cli, until
 
 
 @pytest.fixture
@@ -20,16 +19,6 @@ def market(tmp_path: Path) -> Iterator[Market]:
     market.start()
     yield market
     market.stop()
-
-
-def report(client: Client, cl_ord_id: str, exec_type: str) -> Message:
-    return client.receive_until(lambda m: m[35] == "8" and m.get(11) == cl_ord_id and m[150] == exec_type)
-
-
-def desk(market: Market, *arguments: str) -> str:
-    done = run_cli(*arguments, "--config", str(market.broker.config))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_trial_9_what_a_removed_exchange_holds_is_told_and_resolved(market: Market) -> None:

@@ -91,7 +91,7 @@ def _report(
     if cl_ord_id:
         own, orig = cl_ord_id, own
     price = order.price
-    if order.instructions is not None or order.renewed:
+    if order.instructions is not None or order.renewed or order.cash:
         extra += _special_terms(order, instrument)
         if order.ord_type is OrdType.PEGGED and order.instructions is not None:
             price = order.instructions.limit
