@@ -16,7 +16,7 @@ from brokerfix.fix.listen import sockets
 
 AWAKE = 200e-6
 """Seconds that the loop goes on turning after a message: the next one is often near, and to be woken takes longer."""
-LONGEST_REST = 2e-3
+LONGEST_REST = 4e-3
 LOOK_EVERY = 1.0
 """Seconds between looks for new sockets that nothing gave a reason for."""
 SHORTEST_DRAIN = 1.0
