@@ -112,10 +112,12 @@ class Chaos:
             text = _ORD_STATUS.sub(f"\x0139={kind}", text)
         if "\x01150=0\x01" in text and self._strikes("ack", self.section.drop_ack_every):
             return
-        if self._strikes("exec_id", self.section.repeat_exec_id_every) and self._last_exec_id:
-            yield out._replace(text=_EXEC_ID.sub(f"\x0117={self._last_exec_id}", text))
-        found = _EXEC_ID.search(text)
-        self._last_exec_id = found[1] if found else ""
+        if "\x01150=I\x01" not in text:
+            # A status report is no execution; that its ExecID came again would hide nothing.
+            if self._strikes("exec_id", self.section.repeat_exec_id_every) and self._last_exec_id:
+                yield out._replace(text=_EXEC_ID.sub(f"\x0117={self._last_exec_id}", text))
+            found = _EXEC_ID.search(text)
+            self._last_exec_id = found[1] if found else ""
         if self._strikes("tag", self.section.unknown_tag_every):
             text = text.replace("\x0110=000", f"{UNKNOWN_TAG}\x0110=000")
         yield out._replace(text=text)

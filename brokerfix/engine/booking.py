@@ -234,7 +234,8 @@ def close(state: State, child: Child, status: OrdStatus) -> None:
     heard(state, child)
     state.open_children[child.venue].pop(child.child_id, None)
     order = state.orders[child.order_id]
-    order.children = tuple(one for one in order.children if one is not child)
+    # Most orders have one.
+    order.children = () if len(order.children) == 1 else tuple(one for one in order.children if one is not child)
     if status is OrdStatus.REJECTED and child.venue not in order.shunned:
         order.shunned = (*order.shunned, child.venue)
 

@@ -262,8 +262,9 @@ def _order_routed(state: State, fact: f.OrderRouted) -> None:
     order.at_venues += fact.qty
     state.children[fact.id] = child
     state.open_children[fact.venue][fact.id] = child
-    child.seen = state.links[fact.venue].lost
-    booking.await_answer(state, child, fact.at)
+    link = state.links[fact.venue]
+    child.seen, child.numbering = link.lost, link.anew
+    link.awaited[fact.id] = fact.at
     if fact.price:
         state.market.take(order.symbol, fact.venue, order.side.opposite, fact.qty, fact.price)
 

@@ -77,10 +77,12 @@ def venue_report(state: State, c: VenueReport, new_id: NewId) -> list[Fact]:
 
 def _child_of(state: State, c: VenueReport | VenueCancelReject, *numbers: int) -> Child | None:
     """The child that a message of its exchange is about: that of the first of these ClOrdIDs that names one."""
-    child = next((found for number in numbers if (found := state.children.get(number)) is not None), None)
-    if child is None or child.venue != c.venue or child.order_id not in state.orders:
-        return None
-    return child
+    children = state.children
+    for number in numbers:
+        child = children.get(number)
+        if child is not None:
+            return child if child.venue == c.venue and child.order_id in state.orders else None
+    return None
 
 
 def _alert(c: VenueReport | VenueCancelReject, new_id: NewId, code: str, text: str) -> Alerted:

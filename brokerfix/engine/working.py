@@ -43,7 +43,6 @@ class View:
         self.open = {child.child_id: child.leaves for child in order.children}
         self.waiting = {child.child_id for child in order.children if child.request is not None}
         self.avoid = NOWHERE
-        self._filled: dict[int, int] = {}
 
     @property
     def unplaced(self) -> int:
@@ -53,10 +52,11 @@ class View:
         self.leaves = max(0, self.leaves - qty)
         self.cum += qty
         self.last_px = price
-        cum = self._filled[child.child_id] = self._filled.get(child.child_id, child.cum) + qty
-        if child.child_id in self.open:
-            self.open[child.child_id] = max(0, self.open[child.child_id] - qty)
-            if not self.open[child.child_id] and not may_live_on(child, cum):
+        left = self.open.get(child.child_id)
+        if left is not None:
+            self.open[child.child_id] = max(0, left - qty)
+            # A command fills a child once.
+            if left <= qty and not may_live_on(child, child.cum + qty):
                 self.end(child)
 
     def end(self, child: Child) -> None:
