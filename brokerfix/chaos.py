@@ -50,7 +50,7 @@ class Chaos:
         self._random = random.Random(section.seed)
         self._counts: dict[str, int] = {}
         self._delayed: list[tuple[int, Out]] = []
-        self._last_exec_id = ""
+        self._last_exec_ids: dict[str, str] = {}
 
     def holds(self, client: str, text: str, now: int) -> bool:
         """Whether a message that came is dealt with here: a request that is worked on for a while, or refused."""
@@ -114,10 +114,11 @@ class Chaos:
             return
         if "\x01150=I\x01" not in text:
             # A status report is no execution; that its ExecID came again would hide nothing.
-            if self._strikes("exec_id", self.section.repeat_exec_id_every) and self._last_exec_id:
-                yield out._replace(text=_EXEC_ID.sub(f"\x0117={self._last_exec_id}", text))
+            last = self._last_exec_ids.get(out.comp_id, "")
+            if self._strikes("exec_id", self.section.repeat_exec_id_every) and last:
+                yield out._replace(text=_EXEC_ID.sub(f"\x0117={last}", text))
             found = _EXEC_ID.search(text)
-            self._last_exec_id = found[1] if found else ""
+            self._last_exec_ids[out.comp_id] = found[1] if found else ""
         if self._strikes("tag", self.section.unknown_tag_every):
             text = text.replace("\x0110=000", f"{UNKNOWN_TAG}\x0110=000")
         yield out._replace(text=text)
