@@ -10,7 +10,7 @@ from pathlib import Path
 from brokerfix import broker, idle
 from brokerfix.config import load
 
-SLOW = 2.0
+SLOW = 4.0
 """Seconds between two turns of a loop that nothing wakes."""
 
 

@@ -34,7 +34,7 @@ def test_a_kill_at_every_boundary(harness: Harness) -> None:
         for count in (1, 8):
             harness.run_to_crash(point, count)
     assert harness.kills == 2 * len(POINTS)
-    assert compare(harness, *harness.finish()) > 20
+    assert compare(harness, *harness.finish()) > 5
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_kill_at_every_boundary(harness: Harness) -> None:
 def test_kills_at_random_moments(harness: Harness) -> None:
     while harness.kills < 10:
         harness.kill_at_random()
-    assert compare(harness, *harness.finish()) > 20
+    assert compare(harness, *harness.finish()) > 5
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_trial_1_what_exchanges_hold_is_what_clients_were_told(harness: Harness)
             harness.kill_at_random()
         works += compare_working(harness, harness.settle())
     assert works
-    assert compare(harness, *harness.finish()) > 20
+    assert compare(harness, *harness.finish()) > 5

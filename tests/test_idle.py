@@ -31,7 +31,7 @@ except BlockingIOError:
 sys.stdin.readline()
 """
 """A peer that reads when it is told to, and stays."""
-SOON = SLOW / 2
+SOON = 0.75 * SLOW
 """Seconds within which a message is answered that has woken the loop, on a busy machine too."""
 
 
