@@ -222,7 +222,10 @@ class Journal:
         Raises DiskFull or TooLarge, and then has written nothing.
         """
         first = facts[0]
-        payload = _encode(facts)
+        try:
+            payload = _encode(facts)
+        except OverflowError as error:
+            raise TooLarge(f"{self.folder}: a number is beyond 64 bits ({error})") from error
         if len(payload) > MAX_RECORD:
             raise TooLarge(f"{self.folder}: a record of {len(payload)} bytes is larger than {MAX_RECORD}")
         if type(first) is DayRolled:

@@ -11,6 +11,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 
@@ -19,7 +20,8 @@ import msgspec
 from brokerfix.engine import snapshot
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
-from brokerfix.journal import Place, exists, old_kept_state
+from brokerfix.facts import Started, StateKept
+from brokerfix.journal import START, JournalError, Place, exists, old_kept_state
 from brokerfix.journal import read as read_journal
 
 log = logging.getLogger("brokerfix")
@@ -51,7 +53,8 @@ class BadState(Exception):
 
 def kept_states(folder: Path) -> list[Path]:
     """The kept states of a journal, newest first."""
-    return sorted(folder.glob("*.state"), key=lambda path: int(path.stem), reverse=True)
+    found = [path for path in folder.glob("*.state") if path.stem.isdecimal()]
+    return sorted(found, key=lambda path: int(path.stem), reverse=True)
 
 
 def write(folder: Path, state: State, segment: str, offset: int, missed: tuple[Missed, ...]) -> Path:
@@ -59,15 +62,19 @@ def write(folder: Path, state: State, segment: str, offset: int, missed: tuple[M
     head = Head(state.last_id, segment, offset, state.hash(), missed)
     path = folder / f"{state.last_id}.state"
     being_written = path.with_suffix(".tmp")
-    with being_written.open("wb") as file:
-        file.write(MAGIC)
-        for payload in (msgspec.msgpack.encode(head), snapshot.dump(state)):
-            file.write(FRAME.pack(len(payload), zlib.crc32(payload)))
-            file.write(payload)
-        file.flush()
-        _sync(folder / segment)
-        os.fsync(file.fileno())
-    being_written.rename(path)
+    try:
+        with being_written.open("wb") as file:
+            file.write(MAGIC)
+            for payload in (msgspec.msgpack.encode(head), snapshot.dump(state)):
+                file.write(FRAME.pack(len(payload), zlib.crc32(payload)))
+                file.write(payload)
+            file.flush()
+            _sync(folder / segment)
+            os.fsync(file.fileno())
+        being_written.rename(path)
+    except BaseException:
+        being_written.unlink(missing_ok=True)
+        raise
     for older in kept_states(folder)[KEPT_FILES:]:
         older.unlink(missing_ok=True)
     return path
@@ -82,6 +89,7 @@ def _sync(path: Path) -> None:
 
 
 def _frames(path: Path) -> Iterator[bytes]:
+    size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise BadState(f"it was written by another version (its first line is not {MAGIC!r})")
@@ -89,6 +97,8 @@ def _frames(path: Path) -> Iterator[bytes]:
             if len(header) < FRAME.size:
                 raise BadState("it is cut short")
             length, crc = FRAME.unpack(header)
+            if length > size - file.tell():
+                raise BadState("it is cut short, or damaged")
             payload = file.read(length)
             if len(payload) != length or zlib.crc32(payload) != crc:
                 raise BadState("it is damaged")
@@ -99,8 +109,10 @@ def read_head(path: Path) -> Head:
     """Where a kept state belongs. Raises BadState."""
     try:
         return msgspec.msgpack.decode(next(_frames(path)), type=Head)
-    except (StopIteration, OSError, msgspec.MsgspecError) as error:
-        raise BadState(f"it can't be read ({error})") from error
+    except BadState:
+        raise
+    except Exception as error:
+        raise BadState(f"it can't be read ({type(error).__name__}: {error})") from error
 
 
 def read(path: Path, state: State) -> Head:
@@ -141,9 +153,25 @@ def begin(folder: Path, tell: Callable[[str], None] = lambda text: None) -> tupl
     begin. It changes no file."""
     found = newest(folder, lambda head: exists(folder, place_of(head)), tell)
     if found is None:
+        # Where the oldest segments are gone, it says so.
+        oldest(folder)
         return State(), None, old_kept_state(folder)
     state, head = found
     return state, head, place_of(head)
+
+
+def oldest(folder: Path) -> tuple[State, Place]:
+    """What a look at a whole journal begins with: an empty state or, where its oldest segments are gone, the oldest
+    kept state. Raises JournalError where there is none."""
+    first = next(read_journal(folder, lambda torn: None), None)
+    if first is None or isinstance(first[0], StateKept) or any(isinstance(fact, Started) for fact in first):
+        return State(), START
+    for path in reversed(kept_states(folder)):
+        with suppress(BadState):
+            if exists(folder, place_of(read_head(path))):
+                state = State()
+                return state, place_of(read(path, state))
+    raise JournalError(f"{folder}: its oldest segments are gone, and there is no kept state: restore them from a copy")
 
 
 def recovered(folder: Path) -> State:
@@ -156,20 +184,25 @@ def recovered(folder: Path) -> State:
 
 
 class Keeper:
-    """Keeps the state of a running broker, one at a time."""
+    """Keeps the state of a running broker, one at a time. `failed`: the last could not be kept."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pause = 0.0
+        self.failed = False
         self._child = 0
-        for unfinished in folder.glob("*.tmp"):
-            unfinished.unlink()
+
+    def clean_up(self) -> None:
+        """Let go of what a process before this one has not finished. The data folder must be ours."""
+        for unfinished in self.folder.glob("*.tmp"):
+            unfinished.unlink(missing_ok=True)
 
     def keep(self, state: State, segment: str, offset: int, missed: Iterable[Missed]) -> bool:
         """Fork a child that writes the state as it is now. Returns whether it could; not while one is at work."""
         self.look_after()
         if self._child:
             return False
+        self.failed = False
         told = tuple(missed)
         started = time.perf_counter()
         try:
@@ -188,23 +221,29 @@ class Keeper:
         try:
             # A collection would touch, and so copy, every page that is shared with the parent.
             gc.disable()
-            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            os.closerange(3, max(map(int, os.listdir("/proc/self/fd"))) + 1)
             os.nice(NICENESS)
             write(self.folder, state, segment, offset, missed)
             code = 0
-        except OSError as error:
-            os.write(2, f"{self.folder}: the state is not kept: {error}\n".encode())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is told and the child ends
+            os.write(2, f"{self.folder}: the state is not kept: {type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(code)
 
     def look_after(self) -> None:
         """Let go of a child that has ended."""
-        if self._child:
+        if not self._child:
+            return
+        try:
             ended, status = os.waitpid(self._child, os.WNOHANG)
-            if ended:
-                self._child = 0
-                if status:
-                    log.error("%s: the state was not kept (code %d)", self.folder, status)
+        except ChildProcessError:
+            # Whoever started us has children's ends ignored: only the file says how it went.
+            ended, status = self._child, 0
+        if ended:
+            self._child = 0
+            self.failed = status != 0
+            if status:
+                log.error("%s: the state was not kept (code %d); a recovery begins further back", self.folder, status)
 
     def wait(self) -> None:
         """Until the child at work has ended (at the stop)."""

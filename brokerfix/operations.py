@@ -11,7 +11,7 @@ from brokerfix.config import COMP_ID, ClientSection, Config, keep_client
 from brokerfix.domain import Inexact, Instrument, OrdType, Side, TimeInForce, id_number, id_text, to_scaled
 from brokerfix.engine.orders import Order
 from brokerfix.engine.state import State
-from brokerfix.facts import Fact, OperatorRefused, OrderAccepted, OrderRejected
+from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
 
 
 class Running(Protocol):
@@ -105,6 +105,8 @@ class Operations:
         for fact in facts:
             if isinstance(fact, OperatorRefused):
                 raise OnRecord(fact.text)
+            if isinstance(fact, Alerted) and fact.code == "BUG":
+                raise OnRecord(f"the broker failed to do it: {fact.text}; see its log")
         return {"facts": [type(fact).__name__ for fact in facts]}
 
     def _acted(self, operator: str, action: str, text: str) -> None:

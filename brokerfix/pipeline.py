@@ -48,6 +48,8 @@ MOST_AT_ONCE = 50
 """What is on the agenda beyond this waits for the loop's next turn, so that no message waits long."""
 MAX_FOLLOW_UPS = 100_000
 """More than this without an end is a circle."""
+KEEP_AGAIN = 300.0
+"""Seconds until a state that could not be kept is tried again."""
 KEEP_EVERY = 2_000_000
 """Facts after which the state is kept within a day too."""
 MISSABLE = re.compile("\x0135=[89jrN]\x01")
@@ -86,6 +88,8 @@ class Pipeline:
         self._bugs: list[str] = []
         self._follow_ups = 0
         self._kept_at = self._kept_day = 0
+        self._kept_again = 0.0
+        self._oversized = False
         self.failed: OSError | None = None
         self.decided: list[Fact] = []
         self.missed: dict[str, deque[Out]] = {}
@@ -116,7 +120,7 @@ class Pipeline:
                 elif type(fact) is ClientUp:
                     self.missed.pop(fact.client, None)
             if self.state.copies:
-                outs += encode.copies(self.state, outs)
+                outs += self._copies(outs)
             self._note_missed(outs)
             self._bugs.clear()
             if mark is None or self.state.last_id > mark:
@@ -133,12 +137,12 @@ class Pipeline:
             log.info("replayed %d facts in %.2f s: %d orders", facts, seconds, len(self.state.orders))
         if self.journal.full:
             log.error("%s: the disk is full: %s", self.journal.folder, UNAVAILABLE)
-        self._kept_at = self.state.last_id
         return unsent
 
     def _load_kept(self) -> Place:
         """Begin with the newest kept state that is of use. Returns where the facts after it begin."""
         folder = self.journal.folder
+        self.keeper.clean_up()
         for path in kept_states(folder):
             with suppress(BadState):
                 if not exists(folder, place_of(read_head(path))):
@@ -149,7 +153,7 @@ class Pipeline:
         if head is not None:
             self.state.become(state)
             self._miss(head.missed)
-            self._kept_day = self.state.day_began
+            self._kept_day, self._kept_at = self.state.day_began, head.last_id
         return since
 
     def _miss(self, missed: Sequence[Missed]) -> None:
@@ -209,15 +213,20 @@ class Pipeline:
     def look_after(self) -> None:
         """Keep the state, in a process beside, when a day's begin is worked off or many facts have come since."""
         self.keeper.look_after()
-        state = self.state
+        state, now = self.state, time.monotonic()
+        if self.keeper.failed and now > self._kept_again:
+            self._kept_day, self._kept_again = 0, now + KEEP_AGAIN
         due = state.day_began != self._kept_day or state.last_id - self._kept_at > KEEP_EVERY
-        if due and not state.jobs and not self.journal.full and self.keep():
+        # What is on the agenda stands in no file.
+        if due and not state.jobs and not state.agenda and not self.journal.full and self.keep():
             self._kept_day, self._kept_at = state.day_began, state.last_id
 
     def keep(self) -> bool:
         """Have the state as it is now kept beside the journal. Returns whether that is under way."""
         # What waits for the disk is sent first: a recovery does not look behind the kept state.
         self.flush()
+        if self._held:
+            return False
         missed = tuple((out.comp_id, out.text, out.groups) for outs in self.missed.values() for out in outs)
         return self.keeper.keep(self.state, *self.journal.place, missed)
 
@@ -260,6 +269,9 @@ class Pipeline:
             elif not self.commit(facts, command):
                 # The disk is full: it stays on the agenda.
                 return
+            elif self._oversized:
+                self._oversized = False
+                done(self.state)
         self._follow_ups += MOST_AT_ONCE
         if self._follow_ups > MAX_FOLLOW_UPS:
             log.error("the agenda does not end: %s", list(self.state.agenda)[:3])
@@ -278,7 +290,9 @@ class Pipeline:
         except DiskFull as error:
             return self._disk_full(facts, command, error)
         except TooLarge as error:
-            return self.commit(self._undecided(command, error), command)
+            self._oversized = True
+            self.decided = self._undecided(command, error)
+            return self.commit(self.decided, command)
         outs: list[Out] = []
         state = self.state
         for fact in facts:
@@ -290,10 +304,9 @@ class Pipeline:
                 self._die()
                 raise
             outs += self._messages(fact)
-            if type(fact) in LINES:
-                log.log(*LINES[type(fact)](fact))
+        self._log(facts)
         if state.copies:
-            outs += encode.copies(state, outs)
+            outs += self._copies(outs)
         if state.away:
             self._note_missed(outs)
         if self.journal.disk:
@@ -303,6 +316,23 @@ class Pipeline:
         if self._bugs:
             self._alert_bugs(command.at)
         return True
+
+    def _log(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            line = LINES.get(type(fact))
+            if line is not None:
+                try:
+                    log.log(*line(fact))
+                except Exception:
+                    log.exception("fact %s can't be told: %r", fact.id, fact)
+
+    def _copies(self, outs: list[Out]) -> list[Out]:
+        try:
+            return encode.copies(self.state, outs)
+        except Exception as error:
+            log.exception("copies can't be made of %r", outs)
+            self._bugs.append(f"copies for drop-copy sessions can't be made: {type(error).__name__}: {error}")
+            return []
 
     def _alert_bugs(self, at: int) -> None:
         bugs, self._bugs = self._bugs, []

@@ -38,8 +38,8 @@ from brokerfix.facts import (
     VenueDown,
     VenueUp,
 )
-from brokerfix.journal import START, Place, places
-from brokerfix.kept import newest, place_of
+from brokerfix.journal import Place, exists, places
+from brokerfix.kept import newest, oldest, place_of
 
 POLL_SECONDS = 0.05
 BATCH = 2000
@@ -97,7 +97,7 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "trades": ({"id": str, "at": str, "symbol": str, "qty": str, "price": str, "venue": str}, "id"),
     "books": ({"symbol": str, "at": str, "bids": str, "asks": str, "last": str}, "symbol"),
     "sessions": ({"kind": str, "name": str, "state": str, "since": str}, ("kind", "name")),
-    "progress": ({"id": int, "segment": str, "offset": int, "schema": int}, "id"),
+    "progress": ({"id": int, "segment": str, "offset": int, "last_id": int}, "id"),
 }  # fmt: skip
 INDEXES = {
     "orders": (f"client, {number_of('order_id')}", "client, cl_ord_id"),
@@ -117,24 +117,50 @@ class Projection:
         self._rows: dict[str, dict[Any, dict[str, Any]]] = {name: {} for name in TABLES}
         self._changes: dict[int, dict[str, Any]] = {}
         self._touched = Touched()
-        stored = next(iter(self.db.query("select segment, offset from progress")), None)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Find where to go on. A database that is ahead of its journal, as after a power loss, is made anew."""
+        stored = next(iter(self.db.query("select segment, offset, last_id from progress")), None)
         self._stored = Place(stored["segment"], stored["offset"]) if stored else Place("", 0)
+        self._stored_id = stored["last_id"] if stored else 0
+        if stored and not exists(self.folder, self._stored):
+            self._anew()
+            return
         found = newest(self.folder, lambda head: place_of(head) <= self._stored)
-        self.state, self._place = State(), START
         if found is not None:
             self.state, head = found
             self._place = place_of(head)
+        else:
+            self.state, self._place = oldest(self.folder)
+            for order in self.state.orders.values():
+                self._touched.order(order)
+            for child in self.state.children.values():
+                self._touched.children[child.child_id] = child
+        self._compare()
+
+    def _anew(self) -> None:
+        self.db.close()
+        remove(self.path)
+        self.db = self._open()
+        self._touched = Touched()
+        self._begin()
+
+    def _compare(self) -> bool:
+        """Whether the journal has, where the database stands, the fact that the database has been made from; else that
+        is made anew."""
+        if self._place == self._stored and self.state.last_id != self._stored_id:
+            self._anew()
+            return False
+        return True
 
     def _open(self) -> sqlite_utils.Database:
         """Open the database; one of another schema is made anew."""
         db = sqlite_utils.Database(self.path)
-        if "progress" in db.table_names():
-            schema = next(iter(db.query("select schema from progress")), {"schema": SCHEMA})["schema"]
-            if schema != SCHEMA:
-                db.close()
-                for suffix in ("", "-wal", "-shm"):
-                    Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-                db = sqlite_utils.Database(self.path)
+        if db.table_names() and db.execute("pragma user_version").fetchone()[0] != SCHEMA:
+            db.close()
+            remove(self.path)
+            db = sqlite_utils.Database(self.path)
         db.enable_wal()
         for name, (columns, pk) in TABLES.items():
             if name not in db.table_names():
@@ -142,6 +168,7 @@ class Projection:
         for name, indexes in INDEXES.items():
             for at, columns_of in enumerate(indexes):
                 db.execute(f"create index if not exists {name}_{at} on {name} ({columns_of})")
+        db.execute(f"pragma user_version = {SCHEMA}")
         return db
 
     def follow(self) -> int:
@@ -155,6 +182,8 @@ class Projection:
                 if is_new:
                     self._note(fact)
             self._place = place
+            if not is_new and not self._compare():
+                return 1 + self.follow()
             count += 1
             if count % BATCH == 0:
                 self._flush()
@@ -280,8 +309,8 @@ class Projection:
             if symbol:
                 rows["positions"][name, symbol] = position_row(state, name, symbol)
         if self._place > self._stored:
-            rows["progress"][1] = {"id": 1, **self._place._asdict(), "schema": SCHEMA}
-            self._stored = self._place
+            rows["progress"][1] = {"id": 1, **self._place._asdict(), "last_id": state.last_id}
+            self._stored, self._stored_id = self._place, state.last_id
         with self.db.atomic():
             for name, changed in rows.items():
                 if changed:
@@ -292,6 +321,12 @@ class Projection:
             written.clear()
         self._changes.clear()
         self._touched = Touched()
+
+
+def remove(path: Path) -> None:
+    """Delete a database with the files that SQLite has beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _session_row(kind: str, name: str, state: str, at: int) -> dict[str, str]:

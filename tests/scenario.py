@@ -91,6 +91,7 @@ class World:
         self.facts: list[Fact] = []
         self.last_facts: list[Fact] = []
         self.touched = Touched()
+        self.drain = True
         self.names: dict[str, str] = {}
         self.execs: dict[str, str] = {}
         self.orders: dict[str, str] = {}
@@ -141,7 +142,7 @@ class World:
             if not self.last_facts:
                 done(self.state)
             lines += more
-        while self.state.jobs:
+        while self.state.jobs and self.drain:
             lines += self._submit(WorkOff(self.now))
         return lines + self.follow_up() if self.state.agenda else lines
 

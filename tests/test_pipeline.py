@@ -220,7 +220,7 @@ def test_trial_17_the_state_is_kept_beside_and_a_recovery_begins_with_it(tmp_pat
     assert (report.kept, report.problems) == (1, [])
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "version"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "length", "version"])
 def test_trial_17_a_kept_state_that_is_of_no_use_is_passed_over(tmp_path: Path, damage: str) -> None:
     desk = Desk(tmp_path)
     desk.order("C1")
@@ -234,8 +234,12 @@ def test_trial_17_a_kept_state_that_is_of_no_use_is_passed_over(tmp_path: Path, 
         kept.write_bytes(content[:-5])
     elif damage == "flip":
         kept.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+    elif damage == "length":
+        at = content.index(b"\n") + 1
+        kept.write_bytes(content[: at + 7] + b"\x7f" + content[at + 8 :])
     else:
         kept.write_bytes(content.replace(b"brokerfix state 1", b"brokerfix state 9"))
+    (tmp_path / "copy-of-1.state").write_bytes(content)
     assert Desk(tmp_path).pipeline.state.clients["ALICE"].requests.keys() == {"C1", "C2"}
 
 
@@ -252,6 +256,48 @@ def test_trial_17_a_kept_state_beyond_the_journals_end_is_let_go(tmp_path: Path)
     again = Desk(tmp_path)
     assert again.pipeline.state.clients["ALICE"].requests.keys() == {"C1"}
     assert kept_states(tmp_path) == []
+
+
+def test_trial_17_what_is_on_the_agenda_is_done_before_the_state_is_kept(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.pipeline.state.agenda["market", "AAPL"] = None
+    desk.pipeline.look_after()
+    desk.pipeline.keeper.wait()
+    assert kept_states(tmp_path) == []
+    desk.pipeline.turn(5)
+    desk.pipeline.look_after()
+    desk.pipeline.keeper.wait()
+    assert len(kept_states(tmp_path)) == 1
+
+
+def test_trial_17_a_state_that_could_not_be_kept_leaves_nothing_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path)
+
+    def full(data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("brokerfix.kept.zlib.crc32", full)
+        desk.pipeline.look_after()
+        desk.pipeline.keeper.wait()
+    assert desk.pipeline.keeper.failed
+    assert list(tmp_path.glob("*.tmp")) == []
+    monkeypatch.setattr("brokerfix.pipeline.KEEP_AGAIN", 0.0)
+    desk.pipeline.look_after()
+    desk.pipeline.keeper.wait()
+    assert len(kept_states(tmp_path)) == 1
+
+
+def test_trial_17_a_second_start_leaves_the_first_ones_state_alone(tmp_path: Path) -> None:
+    being_written = tmp_path / "17.tmp"
+    Desk(tmp_path)
+    being_written.touch()
+    Pipeline(Journal(tmp_path), lambda out: None)
+    assert being_written.exists()
+    Desk(tmp_path)
+    assert not being_written.exists()
 
 
 def test_trial_17_a_days_begin_is_worked_off_in_slices(tmp_path: Path) -> None:

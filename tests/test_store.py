@@ -1,11 +1,14 @@
 """The SQLite projection: the same rows however it is interrupted, and readable while it is written."""
 
+import os
 from pathlib import Path
 
+import pytest
 import sqlite_utils
 
+from brokerfix.audit import verify
 from brokerfix.config import database_path
-from brokerfix.journal import Journal
+from brokerfix.journal import Journal, JournalError, segments
 from brokerfix.kept import write as write_kept
 from brokerfix.store import TABLES, Projection
 from tests.scenario import FACTS, World, run_step
@@ -147,6 +150,59 @@ def test_trial_18_prints_that_nobody_is_told_are_not_kept(tmp_path: Path) -> Non
     projection.follow()
     assert world.facts
     assert projection.state.market.prints == {}
+
+
+def test_a_database_that_is_ahead_of_its_journal_is_made_anew(tmp_path: Path) -> None:
+    """As after a power loss, when the journal has lost its end and goes on with other facts."""
+    journal, world = write_journal(tmp_path)
+    for record in world.records[:-3]:
+        journal.append(FACTS.decode(record))
+    end = journal.place
+    for record in world.records[-3:]:
+        journal.append(FACTS.decode(record))
+    Projection(tmp_path).follow()
+    whole = rows(tmp_path)
+    journal.close()
+    os.truncate(journal.folder / end.segment, end.offset)
+    Projection(tmp_path).follow()
+    shorter = rows(tmp_path)
+    assert shorter != whole
+    database_path(tmp_path).unlink()
+    Projection(tmp_path).follow()
+    assert rows(tmp_path) == shorter
+
+
+def test_a_database_of_another_schema_is_made_anew(tmp_path: Path) -> None:
+    journal, world = write_journal(tmp_path)
+    for record in world.records:
+        journal.append(FACTS.decode(record))
+    old = sqlite_utils.Database(database_path(tmp_path))
+    old["progress"].create({"id": int, "segment": str, "offset": int, "schema": int}, pk="id")
+    old["orders"].create({"order_id": str}, pk="order_id")
+    old.close()
+    Projection(tmp_path).follow()
+    assert rows(tmp_path)["orders"]
+
+
+def test_without_its_oldest_segments_a_journal_is_read_from_a_kept_state(tmp_path: Path) -> None:
+    journal, world = write_journal(tmp_path)
+    for record in world.records:
+        journal.append(FACTS.decode(record))
+    kept = write_kept(journal.folder, world.state, *journal.place, ())
+    run_step(world, "client BOB new B2 buy 10 AAPL 149.00")
+    journal.append(FACTS.decode(world.records[-1]))
+    first, _ = segments(journal.folder)
+    assert kept.exists()
+    first.unlink()
+    projection = Projection(tmp_path)
+    projection.follow()
+    assert projection.state.hash() == world.state.hash()
+    assert {row["cl_ord_id"] for row in rows(tmp_path)["orders"]} >= {"C1", "B2"}
+    report, state = verify(journal.folder)
+    assert (report.problems, state.hash()) == ([], world.state.hash())
+    kept.unlink()
+    with pytest.raises(JournalError, match="its oldest segments are gone, and there is no kept state"):
+        verify(journal.folder)
 
 
 def test_a_projection_that_stops_and_starts_gives_the_same_rows(tmp_path: Path) -> None:

@@ -244,9 +244,12 @@ def reopen(state: State, child: Child) -> None:
     """A child that had ended is worked again."""
     child.status = OrdStatus.PARTIALLY_FILLED
     child.seen = state.links[child.venue].lost
-    state.open_children[child.venue][child.child_id] = child
+    # In the order of their numbers, as a kept state has them.
+    held = state.open_children[child.venue]
+    held[child.child_id] = child
+    state.open_children[child.venue] = dict(sorted(held.items()))
     order = state.orders[child.order_id]
-    order.children = (*order.children, child)
+    order.children = tuple(sorted((*order.children, child), key=lambda one: one.child_id))
 
 
 def await_answer(state: State, child: Child, at: int) -> None:

@@ -14,7 +14,7 @@ from brokerfix.engine.book import Book
 from brokerfix.engine.jobs import begin_day, slice_done
 from brokerfix.engine.orders import Child, Fill, Order, Pending, child_from_fact, may_live_on, was_refused
 from brokerfix.engine.split import split_state
-from brokerfix.engine.state import Account, Client, Job, JobKind, Link, Position, State
+from brokerfix.engine.state import OF_A_DAYS_BEGIN, Account, Client, Job, JobKind, Link, Position, State
 
 
 def evolve(state: State, fact: f.Fact) -> None:
@@ -24,10 +24,11 @@ def evolve(state: State, fact: f.Fact) -> None:
 
 
 def _state_kept(state: State, fact: f.StateKept) -> None:
-    """Where the state is empty, this is what it was; else it is that already."""
-    if not state.orders and not state.instruments:
-        state.last_id = 0
-        snapshot.load(fact.data, state)
+    """An older version has kept the state here. It is taken as it was kept, also where the facts before it were
+    replayed: a replay from the first fact and one from here are then the same."""
+    kept = State()
+    snapshot.load(fact.data, kept)
+    state.become(kept)
     state.last_id = fact.id
 
 
@@ -56,9 +57,6 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]
     begin_day(state)
     booking.begin_job(state, Job(JobKind.FREE, old))
-
-
-OF_A_DAYS_BEGIN = (JobKind.BEGIN_DAY, JobKind.FORGET_FILLS, JobKind.FORGET_CHILDREN, JobKind.FORGET_NAMES, JobKind.FREE)
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:

@@ -79,6 +79,7 @@ class SessionStatus(msgspec.Struct, frozen=True, gc=False):
     phase: Phase | None
     halted: bool = False
     unsolicited: bool = False
+    text: str = ""
 
 
 Told = Snapshot | Increment | Refusal | SessionStatus
@@ -107,6 +108,8 @@ class Feed:
         if not symbols:
             return [SessionStatus(*key, request.session_id, None)]
         if request.subscription_type == SUBSCRIBE:
+            if sum(client == request.client for client, _ in self.session_watchers) >= MAX_SUBSCRIPTIONS:
+                return [SessionStatus(*key, request.session_id, None, text=f"SUBSCRIPTIONS: limit={MAX_SUBSCRIPTIONS}")]
             self.session_watchers[key] = request
         return [SessionStatus(*key, symbol, *_phase(state, symbol)) for symbol in symbols]
 

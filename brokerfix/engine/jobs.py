@@ -131,7 +131,10 @@ def _forget_fill(state: State, job: Job, number: Any) -> None:
 
 def _forget_child(state: State, job: Job, number: Any) -> None:
     child = state.children.get(number)
-    if child is not None and child.order_id not in state.orders:
+    if child is None:
+        return
+    in_use = number in (child.child_id, child.cl_ord_id, child.request_id)
+    if child.order_id not in state.orders or (number < state.previous_day_began and not in_use):
         del state.children[number]
 
 

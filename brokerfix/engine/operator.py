@@ -22,7 +22,7 @@ from brokerfix.engine import booking
 from brokerfix.engine.clients import cancel, is_cancelable
 from brokerfix.engine.orders import Fill
 from brokerfix.engine.split import children_of, split_price
-from brokerfix.engine.state import State
+from brokerfix.engine.state import OF_A_DAYS_BEGIN, State
 from brokerfix.engine.venues import end_child, hold_for_operator
 from brokerfix.engine.waiting import released
 from brokerfix.engine.working import NewId, View, settle
@@ -188,7 +188,9 @@ def _both_sides(state: State, exec_id: int) -> list[Fill]:
     found = state.fills.get(exec_id)
     if found is None:
         found = next((fill for fill in state.fills.values() if fill.last_id == exec_id), None)
-    return booking.sides(state, found) if found is not None else []
+    # While a day's begin is worked off, an order may have left before its fills.
+    fills = booking.sides(state, found) if found is not None else []
+    return [fill for fill in fills if fill.order_id in state.orders]
 
 
 def operator_halt(state: State, c: OperatorHalt, new_id: NewId) -> list[Fact]:
@@ -222,6 +224,8 @@ def operator_split(state: State, c: OperatorSplit, new_id: NewId) -> list[Fact]:
     order is restated. It is for the time before trading, when the exchanges do the same to what they hold."""
     if c.symbol not in state.instruments:
         return _refused(c, new_id, f"there is no symbol {c.symbol!r}")
+    if any(job.kind in OF_A_DAYS_BEGIN for job in state.jobs):
+        return _refused(c, new_id, "the trading day's begin is still being worked off; try again in a moment")
     if c.numerator <= 0 or c.denominator <= 0:
         return _refused(c, new_id, "a split is two whole numbers above 0, new for old")
     orders = [

@@ -207,6 +207,9 @@ def load(data: bytes, state: State) -> None:
             for child, notional in zip(order.children, of_children, strict=False):
                 child.notional = notional
     for order in state.orders.values():
+        if image.children is None and not order.working:
+            # The older version does not tell when it ended: it stays as long as one that has just done so.
+            order.done = image.last_id
         order.children = tuple(child for child in order.children if child.open)
     for one in image.accounts:
         positions = {symbol: Position(*map(int, numbers)) for symbol, numbers in one.positions.items()}

@@ -31,7 +31,9 @@ def split_state(state: State, fact: SplitApplied) -> None:
         state.market.last[fact.symbol] = (split_price(price, n, d), qty)
     # What was filled before was of other shares: it can't be busted or corrected any more.
     state.fills = {
-        exec_id: fill for exec_id, fill in state.fills.items() if state.orders[fill.order_id].symbol != fact.symbol
+        exec_id: fill
+        for exec_id, fill in state.fills.items()
+        if fill.order_id in state.orders and state.orders[fill.order_id].symbol != fact.symbol
     }
     for account in state.accounts.values():
         position = account.positions.get(fact.symbol)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import deque
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -93,6 +94,15 @@ class JobKind(StrEnum):
     END_ON_HALT = "end on a halt"
     REPORT = "report"
     FREE = "free"
+
+
+OF_A_DAYS_BEGIN = (
+    JobKind.BEGIN_DAY,
+    JobKind.FORGET_FILLS,
+    JobKind.FORGET_CHILDREN,
+    JobKind.FORGET_NAMES,
+    JobKind.FREE,
+)
 
 
 class Job(msgspec.Struct, gc=False):
@@ -198,8 +208,8 @@ class State:
     def hash(self) -> str:
         """SHA-256 over everything but the live market view: two replays of one journal give the same."""
         digest = hashlib.sha256()
-        for part in (
-            self.last_id,
+        parts: tuple[Iterable[object], ...] = (
+            (self.last_id,),
             sorted(self.instruments.items()),
             sorted(self.accounts.items()),
             sorted(
@@ -228,8 +238,12 @@ class State:
             sorted(self.halts.items()),
             sorted(self.away),
             (self.alert_count, self.trade_count, self.day_began, self.previous_day_began),
-        ):
-            digest.update(repr(part).encode())
+        )
+        for part in parts:
+            # One after the other: all as one text would take as much memory as the state.
+            for item in part:
+                digest.update(repr(item).encode())
+            digest.update(b";")
         return digest.hexdigest()
 
 

@@ -106,7 +106,8 @@ def _split(state: State, fact: f.SplitApplied, touched: Touched) -> None:
             if order.symbol == fact.symbol:
                 touched.order(order)
     for child in state.children.values():
-        if child.symbol == fact.symbol and not state.order_of(child).done:
+        owner = state.orders.get(child.order_id)
+        if child.symbol == fact.symbol and owner is not None and not owner.done:
             touched.children[child.child_id] = child
 
 

@@ -556,7 +556,7 @@ HALTED, UNKNOWN_STATUS = "1", "6"
 def _session_status(told: SessionStatus) -> Out:
     """TradingSessionStatus(h). The TradingSessionID is the symbol; its phase in words is the Text."""
     status = HALTED if told.halted else TRADING_STATUS[told.phase] if told.phase is not None else UNKNOWN_STATUS
-    words = told.phase.value if told.phase is not None else f"UNKNOWN_SYMBOL: value={told.symbol}"
+    words = told.phase.value if told.phase is not None else told.text or f"UNKNOWN_SYMBOL: value={told.symbol}"
     unsolicited = "\x01325=Y" if told.unsolicited else ""
     body = f"35=h\x01335={told.req_id}\x01336={told.symbol}{unsolicited}\x01340={status}\x0158={clean(words)}"
     return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")

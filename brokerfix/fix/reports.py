@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from brokerfix.commands import Command, MarketUpdate, VenueCancelReject, VenueOther, VenueReport
-from brokerfix.domain import ExecType, Inexact, Instrument, OrdStatus, Side, id_number, to_scaled
+from brokerfix.domain import MAX_DIGITS, ExecType, Inexact, Instrument, OrdStatus, Side, id_number, to_scaled
 from brokerfix.fix.dialect import dialect
 from brokerfix.fix.recode import FIX_42, FIX_44, report_to_44
 from brokerfix.fix.rules import message_type_of
@@ -96,9 +96,10 @@ def _told(value: str | None, digits: int, defects: list[str]) -> int:
     except Inexact as error:
         defects.append(str(error))
         try:
-            return round(float(value) * int(10**digits))
+            number = round(float(value) * int(10**digits))
         except (ValueError, OverflowError):
             return 0
+        return number if abs(number) < 10**MAX_DIGITS else 0
 
 
 def _market_data(text: str, venue: str, message_type: str, instruments: Instruments) -> list[MarketUpdate]:
