@@ -374,17 +374,22 @@ def orders_release(order: str, client: str | None, config: str, as_json: bool) -
 @click.argument("child")
 @click.option("--filled", metavar="QTY@PRICE", help="So much more was filled, at this price.")
 @click.option("--canceled", is_flag=True, help="What is left of it is canceled.")
+@click.option(
+    "--request-refused", "refused", is_flag=True, help="Our cancel or replace is refused, or never came there."
+)
 @text_option
 @config_option
 @json_option
 @_for_people
-def orders_resolve(child: str, filled: str | None, canceled: bool, text: str, config: str, as_json: bool) -> None:
+def orders_resolve(
+    child: str, filled: str | None, canceled: bool, refused: bool, text: str, config: str, as_json: bool
+) -> None:
     """Enter what an exchange has said otherwise than by FIX of CHILD: the ClOrdID that it knows the order by."""
     qty, _, price = (filled or "").partition("@")
     if filled and not (qty and price):
         raise click.UsageError("a fill is QTY@PRICE, e.g. --filled 30@148.95")
     _ask(config, as_json, f"{child}: entered", action="resolve", child=child, qty=qty or None, price=price or None,
-         canceled=int(canceled), text=text)  # fmt: skip
+         canceled=int(canceled), refused=int(refused), text=text)  # fmt: skip
 
 
 @orders.command("enter")

@@ -342,13 +342,14 @@ class OperatorRelease(OperatorCommand, frozen=True, gc=False):
 
 class OperatorResolve(OperatorCommand, frozen=True, gc=False):
     """What an exchange has said of a child otherwise than by FIX: that `qty` more was filled at `price`, that what is
-    left is `canceled`, or both."""
+    left is `canceled`, or that it has `refused` our cancel or replace, or never had it."""
 
     child_id: int
     qty: int = 0
     price: int = 0
     canceled: bool = False
     text: str = ""
+    refused: bool = False
 
 
 class OperatorBust(OperatorCommand, frozen=True, gc=False):

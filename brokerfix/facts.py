@@ -590,6 +590,10 @@ class MessageRefused(Base, frozen=True, gc=False):
     ref_id: str = ""
 
 
+NO_STATUS = "NO_STATUS"
+"""The code of an alert that an exchange answers no status request."""
+
+
 class Alerted(Base, frozen=True, gc=False):
     """Something an operator must see: who it came from, what it is, and the message it was in."""
 

@@ -36,7 +36,7 @@ class OnRecord(Refused):
 
 
 MOST_TEXT = 200
-NUMBERS = ("new", "old", "canceled")
+NUMBERS = ("new", "old", "canceled", "refused")
 TABLES = ("settings",)
 
 
@@ -147,9 +147,9 @@ class Operations:
             raise Refused("a fill has a quantity and a price")
         filled = to_scaled(qty, instrument.qty_digits) if qty else 0
         at = to_scaled(price, instrument.price_digits) if price else 0
-        canceled, text = request.get("canceled", 0) == 1, request.get("text", "")
-        now = self.broker.clock()
-        return self._done(cmd.OperatorResolve(now, operator, child.child_id, filled, at, canceled, text))
+        canceled, refused = request.get("canceled", 0) == 1, request.get("refused", 0) == 1
+        told = child.child_id, filled, at, canceled, request.get("text", ""), refused
+        return self._done(cmd.OperatorResolve(self.broker.clock(), operator, *told))
 
     def _status(self, operator: str, request: Request) -> Answer:
         return self.broker.status()

@@ -15,7 +15,7 @@ from brokerfix.engine import risk
 from brokerfix.engine.book import at_least_as_good
 from brokerfix.engine.clients import cancel
 from brokerfix.engine.instructions import waits_for_auction
-from brokerfix.engine.orders import Order
+from brokerfix.engine.orders import Order, is_over
 from brokerfix.engine.state import State
 from brokerfix.engine.waiting import is_halted, released
 from brokerfix.engine.working import NewId, work
@@ -102,6 +102,8 @@ def _interest(state: State, symbol: str, side: Side) -> Iterator[Interest]:
             yield Interest(order, None, [order.held])
     for entry in state.books[symbol].walk(side):
         order = state.orders[entry.key]
+        if is_over(order, state.day, 0):
+            continue
         hidden = [order.held] if order.hold is Hold.ICEBERG else []
         yield Interest(order, entry.price, [entry.qty, *hidden])
 

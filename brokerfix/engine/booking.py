@@ -2,7 +2,7 @@
 
 from brokerfix.domain import AT_AUCTION, GOOD_TILL, Hold, Instrument, OrdStatus, Side
 from brokerfix.engine import risk
-from brokerfix.engine.orders import Child, Fill, Order, follows_market
+from brokerfix.engine.orders import Child, Fill, Order, follows_market, is_over
 from brokerfix.engine.state import Account, Job, Position, State
 
 FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
@@ -13,8 +13,8 @@ NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED = "request", "market", "phase"
 
 def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, price: int, is_maker: bool = False) -> None:
     """Book a fill: the order's quantities, the account's cash and position. Never less than what was filled."""
-    if state.jobs:
-        _renew_first(state, order)
+    if order.order_id < state.day_began:
+        renew(state, order)
     leaves = order.leaves
     order.cum += qty
     order.notional += price * qty
@@ -33,8 +33,8 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
     """Change a fill to `qty` at `price`: the order's quantities and the account's cash and position follow. An order
     that has ended gets nothing back to work with."""
     order = state.orders[found.order_id]
-    if state.jobs:
-        _renew_first(state, order)
+    if order.order_id < state.day_began:
+        renew(state, order)
     leaves = order.leaves
     for sign, part, at in ((-1, found.qty, found.price), (1, qty, price)):
         order.cum += sign * part
@@ -46,9 +46,7 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
     if order.ended is not None:
         order.canceled = max(0, order.qty - order.cum)
     else:
-        order.done = 0
-        state.clients[order.client].working[order.order_id] = order
-        watch(state, order)
+        live(state, order)
     expose(state, order, order.leaves - leaves, order.risk_price)
     if order.cum >= order.qty:
         finished(state, order)
@@ -68,16 +66,19 @@ def begin_job(state: State, job: Job) -> None:
 
 
 def renew(state: State, order: Order) -> None:
-    """What an order that is good for longer has traded is of earlier days now."""
-    if order.renewed_on != state.day_began:
+    """What an order of an earlier day that is good for longer has traded is of earlier days now."""
+    if order.renewed_on != state.day_began and order.time_in_force in GOOD_TILL:
         order.prior_cum, order.prior_notional = order.cum, order.notional
         order.renewed, order.renewed_on, order.noted = True, state.day_began, None
 
 
-def _renew_first(state: State, order: Order) -> None:
-    """While a day's begin is still worked off, an order may trade before its turn has come."""
-    if order.order_id < state.day_began and order.time_in_force in GOOD_TILL and not order.done:
-        renew(state, order)
+def live(state: State, order: Order) -> None:
+    """The order works, or does again. One whose day is over is to expire."""
+    order.done = 0
+    state.clients[order.client].working[order.order_id] = order
+    watch(state, order)
+    if order.order_id < state.day_began and is_over(order, state.day, 0):
+        state.overdue[order.order_id] = None
 
 
 def pay(state: State, order: Order, qty: int, price: int) -> None:
@@ -152,6 +153,9 @@ def end(state: State, order: Order, status: OrdStatus) -> None:
 
 
 def finished(state: State, order: Order) -> None:
+    if order.ended is None and order.pending is not None and order.pending.cl_ord_id:
+        # It is filled, but the client's request has no answer yet: it may live on.
+        return
     order.done = state.last_id
     state.clients[order.client].working.pop(order.order_id, None)
     if order.order_id in state.watching[order.symbol]:
@@ -266,6 +270,9 @@ def asked(state: State, child: Child, at: int) -> None:
     link.awaited.pop(child.child_id, None)
     if child.asks:
         link.asked.pop((child.ask_at, child.child_id), None)
+    if not child.open:
+        child.asks = 0
+        return
     child.ask_at = at + min(2**child.asks * FIRST_PAUSE, LONGEST_PAUSE)
     child.asks += 1
     link.asked[(child.ask_at, child.child_id)] = None

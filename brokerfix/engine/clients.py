@@ -20,7 +20,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine import risk
 from brokerfix.engine.instructions import NONE, first_stop, not_now, refusal
-from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending, follows_market
+from brokerfix.engine.orders import REQUEST_REJECTED_IN, Order, Pending, follows_market, is_over
 from brokerfix.engine.state import Client, State
 from brokerfix.engine.working import NewId, replace_and_work, withdraw, work
 from brokerfix.facts import (
@@ -43,7 +43,7 @@ from brokerfix.facts import (
 
 def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     client = state.clients[c.client]
-    known = _named(state, client, c.cl_ord_id, c.possible_duplicate)
+    known = named(state, client, c.cl_ord_id, c.possible_duplicate)
     if known is not None:
         if c.possible_duplicate:
             return [status_of(known, c.client, c.cl_ord_id, c.at, new_id)]
@@ -90,7 +90,8 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     )
     order = Order.from_fact(accepted)
     if asked is not None:
-        refused = not_now(state, instrument, order, c.at) or _follows_too_many(client, order)
+        follows = follows_market(order.ord_type, asked)
+        refused = not_now(state, instrument, order, c.at) or (_follows_too_many(client) if follows else None)
         if refused is not None:
             return [_rejected(c, new_id, refused)]
     # Only now its number is used up: numbers have no gap.
@@ -101,15 +102,15 @@ def new_order(state: State, c: NewOrder, new_id: NewId) -> list[Fact]:
     return [accepted, *placed]
 
 
-def _follows_too_many(client: Client, order: Order) -> Reject | None:
+def _follows_too_many(client: Client) -> Reject | None:
     """Each order that follows the market is work at each of its moves: a client may have so many."""
     most = client.options.most_following
-    if client.following < most or not follows_market(order.ord_type, order.instructions):
+    if client.following < most:
         return None
     return Reject(OrdRejReason.EXCEEDS_LIMIT, f"FOLLOWING: limit={most}, value={client.following + 1}")
 
 
-def _named(state: State, client: Client, cl_ord_id: str, again: bool) -> Order | OrderRejected | RequestRejected | None:
+def named(state: State, client: Client, cl_ord_id: str, again: bool) -> Order | OrderRejected | RequestRejected | None:
     """What a ClOrdID names. They are unique for the day and for what works: one of what has ended on an earlier day may
     be used anew, but for a message that may have come before (`again`)."""
     known = client.requests.get(cl_ord_id) if cl_ord_id else None
@@ -230,7 +231,7 @@ def _waits(order: Order) -> bool:
 def _target(state: State, c: CancelOrder | ReplaceOrder, request: Request, new_id: NewId) -> Order | Fact:
     """The order that a cancel or replace is about, or the answer if there is none that can be changed."""
     client = state.clients[c.client]
-    known = _named(state, client, c.cl_ord_id, c.possible_duplicate)
+    known = named(state, client, c.cl_ord_id, c.possible_duplicate)
     order = client.requests.get(c.orig_cl_ord_id) or client.working.get(c.order_id)
     if known is not None and c.possible_duplicate:
         return status_of(known, c.client, c.cl_ord_id, c.at, new_id)
@@ -391,8 +392,18 @@ def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instruc
     asked = _dated(order, asked)
     if asked is not None:
         refused = refusal(instrument, order.ord_type, order.time_in_force, qty, asked)
+        if refused is None and follows_market(order.ord_type, asked) > follows_market(
+            order.ord_type, order.instructions
+        ):
+            refused = _follows_too_many(state.clients[order.client])
         if refused is not None:
             return refused
+    if (
+        order.order_id < state.day_began
+        and order.time_in_force is not TimeInForce.GTD
+        and is_over(order, state.day, at)
+    ):
+        return Reject(OrdRejReason.OTHER, "OVER: the order was for an earlier day")
     # Less than what is filled means: work no more of it.
     qty = max(qty, order.cum)
     valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, price, asked) or order.risk_price

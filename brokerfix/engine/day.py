@@ -79,8 +79,13 @@ def roll_day(state: State, c: cmd.RollDay, new_id: NewId) -> list[Fact]:
     if c.day > state.day:
         return _roll(c.day, c.at)
     facts: list[Fact] = []
-    for order_id in islice(state.overdue, MOST_EXPIRED):
-        facts += _expired(state.orders[order_id], c.at, new_id, "end of the trading day")
+    expired = 0
+    for order_id in islice(state.overdue, MOST_SEEN):
+        more = _expired(state.orders[order_id], c.at, new_id, "end of the trading day")
+        facts += more
+        expired += bool(more)
+        if expired >= MOST_EXPIRED:
+            break
     return facts
 
 
@@ -88,6 +93,7 @@ def _roll(day: int, at: int) -> list[Fact]:
     return [DayRolled(at, day * DAY, day)]
 
 
+MOST_SEEN = 20_000
 MOST_EXPIRED = 50
 """Orders that expire at once; the others do at the next look."""
 
@@ -95,14 +101,15 @@ MOST_EXPIRED = 50
 def at_day_begin(state: State, order: Order, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
     """What a new trading day means for an order: what was for the day before expires, what is good longer is restated.
     One that waits for an exchange's answer is put among the `overdue`."""
-    if order.done or order.renewed_on == state.day_began:
+    if order.done:
         return []
     if is_over(order, state.day, at):
         facts = _expired(order, at, new_id, "end of the trading day")
         if not facts:
             overdue.append(order.order_id)
         return facts
-    if order.time_in_force in GOOD_TILL and order.order_id < state.day_began:
+    told = order.restated_on == state.day_began
+    if order.time_in_force in GOOD_TILL and order.order_id < state.day_began and not told:
         terms = RestatementReason.GT_RENEWAL, order.qty, order.price
         return [OrderRestated(at, new_id(), order.order_id, *terms)]
     return []

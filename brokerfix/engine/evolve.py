@@ -12,7 +12,17 @@ from brokerfix.domain import DAY, Hold, OrdStatus, OrdType, Request, Restatement
 from brokerfix.engine import booking, snapshot
 from brokerfix.engine.book import Book
 from brokerfix.engine.jobs import begin_day, slice_done
-from brokerfix.engine.orders import Child, Fill, Order, Pending, child_from_fact, may_live_on, was_refused
+from brokerfix.engine.orders import (
+    Child,
+    Fill,
+    Order,
+    Pending,
+    child_from_fact,
+    follows_market,
+    is_over,
+    may_live_on,
+    was_refused,
+)
 from brokerfix.engine.split import split_state
 from brokerfix.engine.state import OF_A_DAYS_BEGIN, Account, Client, Job, JobKind, Link, Position, State
 
@@ -105,14 +115,21 @@ def _venue_defined(state: State, fact: f.VenueDefined) -> None:
 
 def _venue_up(state: State, fact: f.VenueUp) -> None:
     state.market.up[fact.venue] = True
-    state.links[fact.venue].anew += fact.anew
+    link = state.links[fact.venue]
+    link.anew += fact.anew
+    link.mute = False
+    _drop_questions(state, fact.venue)
     booking.begin_job(state, Job(JobKind.ASK, list(reversed(state.open_children[fact.venue])), fact.venue))
 
 
 def _venue_down(state: State, fact: f.VenueDown) -> None:
     state.market.venue_down(fact.venue)
     state.links[fact.venue].lost += 1
-    state.jobs = [job for job in state.jobs if job.kind is not JobKind.ASK or job.name != fact.venue]
+    _drop_questions(state, fact.venue)
+
+
+def _drop_questions(state: State, venue: str) -> None:
+    state.jobs = [job for job in state.jobs if job.kind is not JobKind.ASK or job.name != venue]
 
 
 def _client_up(state: State, fact: f.ClientUp) -> None:
@@ -132,7 +149,7 @@ def _client_gone(state: State, fact: f.ClientGone) -> None:
     client.down_at = 0
     if fact.job:
         job = Job(JobKind.END_WITH_SESSION, list(reversed(client.working)), client.client)
-        job.reason, job.text = RestatementReason.SYSTEM_FAILURE, "DISCONNECTED: the session was lost"
+        job.reason, job.text = str(RestatementReason.SYSTEM_FAILURE), "DISCONNECTED: the session was lost"
         booking.begin_job(state, job)
 
 
@@ -145,7 +162,8 @@ def _halted(state: State, fact: f.Halted) -> None:
     state.halts[fact.kind, fact.name] = fact.operator
     if fact.job and fact.kind != "venue":
         left = [order_id for client in state.clients.values() for order_id in client.working][::-1]
-        job = Job(JobKind.END_ON_HALT, left, reason=RestatementReason.TRADING_HALT, text="HALTED: trading is halted")
+        job = Job(JobKind.END_ON_HALT, left, f"{fact.kind} {fact.name}", text="HALTED: trading is halted")
+        job.reason = str(RestatementReason.TRADING_HALT)
         job.operator = fact.operator
         job.account, job.symbol = (fact.name if fact.kind == kind else "" for kind in ("account", "symbol"))
         booking.begin_job(state, job)
@@ -154,12 +172,21 @@ def _halted(state: State, fact: f.Halted) -> None:
 def _mass_canceled(state: State, fact: f.MassCanceled) -> None:
     if fact.job:
         left = list(reversed(state.clients[fact.client].working))
+        # The same again has all to do that the first has not done yet.
+        wanted = fact.client, fact.symbol, fact.account, fact.side
+        state.jobs = [
+            job
+            for job in state.jobs
+            if job.kind is not JobKind.CANCEL or (job.name, job.symbol, job.account, job.side) != wanted
+        ]
         terms = fact.symbol, fact.account, fact.side, "", f"MASS_CANCEL: {fact.cl_ord_id}"
         booking.begin_job(state, Job(JobKind.CANCEL, left, fact.client, *terms))
 
 
 def _resumed(state: State, fact: f.Resumed) -> None:
     state.halts.pop((fact.kind, fact.name), None)
+    ended = f"{fact.kind} {fact.name}"
+    state.jobs = [job for job in state.jobs if job.kind is not JobKind.END_ON_HALT or job.name != ended]
     for symbol in state.instruments:
         booking.moved(state, symbol)
         state.agenda[booking.PHASE_CHANGED, symbol] = None
@@ -228,6 +255,7 @@ def _order_restated(state: State, fact: f.OrderRestated) -> None:
     order = state.orders[fact.order_id]
     if fact.reason == RestatementReason.GT_RENEWAL:
         booking.renew(state, order)
+        order.restated_on = state.day_began
     _new_terms(state, order, fact.qty, fact.price, order.risk_price)
 
 
@@ -299,7 +327,7 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     order.at_venues -= leaves - child.leaves
     order.excess += fact.qty - (leaves - child.leaves)
     order.tries = 0
-    if fact.from_status:
+    if fact.from_status or fact.operator:
         child.covered = child.cum
     if child.open:
         if child.cum >= child.qty and not may_live_on(child, child.cum):
@@ -523,8 +551,13 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
     if order.pending is None and not _unqueue(order, fact.cl_ord_id):
         state.clients[order.client].recent.append(fact.at)
     order.pending = None
+    if order.order_id < state.day_began:
+        booking.renew(state, order)
     asked, had = fact.instructions, order.instructions
     if asked != had:
+        if order.order_id in state.watching[order.symbol]:
+            change = follows_market(order.ord_type, asked) - follows_market(order.ord_type, had)
+            state.clients[order.client].following += change
         if had is not None:
             state.expiries.pop((had.expire_at, order.order_id), None)
         order.instructions = asked
@@ -536,6 +569,8 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
         if why is Hold.STOP:
             booking.hold(state, order, held, why)
     _new_terms(state, order, fact.qty, fact.price, fact.risk_price)
+    if order.order_id in state.overdue and not is_over(order, state.day, fact.at):
+        del state.overdue[order.order_id]
     booking.rename(state, order, fact.cl_ord_id)
     booking.next_request(state, order)
     if order.held:
@@ -559,9 +594,7 @@ def _new_terms(state: State, order: Order, qty: int, price: int, risk_price: int
     if order.cum >= order.qty:
         booking.finished(state, order)
     elif order.ended is None:
-        order.done = 0
-        state.clients[order.client].working[order.order_id] = order
-        booking.watch(state, order)
+        booking.live(state, order)
 
 
 def _request_rejected(state: State, fact: f.RequestRejected) -> None:
@@ -570,12 +603,16 @@ def _request_rejected(state: State, fact: f.RequestRejected) -> None:
     if order is not None and (fact.ends_pending or _unqueue(order, fact.cl_ord_id)):
         if fact.ends_pending:
             order.pending = None
+            if order.ended is None and order.cum >= order.qty:
+                booking.finished(state, order)
         booking.next_request(state, order)
     elif fact.known_as_new:
         client.requests[fact.cl_ord_id] = order if order is not None else fact
 
 
 def _alerted(state: State, fact: f.Alerted) -> None:
+    if fact.code == f.NO_STATUS and fact.source in state.links:
+        state.links[fact.source].mute = True
     state.alerts.append(fact)
     state.alert_count += 1
 

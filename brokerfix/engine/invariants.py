@@ -41,7 +41,7 @@ def broken_in_order(state: State, order: Order) -> Iterator[str]:
         # An immediate order's remainder waits for the end of its children, to be canceled in one report.
         yield f"{name}: {order.unplaced} is in no place"
     working = order.order_id in state.clients[order.client].working
-    if working != (order.ended is None and order.cum < order.qty):
+    if working != order.working:
         yield f"{name}: {order.status.name} but {'' if working else 'not '}among the working orders"
     if order.status is OrdStatus.FILLED and order.leaves:
         yield f"{name}: filled with leaves {order.leaves}"

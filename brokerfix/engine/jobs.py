@@ -6,19 +6,18 @@ A fact makes a job with the numbers of what it has to look at; each `WorkOff` co
 """
 
 from collections.abc import Callable
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from brokerfix.commands import WorkOff
 from brokerfix.domain import GOOD_TILL, ExecInst
-from brokerfix.engine import booking
 from brokerfix.engine.clients import cancel, is_cancelable
 from brokerfix.engine.day import at_day_begin
 from brokerfix.engine.orders import Order
 from brokerfix.engine.requests import report
 from brokerfix.engine.state import Client, Job, JobKind, State
 from brokerfix.engine.working import NewId
-from brokerfix.facts import ChildStatusAsked, Fact, SliceDone
+from brokerfix.facts import Alerted, ChildStatusAsked, Fact, SliceDone
 
 MOST_DONE = 50
 """Orders or children that a slice does something about: some milliseconds' worth."""
@@ -38,7 +37,13 @@ def work_off(state: State, c: WorkOff, new_id: NewId) -> list[Fact]:
     for item in islice(reversed(job.left), MOST_SEEN):
         seen += 1
         if decide is not None:
-            more = decide(state, job, item, c.at, new_id, overdue)
+            try:
+                more = decide(state, job, item, c.at, new_id, overdue)
+            except Exception as error:  # noqa: BLE001 - a defect of ours: alerted, and the job goes on
+                # What is wrong with one must not keep the others: its numbers are given again.
+                new_id = count((facts[-1].id if facts else state.last_id) + 1).__next__
+                what = f"{job.kind}: {item}: {type(error).__name__}: {error}"
+                more = [Alerted(c.at, new_id(), "broker", "BUG", what)]
             facts += more
             done += bool(more)
             if done >= MOST_DONE:
@@ -117,25 +122,10 @@ def slice_done(state: State, fact: SliceDone) -> None:
         _follow(state, job)
 
 
-def _forget_order(state: State, job: Job, number: Any) -> None:
-    order = state.orders.get(number)
-    if order is not None and 0 < order.done < state.previous_day_began and not order.children:
-        del state.orders[order.order_id]
-
-
-def _forget_fill(state: State, job: Job, number: Any) -> None:
-    fill = state.fills.get(number)
-    if fill is not None and fill.order_id not in state.orders:
-        del state.fills[fill.exec_id]
-
-
-def _forget_child(state: State, job: Job, number: Any) -> None:
-    child = state.children.get(number)
-    if child is None:
-        return
-    in_use = number in (child.child_id, child.cl_ord_id, child.request_id)
-    if child.order_id not in state.orders or (number < state.previous_day_began and not in_use):
-        del state.children[number]
+def _is_leaving(state: State, order: Order | None) -> bool:
+    """Whether an order had ended before the previous day. What belongs to it leaves the state first, so that nothing
+    ever names an order that is not there."""
+    return order is None or (0 < order.done < state.previous_day_began and not order.children)
 
 
 def _forget_name(state: State, job: Job, name: Any) -> None:
@@ -143,43 +133,67 @@ def _forget_name(state: State, job: Job, name: Any) -> None:
     known = requests.get(name)
     if known is None:
         return
-    gone = known.order_id not in state.orders if isinstance(known, Order) else known.id < state.previous_day_began
-    if gone:
+    if _is_leaving(state, known) if isinstance(known, Order) else known.id < state.previous_day_began:
         del requests[name]
 
 
+def _forget_fill(state: State, job: Job, number: Any) -> None:
+    fill = state.fills.get(number)
+    if fill is not None and _is_leaving(state, state.orders.get(fill.order_id)):
+        del state.fills[number]
+
+
+def _forget_child(state: State, job: Job, number: Any) -> None:
+    """Children of orders that leave, and the numbers of old requests for others."""
+    child = state.children.get(number)
+    if child is None:
+        return
+    in_use = number in (child.child_id, child.cl_ord_id, child.request_id)
+    if _is_leaving(state, state.orders.get(child.order_id)) or (number < state.previous_day_began and not in_use):
+        del state.children[number]
+
+
+def _forget_order(state: State, job: Job, number: Any) -> None:
+    if number in state.orders and _is_leaving(state, state.orders[number]):
+        del state.orders[number]
+
+
 FORGET: dict[JobKind, Callable[[State, Job, Any], None]] = {
-    JobKind.BEGIN_DAY: _forget_order,
+    JobKind.FORGET_NAMES: _forget_name,
     JobKind.FORGET_FILLS: _forget_fill,
     JobKind.FORGET_CHILDREN: _forget_child,
-    JobKind.FORGET_NAMES: _forget_name,
+    JobKind.FORGET_ORDERS: _forget_order,
 }
 
 
 def begin_day(state: State) -> None:
-    """What a trading day's begin concerns: every order, and then what belongs to those that leave the state."""
+    """What a trading day's begin concerns: every order, and then what leaves the state."""
     _next_of_day(state, 0)
 
 
-OF_DAY: tuple[tuple[JobKind, Callable[[State], list[Any]]], ...] = (
-    (JobKind.BEGIN_DAY, lambda state: list(reversed(state.orders))),
-    (JobKind.FORGET_FILLS, lambda state: list(state.fills)),
-    (JobKind.FORGET_CHILDREN, lambda state: list(state.children)),
+def _names(state: State) -> list[Job]:
+    return [Job(JobKind.FORGET_NAMES, list(client.requests), client.client) for client in state.clients.values()]
+
+
+OF_DAY: tuple[tuple[JobKind, Callable[[State], list[Job]]], ...] = (
+    (JobKind.BEGIN_DAY, lambda state: [Job(JobKind.BEGIN_DAY, list(reversed(state.orders)))]),
+    (JobKind.FORGET_NAMES, _names),
+    (JobKind.FORGET_FILLS, lambda state: [Job(JobKind.FORGET_FILLS, list(state.fills))]),
+    (JobKind.FORGET_CHILDREN, lambda state: [Job(JobKind.FORGET_CHILDREN, list(state.children))]),
+    (JobKind.FORGET_ORDERS, lambda state: [Job(JobKind.FORGET_ORDERS, list(state.orders))]),
 )
 
 
 def _next_of_day(state: State, stage: int) -> None:
-    for kind, every in OF_DAY[stage:]:
-        left = every(state)
-        if left:
-            state.jobs.append(Job(kind, left))
+    for _, make in OF_DAY[stage:]:
+        found = [job for job in make(state) if job.left]
+        state.jobs += found
+        if found:
             return
-    for client in state.clients.values():
-        booking.begin_job(state, Job(JobKind.FORGET_NAMES, list(client.requests), client.client))
 
 
 def _follow(state: State, job: Job) -> None:
+    """The next stage of a day's begin, when the last job of this one is done."""
     for stage, (kind, _) in enumerate(OF_DAY, 1):
-        if kind is job.kind:
+        if kind is job.kind and not any(other.kind is kind for other in state.jobs):
             _next_of_day(state, stage)
-            return

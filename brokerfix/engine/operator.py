@@ -17,7 +17,7 @@ from brokerfix.commands import (
     OperatorReverse,
     OperatorSplit,
 )
-from brokerfix.domain import Hold, OrdStatus, RestatementReason, id_text
+from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, id_text
 from brokerfix.engine import booking
 from brokerfix.engine.clients import cancel, is_cancelable
 from brokerfix.engine.orders import Fill
@@ -27,7 +27,9 @@ from brokerfix.engine.venues import end_child, hold_for_operator
 from brokerfix.engine.waiting import released
 from brokerfix.engine.working import NewId, View, settle
 from brokerfix.facts import (
+    Alerted,
     ChildFilled,
+    ChildRequestRejected,
     ClientDefined,
     Fact,
     FillReversed,
@@ -119,7 +121,9 @@ def operator_resolve(state: State, c: OperatorResolve, new_id: NewId) -> list[Fa
     name = f"child {id_text(child.child_id)} at {child.venue}"
     if not child.open:
         return _refused(c, new_id, f"{name} is {child.status.name} already")
-    if not (c.qty or c.canceled):
+    if c.refused and (c.canceled or child.request is None):
+        return _refused(c, new_id, f"{name}: there is no request of ours that could be refused")
+    if not (c.qty or c.canceled or c.refused):
         return _refused(c, new_id, f"{name}: filled how much at what price, or canceled?")
     if c.qty and not (0 < c.qty <= child.leaves and c.price > 0):
         return _refused(c, new_id, f"{name} has {child.leaves} open: a fill is of that at most, at a price above 0")
@@ -132,7 +136,10 @@ def operator_resolve(state: State, c: OperatorResolve, new_id: NewId) -> list[Fa
     if c.canceled and child.child_id in view.open:
         text = f"by {c.operator}, as {child.venue} has said. {c.text}".strip()
         return facts + end_child(state, c, child, view, OrdStatus.CANCELED, text, new_id)
-    return facts + settle(state, view, c.at, new_id)
+    if c.refused and child.child_id in view.open:
+        facts.append(ChildRequestRejected(c.at, new_id(), child.child_id, CxlRejReason.OTHER, c.text))
+        view.waiting.discard(child.child_id)
+    return facts + settle(state, view, c.at, new_id, c.text, CxlRejReason.OTHER)
 
 
 def operator_bust(state: State, c: OperatorBust, new_id: NewId) -> list[Fact]:
@@ -142,6 +149,10 @@ def operator_bust(state: State, c: OperatorBust, new_id: NewId) -> list[Fact]:
     if not fills or not all(fill.qty for fill in fills):
         return _refused(c, new_id, f"there is no fill {id_text(c.exec_id)}, or it is busted already")
     facts: list[Fact] = []
+    if len(fills) == 1 and not fills[0].child_id:
+        other = id_text(fills[0].exec_id + (1 if fills[0].is_maker else -1))
+        told = f"only one side of the trade is taken back; the other's order has left the memory: bust {other} as well"
+        facts.append(Alerted(c.at, new_id(), c.operator, "ONE_SIDE", told))
     for fill in fills:
         facts.append(TradeBusted(c.at, new_id(), fill.exec_id, fill.last_id, "", False, c.operator, c.text))
         order = state.orders[fill.order_id]

@@ -110,9 +110,9 @@ class Order(msgspec.Struct, gc=False):
     since (done for day, stopped, suspended, calculated).
     `hold` says why `held` is with us, `passed` which holds the order has behind it; `stop_px` is where the stop is now.
     `queue` are requests that wait for their turn. `renewed`: the order is older than the day that began with
-    `renewed_on`. `children` are those that are open, `routes` counts all, `tries` those since the last fill; `shunned`
-    are the exchanges that have rejected one. `done` is the number of the fact with which it had ended or was filled (0:
-    it works).
+    `renewed_on`; `restated_on`: its client was told so. `children` are those that are open, `routes` counts all and
+    `tries` those since the last fill; `shunned` are the exchanges that have rejected one. `done` is the number of the
+    fact with which it had ended or was filled (0: it works).
     """
 
     order_id: int
@@ -157,6 +157,7 @@ class Order(msgspec.Struct, gc=False):
     prior_notional: int = 0
     renewed: bool = False
     renewed_on: int = 0
+    restated_on: int = 0
     shunned: tuple[str, ...] = ()
     done: int = 0
 

@@ -18,7 +18,9 @@ MOST_ASKED = 50
 
 def is_owed(state: State, at: int) -> bool:
     """Whether an exchange that is up owes an answer for too long."""
-    return any(state.market.up.get(venue) and _first_due(link) <= at for venue, link in state.links.items())
+    return any(
+        state.market.up.get(venue) and not link.mute and _first_due(link) <= at for venue, link in state.links.items()
+    )
 
 
 def _first_due(link: Link) -> int:
@@ -34,7 +36,7 @@ def ask_again(state: State, c: AskAgain, new_id: NewId) -> list[Fact]:
     """Ask each exchange for the state of the children that it owes an answer about."""
     facts: list[Fact] = []
     for venue, link in state.links.items():
-        if state.market.up.get(venue):
+        if state.market.up.get(venue) and not link.mute:
             for child_id in _due(link, c.at):
                 facts += _ask(state.children[child_id], c.at, new_id)
     return facts

@@ -1,18 +1,19 @@
 """What a client asks about many orders at once: mass status, mass cancel, lists, crosses."""
 
 from brokerfix.commands import AskListStatus, AskMassStatus, ClientOther, CrossOrder, MassCancel, NewOrder
-from brokerfix.domain import OrdRejReason, OrdType, Reject, Side, TimeInForce, to_text
+from brokerfix.domain import BusinessRejectReason, OrdRejReason, OrdType, Reject, Side, TimeInForce, to_text
 from brokerfix.engine import risk
 from brokerfix.engine.book import at_least_as_good
-from brokerfix.engine.clients import is_cancelable, status_of
+from brokerfix.engine.clients import is_cancelable, named, status_of
 from brokerfix.engine.orders import Order
-from brokerfix.engine.state import Client, State
+from brokerfix.engine.state import Client, JobKind, State
 from brokerfix.engine.working import NewId
 from brokerfix.facts import (
     Alerted,
     Fact,
     ListReported,
     MassCanceled,
+    MessageRefused,
     OrderAccepted,
     OrderRejected,
     StatusesAsked,
@@ -43,6 +44,10 @@ def ask_mass_status(state: State, c: AskMassStatus, new_id: NewId) -> list[Fact]
     if not found:
         none = OrdRejReason.UNKNOWN_ORDER, "NO_ORDERS: nothing works that matches the request"
         return [StatusReported(c.at, new_id(), c.client, "", 0, c.symbol, Side.BUY, *none, *req_ids, 0, True)]
+    if len(found) > MOST_REPORTED and any(job.kind is JobKind.REPORT and job.name == c.client for job in state.jobs):
+        told = "MASS_STATUS: the last one is still being answered"
+        kind = "AF" if c.is_mass else "H"
+        return [MessageRefused(c.at, new_id(), c.client, 0, kind, BusinessRejectReason.OTHER, told, c.req_id)]
     if len(found) > MOST_REPORTED:
         return [StatusesAsked(c.at, new_id(), c.client, tuple(order.order_id for order in found), *req_ids)]
     last = found[-1]
@@ -99,7 +104,8 @@ def cross_order(state: State, c: CrossOrder, new_id: NewId) -> list[Fact]:
         NewOrder(c.at, c.client, cl_ord_id, account, c.symbol, side, OrdType.LIMIT, TimeInForce.DAY, qty, c.price)
         for side, cl_ord_id, account, qty in c.sides
     ]
-    known = state.clients[c.client].requests
+    client = state.clients[c.client]
+    known = client.requests
     if c.possible_duplicate and all(one.cl_ord_id in known for one in orders):
         return [status_of(known[one.cl_ord_id], c.client, one.cl_ord_id, c.at, new_id) for one in orders]
     refused = c.defect or _bad_cross(state, c, orders)
@@ -111,7 +117,7 @@ def cross_order(state: State, c: CrossOrder, new_id: NewId) -> list[Fact]:
                 before.order_id if before else 0,
             )
             for one in orders
-            for before in [known.get(one.cl_ord_id)]
+            for before in [named(state, client, one.cl_ord_id, False)]
         ]  # fmt: skip
     facts: list[Fact] = []
     numbers = []
@@ -133,7 +139,7 @@ def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | 
     if first.side is second.side or first.qty != second.qty or first.cl_ord_id == second.cl_ord_id:
         return Reject(OrdRejReason.OTHER, "CROSS: needs a buy and a sell of the same quantity, each with its ClOrdID")
     for one in orders:
-        if one.cl_ord_id in client.requests:
+        if named(state, client, one.cl_ord_id, False) is not None:
             return Reject(OrdRejReason.DUPLICATE_ORDER, f"DUPLICATE: ClOrdID={one.cl_ord_id}")
         account = one.account or client.accounts[0]
         refused = risk.check_session(state, client, account, c.symbol, c.at)

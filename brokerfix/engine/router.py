@@ -21,7 +21,7 @@ from brokerfix.domain import (
 from brokerfix.engine.book import Entry, at_least_as_good
 from brokerfix.engine.instructions import ADDED, NONE, is_collecting, natively, needs, next_hold, peg_price, would_take
 from brokerfix.engine.market import Level, is_stale
-from brokerfix.engine.orders import Order
+from brokerfix.engine.orders import Order, is_over
 from brokerfix.engine.state import State
 
 AT_ONCE = (*IMMEDIATE, TimeInForce.OPENING)
@@ -268,7 +268,11 @@ def _take(
 def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
     """Our book's entries in the order in which a taker meets them: when all that a price shows is taken, the icebergs
     there show their next slices. Each entry that is followed by another is meant to be taken whole."""
-    return _with_hidden(state, symbol, side) if state.watching[symbol] else state.books[symbol].walk(side)
+    entries = _with_hidden(state, symbol, side) if state.watching[symbol] else state.books[symbol].walk(side)
+    if not state.jobs:
+        return entries
+    # While a day's begin is worked off, orders of the day before may still stand there.
+    return (entry for entry in entries if not is_over(state.orders[entry.key], state.day, 0))
 
 
 def _with_hidden(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:

@@ -49,6 +49,7 @@ class LinkImage(msgspec.Struct):
     anew: int
     awaited: dict[int, int]
     asked: list[tuple[int, int]]
+    mute: bool = False
 
 
 class Image(msgspec.Struct):
@@ -137,7 +138,7 @@ def dump(state: State) -> bytes:
             state.jobs,
             list(state.overdue),
             {
-                venue: LinkImage(link.lost, link.anew, link.awaited, list(link.asked))
+                venue: LinkImage(link.lost, link.anew, link.awaited, list(link.asked), link.mute)
                 for venue, link in state.links.items()
             },
             list(state.reversed),
@@ -218,7 +219,8 @@ def load(data: bytes, state: State) -> None:
         state.accounts[one.account] = Account(one.account, *limits, positions)
     state.links = {venue: Link() for venue in state.venues}
     for venue, link in image.links.items():
-        state.links[venue] = Link(link.lost, link.anew, link.awaited, SortedDict(dict.fromkeys(link.asked)))
+        asked: SortedDict[tuple[int, int], None] = SortedDict(dict.fromkeys(link.asked))
+        state.links[venue] = Link(link.lost, link.anew, link.mute, link.awaited, asked)
     state.jobs = image.jobs
     state.overdue = dict.fromkeys(image.overdue)
     state.reversed = dict.fromkeys(image.reversed)

@@ -71,12 +71,14 @@ class Client(msgspec.Struct, gc=False):
 
 
 class Link(msgspec.Struct, gc=False):
-    """The session with an exchange: how often it was `lost`, and how often its numbers have begun `anew`. `awaited` are
+    """The session with an exchange: how often it was `lost`, and how often its numbers have begun `anew`. One that is
+    `mute` has told that it answers no status request. `awaited` are
     the children that wait for a first answer (child id -> since when, oldest first), `asked` those whose state we have
     asked for, by the time at which it is asked for again."""
 
     lost: int = 0
     anew: int = 0
+    mute: bool = False
     awaited: dict[int, int] = {}
     asked: SortedDict[tuple[int, int], None] = msgspec.field(default_factory=SortedDict)
 
@@ -88,6 +90,7 @@ class JobKind(StrEnum):
     FORGET_FILLS = "forget fills"
     FORGET_CHILDREN = "forget children"
     FORGET_NAMES = "forget names"
+    FORGET_ORDERS = "forget orders"
     ASK = "ask"
     CANCEL = "cancel"
     END_WITH_SESSION = "end with the session"
@@ -101,6 +104,7 @@ OF_A_DAYS_BEGIN = (
     JobKind.FORGET_FILLS,
     JobKind.FORGET_CHILDREN,
     JobKind.FORGET_NAMES,
+    JobKind.FORGET_ORDERS,
     JobKind.FREE,
 )
 

@@ -63,7 +63,7 @@ def venue_report(state: State, c: VenueReport, new_id: NewId) -> list[Fact]:
                 c, new_id, "UNKNOWN_ORDER", f"{c.venue} reports on an order that we have not sent it, or have no more"
             )
         ]
-    if c.possible_duplicate and c.exec_id in state.old_venue_execs.get(c.venue, ()):
+    if c.possible_duplicate and _is_of(state, state.old_venue_execs.get(c.venue, {}).get(c.exec_id, 0), child):
         return []
     if c.exec_type != ExecType.ORDER_STATUS and c.exec_id in state.venue_execs[c.venue]:
         if c.possible_duplicate:
@@ -83,6 +83,13 @@ def _child_of(state: State, c: VenueReport | VenueCancelReject, *numbers: int) -
         if child is not None:
             return child if child.venue == c.venue and child.order_id in state.orders else None
     return None
+
+
+def _is_of(state: State, number: int, child: Child) -> bool:
+    """Whether what an ExecID of the day before stands for (our fact, or the child) was about this child: exchanges may
+    begin their ExecIDs anew."""
+    fill = state.fills.get(number)
+    return number > 0 and (fill.child_id == child.child_id if fill is not None else child.child_id <= number)
 
 
 def _alert(c: VenueReport | VenueCancelReject, new_id: NewId, code: str, text: str) -> Alerted:
@@ -132,6 +139,9 @@ def _ended(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fa
         return _noted(state, c, child, new_id)
     if not child.open:
         return [_alert(c, new_id, "ENDED_AGAIN", f"{c.venue} ended a child that had ended ({child.status.name})")]
+    if c.exec_type == ExecType.REJECTED and c.ord_rej_reason == OrdRejReason.DUPLICATE_ORDER:
+        # It came twice, as after a crash of ours: what has become of the first?
+        return [ChildStatusAsked(c.at, new_id(), child.child_id)]
     view = View(state.order_of(child))
     return end_child(state, c, child, view, ENDED[ExecType(c.exec_type)], c.text, new_id)
 
@@ -159,18 +169,20 @@ def end_child(
             return facts + elsewhere
         # There is no other place: the order ends with the exchange's reason instead.
         new_id = count(last + 1).__next__
-    elif _was_to_go(child, order) or view.open or view.in_book:
+    elif _was_to_go(child, view) or view.open or view.in_book:
         return facts + settle(state, view, c.at, new_id)
     text = f"{child.venue}: {text or status.name.lower()}"
     reason = c.restatement_reason if isinstance(c, VenueReport) else ""
     return facts + ended_by_venue(view, status, text, c.at, new_id, reason)
 
 
-def _was_to_go(child: Child, order: Order) -> bool:
-    """Whether the child's end is no news: we asked for it, or it was for what could be had at once."""
+def _was_to_go(child: Child, view: View) -> bool:
+    """Whether the child's end is no news: it was asked for, or it was for what could be had at once."""
     if child.request is Request.CANCEL or child.time_in_force in IMMEDIATE:
         return True
-    return child.ord_type is OrdType.MARKET and order.ord_type is OrdType.MARKET_TO_LIMIT
+    if view.pending is not None and view.pending.request is not Request.REPLACE:
+        return True
+    return child.ord_type is OrdType.MARKET and view.order.ord_type is OrdType.MARKET_TO_LIMIT
 
 
 NOTES = {
@@ -272,28 +284,31 @@ def hold_for_operator(order: Order, qty: int, at: int, new_id: NewId, again: int
 
 def _replaced(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[Fact]:
     if child.request is not Request.REPLACE:
-        alert = _alert(c, new_id, "UNEXPECTED", f"{c.venue} replaced a child unasked; it is asked for its terms")
-        return [alert, ChildStatusAsked(c.at, new_id(), child.child_id)]
+        alert = _alert(c, new_id, "UNEXPECTED", f"{c.venue} replaced a child unasked; see what it holds")
+        return [alert, ChildStatusAsked(c.at, new_id(), child.child_id)] if child.open else [alert]
     view = View(state.order_of(child))
     facts = _apply_replace(c, child, view, new_id)
-    if c.cum > child.cum or c.order_qty not in (0, child.asked_qty, c.cum):
+    if c.cum > child.cum and child.child_id in view.open:
         facts.append(ChildStatusAsked(c.at, new_id(), child.child_id))
     return facts + _called_back(view, child, c.at, new_id)
 
 
 def _apply_replace(c: VenueReport, child: Child, view: View, new_id: NewId) -> list[Fact]:
-    """The child has the terms that we have asked for; never less quantity than the exchange says is filled."""
+    """The child has the terms that we have asked for or, where the exchange tells others, those; never less quantity
+    than it says is filled."""
     order = view.order
     filled = max(child.cum, c.cum)
-    qty = max(child.asked_qty, filled)
-    facts: list[Fact] = [
-        ChildReplaced(c.at, new_id(), child.child_id, child.request_id, c.exec_id, qty, child.asked_price)
-    ]
+    qty = max(c.order_qty or child.asked_qty, filled)
+    limited = child.ord_type is OrdType.LIMIT
+    price = c.order_px if limited and c.order_px else child.asked_price
+    facts: list[Fact] = [ChildReplaced(c.at, new_id(), child.child_id, child.request_id, c.exec_id, qty, price)]
     more = view.resize(child, qty)
     pending = order.pending
     if pending is not None and pending.through == child.request_id:
-        total = max(pending.qty, order.cum + filled - child.cum)
-        terms = total, pending.price, pending.risk_price, pending.instructions
+        other = (c.order_qty or child.asked_qty) - child.asked_qty
+        total = max(pending.qty + other, order.cum + filled - child.cum)
+        worth = price if limited and price != child.asked_price else pending.price
+        terms = total, worth, pending.risk_price, pending.instructions
         facts.append(OrderReplaced(c.at, new_id(), order.order_id, pending.cl_ord_id, *terms))
         view.grant(pending, total)
     elif more and order.ended is None:
@@ -335,6 +350,10 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     elif c.cum >= 0 and missed < 0:
         facts.append(_alert(c, new_id, "CUM_QTY", f"{c.venue} says CumQty {c.cum}, we have {child.cum}"))
     if not child.open:
+        if c.ord_status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED):
+            facts.append(
+                _alert(c, new_id, "ALIVE", f"{c.venue} works a child that has ended here; see that it does not")
+            )
         return facts
     status = FINAL.get(c.ord_status)
     if c.ord_status == OrdStatus.FILLED and child.child_id in view.waiting and not view.open[child.child_id]:
@@ -343,7 +362,8 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
     if status is not None and child.child_id in view.open:
         return facts + end_child(state, c, child, view, status, c.text, new_id)
     if child.child_id in view.open:
-        if child.venue_order_id or c.ord_status == OrdStatus.PENDING_NEW:
+        is_new = child.status is OrdStatus.PENDING_NEW or not child.venue_order_id
+        if not is_new or c.ord_status == OrdStatus.PENDING_NEW:
             facts.append(ChildConfirmed(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
         else:
             facts.append(ChildAccepted(c.at, new_id(), child.child_id, c.venue_order_id, c.exec_id))
@@ -358,8 +378,9 @@ def _status(state: State, c: VenueReport, child: Child, new_id: NewId) -> list[F
 
 
 def _has_other_terms(c: VenueReport, child: Child) -> bool:
-    """Whether the exchange has the child with another quantity or price than we know."""
-    if child.ord_type is not OrdType.LIMIT:
+    """Whether the exchange has the child with another quantity or price than we know. One that goes by an older ClOrdID
+    is of before."""
+    if child.ord_type is not OrdType.LIMIT or c.cl_ord_id != child.cl_ord_id:
         return False
     return c.order_qty not in (0, child.qty) or c.order_px not in (0, child.price)
 

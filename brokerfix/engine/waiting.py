@@ -10,7 +10,7 @@ from brokerfix.domain import CALLS, ExecInst, Hold, OrdType, Phase, RestatementR
 from brokerfix.engine.book import at_least_as_good
 from brokerfix.engine.clients import cancel
 from brokerfix.engine.instructions import Anchors, best, peg_price, stop_reached, trailing_stop
-from brokerfix.engine.orders import Order
+from brokerfix.engine.orders import Order, is_over
 from brokerfix.engine.state import State
 from brokerfix.engine.working import NewId, work
 from brokerfix.facts import (
@@ -139,7 +139,7 @@ def _better_elsewhere(state: State, symbol: str, at: int) -> list[Fact]:
             if not at_least_as_good(side, there, entry.price):
                 break
             order = state.orders[entry.key]
-            if order.has(ExecInst.POST_ONLY):
+            if order.has(ExecInst.POST_ONLY) or is_over(order, state.day, at):
                 continue
             facts = _send_out(state, order, at)
             if facts:

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from brokerfix.commands import Command, MarketUpdate, VenueCancelReject, VenueOther, VenueReport
-from brokerfix.domain import MAX_DIGITS, ExecType, Inexact, Instrument, OrdStatus, Side, id_number, to_scaled
+from brokerfix.domain import (
+    MAX_DIGITS,
+    BusinessRejectReason,
+    ExecType,
+    Inexact,
+    Instrument,
+    OrdStatus,
+    Side,
+    id_number,
+    to_scaled,
+)
+from brokerfix.facts import NO_STATUS
 from brokerfix.fix.dialect import dialect
 from brokerfix.fix.recode import FIX_42, FIX_44, report_to_44
 from brokerfix.fix.rules import message_type_of
@@ -41,10 +52,16 @@ def from_venue_reject(text: str, sent: str, venue: str, at: int) -> Command:
 
 
 def _refusal(text: str, message: dict[str, str], venue: str, at: int) -> Command:
-    """A Reject(3) or BusinessMessageReject(j) of an order or request, as a report or cancel reject on it."""
+    """A Reject(3) or BusinessMessageReject(j) of an order or request, as a report or cancel reject on it. That of
+    anything else changes nothing."""
     number, told, raw = id_number(message["379"]), message.get("58", ""), printable(text)
-    if message.get("372") in ("F", "G"):
+    about = message.get("372", "")
+    if about in ("F", "G"):
         return VenueCancelReject(at, venue, number, 0, "", "99", told, raw)
+    if about == "H" and message.get("380") == BusinessRejectReason.UNSUPPORTED_MESSAGE:
+        return VenueOther(at, venue, NO_STATUS, f"{venue} answers no OrderStatusRequest; it is not asked again", raw)
+    if about != "D":
+        return VenueOther(at, venue, f"MSG_{message['35']}", f"{venue} rejected MsgType {about}: {told}", raw)
     # MsgSeqNums come again when a session begins anew within the day; the times of sending do not.
     exec_id = f"{message['35']}-{message.get('122') or message['52']}-{message['34']}"
     return VenueReport(at, venue, exec_id, ExecType.REJECTED, OrdStatus.REJECTED, number, 0, "", text=told, raw=raw)
