@@ -363,7 +363,8 @@ def _operator(world: World, name: str, words: list[str]) -> list[str]:
             fills = [word.split("@") for word in told if "@" in word]
             qty, price = (int(fills[0][0]), to_scaled(fills[0][1], 2)) if fills else (0, 0)
             child_id = id_number(world.child(child))
-            lines = world.submit(OperatorResolve(now, name, child_id, qty, price, "canceled" in told))
+            said = OperatorResolve(now, name, child_id, qty, price, "canceled" in told, refused="refused" in told)
+            lines = world.submit(said)
         case ["release", cl_ord_id]:
             lines = world.submit(OperatorRelease(now, name, order_id(cl_ord_id)))
         case ["bust", short]:
@@ -497,6 +498,8 @@ def _venue(world: World, name: str, words: list[str]) -> list[str]:
             return report("4", "4", child)
         case ["expired", child]:
             return report("C", "C", child)
+        case ["rejected", child, "because", reason]:
+            return report("8", "8", child, (103, reason), (58, "not today"))
         case ["rejected", child]:
             return report("8", "8", child, (58, "not today"))
         case ["replaced", request, child]:
@@ -513,6 +516,8 @@ def _venue(world: World, name: str, words: list[str]) -> list[str]:
             return report("I", STATUS_OF[status], child, (14, cum), avg)
         case ["unknown", child]:
             return report("I", "8", child, (103, "5"))
+        case ["answers-no-status", child]:
+            return world.venue(name, "j", (372, "H"), (379, world.child(child)), (380, "3"), (58, "not supported"))
         case ["refuses", child]:
             return world.venue(name, "j", (372, "D"), (379, world.child(child)), (380, "0"), (58, "no"))
     raise AssertionError(f"no such venue step: {words}")

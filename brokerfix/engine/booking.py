@@ -240,6 +240,8 @@ def close(state: State, child: Child, status: OrdStatus) -> None:
     order = state.orders[child.order_id]
     # Most orders have one.
     order.children = () if len(order.children) == 1 else tuple(one for one in order.children if one is not child)
+    if order.done and not order.children:
+        order.done = state.last_id
     if status is OrdStatus.REJECTED and child.venue not in order.shunned:
         order.shunned = (*order.shunned, child.venue)
 

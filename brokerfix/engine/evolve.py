@@ -11,7 +11,7 @@ from brokerfix import facts as f
 from brokerfix.domain import DAY, Hold, OrdStatus, OrdType, Request, RestatementReason, to_money
 from brokerfix.engine import booking, snapshot
 from brokerfix.engine.book import Book
-from brokerfix.engine.jobs import begin_day, slice_done
+from brokerfix.engine.jobs import begin_day, is_leaving, slice_done
 from brokerfix.engine.orders import (
     Child,
     Fill,
@@ -607,7 +607,7 @@ def _request_rejected(state: State, fact: f.RequestRejected) -> None:
                 booking.finished(state, order)
         booking.next_request(state, order)
     elif fact.known_as_new:
-        client.requests[fact.cl_ord_id] = order if order is not None else fact
+        client.requests[fact.cl_ord_id] = fact if order is None or is_leaving(state, order) else order
 
 
 def _alerted(state: State, fact: f.Alerted) -> None:

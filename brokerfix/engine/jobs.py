@@ -122,7 +122,7 @@ def slice_done(state: State, fact: SliceDone) -> None:
         _follow(state, job)
 
 
-def _is_leaving(state: State, order: Order | None) -> bool:
+def is_leaving(state: State, order: Order | None) -> bool:
     """Whether an order had ended before the previous day. What belongs to it leaves the state first, so that nothing
     ever names an order that is not there."""
     return order is None or (0 < order.done < state.previous_day_began and not order.children)
@@ -133,13 +133,13 @@ def _forget_name(state: State, job: Job, name: Any) -> None:
     known = requests.get(name)
     if known is None:
         return
-    if _is_leaving(state, known) if isinstance(known, Order) else known.id < state.previous_day_began:
+    if is_leaving(state, known) if isinstance(known, Order) else known.id < state.previous_day_began:
         del requests[name]
 
 
 def _forget_fill(state: State, job: Job, number: Any) -> None:
     fill = state.fills.get(number)
-    if fill is not None and _is_leaving(state, state.orders.get(fill.order_id)):
+    if fill is not None and is_leaving(state, state.orders.get(fill.order_id)):
         del state.fills[number]
 
 
@@ -149,12 +149,12 @@ def _forget_child(state: State, job: Job, number: Any) -> None:
     if child is None:
         return
     in_use = number in (child.child_id, child.cl_ord_id, child.request_id)
-    if _is_leaving(state, state.orders.get(child.order_id)) or (number < state.previous_day_began and not in_use):
+    if is_leaving(state, state.orders.get(child.order_id)) or (number < state.previous_day_began and not in_use):
         del state.children[number]
 
 
 def _forget_order(state: State, job: Job, number: Any) -> None:
-    if number in state.orders and _is_leaving(state, state.orders[number]):
+    if number in state.orders and is_leaving(state, state.orders[number]):
         del state.orders[number]
 
 

@@ -112,7 +112,7 @@ class Order(msgspec.Struct, gc=False):
     `queue` are requests that wait for their turn. `renewed`: the order is older than the day that began with
     `renewed_on`; `restated_on`: its client was told so. `children` are those that are open, `routes` counts all and
     `tries` those since the last fill; `shunned` are the exchanges that have rejected one. `done` is the number of the
-    fact with which it had ended or was filled (0: it works).
+    fact with which it had ended or was filled and no exchange held any of it (0: it works).
     """
 
     order_id: int
