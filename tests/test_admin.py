@@ -1,5 +1,5 @@
-"""The operator's door in one process, with real local sockets and a clock of ours: nobody can keep an operator out, and
-no answer is cut or stops the loop."""
+"""Trial 22: the operator's door in one process, with real local sockets and a clock of ours: nobody can keep an
+operator out, and no answer is cut or stops the loop."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""Sequence numbers that begin anew while a session is up: a Logon with ResetSeqNumFlag(141)=Y in it, through the
-gateway, as desks that trade around the clock send it."""
+"""Trial 11: sequence numbers that begin anew while a session is up: a Logon with ResetSeqNumFlag(141)=Y in it, through
+the gateway, as desks that trade around the clock send it."""
 
 import time
 from collections.abc import Iterator

@@ -301,6 +301,7 @@ def is_locked_out(place: Place, source: str) -> bool:
 
 
 def test_a_logon_that_comes_twice_does_not_count_if_its_password_is_right(place: Place) -> None:
+    """Trial 12."""
     source, stamp = "127.0.8.1", utc_now()[:17]
     right, wrong = ((141, "Y"), (554, SECRET)), ((141, "Y"), (554, "wrong"))
     first = Wire(place.connect(source), "DAVE", "FIX.4.2")

@@ -1,4 +1,4 @@
-"""The house rules: what README and configurations say is true."""
+"""The house rules (trial 24): what README and configurations say is true."""
 
 import re
 import tomllib

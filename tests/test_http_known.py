@@ -1,4 +1,4 @@
-"""What the HTTP door remembers of orders: whose a ClOrdID is, once the broker takes it for another order."""
+"""Trial 27: what the HTTP door remembers of orders: whose a ClOrdID is, once the broker takes it for another order."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-"""The HTTP door's orders over real sockets: every type and instruction, lists in pages, cancel-all. A broker with an
-exchange."""
+"""Trial 27: the HTTP door's orders over real sockets: every type and instruction, lists in pages, cancel-all. A broker
+with an exchange."""
 
 import os
 import signal

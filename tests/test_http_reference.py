@@ -1,5 +1,5 @@
-"""What the HTTP door tells besides orders, over real sockets: accounts, executions, instruments, the clock, limits, the
-API page; and a door without a database."""
+"""Trial 27: what the HTTP door tells besides orders, over real sockets: accounts, executions, instruments, the clock,
+limits, the API page; and a door without a database."""
 
 import hashlib
 import re

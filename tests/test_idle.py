@@ -1,4 +1,4 @@
-"""The loop's rests: whatever comes wakes it, and nothing else does."""
+"""Trial 25: the loop's rests: whatever comes wakes it, and nothing else does."""
 
 import fcntl
 import socket

@@ -1,4 +1,4 @@
-"""The wheel and the source distribution: what a person installs works without a checkout."""
+"""Trial 28: the wheel and the source distribution: what a person installs works without a checkout."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Listings: tables that fit the terminal, tab-separated lines for programs."""
+"""Trial 26: listings, tables that fit the terminal, tab-separated lines for programs."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What is done before the first order comes, so that it does not wait for a start."""
+"""Trial 29: what is done before the first order comes, so that it does not wait for a start."""
 
 import os
 import time
