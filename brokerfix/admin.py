@@ -154,6 +154,9 @@ class Door:
                 caller.send(now)
                 if caller.has_asked and not caller.unsent and answered < MOST_ANSWERED and self._can_answer(now):
                     answered += 1
+                    # The others come first the next time.
+                    descriptor = caller.connection.fileno()
+                    self._callers[descriptor] = self._callers.pop(descriptor)
                     caller.answer(self._answered(caller), now)
             except OSError:
                 # It has gone; what it asked for was done or was never whole.

@@ -27,7 +27,7 @@ from brokerfix.engine.questions import is_owed
 from brokerfix.engine.sessions import is_due
 from brokerfix.facts import Fact
 from brokerfix.fix import encode
-from brokerfix.fix.decode import GatewayRefusal, from_client, unreadable
+from brokerfix.fix.decode import GatewayRefusal, from_client, route_of, unreadable
 from brokerfix.fix.encode import Out
 from brokerfix.fix.reports import from_venue, from_venue_reject
 from brokerfix.fix.sessions import Sessions, SessionsError
@@ -362,6 +362,8 @@ class Broker:
             self.failed(client, f"a message can't be read: {type(error).__name__}: {error}", printable(text))
             return self.pipeline.submit(unreadable(text, client, self.clock()))
         if isinstance(command, cmd.Command):
+            if isinstance(command, cmd.RefuseMessage):
+                self.sessions.route(client, command.ref_seq_num, route_of(text))
             return self.pipeline.submit(command)
         if isinstance(command, GatewayRefusal):
             return self._gateway_refuses(client, text, command)
@@ -388,7 +390,7 @@ class Broker:
             # A SequenceReset that is refused has no number of its own.
             return refusal.ref_msg_type != "4"
         else:
-            self.sessions.route(client, refusal)
+            self.sessions.route(client, refusal.ref_seq_num, refusal.route)
             told = refusal.ref_seq_num, refusal.ref_msg_type, BusinessRejectReason(str(refusal.reason)), refusal.text
             return self.pipeline.submit(cmd.RefuseMessage(self.clock(), client, *told, refusal.ref_id))
         return True

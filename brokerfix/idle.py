@@ -19,7 +19,7 @@ AWAKE = 200e-6
 LONGEST_REST = 4e-3
 LOOK_EVERY = 1.0
 """Seconds between looks for new sockets that nothing gave a reason for."""
-SHORTEST_DRAIN = 1.0
+SHORTEST_DRAIN, LONGEST_DRAIN = 1.0, 5.0
 FUTILE = 50
 """After so many rests in a row that end with something to read, which no turn takes in, the next are slept through."""
 
@@ -35,7 +35,8 @@ class Idle:
         self._look_due = 0.0
         self._activity = -1
         self._awake_until = 0.0
-        self._choked_since = self._drained_at = 0.0
+        self._choked: dict[int, float] = {}
+        self._drained_at = 0.0
         self._futile = 0
 
     def rest(self, activity: int, seconds: float) -> bool:
@@ -49,11 +50,15 @@ class Idle:
             self._futile = 0
         if now < self._awake_until:
             return False
-        if now >= self._look_due or self._next_number() != self._lowest_free:
-            self._look(now)
+        seconds = max(0.0, min(seconds, LONGEST_REST))
+        try:
+            if now >= self._look_due or self._next_number() != self._lowest_free:
+                self._look(now)
+        except OSError:
+            # No descriptor is free to look with. What was watched is watched, the rest waits for the clock.
+            self._look_due = now + LOOK_EVERY
         if self._drains(now):
             return False
-        seconds = max(0.0, min(seconds, LONGEST_REST))
         if self._futile >= FUTILE:
             time.sleep(seconds)
             return True
@@ -65,12 +70,15 @@ class Idle:
     def _drains(self, now: float) -> bool:
         """Whether QuickFIX may hold messages back for a peer that has begun to read again: it sends one at each poll.
         The longer the peer did not read, the more there may be."""
-        if len(self._writable.poll(0)) < len(self._connected):
-            self._choked_since = self._choked_since or now
-        elif self._choked_since:
-            self._drained_at = now + max(SHORTEST_DRAIN, now - self._choked_since)
-            self._choked_since = 0.0
-        return not self._choked_since and now < self._drained_at
+        events = dict(self._writable.poll(0))
+        for descriptor in self._connected - events.keys():
+            self._choked.setdefault(descriptor, now)
+        for descriptor in self._choked.keys() & events.keys():
+            since = self._choked.pop(descriptor)
+            if events[descriptor] == select.POLLOUT:
+                drain = min(max(SHORTEST_DRAIN, now - since), LONGEST_DRAIN)
+                self._drained_at = max(self._drained_at, now + drain)
+        return now < self._drained_at
 
     def _look(self, now: float) -> None:
         """Watch every socket that there is. One that was closed has left the epoll set by itself."""
@@ -83,6 +91,7 @@ class Idle:
                 connected.add(descriptor)
         for gone in self._connected - connected:
             self._writable.unregister(gone)
+            self._choked.pop(gone, None)
         for new in connected - self._connected:
             self._writable.register(new, select.POLLOUT)
         self._connected = connected
@@ -100,7 +109,10 @@ class Idle:
 
 
 def _is_connected(descriptor: int) -> bool:
+    """Whether QuickFIX may have something for it: the operator's door sends its own."""
     with socket.socket(fileno=os.dup(descriptor)) as found:
+        if found.family == socket.AF_UNIX:
+            return False
         try:
             found.getpeername()
         except OSError:

@@ -69,6 +69,8 @@ class Place(NamedTuple):
 
 
 START = Place("", len(MAGIC))
+CHECKED_BEFORE = 4096
+"""Bytes of the journal before a kept state that have to be those it was kept behind."""
 
 
 def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START) -> Iterator[list[Fact]]:
@@ -97,6 +99,13 @@ def exists(folder: Path, place: Place) -> bool:
     """Whether the journal is there up to a place."""
     segment = folder / place.segment
     return segment.is_file() and segment.stat().st_size >= place.offset
+
+
+def checksum_before(folder: Path, place: Place) -> int:
+    """A checksum of the last bytes before a place: in another journal they are others."""
+    with (folder / place.segment).open("rb") as file:
+        file.seek(max(0, place.offset - CHECKED_BEFORE))
+        return zlib.crc32(file.read(min(place.offset, CHECKED_BEFORE)))
 
 
 def old_kept_state(folder: Path) -> Place:
@@ -199,6 +208,7 @@ class Journal:
         self.full = False
         self._descriptor = -1
         self._size = 0
+        self._is_torn = False
         self._name = ""
         self._syncer: _Syncer | None = _Syncer() if disk else None
         folder.mkdir(parents=True, exist_ok=True)
@@ -291,6 +301,11 @@ class Journal:
 
     def _begin(self, path: Path) -> None:
         """Go on with a segment, or begin it. Raises DiskFull, and then is where it was."""
+        if self._is_torn:
+            try:
+                self._cut()
+            except OSError as error:
+                raise DiskFull(f"{self.folder}: the journal can't be written ({error.strerror})") from error
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         size = os.fstat(descriptor).st_size
         if size < len(MAGIC):
@@ -304,27 +319,38 @@ class Journal:
                 path.unlink()
                 raise DiskFull(f"{path}: a segment can't be begun (no space left)")
             size = written
-        if self._descriptor >= 0:
-            if self.disk:
-                os.fdatasync(self._descriptor)
-            os.close(self._descriptor)
+        before = self._descriptor
         self._descriptor, self._size, self._name = descriptor, size, path.name
         if self._syncer is not None:
             self._syncer.follow(self._descriptor)
+        if before >= 0:
+            if self.disk:
+                os.fdatasync(before)
+            os.close(before)
+        if self._syncer is not None:
             folder = os.open(self.folder, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
 
     def _write(self, record: bytes) -> int:
         try:
+            if self._is_torn:
+                self._cut()
             written = os.write(self._descriptor, record)
+            if written != len(record):
+                self._is_torn = True
+                self._cut()
         except OSError as error:
             raise DiskFull(f"{self.folder}: the journal can't be written ({error.strerror})") from error
         if written != len(record):
-            os.ftruncate(self._descriptor, self._size)
             raise DiskFull(f"{self.folder}: the journal can't be written (no space left for a whole record)")
         self._size += written
         return written
+
+    def _cut(self) -> None:
+        """Take away the part of a record that was written. Until that has worked nothing is written behind it."""
+        os.ftruncate(self._descriptor, self._size)
+        self._is_torn = False
 
 
 class _Syncer:
@@ -332,7 +358,7 @@ class _Syncer:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._descriptor = -1
+        self._descriptor = self._in_use = -1
         self._wanted = self._synced = 0
         self._running = True
         self._error: OSError | None = None
@@ -340,8 +366,10 @@ class _Syncer:
         self._thread.start()
 
     def follow(self, descriptor: int) -> None:
+        """Sync this segment from now on. When it returns the one before is not used any more."""
         with self._changed:
             self._descriptor = descriptor
+            self._changed.wait_for(lambda: self._in_use in (-1, descriptor))
 
     def request(self, position: int) -> None:
         with self._changed:
@@ -370,12 +398,13 @@ class _Syncer:
                 self._changed.wait_for(lambda: self._wanted > self._synced or not self._running)
                 if not self._running:
                     return
-                wanted, descriptor = self._wanted, self._descriptor
+                wanted, self._in_use = self._wanted, self._descriptor
             try:
-                os.fdatasync(descriptor)
+                os.fdatasync(self._in_use)
             except OSError as error:
                 self._error = error
             with self._changed:
+                self._in_use = -1
                 self._synced = wanted
                 self._changed.notify_all()
             if self._error is not None:

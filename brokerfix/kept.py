@@ -21,7 +21,7 @@ from brokerfix.engine import snapshot
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.facts import Started, StateKept
-from brokerfix.journal import START, JournalError, Place, exists, old_kept_state
+from brokerfix.journal import START, JournalError, Place, checksum_before, exists, old_kept_state
 from brokerfix.journal import read as read_journal
 
 log = logging.getLogger("brokerfix")
@@ -38,13 +38,15 @@ Missed = tuple[str, str, bool]
 
 class Head(msgspec.Struct, frozen=True):
     """Where in the journal the state belongs: behind the fact `last_id`, whose record ends at byte `offset` of the
-    segment. `missed` is what clients that are away have not got."""
+    segment. `missed` is what clients that are away have not got. `before` is the `checksum_before` that place, -1 in
+    states of older versions."""
 
     last_id: int
     segment: str
     offset: int
     state_hash: str
     missed: tuple[Missed, ...] = ()
+    before: int = -1
 
 
 class BadState(Exception):
@@ -59,7 +61,8 @@ def kept_states(folder: Path) -> list[Path]:
 
 def write(folder: Path, state: State, segment: str, offset: int, missed: tuple[Missed, ...]) -> Path:
     """Write the state, whole or not at all, and let older ones go. The journal reaches the disk before it."""
-    head = Head(state.last_id, segment, offset, state.hash(), missed)
+    before = checksum_before(folder, Place(segment, offset))
+    head = Head(state.last_id, segment, offset, state.hash(), missed, before)
     path = folder / f"{state.last_id}.state"
     being_written = path.with_suffix(".tmp")
     try:
@@ -148,10 +151,17 @@ def place_of(head: Head) -> Place:
     return Place(head.segment, head.offset)
 
 
+def belongs(folder: Path, head: Head) -> bool:
+    """Whether a kept state is one of this journal: it may have lost its end, or been restored from a copy, and gone on
+    with other facts."""
+    place = place_of(head)
+    return exists(folder, place) and head.before in (-1, checksum_before(folder, place))
+
+
 def begin(folder: Path, tell: Callable[[str], None] = lambda text: None) -> tuple[State, Head | None, Place]:
     """What a recovery begins with: the newest kept state that is of use, or an empty one, and where the facts after it
     begin. It changes no file."""
-    found = newest(folder, lambda head: exists(folder, place_of(head)), tell)
+    found = newest(folder, lambda head: belongs(folder, head), tell)
     if found is None:
         # Where the oldest segments are gone, it says so.
         oldest(folder)
@@ -168,7 +178,7 @@ def oldest(folder: Path) -> tuple[State, Place]:
         return State(), START
     for path in reversed(kept_states(folder)):
         with suppress(BadState):
-            if exists(folder, place_of(read_head(path))):
+            if belongs(folder, read_head(path)):
                 state = State()
                 return state, place_of(read(path, state))
     raise JournalError(f"{folder}: its oldest segments are gone, and there is no kept state: restore them from a copy")

@@ -22,8 +22,8 @@ from brokerfix.engine.engine import State, decide, done, evolve, follow_up
 from brokerfix.facts import Alerted, ClientUp, Fact, MessageRefused, StateKept
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
-from brokerfix.journal import DiskFull, Journal, JournalError, Place, TooLarge, Torn, exists, read
-from brokerfix.kept import BadState, Keeper, Missed, begin, kept_states, place_of, read_head
+from brokerfix.journal import DiskFull, Journal, JournalError, Place, TooLarge, Torn, read
+from brokerfix.kept import BadState, Keeper, Missed, begin, belongs, kept_states, read_head
 from brokerfix.oplog import LINES
 
 log = logging.getLogger("brokerfix")
@@ -145,9 +145,8 @@ class Pipeline:
         self.keeper.clean_up()
         for path in kept_states(folder):
             with suppress(BadState):
-                if not exists(folder, place_of(read_head(path))):
-                    # After a power loss the journal may end before it, and go on with other facts.
-                    log.warning("%s: the journal ends before this kept state; it is let go", path)
+                if not belongs(folder, read_head(path)):
+                    log.warning("%s: this kept state is not one of this journal; it is let go", path)
                     path.unlink()
         state, head, since = begin(folder, log.warning)
         if head is not None:

@@ -197,6 +197,15 @@ def test_one_turn_answers_only_so_much(desk: Desk) -> None:
     assert len(desk.requests) == 10
 
 
+def test_callers_that_ask_without_end_keep_nobody_waiting(desk: Desk) -> None:
+    for _ in range(admin.MOST_ANSWERED):
+        desk.call('{"action": "look"}\n' * 50)
+    other = desk.call('{"action": "other"}')
+    desk.after(0.01, turns=2)
+    assert [request["action"] for request in desk.requests].count("other") == 1
+    assert read(other)["ok"]
+
+
 def test_a_loop_can_wait_for_what_the_door_waits_for(desk: Desk) -> None:
     def ready() -> list[int]:
         waiting = select.poll()

@@ -99,6 +99,20 @@ def test_what_waits_beyond_a_gap_is_not_taken_for_another_message(place: Place) 
     log_out(wire, 8)
 
 
+def test_nor_are_numbers_that_the_broker_has_asked_for_meanwhile(place: Place) -> None:
+    """All in one piece: the broker asks for what is missing, and then its numbers begin anew."""
+    wire = logged_on(place, "KATE")
+    wire.socket.sendall(order(wire, 4, "early too") + wire.pack("A", 1, *ANEW, *CREDENTIALS["KATE"]))
+    assert wire.read_until("A")[34] == "1"
+    wire.send("0", 2)
+    wire.send("4", 3, (123, "Y"), (36, "10"))
+    # A gateway that takes them for new ones would end the session: it holds 1,000 messages beyond a gap.
+    for number in range(10, 1020):
+        wire.socket.sendall(order(wire, number, f"anew-{number}"))
+        assert wire.read_until("8")[11] == f"anew-{number}"
+    log_out(wire, 1020)
+
+
 def test_nor_is_what_the_client_has_gone_over(place: Place) -> None:
     wire = logged_on(place, "KATE")
     wire.socket.sendall(order(wire, 4, "gone over"))

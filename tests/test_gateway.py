@@ -585,6 +585,16 @@ def test_messages_above_the_budget_are_refused_and_far_above_it_the_session_ends
     assert again.logon(6)[35] == "A"
 
 
+def test_what_the_broker_refuses_goes_back_where_it_came_from_too(place: Place) -> None:
+    alice = Wire(place.connect(), "ALICE")
+    assert alice.logon(1, (141, "Y"))[35] == "A"
+    alice.send("B", 2, (115, "ME"), (128, "YOU"), (148, "news"), (33, "1"), (58, "line"))
+    refused = alice.read_until("j")
+    assert (refused[45], refused[128], refused[115]) == ("2", "ME", "YOU")
+    alice.send("5", 3)
+    assert alice.read_until("5")
+
+
 def test_a_false_data_length_gets_a_reject(place: Place) -> None:
     alice = Wire(place.connect(), "ALICE")
     assert alice.logon(1, (141, "Y"))[35] == "A"

@@ -149,6 +149,31 @@ def test_a_full_disk_leaves_no_part_of_a_record(
     assert list(read(tmp_path)) == [*RECORDS, RECORDS[2]]
 
 
+def test_nothing_is_written_behind_a_part_that_can_not_be_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    journal.open(20261122)
+    journal.append(RECORDS[0])
+    whole = os.write
+
+    def broken(descriptor: int, size: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("brokerfix.journal.os.write", lambda descriptor, data: whole(descriptor, data[:5]))
+    monkeypatch.setattr("brokerfix.journal.os.ftruncate", broken)
+    with pytest.raises(DiskFull):
+        journal.append(RECORDS[1])
+    monkeypatch.setattr("brokerfix.journal.os.write", whole)
+    for later in (RECORDS[1], [DayRolled(4, 20261123 * 10**9, 20261123)]):
+        with pytest.raises(DiskFull):
+            journal.append(later)
+    monkeypatch.undo()
+    journal.append(RECORDS[1])
+    journal.close()
+    assert list(read(tmp_path)) == RECORDS[:2]
+
+
 def test_a_day_that_a_full_disk_can_not_begin_goes_on_in_the_old_segment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

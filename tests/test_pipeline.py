@@ -258,6 +258,28 @@ def test_trial_17_a_kept_state_beyond_the_journals_end_is_let_go(tmp_path: Path)
     assert kept_states(tmp_path) == []
 
 
+def test_trial_17_a_kept_state_of_another_journal_is_let_go(tmp_path: Path) -> None:
+    """As when segments were restored from a copy, and went on with other facts as long as those."""
+    desk = Desk(tmp_path)
+    desk.order("C1")
+    end = desk.pipeline.journal.place
+    copy = (tmp_path / end.segment).read_bytes()
+    desk.order("C2")
+    assert desk.pipeline.keep()
+    desk.pipeline.keeper.wait()
+    desk.pipeline.journal.close()
+    (tmp_path / end.segment).write_bytes(copy)
+    kept = kept_states(tmp_path)[0]
+    aside = kept.rename(tmp_path / "aside")
+    other = Desk(tmp_path)
+    other.order("C3")
+    other.pipeline.journal.close()
+    aside.rename(kept)
+    again = Desk(tmp_path)
+    assert again.pipeline.state.clients["ALICE"].requests.keys() == {"C1", "C3"}
+    assert kept_states(tmp_path) == []
+
+
 def test_trial_17_what_is_on_the_agenda_is_done_before_the_state_is_kept(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.pipeline.state.agenda["market", "AAPL"] = None

@@ -58,8 +58,13 @@ def _gateway_refusal(text: str) -> GatewayRefusal:
     message, _ = REFUSED.read(text)
     answer, _, reason = (message[str(REFUSED_BY)] or "").partition(" ")
     told = message["372"] or "", message["371"] or "", message["379"] or "", message["58"] or ""
-    route = "".join(f"{theirs}={message[ours]}{SOH}" for ours, theirs in REVERSED.items() if message.get(ours))
-    return GatewayRefusal(answer, int(reason or 0), int(message["34"] or 0), *told, route)
+    return GatewayRefusal(answer, int(reason or 0), int(message["34"] or 0), *told, route_of(text))
+
+
+def route_of(text: str) -> str:
+    """The fields that deliver the answer of a message to whom it came from."""
+    message, _ = UNKNOWN_TYPE.read(text)
+    return "".join(f"{theirs}={message[ours]}{SOH}" for ours, theirs in REVERSED.items() if message.get(ours))
 
 
 REVERSED = {"115": "128", "116": "129", "144": "145", "128": "115", "129": "116", "145": "144"}

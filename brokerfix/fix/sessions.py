@@ -210,8 +210,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             text = self._routed(peer, text)
         message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
         self._sending = True
-        SEND(message, peer.session_id)
-        self._sending = False
+        try:
+            SEND(message, peer.session_id)
+        finally:
+            self._sending = False
 
     def disconnect(self, name: str, text: str = "disconnected by the broker's operator") -> None:
         """Log a session out; it may log on again at once."""
@@ -230,10 +232,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         text = f"{head}{tag}{kind}{why}58={clean(refusal.text)}{SOH}10=000{SOH}"
         SEND(MESSAGE(text, False), self.clients[client].session_id)
 
-    def route(self, client: str, refusal: GatewayRefusal) -> None:
+    def route(self, client: str, ref_seq_num: int, route: str) -> None:
         """A BusinessMessageReject for the client follows: it goes to whom the message came from that it is about."""
-        if refusal.route:
-            self.clients[client].routes[str(refusal.ref_seq_num)] = refusal.route
+        if route:
+            self.clients[client].routes[str(ref_seq_num)] = route
 
     @staticmethod
     def _routed(peer: Peer, text: str) -> str:

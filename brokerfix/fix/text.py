@@ -98,10 +98,16 @@ def timestamp(at: int) -> str:
 
 
 def at_of(text: str) -> int:
-    """A FIX UTCTimestamp -> nanoseconds UTC. Raises ValueError."""
+    """A FIX UTCTimestamp -> nanoseconds UTC. Raises ValueError, also for what 64 bits do not hold."""
     pattern = "%Y%m%d-%H:%M:%S.%f" if "." in text else "%Y%m%d-%H:%M:%S"
     moment = datetime.strptime(text, pattern).replace(tzinfo=UTC)
-    return int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
+    at = int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
+    if not 0 < at < LATEST:
+        raise ValueError(f"{text} is not between the years 1970 and 2262")
+    return at
+
+
+LATEST = 1 << 63
 
 
 def day_of(text: str) -> int:

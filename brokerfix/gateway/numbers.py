@@ -72,6 +72,8 @@ class Numbers:
     def begin_anew(self) -> None:
         """The broker has taken a Logon with the number 1, and nothing after it."""
         self._logon, self.expected = 1, 2
+        self._early.clear()
+        self._early_bytes = 0
 
     def missing_from(self, first: int) -> None:
         """The broker asks for messages again: then it expects the first of them."""

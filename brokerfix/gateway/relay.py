@@ -333,7 +333,8 @@ class Relay:
             elif self._piece_end and seq_num <= self.last_out:
                 if seq_num >= self._piece_end or (message_type == b"4" and _new_seq_no(raw) > self._piece_end):
                     self._piece_end = 0
-            elif message_type == b"2":
+            elif message_type == b"2" and not self._begins:
+                # One before the answer to a Logon that begins anew asks for the old numbers.
                 found = BEGIN_SEQ_NO.search(raw)
                 self._numbers.missing_from(int(found[1]) if found is not None else self.expected)
             elif message_type == b"Y":
