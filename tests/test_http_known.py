@@ -1,17 +1,19 @@
 """Trial 27: what the HTTP door remembers of orders: whose a ClOrdID is, once the broker takes it for another order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from brokerfix.config import load
 from brokerfix.web import known
 from brokerfix.web.known import Orders
-from brokerfix.web.model import Execution, NewOrder, Order
+from brokerfix.web.model import Execution, NewOrder, Order, Replace
 from brokerfix.web.users import User
-from brokerfix.web.waiting import MassCancel
+from brokerfix.web.waiting import MassCancel, Refused
 from tests.door import CONFIG
 from tests.live import INSTRUMENT
 
@@ -151,3 +153,41 @@ def test_the_broker_says_whether_the_name_of_an_order_that_has_ended_is_free(
 
     found = asyncio.run(ask(set_up))
     assert (found and found.order_id) == expected
+
+
+def test_what_waits_is_the_same_only_if_all_of_it_is(tmp_path: Path) -> None:
+    """A ClOrdID that is under way is another request's if its kind, its order, its account or its terms are others."""
+    config = tmp_path / "broker.toml"
+    config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
+    first, second = made("20261126-1", "A1", "10", "new"), made("20261126-2", "A2", "10", "new")
+    entered, replaced = NewOrder("K", "AAPL", "buy", "10", price="140.00"), Replace("K", price="139.00")
+    same_again = msgspec.structs.replace(entered, qty="10.0", account="BOB")
+
+    async def ask() -> None:
+        user = User(load(config), "DESK")
+        sent: list[object] = []
+        user._send = lambda send: sent.append(send) or len(sent)  # type: ignore[method-assign, func-returns-value]
+        kinds: list[list[Callable[[], Coroutine[Any, Any, Order]]]] = [
+            [lambda: user.cancel(first, "K")] * 2,
+            [lambda: user.cancel(second, "K")],
+            [lambda: user.replace(first, replaced)] * 2,
+            [lambda: user.replace(second, replaced)],
+            [lambda: user.replace(first, Replace("K", price="138.00"))],
+            [lambda one=one: user.new_order(one, "BOB", [], True) for one in (entered, same_again)],
+            [lambda: user.new_order(entered, "CAROL", [], True)],
+            [lambda: user.new_order(msgspec.structs.replace(entered, qty="11"), "BOB", [], True)],
+        ]
+        for kind in kinds:
+            waiting = [asyncio.create_task(one()) for one in kind]  # type: ignore[call-overload]
+            await asyncio.sleep(0)
+            asked = user.orders.asked.get("K")
+            for other in (one for others in kinds if others is not kind for one in others):
+                with pytest.raises(Refused, match="there is another request K already") as refused:
+                    await other()
+                assert refused.value.status == 409
+            assert user.orders.asked.get("K") is asked, "what was asked first stays known"
+            user._answer("K", made("20261126-9"))
+            assert [one.order_id for one in await asyncio.gather(*waiting)] == ["20261126-9"] * len(kind)
+        assert len(sent) == len(kinds)
+
+    asyncio.run(ask())

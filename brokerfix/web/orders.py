@@ -127,9 +127,6 @@ async def new_order(request: Request[Caller, None, Any], data: Annotated[NewOrde
         if known.status == "rejected":
             raise Refused(known.text or "rejected", known)
         return Response(known, status_code=200)
-    under_way = user.under_way(data.cl_ord_id)
-    if under_way is not None and not (isinstance(under_way, NewOrder) and exact(under_way) == exact(data)):
-        raise HTTPException(f"there is another request {data.cl_ord_id} already", status_code=409)
     order = await user.new_order(data, account, body, _is_immediate(data))
     return Response(own(door, request.user, order, data.cl_ord_id), status_code=201)
 
