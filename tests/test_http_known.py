@@ -13,7 +13,7 @@ from brokerfix.web import known
 from brokerfix.web.known import Orders
 from brokerfix.web.model import Execution, NewOrder, Order, Replace
 from brokerfix.web.users import User
-from brokerfix.web.waiting import MassCancel, Refused
+from brokerfix.web.waiting import MassCancel, Refused, Unavailable
 from tests.door import CONFIG
 from tests.live import INSTRUMENT
 
@@ -55,6 +55,49 @@ def test_what_is_forgotten_takes_no_name_of_others(monkeypatch: pytest.MonkeyPat
     found = orders.named("N1")
     assert found is not None
     assert found.order_id == "20261126-1"
+
+
+def test_open_orders_do_not_keep_finished_ones_from_being_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MOST_ORDERS", 10)
+    orders = Orders()
+    for number in range(1, 9):
+        orders.note(made(f"20261125-{number}", f"G{number}", "10", "new"), f"G{number}")
+    for number in range(1, 6):
+        orders.note(made(f"20261126-{number}", f"N{number}"), f"N{number}")
+    orders.note(made("20261126-4", "N4", "5", "partially_filled"), "N4")
+    for number in range(6, 9):
+        orders.note(made(f"20261126-{number}", f"N{number}"), f"N{number}")
+    assert list(orders.by_id) == [*(f"20261125-{number}" for number in range(1, 9)), "20261126-4", "20261126-8"]
+    assert list(orders.by_id.values()) == list(orders.by_number.values())
+    assert orders.named("N7") is None
+
+
+@pytest.mark.parametrize(("response_to", "is_waiting"), [("2", True), ("2", False), ("1", True)])
+def test_what_a_refused_replace_asked_for_is_forgotten(tmp_path: Path, response_to: str, is_waiting: bool) -> None:
+    """Also where its answer comes too late for who asked. What a refused cancel of that name was is nothing to it."""
+    config = tmp_path / "broker.toml"
+    config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
+
+    async def refuse() -> None:
+        user = User(load(config), "DESK")
+        user._send = lambda send: 1  # type: ignore[method-assign]
+        order = made("20261126-1", "A", "10", "new")
+        user.orders.note(order, "A")
+        if response_to == "2":
+            asking = asyncio.create_task(user.replace(order, Replace("K", price="139.00")))
+        else:
+            user.orders.asked["K"] = Replace("K", price="139.00")
+            asking = asyncio.create_task(user.cancel(order, "K"))
+        await asyncio.sleep(0)
+        assert "K" in user.orders.asked
+        if not is_waiting:
+            user._ended()
+        user._cancel_reject({11: "K", 41: "A", 434: response_to, 58: "too late"}, [])
+        with pytest.raises(Refused if is_waiting else Unavailable):
+            await asking
+        assert ("K" in user.orders.asked) == (response_to == "1")
+
+    asyncio.run(refuse())
 
 
 def test_fills_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ class Orders:
     `fills_above`: every fill is (None: nobody knows)."""
 
     def __init__(self) -> None:
-        self.by_id: OrderedDict[str, Order] = OrderedDict()
+        self.by_id: dict[str, Order] = {}
         self.by_number: SortedDict[int, Order] = SortedDict()
         self.fills: SortedDict[int, Execution] = SortedDict()
         self.whole_above: int | None = None
@@ -31,6 +31,7 @@ class Orders:
         self.incomplete: set[str] = set()
         self._ids: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
+        self._finished: OrderedDict[str, None] = OrderedDict()
 
     def named(self, cl_ord_id: str) -> Order | None:
         return self.by_id.get(self._ids.get(cl_ord_id, ""))
@@ -39,7 +40,9 @@ class Orders:
         """An order is as it is now, and has these names; unless `is_theirs`, only if no other order has them."""
         number = id_number(order.order_id)
         self.by_id[order.order_id] = self.by_number[number] = order
-        self.by_id.move_to_end(order.order_id)
+        self._finished.pop(order.order_id, None)
+        if order.status in FINAL:
+            self._finished[order.order_id] = None
         known = self._names.setdefault(order.order_id, [])
         for name in names:
             holder = self._ids.get(name)
@@ -48,8 +51,8 @@ class Orders:
                 known.append(name)
         if order.entered is None:
             self.incomplete.add(order.order_id)
-        if len(self.by_id) > MOST_ORDERS:
-            self._forget()
+        while len(self.by_id) > MOST_ORDERS and self._finished:
+            self.forget(next(iter(self._finished)))
 
     def complete(self, archived: Order) -> None:
         """Add what the database says of an order and its reports do not."""
@@ -79,14 +82,10 @@ class Orders:
             return
         number = id_number(order_id)
         del self.by_id[order_id], self.by_number[number]
+        self._finished.pop(order_id, None)
         self.incomplete.discard(order_id)
         if self.whole_above is not None:
             self.whole_above = max(self.whole_above, number)
         for name in self._names.pop(order_id):
             if self._ids.get(name) == order_id:
                 self.release(name)
-
-    def _forget(self) -> None:
-        for order_id in list(self.by_id)[: MOST_ORDERS // 10]:
-            if self.by_id[order_id].status in FINAL:
-                self.forget(order_id)

@@ -241,6 +241,8 @@ class User:
         if isinstance(answer, Order) and waiter.immediate and answer.status not in FINAL:
             return
         del self._waiting[key]
+        if isinstance(answer, Refused) and waiter.asked[0] == "G":
+            self.orders.asked.pop(key, None)
         if waiter.answer.done():
             return
         if isinstance(answer, Refused):
@@ -341,8 +343,11 @@ class User:
             mass.take(self.orders.by_number.values())
 
     def _cancel_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
-        order = self.orders.named(message.get(41, ""))
-        self._answer(message.get(11, ""), Refused(message.get(58, "refused"), order, 409))
+        order, name = self.orders.named(message.get(41, "")), message.get(11, "")
+        if message.get(434) == "2" and isinstance(self.orders.asked.get(name), Replace):
+            # Nobody may wait for it any more.
+            del self.orders.asked[name]
+        self._answer(name, Refused(message.get(58, "refused"), order, 409))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         self._answer(message.get(379, ""), Refused(message.get(58, "refused")))
