@@ -12,6 +12,7 @@ from brokerfix.config import load
 from brokerfix.web import known
 from brokerfix.web.known import Orders
 from brokerfix.web.model import Execution, NewOrder, Order, Replace
+from brokerfix.web.terms import changed
 from brokerfix.web.users import User
 from brokerfix.web.waiting import MassCancel, Refused, Unavailable
 from tests.door import CONFIG
@@ -106,6 +107,31 @@ def test_fills_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
     for number in (5, 3, 4, 6):
         orders.note_fill(Execution(f"20261126-{number}", "", "", "N", "BOB", "AAPL", "buy", "1", "140.00", ""))
     assert [number % 10 for number in orders.fills] == [4, 5, 6]
+
+
+def test_a_correction_of_a_correction_is_about_the_fill(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "MOST_FILLS", 2)
+    orders = Orders()
+
+    def tell(exec_id: str, exec_type: str, ref: str) -> None:
+        fill = orders.fill(ref)
+        if fill is not None:
+            orders.change_fill(changed(fill, {17: exec_id, 150: exec_type, 32: "0.7", 31: "139.00"}), fill)
+
+    for number in (1, 2):
+        orders.note_fill(
+            Execution(f"20261126-{number}", "", "", "N", "BOB", "AAPL", "buy", "1.00000000", "140.00", "")
+        )  # fmt: skip
+    tell("20261126-3", "G", "20261126-1")
+    tell("20261126-4", "G", "20261126-3")
+    tell("20261126-5", "H", "20261126-9")
+    now = [(one.state, one.last_qty, one.last_px, one.changed_by) for one in orders.fills.values()]
+    assert now == [("corrected", "0.7", "139.00", "20261126-4"), ("booked", "1.00000000", "140.00", "")]
+    tell("20261126-6", "H", "20261126-2")
+    assert orders.fills[20261126000000002].last_qty == "0.00000000"
+    orders.note_fill(Execution("20261126-7", "", "", "N", "BOB", "AAPL", "buy", "1", "140.00", ""))
+    tell("20261126-8", "H", "20261126-4")
+    assert [number % 10 for number in orders.fills] == [2, 7], "what is forgotten stays so"
 
 
 def test_a_mass_cancel_ends_with_the_last_of_its_orders() -> None:

@@ -32,6 +32,7 @@ class Orders:
         self._ids: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
         self._finished: OrderedDict[str, None] = OrderedDict()
+        self._corrected: dict[str, str] = {}
 
     def named(self, cl_ord_id: str) -> Order | None:
         return self.by_id.get(self._ids.get(cl_ord_id, ""))
@@ -67,9 +68,21 @@ class Orders:
     def note_fill(self, fill: Execution) -> None:
         self.fills[id_number(fill.exec_id)] = fill
         if len(self.fills) > MOST_FILLS:
-            forgotten, _ = self.fills.popitem(0)
+            forgotten, oldest = self.fills.popitem(0)
+            self._corrected.pop(oldest.changed_by, None)
             if self.fills_above is not None:
                 self.fills_above = max(self.fills_above, forgotten)
+
+    def fill(self, exec_id: str) -> Execution | None:
+        """The fill that had this ExecID first, or by its last correction."""
+        return self.fills.get(id_number(self._corrected.get(exec_id, exec_id)))
+
+    def change_fill(self, fill: Execution, before: Execution) -> None:
+        """A fill is not as it was before."""
+        self.fills[id_number(fill.exec_id)] = fill
+        self._corrected.pop(before.changed_by, None)
+        if fill.state == "corrected":
+            self._corrected[fill.changed_by] = fill.exec_id
 
     def release(self, cl_ord_id: str) -> None:
         """The name is nobody's any more: the broker takes it for another order."""

@@ -204,7 +204,7 @@ async def executions(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response[list[Execution]]:
-    """The fills of the client's orders in the key's accounts, as they were made, newest first. The Link header leads to
+    """The fills of the client's orders in the key's accounts, as they are now, newest first. The Link header leads to
     the next page. Without a database (`store = false`) they are those since this door was opened."""
     door = door_of(request)
     user = door.user(request.user)

@@ -18,7 +18,7 @@ from brokerfix.web.limits import Limits
 from brokerfix.web.market import Market
 from brokerfix.web.model import FINAL, NewOrder, Order, Quote, Replace, Report
 from brokerfix.web.session import Handler, Session
-from brokerfix.web.terms import SIDES, as_asked, exact, execution_of, iso, order_of, replace_fields
+from brokerfix.web.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
 from brokerfix.web.waiting import MassCancel, Refused, Stream, Unavailable, Waiter, is_covered
 
 log = logging.getLogger("brokerfix.http")
@@ -304,6 +304,8 @@ class User:
         self.orders.note(order, request, replaced, is_theirs=exec_type in NAMING)
         if exec_type == "F":
             self.orders.note_fill(execution_of(message, order))
+        elif exec_type in ("G", "H") and (fill := self.orders.fill(message.get(19, ""))) is not None:
+            self.orders.change_fill(changed(fill, message), fill)
         self._tell(_report(order, message))
         for mass in self._mass_cancels.values():
             mass.tell(order)
