@@ -241,6 +241,9 @@ def test_without_a_database_a_door_tells_what_it_knows(tmp_path_factory: pytest.
             place.start_http()
             (known,) = api.get("/v1/orders").json()
             assert (known["cl_ord_id"], known["max_floor"], known["type"]) == ("bare-open", "4", "limit")
+            assert known["entered"] is None
+            for bound in ("after", "until"):
+                assert api.get("/v1/orders", params={bound: "2026-11-22"}).json() == [known]
             assert api.post("/v1/orders", json=order("bare-open", max_floor="4")).status_code == 200
             assert problem(api.post("/v1/orders", json=order("bare-open", max_floor="5")), 409)
     finally:

@@ -166,7 +166,8 @@ async def list_orders(
 ) -> Response[list[Order]]:
     """The client's orders in the key's accounts, newest first. `after` and `until` are about when they were entered.
     The Link header leads to the next page. Without a database (`store = false`) they are those that were reported since
-    this door was opened, and those that worked then."""
+    this door was opened, and those that worked then; of these, nobody knows when they were entered, and they are told
+    whatever `after` and `until` are."""
     door = door_of(request)
     user, caller = door.user(request.user), request.user
     statuses = () if "all" in (status or ()) else tuple(status or ())
