@@ -60,6 +60,7 @@ def _config(path: str) -> Config:
 
 
 config_option = click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The broker's configuration.")
+limit_option = click.option("--limit", default=50, show_default=True, type=click.IntRange(0, 10**9))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -70,9 +71,19 @@ def _is_unread() -> bool:
     return bool(output.poll(0))
 
 
+def _discard() -> None:
+    """What is still buffered of what we print, or will be, goes nowhere: it must go somewhere at the interpreter's
+    end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextmanager
 def _read_to_the_end_or_not() -> Iterator[None]:
-    """That nobody reads what we print to its end is no error: the exit code is what it would have been, or 0."""
+    """That nobody reads what we print to its end is no error: the exit code is what it would have been, or 0. That it
+    can't be written, as on a full disk, is one."""
+    if sys.stdout is None:
+        # It was closed before we began, which Python tells so.
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     code = 0
     try:
         try:
@@ -85,9 +96,11 @@ def _read_to_the_end_or_not() -> Iterator[None]:
     except BrokenPipeError:
         if not _is_unread():
             raise
-        # What is still buffered must go somewhere at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard()
         sys.exit(code)
+    except OSError as error:
+        _discard()
+        raise click.ClickException(str(error)) from error
 
 
 class Commands(click.Group):
@@ -313,7 +326,7 @@ def _show(rows: Iterable[dict[str, Any]], title: str, as_json: bool) -> None:
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Finished orders too.")
 @click.option("--client", help="Only this client's.")
-@click.option("--limit", default=50, show_default=True)
+@limit_option
 @click.pass_context
 @_for_people
 def orders(
@@ -589,7 +602,7 @@ def clients_add(
 @config_option
 @json_option
 @click.option("--client", help="Only this client's.")
-@click.option("--limit", default=50, show_default=True)
+@limit_option
 @_for_people
 def executions(config: str, as_json: bool, client: str | None, limit: int) -> None:
     """Show fills, newest first."""

@@ -133,11 +133,24 @@ class Projection:
             self._place = place_of(head)
         else:
             self.state, self._place = oldest(self.folder)
-            for order in self.state.orders.values():
-                self._touched.order(order)
-            for child in self.state.children.values():
-                self._touched.children[child.child_id] = child
+            if self.state.last_id:
+                self._whole_state()
         self._compare()
+
+    def _whole_state(self) -> None:
+        """Write all that the state has: the facts that it has it from are gone. Which exchanges are up is not kept."""
+        state = self.state
+        for order in state.orders.values():
+            self._touched.order(order)
+        for child in state.children.values():
+            self._touched.children[child.child_id] = child
+        for name, account in state.accounts.items():
+            self._touched.positions.update(dict.fromkeys((name, symbol) for symbol in ("", *account.positions)))
+        rows = self._rows["sessions"]
+        rows.update({("exchange", name): _session_row("exchange", name, "down", 0) for name in state.venues})
+        for name, client in state.clients.items():
+            rows["client", name] = _session_row("client", name, "up" if client.is_up else "down", client.down_at)
+        self._flush()
 
     def _anew(self) -> None:
         self.db.close()
@@ -330,7 +343,8 @@ def remove(path: Path) -> None:
 
 
 def _session_row(kind: str, name: str, state: str, at: int) -> dict[str, str]:
-    return {"kind": kind, "name": name, "state": state, "since": moment(at)}
+    """A session as the `sessions` table has it; 0: since when it is so is not known."""
+    return {"kind": kind, "name": name, "state": state, "since": moment(at) if at else ""}
 
 
 def order_row(state: State, order: Order) -> dict[str, Any]:

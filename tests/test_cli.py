@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,32 @@ def test_that_nobody_reads_hides_no_other_end(market: Market) -> None:
     os.close(writing)
     assert result.returncode == 1
     assert "can't be read" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["--version", "--help", "positions", "executions --json", "book AAPL", "check"])
+def test_a_closed_output_is_no_error(market: Market, command: str) -> None:
+    result = into(market, command, ">&-")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["--version", "--help", "executions --json", "check"])
+def test_an_output_that_can_not_be_written_is_one_line(market: Market, command: str) -> None:
+    result = into(market, command, "> /dev/full")
+    assert (result.returncode, result.stderr) == (1, "Error: [Errno 28] No space left on device\n")
+
+
+def into(market: Market, command: str, output: str) -> subprocess.CompletedProcess[str]:
+    """A command whose output a shell directs somewhere."""
+    config = str(market.broker.config)
+    told = {"check": [config]}.get(command, [] if command.startswith("--") else ["--config", config])
+    words = shlex.join([sys.executable, "-m", "brokerfix", *command.split(), *told])
+    return subprocess.run(["sh", "-c", f"{words} {output}"], capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("listing", ["orders", "executions"])
+@pytest.mark.parametrize("limit", ["99999999999999999999", "-1"])
+def test_a_limit_has_limits(market: Market, listing: str, limit: str) -> None:
+    assert "is not in the range 0<=x<=1000000000" in run(market, listing, "--limit", limit, code=2)
 
 
 def test_verify(market: Market) -> None:

@@ -454,6 +454,39 @@ def test_cancel_all_says_what_has_not_ended_yet(place: Place, exchange: Exchange
         eventually(lambda: api.get("/v1/orders/at-exchange").json()["status"] == "canceled")
 
 
+@pytest.mark.parametrize("method", ["DELETE", "PATCH"])
+def test_one_request_id_is_not_two_requests(place: Place, exchange: Exchange, method: str) -> None:
+    """While the exchange keeps the first waiting, another one of that name is neither sent nor told the first's
+    answer."""
+    name = f"{method}-once"
+    told = [f"there is another {what} {name} already" for what in ("request", "order")]
+
+    def ask(cl_ord_id: str) -> httpx.Response:
+        with place.api() as api:
+            if method == "DELETE":
+                return api.delete(f"/v1/orders/{cl_ord_id}", params={"cl_ord_id": name})
+            return api.patch(f"/v1/orders/{cl_ord_id}", json={"cl_ord_id": name, "price": "139.00"})
+
+    def state(api: httpx.Client, cl_ord_id: str) -> tuple[str, str]:
+        now = api.get(f"/v1/orders/{cl_ord_id}").json()
+        return now["status"], now["price"]
+
+    with place.api() as api, ThreadPoolExecutor(1) as pool:
+        for account in ("BOB", "CAROL"):
+            assert api.post("/v1/orders", json=order(f"{method}-{account}", account=account)).status_code == 201
+        exchange.pause()
+        try:
+            first = pool.submit(ask, f"{method}-BOB")
+            time.sleep(0.2)
+            assert problem(ask(f"{method}-CAROL"), 409) in told
+        finally:
+            exchange.go_on()
+        assert first.result().status_code in (200, 503)
+        expected = ("canceled", "140.00") if method == "DELETE" else ("new", "139.00")
+        eventually(lambda: state(api, f"{method}-BOB") == expected)
+        assert state(api, f"{method}-CAROL") == ("new", "140.00")
+
+
 def test_an_operators_order_is_in_the_list(place: Place) -> None:
     terms = "buy", "3", "MSFT", "@", "139.00"
     done = run_cli("orders", "enter", "--config", str(place.config), "--as", "DESK", *terms)

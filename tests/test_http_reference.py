@@ -188,6 +188,46 @@ def test_the_api_page_needs_nothing_from_elsewhere(place: Place) -> None:
     assert {"/v1/account", "/v1/executions", "/v1/instruments", "/v1/clock"} <= set(document["paths"])
 
 
+def test_a_busted_or_corrected_fill_is_the_same_from_memory_and_from_the_database(place: Place) -> None:
+    def change(*words: str) -> None:
+        done = run_cli("trades", *words, "--config", str(place.config))
+        assert done.returncode == 0, done.stderr
+
+    with place.api() as api:
+        since = api.get("/v1/clock").json()["now"]
+        for number in range(4):
+            trade(place, f"change-{number}", "5")
+
+        def told() -> dict[str, dict[str, str]]:
+            found = api.get("/v1/executions", params={"after": since}).json()
+            return {one["cl_ord_id"]: one for one in found}
+
+        before = told()
+        assert {(one["state"], one["changed_by"]) for one in before.values()} == {("booked", "")}
+        busted, corrected, both = (before[f"change-{number}-b"]["exec_id"] for number in (0, 1, 2))
+        change("bust", busted)
+        change("correct", corrected, "4", "149.00")
+        change("correct", corrected, "3", "148.00")
+        change("correct", both, "4", "149.00")
+        change("bust", both)
+        expected = {
+            "0-b": ("busted", "0", "150.00"), "1-b": ("corrected", "3", "148.00"), "2-b": ("busted", "0", "149.00"),
+            "3-b": ("booked", "5", "150.00"),
+        }  # fmt: skip
+
+        def states() -> dict[str, tuple[str, str, str]]:
+            now = told()
+            fills = {name: now[f"change-{name}"] for name in expected}
+            return {name: (one["state"], one["last_qty"], one["last_px"]) for name, one in fills.items()}
+
+        eventually(lambda: states() == expected)
+        known = told()
+        assert len({one["changed_by"] for one in known.values()} - {""}) >= 3
+        place.stop_http()
+        place.start_http()
+        assert told() == known
+
+
 def test_without_a_database_a_door_tells_what_it_knows(tmp_path_factory: pytest.TempPathFactory) -> None:
     place = Place(tmp_path_factory.mktemp("bare"), CONFIG, KEYS, store="false", **HOURS)
     try:
@@ -201,6 +241,9 @@ def test_without_a_database_a_door_tells_what_it_knows(tmp_path_factory: pytest.
             place.start_http()
             (known,) = api.get("/v1/orders").json()
             assert (known["cl_ord_id"], known["max_floor"], known["type"]) == ("bare-open", "4", "limit")
+            assert known["entered"] is None
+            for bound in ("after", "until"):
+                assert api.get("/v1/orders", params={bound: "2026-11-22"}).json() == [known]
             assert api.post("/v1/orders", json=order("bare-open", max_floor="4")).status_code == 200
             assert problem(api.post("/v1/orders", json=order("bare-open", max_floor="5")), 409)
     finally:

@@ -205,6 +205,37 @@ def test_without_its_oldest_segments_a_journal_is_read_from_a_kept_state(tmp_pat
         verify(journal.folder)
 
 
+def test_a_database_made_from_a_kept_state_has_what_no_order_tells(tmp_path: Path) -> None:
+    """The orders have left the state; what they have left behind, accounts without orders and sessions are there, also
+    where no fact follows."""
+    journal, world = write_journal(tmp_path)
+    for day in ("day 20261124", "day 20261125", "day 20261126"):
+        run_step(world, day)
+    for record in world.records:
+        journal.append(FACTS.decode(record))
+    Projection(tmp_path).follow()
+    whole = rows(tmp_path)
+    write_kept(journal.folder, world.state, *journal.place, ())
+    run_step(world, "client BOB new B2 buy 10 AAPL 149.00")
+    journal.append(FACTS.decode(world.records[-1]))
+    for first in segments(journal.folder)[:-1]:
+        first.unlink()
+    database_path(tmp_path).unlink()
+    Projection(tmp_path)
+    again = rows(tmp_path)
+    assert len(again["orders"]) < len(whole["orders"])
+    assert [row for row in whole["positions"] if row["qty"] != "0"]
+    for name in ("accounts", "positions", "progress"):
+        assert again[name] == whole[name]
+    assert [(row["kind"], row["name"]) for row in again["sessions"]] == [
+        (row["kind"], row["name"]) for row in whole["sessions"]
+    ]
+    assert {row["state"] for row in again["sessions"]} == {"down"}
+    projection = Projection(tmp_path)
+    assert projection.follow() == 1
+    assert "B2" in {row["cl_ord_id"] for row in rows(tmp_path)["orders"]}
+
+
 def test_a_projection_that_stops_and_starts_gives_the_same_rows(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):

@@ -47,9 +47,8 @@ class Wanted(msgspec.Struct, frozen=True):
         return fill.account in self.accounts and self._is_at(fill.at) and self._is_about(fill)
 
     def _is_at(self, moment: str | None) -> bool:
-        if not self.after and not self.until:
-            return True
-        return moment is not None and moment > self.after and (not self.until or moment <= self.until)
+        # Of what nobody knows when it was, nothing is held back.
+        return moment is None or (moment > self.after and (not self.until or moment <= self.until))
 
     def _is_about(self, one: Order | Execution) -> bool:
         return (

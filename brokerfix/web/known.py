@@ -21,7 +21,7 @@ class Orders:
     `fills_above`: every fill is (None: nobody knows)."""
 
     def __init__(self) -> None:
-        self.by_id: OrderedDict[str, Order] = OrderedDict()
+        self.by_id: dict[str, Order] = {}
         self.by_number: SortedDict[int, Order] = SortedDict()
         self.fills: SortedDict[int, Execution] = SortedDict()
         self.whole_above: int | None = None
@@ -31,6 +31,8 @@ class Orders:
         self.incomplete: set[str] = set()
         self._ids: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
+        self._finished: OrderedDict[str, None] = OrderedDict()
+        self._corrected: dict[str, str] = {}
 
     def named(self, cl_ord_id: str) -> Order | None:
         return self.by_id.get(self._ids.get(cl_ord_id, ""))
@@ -39,7 +41,9 @@ class Orders:
         """An order is as it is now, and has these names; unless `is_theirs`, only if no other order has them."""
         number = id_number(order.order_id)
         self.by_id[order.order_id] = self.by_number[number] = order
-        self.by_id.move_to_end(order.order_id)
+        self._finished.pop(order.order_id, None)
+        if order.status in FINAL:
+            self._finished[order.order_id] = None
         known = self._names.setdefault(order.order_id, [])
         for name in names:
             holder = self._ids.get(name)
@@ -48,8 +52,8 @@ class Orders:
                 known.append(name)
         if order.entered is None:
             self.incomplete.add(order.order_id)
-        if len(self.by_id) > MOST_ORDERS:
-            self._forget()
+        while len(self.by_id) > MOST_ORDERS and self._finished:
+            self.forget(next(iter(self._finished)))
 
     def complete(self, archived: Order) -> None:
         """Add what the database says of an order and its reports do not."""
@@ -64,9 +68,21 @@ class Orders:
     def note_fill(self, fill: Execution) -> None:
         self.fills[id_number(fill.exec_id)] = fill
         if len(self.fills) > MOST_FILLS:
-            forgotten, _ = self.fills.popitem(0)
+            forgotten, oldest = self.fills.popitem(0)
+            self._corrected.pop(oldest.changed_by, None)
             if self.fills_above is not None:
                 self.fills_above = max(self.fills_above, forgotten)
+
+    def fill(self, exec_id: str) -> Execution | None:
+        """The fill that had this ExecID first, or by its last correction."""
+        return self.fills.get(id_number(self._corrected.get(exec_id, exec_id)))
+
+    def change_fill(self, fill: Execution, before: Execution) -> None:
+        """A fill is not as it was before."""
+        self.fills[id_number(fill.exec_id)] = fill
+        self._corrected.pop(before.changed_by, None)
+        if fill.state == "corrected":
+            self._corrected[fill.changed_by] = fill.exec_id
 
     def release(self, cl_ord_id: str) -> None:
         """The name is nobody's any more: the broker takes it for another order."""
@@ -79,14 +95,10 @@ class Orders:
             return
         number = id_number(order_id)
         del self.by_id[order_id], self.by_number[number]
+        self._finished.pop(order_id, None)
         self.incomplete.discard(order_id)
         if self.whole_above is not None:
             self.whole_above = max(self.whole_above, number)
         for name in self._names.pop(order_id):
             if self._ids.get(name) == order_id:
                 self.release(name)
-
-    def _forget(self) -> None:
-        for order_id in list(self.by_id)[: MOST_ORDERS // 10]:
-            if self.by_id[order_id].status in FINAL:
-                self.forget(order_id)

@@ -127,7 +127,9 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """A fill, as it was made. `venue` is the exchange, "" our own book."""
+    """A fill, as it is now: what was busted has no quantity any more, what was corrected its new quantity and price.
+    `changed_by` is the ExecID of the report that said so last, "" for what is as it was made. `venue` is the exchange,
+    "" our own book."""
 
     exec_id: str
     at: str
@@ -139,6 +141,8 @@ class Execution(msgspec.Struct, frozen=True):
     last_qty: str
     last_px: str
     venue: str
+    state: Literal["booked", "busted", "corrected"] = "booked"
+    changed_by: str = ""
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -127,9 +127,6 @@ async def new_order(request: Request[Caller, None, Any], data: Annotated[NewOrde
         if known.status == "rejected":
             raise Refused(known.text or "rejected", known)
         return Response(known, status_code=200)
-    under_way = user.under_way(data.cl_ord_id)
-    if under_way is not None and not (isinstance(under_way, NewOrder) and exact(under_way) == exact(data)):
-        raise HTTPException(f"there is another request {data.cl_ord_id} already", status_code=409)
     order = await user.new_order(data, account, body, _is_immediate(data))
     return Response(own(door, request.user, order, data.cl_ord_id), status_code=201)
 
@@ -169,7 +166,8 @@ async def list_orders(
 ) -> Response[list[Order]]:
     """The client's orders in the key's accounts, newest first. `after` and `until` are about when they were entered.
     The Link header leads to the next page. Without a database (`store = false`) they are those that were reported since
-    this door was opened, and those that worked then."""
+    this door was opened, and those that worked then; of these, nobody knows when they were entered, and they are told
+    whatever `after` and `until` are."""
     door = door_of(request)
     user, caller = door.user(request.user), request.user
     statuses = () if "all" in (status or ()) else tuple(status or ())
@@ -207,7 +205,7 @@ async def executions(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response[list[Execution]]:
-    """The fills of the client's orders in the key's accounts, as they were made, newest first. The Link header leads to
+    """The fills of the client's orders in the key's accounts, as they are now, newest first. The Link header leads to
     the next page. Without a database (`store = false`) they are those since this door was opened."""
     door = door_of(request)
     user = door.user(request.user)

@@ -235,11 +235,22 @@ def execution_of(message: Message, order: Order) -> Execution:
     )  # fmt: skip
 
 
+def changed(fill: Execution, message: Message) -> Execution:
+    """The fill as it is after an ExecutionReport(8) that takes it back or corrects it."""
+    exec_id = message.get(17, "")
+    if message.get(150) == "H":
+        # 0, with as many digits as its quantities have.
+        nothing = f"{0 * Decimal(fill.last_qty):f}"
+        return msgspec.structs.replace(fill, last_qty=nothing, state="busted", changed_by=exec_id)
+    qty, price = message.get(32, ""), message.get(31, "")
+    return msgspec.structs.replace(fill, last_qty=qty, last_px=price, state="corrected", changed_by=exec_id)
+
+
 def execution_of_row(row: Mapping[str, Any]) -> Execution:
     """The fill in a row of the database's `executions`."""
     return Execution(
         row["exec_id"], to_ms(row["at"]), row["order_id"], row["cl_ord_id"], row["account"], row["symbol"],
-        row["side"].lower(), row["last_qty"], row["last_px"], row["venue"],
+        row["side"].lower(), row["last_qty"], row["last_px"], row["venue"], row["state"], row["changed_by"],
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from brokerfix.web.limits import Limits
 from brokerfix.web.market import Market
 from brokerfix.web.model import FINAL, NewOrder, Order, Quote, Replace, Report
 from brokerfix.web.session import Handler, Session
-from brokerfix.web.terms import SIDES, as_asked, execution_of, iso, order_of, replace_fields
+from brokerfix.web.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
 from brokerfix.web.waiting import MassCancel, Refused, Stream, Unavailable, Waiter, is_covered
 
 log = logging.getLogger("brokerfix.http")
@@ -96,10 +96,6 @@ class User:
 
     # Orders
 
-    def under_way(self, cl_ord_id: str) -> NewOrder | Replace | None:
-        """The request of this ClOrdID that waits for its answer now."""
-        return self.orders.asked.get(cl_ord_id) if cl_ord_id in self._waiting else None
-
     async def new_order(self, asked: NewOrder, account: str, body: list[tuple[int, str]], immediate: bool) -> Order:
         """Send an order, and wait for its first report, of an `immediate` one for its last. Raises Refused,
         Unavailable."""
@@ -108,7 +104,8 @@ class User:
             self.orders.asked[name], self.orders.accounts[name] = asked, account
         fields = [(11, name), (60, utc_now()), *body]
         try:
-            return await self._ask(name, lambda: self.client.send("D", fields), immediate)
+            what = ("D", account, exact(asked))
+            return await self._ask(name, what, lambda: self.client.send("D", fields), immediate)
         except Unavailable:
             known = self.orders.named(name)
             if known is not None:
@@ -118,13 +115,17 @@ class User:
 
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
         side = SIDES[order.side]
-        return await self._ask(cl_ord_id, lambda: self.client.cancel(cl_ord_id, order.cl_ord_id, side, order.symbol))
+        return await self._ask(
+            cl_ord_id, ("F", order.order_id),
+            lambda: self.client.cancel(cl_ord_id, order.cl_ord_id, side, order.symbol),
+        )  # fmt: skip
 
     async def replace(self, order: Order, asked: Replace) -> Order:
         name = asked.cl_ord_id
         fields = [(11, name), (41, order.cl_ord_id), (60, utc_now()), *replace_fields(order, asked)]
-        self.orders.asked[name] = asked
-        return await self._ask(name, lambda: self.client.send("G", fields))
+        if name not in self._waiting:
+            self.orders.asked[name] = asked
+        return await self._ask(name, ("G", order.order_id, asked), lambda: self.client.send("G", fields))
 
     async def cancel_all(self, symbol: str, side: str) -> tuple[list[Order], bool]:
         """Cancel all open orders, or those of a symbol, of a side ("": any). Returns them once they have ended or,
@@ -203,19 +204,25 @@ class User:
         """An order as the broker knows it by this ClOrdID. None if there is none. Raises Unavailable."""
         request = f"s{next(self._requests)}"
         try:
-            found = await self._ask(f"H {request}", lambda: self.client.send("H", [(11, cl_ord_id), (790, request)]))
+            found = await self._ask(
+                f"H {request}", ("H", cl_ord_id), lambda: self.client.send("H", [(11, cl_ord_id), (790, request)])
+            )
         except Refused as error:
             return error.order
         self.orders.note(found, cl_ord_id)
         return found
 
-    async def _ask(self, key: str, send: Callable[[], int], immediate: bool = False) -> Order:
-        """Send a request, and wait for its answer. Who asks the same meanwhile gets the same answer. Raises Refused,
-        Unavailable."""
+    async def _ask(
+        self, key: str, asked: tuple[object, ...], send: Callable[[], int], immediate: bool = False
+    ) -> Order:
+        """Send a request, and wait for its answer. Who asks the same meanwhile gets the same answer; who asks for
+        something else under the same name is refused. Raises Refused, Unavailable."""
         assert self.config.http is not None
         waiter = self._waiting.get(key)
+        if waiter is not None and waiter.asked != asked:
+            raise Refused(f"there is another request {key} already", status=409)
         if waiter is None:
-            waiter = Waiter(immediate)
+            waiter = Waiter(asked, immediate)
             number = self._send(send)
             self._waiting[key], self._numbers[number] = waiter, key
         try:
@@ -234,6 +241,8 @@ class User:
         if isinstance(answer, Order) and waiter.immediate and answer.status not in FINAL:
             return
         del self._waiting[key]
+        if isinstance(answer, Refused) and waiter.asked[0] == "G":
+            self.orders.asked.pop(key, None)
         if waiter.answer.done():
             return
         if isinstance(answer, Refused):
@@ -295,6 +304,8 @@ class User:
         self.orders.note(order, request, replaced, is_theirs=exec_type in NAMING)
         if exec_type == "F":
             self.orders.note_fill(execution_of(message, order))
+        elif exec_type in ("G", "H") and (fill := self.orders.fill(message.get(19, ""))) is not None:
+            self.orders.change_fill(changed(fill, message), fill)
         self._tell(_report(order, message))
         for mass in self._mass_cancels.values():
             mass.tell(order)
@@ -334,8 +345,11 @@ class User:
             mass.take(self.orders.by_number.values())
 
     def _cancel_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
-        order = self.orders.named(message.get(41, ""))
-        self._answer(message.get(11, ""), Refused(message.get(58, "refused"), order, 409))
+        order, name = self.orders.named(message.get(41, "")), message.get(11, "")
+        if message.get(434) == "2" and isinstance(self.orders.asked.get(name), Replace):
+            # Nobody may wait for it any more.
+            del self.orders.asked[name]
+        self._answer(name, Refused(message.get(58, "refused"), order, 409))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         self._answer(message.get(379, ""), Refused(message.get(58, "refused")))

@@ -40,10 +40,11 @@ class Stream:
 
 
 class Waiter:
-    """A request that waits for its answer; an `immediate` order waits for its last report."""
+    """A request that waits for its answer: `asked` is all that makes another one the same. An `immediate` order waits
+    for its last report."""
 
-    def __init__(self, immediate: bool = False) -> None:
-        self.immediate = immediate
+    def __init__(self, asked: tuple[object, ...], immediate: bool = False) -> None:
+        self.asked, self.immediate = asked, immediate
         self.answer: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
 
 
