@@ -421,8 +421,14 @@ class Broker:
         change = cmd.SessionUp(now, comp_id, is_venue, anew) if is_up else cmd.SessionDown(now, comp_id, is_venue)
         self._unrecorded.append(change)
         self._record_sessions()
-        if is_up and not is_venue:
-            self.pipeline.client_is_back(comp_id, anew)
+        if not is_venue:
+            if is_up:
+                self.pipeline.client_is_back(comp_id, now, anew)
+            else:
+                self.pipeline.client_is_away(comp_id, now)
+
+    def client_began_anew(self, client: str) -> None:
+        self.pipeline.client_is_back(client, self.clock(), True)
 
     def _record_sessions(self) -> None:
         """What could not be recorded on a full disk is tried again every second, in its order."""

@@ -19,7 +19,7 @@ import msgspec
 from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason, id_text
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
-from brokerfix.facts import Alerted, ClientUp, Fact, MessageRefused, StateKept
+from brokerfix.facts import Alerted, ClientDown, ClientUp, Fact, MessageRefused, StateKept
 from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
 from brokerfix.journal import DiskFull, Journal, JournalError, Place, TooLarge, Torn, read
@@ -55,6 +55,8 @@ KEEP_EVERY = 2_000_000
 MISSABLE = re.compile("\x0135=[89jrN]\x01")
 """The messages that a client must not miss: reports and rejects, and no market data."""
 MOST_MISSED = 100_000
+CAUGHT_UP = 60 * 10**9
+"""Nanoseconds after which a client whose session is up has had what it missed resent."""
 """How many messages are remembered for a client that is away: the latest."""
 MARK = Struct("<Q")
 TELL_EVERY = 2.0
@@ -93,6 +95,7 @@ class Pipeline:
         self.failed: OSError | None = None
         self.decided: list[Fact] = []
         self.missed: dict[str, deque[Out]] = {}
+        self._up_since: dict[str, int] = {}
         self._held: deque[tuple[int, int, list[Out]]] = deque()
         self._mark = -1
 
@@ -118,7 +121,9 @@ class Pipeline:
                     self.missed.clear()
                     self._miss(fact.missed)
                 elif type(fact) is ClientUp:
-                    self.missed.pop(fact.client, None)
+                    self._up_since[fact.client] = fact.at
+                elif type(fact) is ClientDown:
+                    self.client_is_away(fact.client, fact.at)
             if self.state.copies:
                 outs += self._copies(outs)
             self._note_missed(outs)
@@ -202,12 +207,17 @@ class Pipeline:
             if not out.to_venue and out.comp_id in self.state.away and MISSABLE.search(out.text):
                 self.missed.setdefault(out.comp_id, deque(maxlen=MOST_MISSED)).append(out)
 
-    def client_is_back(self, client: str, anew: bool) -> None:
+    def client_is_back(self, client: str, at: int, anew: bool) -> None:
         """What the client has missed is sent again with PossResend(97)=Y, if its sequence numbers have begun anew: then
-        FIX's own resend knows nothing of it."""
-        missed = self.missed.pop(client, ())
+        FIX's own resend knows nothing of it. Else it may do so before it has asked for what it missed."""
+        self._up_since[client] = at
         if anew:
-            self._send([encode.resent(out) for out in missed])
+            self._send([encode.resent(out) for out in self.missed.pop(client, ())])
+
+    def client_is_away(self, client: str, at: int) -> None:
+        """A client whose session was up for long has got what it had missed before."""
+        if at - self._up_since.get(client, at) >= CAUGHT_UP:
+            self.missed.pop(client, None)
 
     def look_after(self) -> None:
         """Keep the state, in a process beside, when a day's begin is worked off or many facts have come since."""

@@ -39,7 +39,7 @@ from brokerfix.facts import (
     VenueUp,
 )
 from brokerfix.journal import Place, exists, places
-from brokerfix.kept import newest, oldest, place_of
+from brokerfix.kept import belongs, newest, oldest, place_of
 
 POLL_SECONDS = 0.05
 BATCH = 2000
@@ -127,7 +127,7 @@ class Projection:
         if stored and not exists(self.folder, self._stored):
             self._anew()
             return
-        found = newest(self.folder, lambda head: place_of(head) <= self._stored)
+        found = newest(self.folder, lambda head: place_of(head) <= self._stored and belongs(self.folder, head))
         if found is not None:
             self.state, head = found
             self._place = place_of(head)

@@ -219,6 +219,22 @@ def test_a_session_that_the_operator_begins_anew_comes_back_in_either_way(place:
         log_out(back, 2)
 
 
+def test_what_the_client_missed_is_not_lost_by_it(place: Place) -> None:
+    """It begins anew before it has asked for what it missed."""
+    wire = logged_on(place, "ALICE")
+    wire.socket.sendall(order(wire, 2, "missed"))
+    assert wire.read()[11] == "missed"
+    log_out(wire, 3)
+    assert run_cli("orders", "cancel", "missed", "--client", "ALICE", "--config", str(place.config)).returncode == 0
+    wire = Wire(place.connect(), "ALICE")
+    assert wire.logon(4)[35] == "A"
+    wire.send("A", 1, *ANEW)
+    assert wire.read_until("A")[34] == "1"
+    told = wire.read_until("8")
+    assert (told[11], told[39], told[97]) == ("missed", "4", "Y")
+    log_out(wire, 2)
+
+
 def test_the_next_logon_does_not_begin_anew_once_more(place: Place) -> None:
     """Reports of while the client was away come once, when it asks for them, and not a second time by themselves."""
     wire = logged_on_again(place, place.client("ALICE"))

@@ -464,5 +464,5 @@ def test_what_a_client_missed_before_the_days_first_record_is_not_forgotten(tmp_
     pipeline.journal.close()
     again = Desk(tmp_path)
     again.take()
-    again.pipeline.client_is_back("ALICE", anew=True)
+    again.pipeline.client_is_back("ALICE", 5, anew=True)
     assert again.take() == ["8 4 Y"]

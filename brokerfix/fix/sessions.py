@@ -44,6 +44,7 @@ class Receiver(Protocol):
     def venue_message(self, venue: str, text: str) -> bool: ...
     def venue_reject(self, venue: str, text: str, sent: str) -> bool: ...
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None: ...
+    def client_began_anew(self, client: str) -> None: ...
     def failed(self, source: str, text: str, raw: str) -> None: ...
 
 
@@ -302,6 +303,9 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             peer.anew = False
             self.receiver.session_changed(peer.name, True, False, False)
             self.receiver.session_changed(peer.name, True, True, True)
+        elif is_up and peer.is_up and peer.anew:
+            peer.anew = False
+            self.receiver.client_began_anew(peer.name)
         elif peer.is_up != is_up:
             peer.is_up = is_up
             anew, peer.anew = peer.anew and is_up, peer.anew and not is_up
@@ -342,8 +346,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
                 # What we can't check is not let in.
                 log.warning("logon of %s refused: it can't be checked (%s)", peer.name, type(error).__name__)
                 raise quickfix.RejectLogon(REFUSED) from None
-        if "\x0135=A\x01" in text and "\x01141=Y\x01" in text and (peer.is_venue or not peer.is_up):
-            # A client whose session is up has missed nothing; what was on its way to an exchange may be lost.
+        if "\x0135=A\x01" in text and "\x01141=Y\x01" in text:
             peer.anew = True
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
