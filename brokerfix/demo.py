@@ -4,6 +4,7 @@ At the end three accounts of what happened are compared: the clients', the broke
 """
 
 import re
+import secrets
 import select
 import shutil
 import signal
@@ -137,9 +138,11 @@ def _is_projected(data: Path) -> bool:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that the system gives to no outgoing connection meanwhile."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _trade(traders: list[Trader], broker: Process, view: View, seconds: int, kill: bool) -> None:
