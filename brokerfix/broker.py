@@ -418,17 +418,19 @@ class Broker:
         if not is_venue:
             self.feed.forget(comp_id)
         now = self.clock()
+        if not is_venue and not is_up:
+            # Before the end of the session is recorded: what that makes us tell is missed too.
+            self.pipeline.let_go_missed(comp_id, now)
         change = cmd.SessionUp(now, comp_id, is_venue, anew) if is_up else cmd.SessionDown(now, comp_id, is_venue)
         self._unrecorded.append(change)
         self._record_sessions()
-        if not is_venue:
-            if is_up:
-                self.pipeline.client_is_back(comp_id, now, anew)
-            else:
-                self.pipeline.client_is_away(comp_id, now)
+        if is_up and not is_venue:
+            self.pipeline.client_is_back(comp_id, now, anew)
 
     def client_began_anew(self, client: str) -> None:
-        self.pipeline.client_is_back(client, self.clock(), True)
+        now = self.clock()
+        self.pipeline.let_go_missed(client, now)
+        self.pipeline.client_is_back(client, now, True)
 
     def _record_sessions(self) -> None:
         """What could not be recorded on a full disk is tried again every second, in its order."""

@@ -55,9 +55,9 @@ KEEP_EVERY = 2_000_000
 MISSABLE = re.compile("\x0135=[89jrN]\x01")
 """The messages that a client must not miss: reports and rejects, and no market data."""
 MOST_MISSED = 100_000
+"""How many messages are remembered for a client that is away: the latest."""
 CAUGHT_UP = 60 * 10**9
 """Nanoseconds after which a client whose session is up has had what it missed resent."""
-"""How many messages are remembered for a client that is away: the latest."""
 MARK = Struct("<Q")
 TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
@@ -123,7 +123,7 @@ class Pipeline:
                 elif type(fact) is ClientUp:
                     self._up_since[fact.client] = fact.at
                 elif type(fact) is ClientDown:
-                    self.client_is_away(fact.client, fact.at)
+                    self.let_go_missed(fact.client, fact.at)
             if self.state.copies:
                 outs += self._copies(outs)
             self._note_missed(outs)
@@ -214,8 +214,8 @@ class Pipeline:
         if anew:
             self._send([encode.resent(out) for out in self.missed.pop(client, ())])
 
-    def client_is_away(self, client: str, at: int) -> None:
-        """A client whose session was up for long has got what it had missed before."""
+    def let_go_missed(self, client: str, at: int) -> None:
+        """The session of a client ends or begins anew: if it was up for long the client has got what it had missed."""
         if at - self._up_since.get(client, at) >= CAUGHT_UP:
             self.missed.pop(client, None)
 

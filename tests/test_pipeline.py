@@ -31,7 +31,7 @@ from brokerfix.fix import encode
 from brokerfix.fix.encode import Out
 from brokerfix.journal import Journal, JournalError, read
 from brokerfix.kept import kept_states, read_head
-from brokerfix.pipeline import Pipeline
+from brokerfix.pipeline import CAUGHT_UP, Pipeline
 
 DAY = 20261122
 
@@ -464,5 +464,22 @@ def test_what_a_client_missed_before_the_days_first_record_is_not_forgotten(tmp_
     pipeline.journal.close()
     again = Desk(tmp_path)
     again.take()
+    again.pipeline.client_is_back("ALICE", 5, anew=False)
+    assert again.take() == [], "FIX has it resent"
+    again.pipeline.let_go_missed("ALICE", 5 + CAUGHT_UP - 1)
     again.pipeline.client_is_back("ALICE", 5, anew=True)
-    assert again.take() == ["8 4 Y"]
+    assert again.take() == ["8 4 Y"], "it has not had the time to ask for it"
+
+
+def test_what_a_client_has_had_resent_does_not_come_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.pipeline.submit(SessionUp(2, "ALICE", False))
+    desk.order("C1")
+    desk.pipeline.submit(SessionDown(3, "ALICE", False))
+    order_id = desk.pipeline.state.clients["ALICE"].requests["C1"].order_id
+    desk.pipeline.submit(OperatorCancel(4, "jo", order_id, text="closing early"))
+    desk.pipeline.client_is_back("ALICE", 5, anew=False)
+    desk.take()
+    desk.pipeline.let_go_missed("ALICE", 5 + CAUGHT_UP)
+    desk.pipeline.client_is_back("ALICE", 6 + CAUGHT_UP, anew=True)
+    assert desk.take() == []
