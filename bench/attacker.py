@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from brokerfix.config import Budget, BudgetsSection
 from brokerfix.gateway.budgets import Budgets
 from brokerfix.gateway.framing import Framer
 from brokerfix.gateway.messages import Names
 from brokerfix.gateway.relay import Relay
+from brokerfix.settings.config import Budget, BudgetsSection
 
 sys.path.insert(0, str(Path(__file__).parent))
 

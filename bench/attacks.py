@@ -21,8 +21,8 @@ from urllib.request import urlopen
 
 import click
 
-from brokerfix.admin import NotRunning, ask
-from brokerfix.passwords import make_hash
+from brokerfix.operate.admin import NotRunning, ask
+from brokerfix.settings.passwords import make_hash
 
 sys.path.insert(0, str(Path(__file__).parent))
 

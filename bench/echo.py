@@ -12,7 +12,7 @@ from typing import Any
 
 import quickfix
 
-from brokerfix.fix.dialect import write_dictionary
+from brokerfix.fix.versions.dialect import write_dictionary
 
 ORDER = re.compile("\x0111=([^\x01]*)\x01.*?38=([^\x01]*)\x01")
 SEND, MESSAGE = quickfix.Session.sendToTarget, quickfix.Message

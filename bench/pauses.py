@@ -24,7 +24,7 @@ from roundtrip import free_port
 from table import middle, plot_bars, show
 from wire import Wire, connect
 
-from brokerfix.admin import NotRunning, ask
+from brokerfix.operate.admin import NotRunning, ask
 
 CONFIG = """
 [broker]

@@ -16,7 +16,7 @@ from brokerfix.commands import Command, NewOrder, VenueReport
 from brokerfix.domain import OrdType, Side, TimeInForce
 from brokerfix.engine.engine import State, decide, evolve
 from brokerfix.facts import Fact
-from brokerfix.journal import Journal, read, segments
+from brokerfix.record.journal import Journal, read, segments
 
 
 def write(folder: Path, orders: int) -> tuple[int, str]:

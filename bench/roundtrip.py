@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from brokerfix.certificates import Authority
+from brokerfix.tools.certificates import Authority
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from table import show
 
-from brokerfix import demo, trader
-from brokerfix.admin import NotRunning, ask
-from brokerfix.trader import Trader
+from brokerfix.operate.admin import NotRunning, ask
+from brokerfix.tools import demo, trader
+from brokerfix.tools.trader import Trader
 
 ROLLS = 3
 LOOK_EVERY = 5.0

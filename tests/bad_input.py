@@ -3,7 +3,7 @@
 A field of None is left out of an otherwise good message; every row is sent over a real socket.
 """
 
-from brokerfix.client import utc_now
+from brokerfix.tools.client import utc_now
 
 Fields = dict[int, str | None]
 

@@ -16,14 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from brokerfix import demo, trader
-from brokerfix.admin import NotRunning, ask
-from brokerfix.audit import verify
 from brokerfix.domain import id_text
-from brokerfix.engine.orders import Order
+from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 from brokerfix.facts import ChildFilled, OrderAccepted, Trade
-from brokerfix.journal import read
+from brokerfix.operate.admin import NotRunning, ask
+from brokerfix.record.audit import verify
+from brokerfix.record.journal import read
+from brokerfix.tools import demo, trader
 
 ORDER_EVERY = 0.004
 SETTLE_SECONDS = 60

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from brokerfix.broker import Broker
-from brokerfix.config import load
+from brokerfix.process.broker import Broker
+from brokerfix.settings.config import load
 
 POINTS = (
     "before append",

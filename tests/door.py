@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from brokerfix.demo import Process, _free_port
+from brokerfix.tools.demo import Process, _free_port
 from brokerfix.web.door import hash_of, make_key
 from tests.live import INSTRUMENT
 

@@ -10,12 +10,12 @@ from contextlib import suppress
 import atheris
 
 with atheris.instrument_imports(include=["brokerfix.gateway.framing", "brokerfix.gateway.messages"]):
-    from brokerfix.config import BudgetsSection
     from brokerfix.gateway.auth import Logon, Refused
     from brokerfix.gateway.budgets import Budgets
     from brokerfix.gateway.framing import Framer, checksum
     from brokerfix.gateway.messages import Names
     from brokerfix.gateway.relay import Relay
+    from brokerfix.settings.config import BudgetsSection
 
 MOST = 4096
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import simplefix
 
-from brokerfix.client import Client, Message, utc_now
-from brokerfix.demo import Process, _free_port
-from brokerfix.passwords import make_hash
+from brokerfix.settings.passwords import make_hash
+from brokerfix.tools.client import Client, Message, utc_now
+from brokerfix.tools.demo import Process, _free_port
 
 SECRET = "correct horse"
 

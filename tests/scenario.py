@@ -61,11 +61,11 @@ from brokerfix.engine.engine import State, decide, done, evolve, follow_up, obse
 from brokerfix.engine.invariants import broken_in_state
 from brokerfix.engine.touched import Touched, note
 from brokerfix.facts import Fact, OperatorRefused, Trade
-from brokerfix.fix import encode
-from brokerfix.fix.decode import from_client
-from brokerfix.fix.reports import from_venue
+from brokerfix.fix.incoming.decode import from_client
+from brokerfix.fix.incoming.reports import from_venue
+from brokerfix.fix.outgoing import encode
 from brokerfix.fix.text import pairs
-from brokerfix.schedule import Hours
+from brokerfix.settings.schedule import Hours
 
 SCENARIO_FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 DAY = 20261122

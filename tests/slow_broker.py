@@ -7,8 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
-from brokerfix import broker, idle
-from brokerfix.config import load
+from brokerfix.process import broker, idle
+from brokerfix.settings.config import load
 
 SLOW = 4.0
 """Seconds between two turns of a loop that nothing wakes."""

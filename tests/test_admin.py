@@ -14,8 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix import admin
-from brokerfix.admin import MAX_CALLERS, REQUEST_SECONDS, SPARED_SECONDS, UNREAD_SECONDS, Door, NotRunning, Refused, ask
+from brokerfix.operate import admin
+from brokerfix.operate.admin import (
+    MAX_CALLERS,
+    REQUEST_SECONDS,
+    SPARED_SECONDS,
+    UNREAD_SECONDS,
+    Door,
+    NotRunning,
+    Refused,
+    ask,
+)
 
 LONG = 3_000_000
 

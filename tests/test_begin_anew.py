@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokerfix.client import Client, utc_now
+from brokerfix.tools.client import Client, utc_now
 from tests.live import SECRET, Wire, run_cli
 from tests.test_gateway import BOBS, ORDER, Place, is_locked_out, place, report, until
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.certify import STEPS
-from brokerfix.client import Client, Disconnected, Message
-from brokerfix.demo import _free_port
+from brokerfix.operate.certify import STEPS
+from brokerfix.tools.client import Client, Disconnected, Message
+from brokerfix.tools.demo import _free_port
 
 
 class Candidate(Client):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.audit import verify
-from brokerfix.chaos import Chaos
-from brokerfix.config import ChaosSection
-from brokerfix.fix.encode import Out
+from brokerfix.fix.outgoing.encode import Out
+from brokerfix.record.audit import verify
+from brokerfix.settings.config import ChaosSection
+from brokerfix.simulate.chaos import Chaos
 from tests.live import Market
 
 REPORT = "8=FIX.4.4|9=0|35=8|37=1|17=20261122-{id}|150={kind}|39=0|44=150.00|151=0|14=3|10=000|".replace("|", "\x01")

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from brokerfix.passwords import matches
+from brokerfix.settings.passwords import matches
 from tests.live import Market, run_cli
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.config import ConfigError, load
-from brokerfix.shipped import folder
+from brokerfix.settings.config import ConfigError, load
+from brokerfix.settings.shipped import folder
 
 BROKER = folder("config") / "broker.toml"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix import trader
+from brokerfix.tools import trader
 from tests.crash import LATE, MIXED, ORDER_EVERY, Harness, compare, compare_working
 from tests.crash_broker import POINTS
 

@@ -18,11 +18,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from brokerfix.admin import ask
-from brokerfix.certificates import Authority
-from brokerfix.client import Client, Disconnected, utc_now
-from brokerfix.demo import Process, _free_port
-from brokerfix.passwords import make_hash
+from brokerfix.operate.admin import ask
+from brokerfix.settings.passwords import make_hash
+from brokerfix.tools.certificates import Authority
+from brokerfix.tools.client import Client, Disconnected, utc_now
+from brokerfix.tools.demo import Process, _free_port
 from tests.live import INSTRUMENT, SECRET, Wire, files_with, listening, run_cli
 
 CONFIG = """

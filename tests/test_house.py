@@ -1,5 +1,6 @@
 """The house rules (trial 24): what README and configurations say is true."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -7,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from brokerfix.cli import main
-from brokerfix.config import SECTIONS, TABLES
 from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
 from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
 from brokerfix.facts import Fact
-from brokerfix.fix.dialect import dialect
+from brokerfix.fix.versions.dialect import dialect
+from brokerfix.settings.config import SECTIONS, TABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,6 +43,27 @@ def test_the_tree_is_true() -> None:
     modules = {path.name for path in (ROOT / "brokerfix").glob("*.py")} - {"__init__.py", "__main__.py"}
     folders = {f"{path.name}/" for path in (ROOT / "brokerfix").iterdir() if (path / "__init__.py").exists()}
     assert {name for name in named if name.endswith(("py", "/"))} == modules | folders
+
+
+PURE = {
+    "bisect", "collections", "collections.abc", "decimal", "enum", "fractions", "functools", "hashlib", "itertools",
+    "math", "operator", "types", "typing", "msgspec", "sortedcontainers",
+}  # fmt: skip
+"""All that the engine may import beside the words it is made of: no clock, no chance, no input or output."""
+
+
+@pytest.mark.parametrize("part", ["engine", "facts", "commands", "domain.py"])
+def test_the_core_imports_only_what_is_pure(part: str) -> None:
+    place = ROOT / "brokerfix" / part
+    for path in place.rglob("*.py") if place.is_dir() else [place]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                of_ours = name == "brokerfix" or name.split(".")[:2] in [
+                    ["brokerfix", one] for one in ("domain", "facts", "commands", "engine")
+                ]
+                assert of_ours or name in PURE, f"{path}: {name}"
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.relative_to(ROOT)))

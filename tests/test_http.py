@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from brokerfix.client import Client, Disconnected
+from brokerfix.tools.client import Client, Disconnected
 from tests.door import Place, WebSocket, eventually, order, problem
 from tests.live import run_cli
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from brokerfix.demo import Process, _free_port
+from brokerfix.tools.demo import Process, _free_port
 from tests.door import Keys, Place, WebSocket, eventually, order, problem
 from tests.live import EXCHANGE, INSTRUMENT, run_cli
 
@@ -381,7 +381,9 @@ def test_a_door_does_not_tell_less_than_there_is_while_the_database_is_behind(pl
         assert place.broker._process is not None
         children = Path(f"/proc/{place.broker._process.pid}/task/{place.broker._process.pid}/children").read_text()
         (projection,) = (
-            int(pid) for pid in children.split() if b"brokerfix.store" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            int(pid)
+            for pid in children.split()
+            if b"brokerfix.projections.sqlite" in Path(f"/proc/{pid}/cmdline").read_bytes()
         )
         os.kill(projection, signal.SIGSTOP)
         try:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix import idle
-from brokerfix.admin import ask
-from brokerfix.client import Client
-from brokerfix.idle import AWAKE, FUTILE, LONGEST_REST, Idle
+from brokerfix.operate.admin import ask
+from brokerfix.process import idle
+from brokerfix.process.idle import AWAKE, FUTILE, LONGEST_REST, Idle
+from brokerfix.tools.client import Client
 from tests.live import BROKER, SECRET, Market
 from tests.slow_broker import SLOW
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerfix.facts import Alerted, DayRolled, Fact
-from brokerfix.journal import MAGIC, DiskFull, Journal, JournalError, Torn, lock, read, records, segments
+from brokerfix.record.journal import MAGIC, DiskFull, Journal, JournalError, Torn, lock, read, records, segments
 
 RECORDS: list[list[Fact]] = [
     [DayRolled(1, 20261122 * 10**9, 20261122)],
@@ -96,7 +96,7 @@ def test_trial_15_a_large_torn_record_is_seen_at_once(tmp_path: Path, monkeypatc
         summed += len(data)
         return crc32(data)
 
-    monkeypatch.setattr("brokerfix.journal.zlib.crc32", counted)
+    monkeypatch.setattr("brokerfix.record.journal.zlib.crc32", counted)
     torn: list[Torn] = []
     assert list(read(tmp_path, torn.append)) == RECORDS
     assert len(torn) == 1
@@ -139,7 +139,7 @@ def test_a_full_disk_leaves_no_part_of_a_record(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return whole(descriptor, data[:written])
 
-    monkeypatch.setattr("brokerfix.journal.os.write", full)
+    monkeypatch.setattr("brokerfix.record.journal.os.write", full)
     with pytest.raises(DiskFull, match="can't be written"):
         journal.append(RECORDS[1])
     monkeypatch.undo()
@@ -160,11 +160,11 @@ def test_nothing_is_written_behind_a_part_that_can_not_be_taken_away(
     def broken(descriptor: int, size: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("brokerfix.journal.os.write", lambda descriptor, data: whole(descriptor, data[:5]))
-    monkeypatch.setattr("brokerfix.journal.os.ftruncate", broken)
+    monkeypatch.setattr("brokerfix.record.journal.os.write", lambda descriptor, data: whole(descriptor, data[:5]))
+    monkeypatch.setattr("brokerfix.record.journal.os.ftruncate", broken)
     with pytest.raises(DiskFull):
         journal.append(RECORDS[1])
-    monkeypatch.setattr("brokerfix.journal.os.write", whole)
+    monkeypatch.setattr("brokerfix.record.journal.os.write", whole)
     for later in (RECORDS[1], [DayRolled(4, 20261123 * 10**9, 20261123)]):
         with pytest.raises(DiskFull):
             journal.append(later)
@@ -184,7 +184,7 @@ def test_a_day_that_a_full_disk_can_not_begin_goes_on_in_the_old_segment(
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("brokerfix.journal.os.write", full)
+    monkeypatch.setattr("brokerfix.record.journal.os.write", full)
     with pytest.raises(DiskFull, match="20261123"):
         journal.append([DayRolled(4, 20261123 * 10**9, 20261123)])
     monkeypatch.undo()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.admin import Refused, ask
-from brokerfix.client import Client, Disconnected, Message
-from brokerfix.demo import _free_port
 from brokerfix.facts import OperatorActed
-from brokerfix.journal import read
-from brokerfix.kept import kept_states
+from brokerfix.operate.admin import Refused, ask
+from brokerfix.record.journal import read
+from brokerfix.record.kept import kept_states
+from brokerfix.tools.client import Client, Disconnected, Message
+from brokerfix.tools.demo import _free_port
 from tests.live import BROKER, Market, desk, report, run_cli, until
 
 MORE = """

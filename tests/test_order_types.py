@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from brokerfix.admin import ask
-from brokerfix.client import Client, Message, utc_now
 from brokerfix.domain import FEATURES
+from brokerfix.operate.admin import ask
+from brokerfix.tools.client import Client, Message, utc_now
 from tests.live import Market
 
 VERSIONS = {"42": "FIX.4.2", "44": "FIX.4.4", "50": "FIXT.1.1"}

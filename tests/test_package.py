@@ -82,7 +82,9 @@ def test_the_wheel_works_from_an_empty_folder(installed: Path, tmp_path: Path) -
 
 def test_specs_are_found_where_pip_puts_them_for_a_target_or_prefix(built: Path, tmp_path: Path) -> None:
     wheel = next(built.glob("*.whl"))
-    script = "import sys; sys.path[:0] = sys.argv[1:]; from brokerfix.shipped import folder; print(folder('specs'))"
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:]; from brokerfix.settings.shipped import folder; print(folder('specs'))"
+    )
     for kind in ("--target", "--prefix"):
         place = tmp_path / kind.strip("-")
         options = "--no-deps", "--no-index", "--no-warn-script-location", "--ignore-installed"

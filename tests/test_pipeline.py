@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from brokerfix import commands
-from brokerfix.audit import verify
 from brokerfix.commands import (
     CancelOrder,
     ClientCommand,
@@ -27,11 +26,12 @@ from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, T
 from brokerfix.engine import evolve, jobs
 from brokerfix.engine.state import State
 from brokerfix.facts import Fact, OrderAccepted
-from brokerfix.fix import encode
-from brokerfix.fix.encode import Out
-from brokerfix.journal import Journal, JournalError, read
-from brokerfix.kept import kept_states, read_head
-from brokerfix.pipeline import CAUGHT_UP, Pipeline
+from brokerfix.fix.outgoing import encode
+from brokerfix.fix.outgoing.encode import Out
+from brokerfix.record.audit import verify
+from brokerfix.record.journal import Journal, JournalError, read
+from brokerfix.record.kept import kept_states, read_head
+from brokerfix.record.pipeline import CAUGHT_UP, Pipeline
 
 DAY = 20261122
 
@@ -78,7 +78,7 @@ def test_an_exception_of_ours_refuses_the_one_command(tmp_path: Path, monkeypatc
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr("brokerfix.engine.clients.work", bug)
+        patched.setattr("brokerfix.engine.orders.clients.work", bug)
         assert desk.order("C2")
     assert desk.take() == ["j 0"]
     assert desk.pipeline.state.orders == before
@@ -179,7 +179,7 @@ def test_trial_16_a_record_that_would_not_be_read_again_is_refused(
 ) -> None:
     desk = Desk(tmp_path)
     desk.take()
-    monkeypatch.setattr("brokerfix.journal.MAX_RECORD", 20_000)
+    monkeypatch.setattr("brokerfix.record.journal.MAX_RECORD", 20_000)
     desk.order("C" * 30_000)
     assert desk.take() == ["j 0"]
     assert "is larger than 20000" in desk.pipeline.state.alerts[-1].text
@@ -211,7 +211,7 @@ def test_trial_17_the_state_is_kept_beside_and_a_recovery_begins_with_it(tmp_pat
     again = Desk.__new__(Desk)
     again.sent = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("brokerfix.pipeline.evolve", noted)
+        patched.setattr("brokerfix.record.pipeline.evolve", noted)
         again.pipeline = Pipeline(Journal(tmp_path), again.sent.append)
         again.pipeline.recover(DAY)
     assert [type(fact).__name__ for fact in replayed] == ["OrderAccepted", "OrderBooked"]
@@ -301,12 +301,12 @@ def test_trial_17_a_state_that_could_not_be_kept_leaves_nothing_and_is_tried_aga
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr("brokerfix.kept.zlib.crc32", full)
+        patched.setattr("brokerfix.record.kept.zlib.crc32", full)
         desk.pipeline.look_after()
         desk.pipeline.keeper.wait()
     assert desk.pipeline.keeper.failed
     assert list(tmp_path.glob("*.tmp")) == []
-    monkeypatch.setattr("brokerfix.pipeline.KEEP_AGAIN", 0.0)
+    monkeypatch.setattr("brokerfix.record.pipeline.KEEP_AGAIN", 0.0)
     desk.pipeline.look_after()
     desk.pipeline.keeper.wait()
     assert len(kept_states(tmp_path)) == 1
@@ -365,7 +365,7 @@ def test_trial_19_whatever_a_client_asks_is_answered_while_the_disk_is_full(
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("brokerfix.journal.os.write", full)
+    monkeypatch.setattr("brokerfix.record.journal.os.write", full)
     assert desk.pipeline.submit(ClientOther(4, "ALICE", "DONT_KNOW_TRADE", "it does not know it", "35=Q"))
     assert desk.take() == ["j 4"]
     asked = [kind for kind in vars(commands).values() if isinstance(kind, type) and issubclass(kind, ClientCommand)]
@@ -384,7 +384,7 @@ def test_a_full_disk_refuses_orders_and_takes_cancels(tmp_path: Path, monkeypatc
         return whole(descriptor, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr("brokerfix.journal.os.write", full_without_reserve)
+        patched.setattr("brokerfix.record.journal.os.write", full_without_reserve)
         assert desk.order("C2")
         assert desk.take() == ["j 4"]
         assert "C2" not in desk.pipeline.state.clients["ALICE"].requests
@@ -408,7 +408,7 @@ def test_a_disk_full_to_the_last_byte_records_and_promises_nothing(
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("brokerfix.journal.os.write", full)
+    monkeypatch.setattr("brokerfix.record.journal.os.write", full)
     assert desk.order("C2")
     assert desk.cancel("X1", "C1")
     assert desk.take() == ["j 4", "j 4"]

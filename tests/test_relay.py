@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokerfix.config import Budget, BudgetsSection
+from brokerfix.access.vouch import REFUSED_BY
 from brokerfix.gateway.budgets import Bucket, Budgets
 from brokerfix.gateway.framing import Framer, frame
 from brokerfix.gateway.messages import Bad, Names, data_tags, split
 from brokerfix.gateway.relay import PIECE, Relay
-from brokerfix.vouch import REFUSED_BY
+from brokerfix.settings.config import Budget, BudgetsSection
 
 NAMES = Names("FIX.4.4", "ALICE", "BROKER")
 STAMP = b"20260101-10:00:00.000"

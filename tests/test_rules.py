@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from brokerfix.commands import Command, NewOrder, RefuseMessage, ReplaceOrder
-from brokerfix.config import Config, from_tables
 from brokerfix.domain import Instrument
-from brokerfix.fix.decode import from_client
-from brokerfix.fix.dialect import dialect, standard_dictionary
-from brokerfix.rules import document, html, write_client_dictionary
+from brokerfix.fix.incoming.decode import from_client
+from brokerfix.fix.versions.dialect import dialect, standard_dictionary
+from brokerfix.operate.rules import document, html, write_client_dictionary
+from brokerfix.settings.config import Config, from_tables
 
 SOH = "\x01"
 VERSIONS = ["FIX.4.2", "FIX.4.4", "FIXT.1.1"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.client import utc_now
-from brokerfix.demo import Process, _free_port
 from brokerfix.gateway.framing import frame
+from brokerfix.tools.client import utc_now
+from brokerfix.tools.demo import Process, _free_port
 from tests.live import INSTRUMENT, Wire, connected
 
 VERSIONS = {"R42": "FIX.4.2", "R44": "FIX.4.4", "R50": "FIXT.1.1"}

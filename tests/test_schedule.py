@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerfix.domain import Instrument, Phase
-from brokerfix.schedule import Hours, trading_day
+from brokerfix.settings.schedule import Hours, trading_day
 
 NEW_YORK = "America/New_York"
 HOUR = 3600

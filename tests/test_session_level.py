@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokerfix.client import utc_now
+from brokerfix.tools.client import utc_now
 from tests.live import BROKER, Market, Wire
 
 VERSIONS = {"R42": "FIX.4.2", "R44": "FIX.4.4", "R50": "FIXT.1.1"}

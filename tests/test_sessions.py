@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.client import Client, Disconnected, Message, pairs_of, utc_now
+from brokerfix.tools.client import Client, Disconnected, Message, pairs_of, utc_now
 from tests import bad_input
 from tests.live import SECRET, Market, files_with, listening, run_cli
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokerfix.config import BrokerSection, Budget, ClientSection, Config, GatewaySection
+from brokerfix.access.redact import redacted
 from brokerfix.gateway import proxy
 from brokerfix.gateway.sources import Sources, source_of, to_address
-from brokerfix.redact import redacted
+from brokerfix.settings.config import BrokerSection, Budget, ClientSection, Config, GatewaySection
 
 A, B = to_address("192.0.2.1"), to_address("192.0.2.2")
 

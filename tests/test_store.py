@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from brokerfix.audit import verify
-from brokerfix.config import database_path
-from brokerfix.journal import Journal, JournalError, segments
-from brokerfix.kept import write as write_kept
-from brokerfix.store import TABLES, Projection
+from brokerfix.projections.sqlite import TABLES, Projection
+from brokerfix.record.audit import verify
+from brokerfix.record.journal import Journal, JournalError, segments
+from brokerfix.record.kept import write as write_kept
+from brokerfix.settings.config import database_path
 from tests.scenario import FACTS, World, run_step
 
 STEPS = """

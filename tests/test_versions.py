@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokerfix.client import Client, Message
+from brokerfix.tools.client import Client, Message
 from tests.live import Market
 
 VERSIONS = {"42": "FIX.4.2", "44": "FIX.4.4", "50": "FIXT.1.1"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from brokerfix.domain import OrdStatus
-from brokerfix.trader import Trader
-from brokerfix.warm import warm_up
+from brokerfix.process.warm import warm_up
+from brokerfix.tools.trader import Trader
 from tests.live import Market
 
 

@@ -12,22 +12,17 @@ import msgspec
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
-from brokerfix.engine import (
-    auction,
-    booking,
-    clients,
-    day,
-    jobs,
-    operator,
-    questions,
-    requests,
-    sessions,
-    venues,
-    waiting,
-)
+from brokerfix.engine import days as day
+from brokerfix.engine import jobs, operator, sessions
 from brokerfix.engine.evolve import evolve
+from brokerfix.engine.matching import auction
+from brokerfix.engine.orders import booking, clients
+from brokerfix.engine.orders import many as requests
+from brokerfix.engine.orders.working import NewId
 from brokerfix.engine.state import State
-from brokerfix.engine.working import NewId
+from brokerfix.engine.venues import questions
+from brokerfix.engine.venues import reports as venues
+from brokerfix.engine.waiting import watch as waiting
 from brokerfix.facts import Fact, Quoted
 
 RECORDED_LEVELS = 5

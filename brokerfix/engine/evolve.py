@@ -9,10 +9,11 @@ from typing import Any
 
 from brokerfix import facts as f
 from brokerfix.domain import DAY, Hold, OrdStatus, OrdType, Request, RestatementReason, to_money
-from brokerfix.engine import booking, snapshot
-from brokerfix.engine.book import Book
+from brokerfix.engine import snapshot
 from brokerfix.engine.jobs import begin_day, is_leaving, slice_done
-from brokerfix.engine.orders import (
+from brokerfix.engine.matching.book import Book
+from brokerfix.engine.orders import booking
+from brokerfix.engine.orders.order import (
     Child,
     Fill,
     Order,

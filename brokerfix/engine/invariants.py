@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from brokerfix.domain import Hold, OrdStatus
-from brokerfix.engine import risk
-from brokerfix.engine.orders import Order
+from brokerfix.engine.orders.order import Order
+from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.state import State
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from brokerfix.commands import WorkOff
 from brokerfix.domain import GOOD_TILL, ExecInst
-from brokerfix.engine.clients import cancel, is_cancelable
-from brokerfix.engine.day import at_day_begin
-from brokerfix.engine.orders import Order
-from brokerfix.engine.requests import report
+from brokerfix.engine.days import at_day_begin
+from brokerfix.engine.orders.clients import cancel, is_cancelable
+from brokerfix.engine.orders.many import report
+from brokerfix.engine.orders.order import Order
+from brokerfix.engine.orders.working import NewId
 from brokerfix.engine.state import Client, Job, JobKind, State
-from brokerfix.engine.working import NewId
 from brokerfix.facts import Alerted, ChildStatusAsked, Fact, SliceDone
 
 MOST_DONE = 50

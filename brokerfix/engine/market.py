@@ -9,7 +9,7 @@ from itertools import islice
 
 from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
-from brokerfix.engine.book import Book, Entry, at_least_as_good
+from brokerfix.engine.matching.book import Book, Entry, at_least_as_good
 
 Level = tuple[str, Side, int]
 """A venue's price level: (venue, side, price)."""

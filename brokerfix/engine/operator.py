@@ -18,14 +18,14 @@ from brokerfix.commands import (
     OperatorSplit,
 )
 from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, id_text
-from brokerfix.engine import booking
-from brokerfix.engine.clients import cancel, is_cancelable
-from brokerfix.engine.orders import Fill
+from brokerfix.engine.orders import booking
+from brokerfix.engine.orders.clients import cancel, is_cancelable
+from brokerfix.engine.orders.order import Fill
+from brokerfix.engine.orders.working import NewId, View, settle
 from brokerfix.engine.split import children_of, split_price
 from brokerfix.engine.state import OF_A_DAYS_BEGIN, State
-from brokerfix.engine.venues import end_child, hold_for_operator
-from brokerfix.engine.waiting import released
-from brokerfix.engine.working import NewId, View, settle
+from brokerfix.engine.venues.reports import end_child, hold_for_operator
+from brokerfix.engine.waiting.watch import released
 from brokerfix.facts import (
     Alerted,
     ChildFilled,

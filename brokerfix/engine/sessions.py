@@ -1,9 +1,9 @@
 """Sessions that come and go: what is asked of an exchange that is back, and what becomes of a lost client's orders."""
 
 from brokerfix.commands import ClientAway, SessionDown, SessionUp
-from brokerfix.engine.requests import open_orders
+from brokerfix.engine.orders.many import open_orders
+from brokerfix.engine.orders.working import NewId
 from brokerfix.engine.state import Client, State
-from brokerfix.engine.working import NewId
 from brokerfix.facts import ClientDown, ClientGone, ClientUp, Fact, VenueDown, VenueUp
 
 

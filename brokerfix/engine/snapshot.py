@@ -11,8 +11,8 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Phase, Side, Venue
-from brokerfix.engine.book import Book
-from brokerfix.engine.orders import Child, Fill, Order, follows_market
+from brokerfix.engine.matching.book import Book
+from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
 from brokerfix.engine.state import Account, Client, Job, Link, Position, State
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 

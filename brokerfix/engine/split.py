@@ -5,8 +5,8 @@ from collections import defaultdict
 import msgspec
 
 from brokerfix.domain import Instructions, OrdType
-from brokerfix.engine import booking
-from brokerfix.engine.orders import Child, Order
+from brokerfix.engine.orders import booking
+from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.state import State
 from brokerfix.facts import SplitApplied
 

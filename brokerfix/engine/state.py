@@ -10,9 +10,9 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import DAY, ClientOptions, Instrument, Limits, Phase, Side, Venue
-from brokerfix.engine.book import Book
 from brokerfix.engine.market import Market
-from brokerfix.engine.orders import Child, Fill, Order
+from brokerfix.engine.matching.book import Book
+from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 
 KEPT_ALERTS = 100

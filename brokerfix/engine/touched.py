@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from brokerfix import facts as f
-from brokerfix.engine.orders import Child, Order
+from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.state import State
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
 
-from brokerfix.redact import redacted
+from brokerfix.access.redact import redacted
 
 SOH = "\x01"
 MILLISECOND = 10**6

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from brokerfix import logs
-from brokerfix.config import ConfigError, load
 from brokerfix.gateway.process import run
+from brokerfix.operate import logs
+from brokerfix.settings.config import ConfigError, load
 
 if __name__ == "__main__":
     logs.configure("gateway")

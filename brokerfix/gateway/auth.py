@@ -16,10 +16,10 @@ from typing import TypeVar
 
 import msgspec
 
-from brokerfix import passwords
-from brokerfix.config import COMP_ID, ClientSection, Config, added_clients
 from brokerfix.gateway.messages import Bad, Pairs, split, whole_number
 from brokerfix.gateway.sources import Address, Networks
+from brokerfix.settings import passwords
+from brokerfix.settings.config import COMP_ID, ClientSection, Config, added_clients
 
 log = logging.getLogger("brokerfix.gateway")
 MOST_CHECKS = 16

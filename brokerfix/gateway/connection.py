@@ -5,7 +5,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
-from brokerfix.config import ConfigError, address
+from brokerfix.access.vouch import read_secret, socket_path, voucher
 from brokerfix.gateway.auth import Logon, Refused
 from brokerfix.gateway.brokerend import BrokerEnd
 from brokerfix.gateway.framing import Framer
@@ -13,7 +13,7 @@ from brokerfix.gateway.messages import Names, vouched_logon
 from brokerfix.gateway.relay import Relay
 from brokerfix.gateway.sources import Address, source_of
 from brokerfix.gateway.tls import fingerprint
-from brokerfix.vouch import read_secret, socket_path, voucher
+from brokerfix.settings.config import ConfigError, address
 
 if TYPE_CHECKING:
     from brokerfix.gateway.server import Gateway

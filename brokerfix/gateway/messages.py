@@ -6,9 +6,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
 
-from brokerfix.fix.dialect import dialect, standard_dictionary
+from brokerfix.access.vouch import REFUSAL, REFUSED_BY, VOUCHER
+from brokerfix.fix.versions.dialect import dialect, standard_dictionary
 from brokerfix.gateway.framing import TRAILER, frame
-from brokerfix.vouch import REFUSAL, REFUSED_BY, VOUCHER
 
 SOH = b"\x01"
 Pairs = list[tuple[int, bytes]]

@@ -15,9 +15,9 @@ from wsgiref.types import StartResponse, WSGIApplication
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from brokerfix.admin import NotRunning, Refused, ask
-from brokerfix.config import Config, ConfigError, address
-from brokerfix.vouch import socket_path
+from brokerfix.access.vouch import socket_path
+from brokerfix.operate.admin import NotRunning, Refused, ask
+from brokerfix.settings.config import Config, ConfigError, address
 
 if TYPE_CHECKING:
     from brokerfix.gateway.server import Gateway

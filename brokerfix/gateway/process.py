@@ -10,9 +10,9 @@ import time
 
 import uvloop
 
-from brokerfix.config import Config, ConfigError
 from brokerfix.gateway.operation import serve
 from brokerfix.gateway.server import Gateway
+from brokerfix.settings.config import Config, ConfigError
 
 log = logging.getLogger("brokerfix.gateway")
 PARENT_SECONDS = 0.1

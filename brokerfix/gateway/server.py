@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
-from brokerfix.config import Budget, Config, ConfigError, address
 from brokerfix.gateway import proxy
 from brokerfix.gateway.auth import Authenticator, Logon, Refused
 from brokerfix.gateway.budgets import Bucket, Budgets
 from brokerfix.gateway.connection import Connection
 from brokerfix.gateway.sources import Address, Networks, Sources, source_of, to_address
 from brokerfix.gateway.tls import load_certificates, server_context
+from brokerfix.settings.config import Budget, Config, ConfigError, address
 
 log = logging.getLogger("brokerfix.gateway")
 BACKLOG = 512

@@ -7,8 +7,8 @@ its owner out. No I/O and no clock.
 from collections import OrderedDict
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from brokerfix.config import Config, GatewaySection
 from brokerfix.gateway.budgets import Bucket
+from brokerfix.settings.config import Config, GatewaySection
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

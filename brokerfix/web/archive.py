@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 import sqlite_utils
 
-from brokerfix.config import Config, database_path
 from brokerfix.domain import id_number
-from brokerfix.store import moment, number_of
+from brokerfix.projections.sqlite import moment, number_of
+from brokerfix.settings.config import Config, database_path
 from brokerfix.web.model import Execution, Order, Position
 from brokerfix.web.terms import execution_of_row, order_of_row
 from brokerfix.web.waiting import Unavailable

@@ -19,10 +19,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 from litestar.types import Guard, Message, Scope
 
-from brokerfix.config import ApiKeySection, Config, GatewaySection
 from brokerfix.gateway.budgets import KINDS
 from brokerfix.gateway.sources import Sources, to_address
-from brokerfix.schedule import Hours
+from brokerfix.settings.config import ApiKeySection, Config, GatewaySection
+from brokerfix.settings.schedule import Hours
 from brokerfix.web.archive import Archive
 from brokerfix.web.limits import headers
 from brokerfix.web.model import Order, Problem

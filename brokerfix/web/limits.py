@@ -3,8 +3,8 @@
 import math
 import time
 
-from brokerfix.config import BudgetsSection
 from brokerfix.gateway.budgets import KINDS, Bucket
+from brokerfix.settings.config import BudgetsSection
 
 
 class Limits:

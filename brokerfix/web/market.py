@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from brokerfix import domain
-from brokerfix.client import Message, pairs_of
+from brokerfix.tools.client import Message, pairs_of
 from brokerfix.web.model import Book, Level, Phase, Quote
 from brokerfix.web.session import Session
 from brokerfix.web.waiting import Unavailable

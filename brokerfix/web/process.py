@@ -10,9 +10,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from brokerfix.config import Config, ConfigError
 from brokerfix.gateway.server import KERNEL_BUFFER, family
 from brokerfix.gateway.tls import path_of
+from brokerfix.settings.config import Config, ConfigError
 from brokerfix.web.api import build
 
 HEAD_BYTES = 16_384

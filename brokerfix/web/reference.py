@@ -7,11 +7,11 @@ from typing import Any
 from litestar import Request, get
 from litestar.exceptions import HTTPException
 
-from brokerfix.config import Config
 from brokerfix.domain import DAY, to_text
-from brokerfix.schedule import Hours as Schedule
-from brokerfix.schedule import trading_day
-from brokerfix.store import moment
+from brokerfix.projections.sqlite import moment
+from brokerfix.settings.config import Config
+from brokerfix.settings.schedule import Hours as Schedule
+from brokerfix.settings.schedule import trading_day
 from brokerfix.web.door import Caller, SymbolPath, door_of, needs, problems
 from brokerfix.web.model import AccountLimits, AccountState, Book, Clock, Hours, Instrument, Position
 from brokerfix.web.terms import day, to_ms

@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from brokerfix.client import Client, Disconnected, Message, TooLow
-from brokerfix.config import Config, ConfigError, address
-from brokerfix.vouch import VOUCHER, read_secret, socket_path, voucher
+from brokerfix.access.vouch import VOUCHER, read_secret, socket_path, voucher
+from brokerfix.settings.config import Config, ConfigError, address
+from brokerfix.tools.client import Client, Disconnected, Message, TooLow
 from brokerfix.web.waiting import Unavailable
 
 log = logging.getLogger("brokerfix.http")

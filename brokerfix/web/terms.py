@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from brokerfix import domain
-from brokerfix.client import Message
+from brokerfix.tools.client import Message
 from brokerfix.web.model import Execution, NewOrder, Order, Replace, Status
 
 Fields = list[tuple[int, str]]

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from brokerfix import domain
-from brokerfix.client import Message, utc_now
-from brokerfix.config import Config
 from brokerfix.domain import id_number
+from brokerfix.settings.config import Config
+from brokerfix.tools.client import Message, utc_now
 from brokerfix.web.known import UNREPORTED, Orders
 from brokerfix.web.limits import Limits
 from brokerfix.web.market import Market

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerfix.domain import Side
-from brokerfix.engine.book import Book, at_least_as_good
+from brokerfix.engine.matching.book import Book, at_least_as_good
 
 ACTIONS = st.lists(
     st.one_of(

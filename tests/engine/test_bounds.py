@@ -14,8 +14,9 @@ from brokerfix.commands import (
     RecordQuotes,
 )
 from brokerfix.domain import Instructions, OrdStatus, OrdType, Phase, Side, TimeInForce
-from brokerfix.engine import instructions, jobs
+from brokerfix.engine import jobs
 from brokerfix.engine.engine import observe
+from brokerfix.engine.orders import instructions
 from brokerfix.facts import MassCanceled, OrderCanceled, OrderRejected, OrderRepriced, Quoted, SliceDone, StatusesAsked
 from tests.scenario import World, run_step
 
@@ -142,8 +143,8 @@ def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         looks[0] += 1
         return peg_price(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("brokerfix.engine.waiting.peg_price", counted)
-    monkeypatch.setattr("brokerfix.engine.router.peg_price", counted)
+    monkeypatch.setattr("brokerfix.engine.waiting.watch.peg_price", counted)
+    monkeypatch.setattr("brokerfix.engine.routing.plan.peg_price", counted)
     return looks
 
 

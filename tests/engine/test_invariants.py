@@ -36,10 +36,10 @@ from brokerfix.commands import (
 )
 from brokerfix.domain import ExecType, Instructions, OrdStatus, OrdType, Phase, Request, Side, TimeInForce
 from brokerfix.engine.engine import observe
-from brokerfix.engine.orders import Child, Order
+from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import ChildFilled, Trade, TradeBusted, TradeCorrected
-from brokerfix.store import account_row, child_row, order_row, position_row
+from brokerfix.projections.sqlite import account_row, child_row, order_row, position_row
 from tests.scenario import World
 
 CLIENTS = st.sampled_from(["ALICE", "BOB"])

@@ -23,14 +23,14 @@ from brokerfix.domain import (
     to_scaled,
     to_text,
 )
-from brokerfix.engine.feed import Increment, Snapshot
-from brokerfix.fix import encode
-from brokerfix.fix.decode import from_client
-from brokerfix.fix.dialect import dialect
-from brokerfix.fix.recode import outgoing
-from brokerfix.fix.reports import from_venue
-from brokerfix.fix.rules import RULES
+from brokerfix.fix.incoming.decode import from_client
+from brokerfix.fix.incoming.reports import from_venue
+from brokerfix.fix.outgoing import encode
 from brokerfix.fix.text import Reader, pairs
+from brokerfix.fix.versions.dialect import dialect
+from brokerfix.fix.versions.recode import outgoing
+from brokerfix.fix.versions.rules import RULES
+from brokerfix.live.feed import Increment, Snapshot
 from tests.scenario import SCENARIO_FILES, World, load, run_step
 
 SOH = "\x01"

@@ -1,0 +1,1 @@
+"""Our own book, and auctions in it."""

@@ -1,0 +1,123 @@
+"""Trading phases, and the auctions between them.
+
+An auction's price is, of the limits in the book, the one with the most volume, then the smallest imbalance, then the
+nearest to the reference price, then the lowest. At that price market orders trade first, then the best limits, then the
+oldest orders.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from brokerfix.commands import ChangePhase, SettlePhase
+from brokerfix.domain import AT_AUCTION, CALLS, Hold, OrdType, Phase, Side, TimeInForce
+from brokerfix.engine.matching.book import at_least_as_good
+from brokerfix.engine.orders.clients import cancel
+from brokerfix.engine.orders.instructions import waits_for_auction
+from brokerfix.engine.orders.order import Order, is_over
+from brokerfix.engine.orders.working import NewId, work
+from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.state import State
+from brokerfix.engine.waiting.watch import is_halted, released
+from brokerfix.facts import Fact, PhaseChanged, Trade
+
+
+class Interest(msgspec.Struct, gc=False):
+    """What an order offers to an auction: its limit (None: market) and quantities, in the book and hidden."""
+
+    order: Order
+    limit: int | None
+    parts: list[int]
+
+    @property
+    def qty(self) -> int:
+        return sum(self.parts)
+
+
+def change_phase(state: State, c: ChangePhase, new_id: NewId) -> list[Fact]:
+    """Begin a phase. Leaving a call phase, what was collected in our own book is matched at one price."""
+    before = state.phases.get(c.symbol)
+    if before is c.phase:
+        return []
+    facts: list[Fact] = [PhaseChanged(c.at, new_id(), c.symbol, c.phase)]
+    if before in CALLS and c.phase not in CALLS and not state.venues:
+        facts += uncross(state, c.symbol, c.at, new_id)
+    return facts
+
+
+def settle_phase(state: State, c: SettlePhase, new_id: NewId) -> list[Fact]:
+    """What the first order that the phase concerns does: those that waited for it are worked, those that were for an
+    auction that is over are canceled."""
+    phase = state.phase(c.symbol)
+    if is_halted(state, c.symbol):
+        return []
+    for order_id in state.watching[c.symbol]:
+        order = state.orders[order_id]
+        if order.pending is not None or order.queue:
+            continue
+        opened = phase is Phase.CONTINUOUS and order.time_in_force is TimeInForce.OPENING and order.in_book
+        # What an exchange has for its auction it ends itself.
+        closed = phase is Phase.CLOSED and order.time_in_force in AT_AUCTION and not order.at_venues
+        if opened or closed:
+            return cancel(order, "", c.at, new_id, "", "AUCTION: the auction is over")
+        if order.hold is Hold.AUCTION and not waits_for_auction(state, order):
+            return released(state, order, Hold.AUCTION, c.at)
+        if order.hold is Hold.ICEBERG and not order.in_book and not order.at_venues:
+            return work(state, order, order.held, c.at, new_id, held=order.held)
+    return []
+
+
+def uncross(state: State, symbol: str, at: int, new_id: NewId) -> list[Fact]:
+    """Match what our book and the market orders with us have, at the auction's price."""
+    sides = {side: list(_interest(state, symbol, side)) for side in Side}
+    price = auction_price(sides[Side.BUY], sides[Side.SELL], risk.reference(state, state.instruments[symbol]))
+    if not price:
+        return []
+    buys, sells = (
+        [one for one in sides[side] if one.limit is None or at_least_as_good(side, price, one.limit)] for side in Side
+    )
+    facts: list[Fact] = []
+    while buys and sells:
+        buy, sell = buys[0], sells[0]
+        qty = min(buy.parts[0], sell.parts[0])
+        # The older order is the maker, for the numbering only: neither takes.
+        maker, taker = sorted((buy.order.order_id, sell.order.order_id))
+        new_id()
+        facts.append(Trade(at, new_id(), maker, taker, qty, price, True))
+        for queue in (buys, sells):
+            first = queue[0]
+            first.parts[0] -= qty
+            if not first.parts[0]:
+                first.parts.pop(0)
+            if not first.parts:
+                queue.pop(0)
+    return facts
+
+
+def _interest(state: State, symbol: str, side: Side) -> Iterator[Interest]:
+    """What is to be had on a side, in the order in which it trades."""
+    for order_id in state.watching[symbol]:
+        order = state.orders[order_id]
+        if order.hold is Hold.AUCTION and order.side is side and order.works_as is OrdType.MARKET:
+            yield Interest(order, None, [order.held])
+    for entry in state.books[symbol].walk(side):
+        order = state.orders[entry.key]
+        if is_over(order, state.day, 0):
+            continue
+        hidden = [order.held] if order.hold is Hold.ICEBERG else []
+        yield Interest(order, entry.price, [entry.qty, *hidden])
+
+
+def auction_price(buys: list[Interest], sells: list[Interest], reference: int) -> int:
+    """The price at which the two sides trade, 0 if they do not. Only market orders on both trade at the reference."""
+    limits = {one.limit for one in (*buys, *sells) if one.limit is not None} or {reference}
+    found: tuple[int, int, int, int] | None = None
+    for price in sorted(limits):
+        demand = sum(one.qty for one in buys if one.limit is None or one.limit >= price)
+        supply = sum(one.qty for one in sells if one.limit is None or one.limit <= price)
+        volume = min(demand, supply)
+        away = abs(price - reference) if reference else 0
+        rank = (-volume, abs(demand - supply), away, price)
+        if volume and (found is None or rank < found):
+            found = rank
+    return found[3] if found is not None else 0

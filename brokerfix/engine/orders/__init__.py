@@ -1,0 +1,1 @@
+"""Orders: taken, changed, worked, settled."""

@@ -1,0 +1,289 @@
+"""What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
+
+from brokerfix.domain import AT_AUCTION, GOOD_TILL, Hold, Instrument, OrdStatus, Side
+from brokerfix.engine.orders.order import Child, Fill, Order, follows_market, is_over
+from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.state import Account, Job, Position, State
+
+FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
+"""Nanoseconds from a question to an exchange to the same again: doubled each time."""
+NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED = "request", "market", "phase"
+"""What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed."""
+
+
+def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, price: int, is_maker: bool = False) -> None:
+    """Book a fill: the order's quantities, the account's cash and position. Never less than what was filled."""
+    if order.order_id < state.day_began:
+        renew(state, order)
+    leaves = order.leaves
+    order.cum += qty
+    order.notional += price * qty
+    order.last_px = price
+    if order.ended is not None:
+        # A fill after the end takes from what had been given up: cum + leaves + canceled stays the quantity.
+        order.canceled = max(0, order.canceled - qty)
+    pay(state, order, qty, price)
+    expose(state, order, order.leaves - leaves, order.risk_price)
+    state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker)
+    if order.cum >= order.qty:
+        finished(state, order)
+
+
+def unfill(state: State, found: Fill, qty: int, price: int) -> None:
+    """Change a fill to `qty` at `price`: the order's quantities and the account's cash and position follow. An order
+    that has ended gets nothing back to work with."""
+    order = state.orders[found.order_id]
+    if order.order_id < state.day_began:
+        renew(state, order)
+    leaves = order.leaves
+    for sign, part, at in ((-1, found.qty, found.price), (1, qty, price)):
+        order.cum += sign * part
+        order.notional += sign * part * at
+        if found.exec_id < state.day_began:
+            order.prior_cum += sign * part
+            order.prior_notional += sign * part * at
+        pay(state, order, sign * part, at)
+    if order.ended is not None:
+        order.canceled = max(0, order.qty - order.cum)
+    else:
+        live(state, order)
+    expose(state, order, order.leaves - leaves, order.risk_price)
+    if order.cum >= order.qty:
+        finished(state, order)
+    found.qty, found.price = qty, price
+
+
+def sides(state: State, found: Fill) -> list[Fill]:
+    """The fill and, of a trade in our own book, the other side's if that is still known: the maker's number is one less
+    than the taker's."""
+    other = None if found.child_id else state.fills.get(found.exec_id + (1 if found.is_maker else -1))
+    return [found] if other is None else [found, other]
+
+
+def begin_job(state: State, job: Job) -> None:
+    if job.left:
+        state.jobs.append(job)
+
+
+def renew(state: State, order: Order) -> None:
+    """What an order of an earlier day that is good for longer has traded is of earlier days now."""
+    if order.renewed_on != state.day_began and order.time_in_force in GOOD_TILL:
+        order.prior_cum, order.prior_notional = order.cum, order.notional
+        order.renewed, order.renewed_on, order.noted = True, state.day_began, None
+
+
+def live(state: State, order: Order) -> None:
+    """The order works, or does again. One whose day is over is to expire."""
+    order.done = 0
+    state.clients[order.client].working[order.order_id] = order
+    watch(state, order)
+    if order.order_id < state.day_began and is_over(order, state.day, 0):
+        state.overdue[order.order_id] = None
+
+
+def pay(state: State, order: Order, qty: int, price: int) -> None:
+    """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
+    account, position = holding(state, order)
+    move(account, position, order.side, qty, price * state.instruments[order.symbol].money_factor)
+
+
+def move(account: Account, position: Position, side: Side, qty: int, money_each: int) -> None:
+    """Buy or sell `qty` for the account; `money_each` is the money of one scaled unit."""
+    if side is Side.BUY:
+        account.cash -= money_each * qty
+        position.qty += qty
+        position.bought += qty
+    else:
+        account.cash += money_each * qty
+        position.qty -= qty
+        position.sold += qty
+
+
+def expose(state: State, order: Order, qty: int, price: int) -> None:
+    """Change what the order's account has open by `qty` at the order's risk price, and what that takes."""
+    instrument = state.instruments[order.symbol]
+    account, position = holding(state, order)
+    if order.side is Side.BUY:
+        position.open_buy_qty += qty
+        position.open_buy_notional += qty * price * instrument.money_factor
+    else:
+        position.open_sell_qty += qty
+        position.open_sell_notional += qty * price * instrument.money_factor
+    reload(state, account, position, instrument)
+
+
+def expose_new(state: State, order: Order) -> None:
+    """What `expose` does for an order that has just come. With nothing held it takes just its notional."""
+    _, position = holding(state, order)
+    if position.qty:
+        expose(state, order, order.qty, order.risk_price)
+        return
+    notional = order.qty * order.risk_price * state.instruments[order.symbol].money_factor
+    if order.side is Side.BUY:
+        position.open_buy_qty += order.qty
+        position.open_buy_notional += notional
+    else:
+        position.open_sell_qty += order.qty
+        position.open_sell_notional += notional
+    position.load += notional
+    state.accounts[order.account].load += notional
+
+
+def reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
+    load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+    account.load += load - position.load
+    position.load = load
+
+
+def holding(state: State, order: Order) -> tuple[Account, Position]:
+    account = state.accounts[order.account]
+    position = account.positions.get(order.symbol)
+    if position is None:
+        position = account.positions[order.symbol] = Position()
+    return account, position
+
+
+def end(state: State, order: Order, status: OrdStatus) -> None:
+    unbook(state, order)
+    hold(state, order, 0, None)
+    leaves = order.leaves
+    order.canceled, order.ended, order.pending = leaves, status, None
+    expose(state, order, -leaves, order.risk_price)
+    finished(state, order)
+
+
+def finished(state: State, order: Order) -> None:
+    if order.ended is None and order.pending is not None and order.pending.cl_ord_id:
+        # It is filled, but the client's request has no answer yet: it may live on.
+        return
+    order.done = state.last_id
+    state.clients[order.client].working.pop(order.order_id, None)
+    if order.order_id in state.watching[order.symbol]:
+        del state.watching[order.symbol][order.order_id]
+        if follows_market(order.ord_type, order.instructions):
+            state.clients[order.client].following -= 1
+    if state.overdue:
+        state.overdue.pop(order.order_id, None)
+    if order.instructions is not None:
+        state.expiries.pop((order.instructions.expire_at, order.order_id), None)
+    if order.pending is not None and not order.pending.cl_ord_id:
+        # Nobody waits for an answer: it was an operator's cancel, or the end of the day.
+        order.pending = None
+    if order.queue:
+        next_request(state, order)
+
+
+def unbook(state: State, order: Order) -> None:
+    if order.in_book:
+        state.books[order.symbol].remove(order.order_id)
+        order.in_book = 0
+        moved(state, order.symbol)
+
+
+def hold(state: State, order: Order, qty: int, why: Hold | None) -> None:
+    """Have `qty` of the order with us, for this reason. A stop is filed where the market finds it."""
+    if order.hold is Hold.STOP:
+        state.stops[order.symbol].remove(order.order_id)
+    order.held, order.hold = qty, why if qty else None
+    if order.hold in (Hold.AUCTION, Hold.ICEBERG):
+        _watch(state, order)
+    if order.hold is Hold.STOP:
+        # The stop that the market reaches first stands first: a buy's is the lowest, a sell's the highest.
+        state.stops[order.symbol].add(order.order_id, order.side.opposite, order.stop_px, qty)
+        # The market may be there already.
+        state.agenda[MARKET_MOVED, order.symbol] = None
+
+
+def watch(state: State, order: Order) -> None:
+    """Look after an order that does something when the market moves or a time comes."""
+    asked = order.instructions
+    if asked is None:
+        return
+    if asked.expire_at:
+        state.expiries[(asked.expire_at, order.order_id)] = None
+    if order.time_in_force in AT_AUCTION or follows_market(order.ord_type, asked):
+        _watch(state, order)
+
+
+def _watch(state: State, order: Order) -> None:
+    watching = state.watching[order.symbol]
+    if order.order_id not in watching:
+        watching[order.order_id] = None
+        if follows_market(order.ord_type, order.instructions):
+            state.clients[order.client].following += 1
+
+
+def moved(state: State, symbol: str) -> None:
+    """Our own book or last price has changed: subscribers are told, and what waits for the market gets a look."""
+    state.market.changed(symbol)
+    if state.watching[symbol] or state.stops[symbol].entries:
+        state.agenda[MARKET_MOVED, symbol] = None
+
+
+def next_request(state: State, order: Order) -> None:
+    """A request that waited has its turn once nothing is pending."""
+    if order.queue and order.pending is None:
+        state.agenda[NEXT_REQUEST, order.order_id] = None
+
+
+def rename(state: State, order: Order, cl_ord_id: str) -> None:
+    """The order goes by the request's ClOrdID from now on; the old ones still find it."""
+    if cl_ord_id != order.cl_ord_id:
+        order.orig_cl_ord_id, order.cl_ord_id = order.cl_ord_id, cl_ord_id
+    state.clients[order.client].requests[cl_ord_id] = order
+
+
+def close(state: State, child: Child, status: OrdStatus) -> None:
+    child.status, child.request, child.request_id = status, None, 0
+    heard(state, child)
+    state.open_children[child.venue].pop(child.child_id, None)
+    order = state.orders[child.order_id]
+    # Most orders have one.
+    order.children = () if len(order.children) == 1 else tuple(one for one in order.children if one is not child)
+    if order.done and not order.children:
+        order.done = state.last_id
+    if status is OrdStatus.REJECTED and child.venue not in order.shunned:
+        order.shunned = (*order.shunned, child.venue)
+
+
+def reopen(state: State, child: Child) -> None:
+    """A child that had ended is worked again."""
+    child.status = OrdStatus.PARTIALLY_FILLED
+    child.seen = state.links[child.venue].lost
+    # In the order of their numbers, as a kept state has them.
+    held = state.open_children[child.venue]
+    held[child.child_id] = child
+    state.open_children[child.venue] = dict(sorted(held.items()))
+    order = state.orders[child.order_id]
+    order.children = tuple(sorted((*order.children, child), key=lambda one: one.child_id))
+
+
+def await_answer(state: State, child: Child, at: int) -> None:
+    """Something was sent: an order or a request."""
+    link = state.links[child.venue]
+    heard(state, child)
+    link.awaited[child.child_id] = at
+    child.numbering = link.anew
+
+
+def asked(state: State, child: Child, at: int) -> None:
+    """The exchange is asked about the child, and will be again, with growing pauses, until it has told."""
+    link = state.links[child.venue]
+    link.awaited.pop(child.child_id, None)
+    if child.asks:
+        link.asked.pop((child.ask_at, child.child_id), None)
+    if not child.open:
+        child.asks = 0
+        return
+    child.ask_at = at + min(2**child.asks * FIRST_PAUSE, LONGEST_PAUSE)
+    child.asks += 1
+    link.asked[(child.ask_at, child.child_id)] = None
+
+
+def heard(state: State, child: Child) -> None:
+    """The exchange owes no answer any more."""
+    link = state.links[child.venue]
+    link.awaited.pop(child.child_id, None)
+    if child.asks:
+        link.asked.pop((child.ask_at, child.child_id), None)
+        child.asks = 0

@@ -1,0 +1,214 @@
+"""Pre-trade checks: one flat function of the state and an order. The first reason found refuses it.
+
+Buying power. An account's cash, less for every symbol what its position and its open orders take (`load`):
+
+    short value twice: once because its sale paid cash in, once as the 100 % it must be covered with
+  + open buys that do not close a short, at their price
+  + open sells that do not close a long, at their price
+
+With long positions only this is cash less open buys: a position's value at the mark counts as equity and
+carries a requirement of the same size, so it cannot be spent twice. Closing orders take nothing.
+"""
+
+from brokerfix.domain import (
+    MONEY_DIGITS,
+    Instructions,
+    Instrument,
+    OrdRejReason,
+    OrdType,
+    Phase,
+    Reject,
+    Side,
+    money_text,
+    to_money,
+    to_text,
+)
+from brokerfix.engine.orders.order import Order
+from brokerfix.engine.state import Account, Client, Position, State
+
+SECOND = 10**9
+BASIS_POINTS = 10_000
+NOTHING_HELD = Position()
+
+
+def reference(state: State, instrument: Instrument) -> int:
+    """The price that risk values a symbol at: the recorded mark, or the configured reference, or 0 for none."""
+    return state.marks.get(instrument.symbol) or instrument.reference
+
+
+def risk_price(
+    state: State, instrument: Instrument, side: Side, ord_type: OrdType, price: int, asked: Instructions | None = None
+) -> int:
+    """What an open order is valued at per unit: its limit; a stop's price; for a market order or a peg without a limit
+    the worst price the collar allows (without a mark: the best price in sight; 0 if there is none)."""
+    if ord_type is OrdType.LIMIT:
+        return price
+    if asked is not None and (price or asked.limit or asked.stop_px):
+        return price or asked.limit or asked.stop_px
+    mark = reference(state, instrument)
+    if not mark:
+        best = [
+            price
+            for price in (
+                state.books[instrument.symbol].best(side.opposite),
+                state.market.best(instrument.symbol, side.opposite),
+            )
+            if price is not None
+        ]
+        return max(best) if best else 0
+    return mark + (mark * instrument.collar_bps // BASIS_POINTS if side is Side.BUY else 0)
+
+
+def qty_for(instrument: Instrument, cash: str, price: int) -> int:
+    """The quantity, in whole lots, that CashOrderQty(152) buys or sells at a price; 0 without a price."""
+    if not price:
+        return 0
+    return to_money(cash) // (price * instrument.money_factor) // instrument.lot * instrument.lot
+
+
+def load(position: Position, mark: int, factor: int) -> int:
+    """What a position and its open orders take from buying power, in money."""
+    held = position.qty
+    buys, sells = position.open_buy_notional, position.open_sell_notional
+    total = 0
+    if held < 0:
+        total = -2 * held * mark * factor
+        buys = -(-buys * max(0, position.open_buy_qty + held) // position.open_buy_qty) if buys else 0
+    elif held > 0:
+        sells = -(-sells * max(0, position.open_sell_qty - held) // position.open_sell_qty) if sells else 0
+    return total + buys + sells
+
+
+def with_open(position: Position, side: Side, qty: int, price: int, factor: int) -> Position:
+    """The position as it were with `qty` more open on `side` at `price` (a negative quantity takes some away)."""
+    buy, sell = (qty, 0) if side is Side.BUY else (0, qty)
+    return Position(
+        position.qty,
+        position.bought,
+        position.sold,
+        position.open_buy_qty + buy,
+        position.open_sell_qty + sell,
+        position.open_buy_notional + buy * price * factor,
+        position.open_sell_notional + sell * price * factor,
+    )
+
+
+def _more_load(
+    position: Position, side: Side, qty: int, valued_at: int, replaced: Order | None, mark: int, factor: int
+) -> int:
+    """How much more an order would take than what the position takes now. With nothing held that is its notional."""
+    changed, filled = position, 0
+    if replaced is not None:
+        changed = with_open(position, side, -replaced.leaves, replaced.risk_price, factor)
+        filled = replaced.cum
+    return load(with_open(changed, side, qty - filled, valued_at, factor), mark, factor) - position.load
+
+
+def too_fast(client: Client, at: int) -> bool:
+    """Whether the client has used up its orders of the last second."""
+    return bool(client.max_rate) and len(client.recent) == client.max_rate and at - client.recent[0] < SECOND
+
+
+def rate_reject(client: Client) -> Reject:
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, f"RATE: limit={client.max_rate}/s, value={client.max_rate + 1}/s")
+
+
+def check_session(state: State, client: Client, account: str, symbol: str, at: int) -> Reject | None:
+    """Whether this client may send an order for this account and symbol now."""
+    if client.max_rate and too_fast(client, at):
+        return rate_reject(client)
+    return check_market(state, client, account, symbol)
+
+
+def check_market(state: State, client: Client, account: str, symbol: str) -> Reject | None:
+    """Whether the client may trade for this account and symbol, and the symbol trades."""
+    instrument = state.instruments.get(symbol)
+    if instrument is None:
+        return Reject(OrdRejReason.UNKNOWN_SYMBOL, f"UNKNOWN_SYMBOL: value={symbol}")
+    if account not in client.accounts or account not in state.accounts:
+        return Reject(OrdRejReason.UNKNOWN_ACCOUNT, f"UNKNOWN_ACCOUNT: value={account}")
+    if instrument.halted:
+        return Reject(OrdRejReason.EXCHANGE_CLOSED, f"HALTED: value={symbol}")
+    if state.halts:
+        for halt in (("all", ""), ("account", account), ("symbol", symbol)):
+            if halt in state.halts:
+                return Reject(
+                    OrdRejReason.EXCHANGE_CLOSED, f"HALTED: {' '.join(halt).strip()}, by the broker's operator"
+                )
+    if state.phases and state.phase(symbol) is Phase.CLOSED:
+        hours = f"{_clock(instrument.opens)}-{_clock(instrument.closes)} {instrument.zone}"
+        return Reject(OrdRejReason.EXCHANGE_CLOSED, f"CLOSED: limit={hours}")
+    return None
+
+
+def check_terms(
+    state: State,
+    account: Account,
+    instrument: Instrument,
+    side: Side,
+    ord_type: OrdType,
+    qty: int,
+    price: int,
+    valued_at: int,
+    replaced: Order | None = None,
+) -> Reject | None:
+    """Whether an order of these terms may be open. `valued_at` is its risk price, `replaced` the order whose place
+    it takes."""
+    if qty <= 0:
+        return Reject(OrdRejReason.INCORRECT_QUANTITY, f"QUANTITY: limit=above 0, value={_qty(instrument, qty)}")
+    if qty % instrument.lot:
+        limit = _qty(instrument, instrument.lot)
+        return Reject(OrdRejReason.INCORRECT_QUANTITY, f"LOT: limit={limit}, value={_qty(instrument, qty)}")
+    if account.max_order_qty and qty * 10 ** (MONEY_DIGITS - instrument.qty_digits) > account.max_order_qty:
+        limit = money_text(account.max_order_qty)
+        return Reject(OrdRejReason.EXCEEDS_LIMIT, f"MAX_ORDER_QTY: limit={limit}, value={_qty(instrument, qty)}")
+    mark = reference(state, instrument)
+    if ord_type is OrdType.LIMIT or ord_type is OrdType.STOP_LIMIT:
+        if price <= 0:
+            return Reject(OrdRejReason.OTHER, f"PRICE: limit=above 0, value={_price(instrument, price)}")
+        if price % instrument.tick:
+            limit = _price(instrument, instrument.tick)
+            return Reject(OrdRejReason.OTHER, f"TICK: limit={limit}, value={_price(instrument, price)}")
+        if (
+            ord_type is OrdType.LIMIT
+            and instrument.collar_bps
+            and mark
+            and _outside(price, side, mark, instrument.collar_bps)
+        ):
+            edge = mark * instrument.collar_bps // BASIS_POINTS
+            limit = _price(instrument, mark + edge if side is Side.BUY else mark - edge)
+            return Reject(OrdRejReason.OTHER, f"COLLAR: limit={limit}, value={_price(instrument, price)}")
+    elif not valued_at:
+        return Reject(OrdRejReason.BROKER_OPTION, f"NO_PRICE: there is no price to value {instrument.symbol} at")
+    factor = instrument.money_factor
+    notional = qty * valued_at * factor
+    if account.max_order_notional and notional > account.max_order_notional:
+        limit = money_text(account.max_order_notional)
+        return Reject(OrdRejReason.EXCEEDS_LIMIT, f"MAX_ORDER_NOTIONAL: limit={limit}, value={money_text(notional)}")
+    if account.limits.buying_power:
+        position = account.positions.get(instrument.symbol) or NOTHING_HELD
+        needed = notional
+        if replaced is not None or position.qty:
+            needed = _more_load(position, side, qty, valued_at, replaced, mark, factor)
+        if needed > account.buying_power and needed > 0:
+            limit = money_text(account.buying_power)
+            return Reject(OrdRejReason.EXCEEDS_LIMIT, f"BUYING_POWER: limit={limit}, value={money_text(needed)}")
+    return None
+
+
+def _outside(price: int, side: Side, mark: int, collar_bps: int) -> bool:
+    """A buy far above or a sell far below the mark; the harmless side is not limited."""
+    away = price - mark if side is Side.BUY else mark - price
+    return away * BASIS_POINTS > mark * collar_bps
+
+
+def _price(instrument: Instrument, price: int) -> str:
+    return to_text(price, instrument.price_digits)
+
+
+def _qty(instrument: Instrument, qty: int) -> str:
+    return to_text(qty, instrument.qty_digits)
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

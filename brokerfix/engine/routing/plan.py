@@ -1,0 +1,373 @@
+"""Where an order goes: how much, at what price, and why. Everything here reads and changes nothing."""
+
+from collections import deque
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from brokerfix.domain import (
+    AT_AUCTION,
+    IMMEDIATE,
+    ExecInst,
+    Hold,
+    Instructions,
+    Instrument,
+    OrdType,
+    Side,
+    TimeInForce,
+)
+from brokerfix.engine.market import Level, is_stale
+from brokerfix.engine.matching.book import Entry, at_least_as_good
+from brokerfix.engine.orders.instructions import (
+    ADDED,
+    NONE,
+    is_collecting,
+    natively,
+    needs,
+    next_hold,
+    peg_price,
+    would_take,
+)
+from brokerfix.engine.orders.order import Order, is_over
+from brokerfix.engine.state import State
+
+AT_ONCE = (*IMMEDIATE, TimeInForce.OPENING)
+MAX_TRIES = 50
+"""Children without a fill after which an order is no longer routed again: a venue that lies can't keep us busy."""
+
+
+class Avoid(NamedTuple):
+    """Where a quantity is not to go: the venue that has just rejected it (without a `limit`), or what a venue that has
+    just not filled it shows up to a limit (0: at any price)."""
+
+    venue: str = ""
+    limit: int | None = None
+
+
+NOWHERE = Avoid()
+
+
+class Cross(msgspec.Struct, frozen=True, gc=False):
+    """A trade with an order that rests in our book."""
+
+    maker_order_id: int
+    qty: int
+    price: int
+
+
+class Route(msgspec.Struct, frozen=True, gc=False):
+    """A child order to send. `instructions` are what the exchange is asked to do itself."""
+
+    venue: str
+    qty: int
+    price: int
+    ord_type: OrdType
+    time_in_force: TimeInForce
+    why: str
+    instructions: Instructions | None = None
+
+
+class Plan(msgspec.Struct, gc=False):
+    """What to do with a quantity. What `crosses`, `routes`, `book` and `held` leave over can't be placed now. `price`
+    is where a peg works (0: at the order's price)."""
+
+    crosses: list[Cross] = []
+    routes: list[Route] = []
+    book: int = 0
+    held: int = 0
+    hold: Hold | None = None
+    price: int = 0
+    why_left: str = ""
+
+
+def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, take: bool = True) -> Plan:
+    """Place `qty` of the order: cross it with our book where the policy allows, take the best venues up to its
+    limit, and rest what is left where the policy says. Venues that refused it, and `avoid`, are left out. Without
+    `take` all of it rests."""
+    if order.instructions is not None or state.phases:
+        return _special(state, order, qty, avoid, take)
+    if order.ex_destination:
+        return _direct(state, order, qty)
+    return _take_and_rest(state, order, qty, avoid)
+
+
+def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, take: bool = True) -> Plan:
+    instrument = state.instruments[order.symbol]
+    result = Plan()
+    shunned = _shunned(state, order, avoid) if state.venues else set()
+    taken = 0
+    if take and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
+        taken = _take(state, instrument, order, qty, shunned, avoid, result)
+    left = qty - taken
+    if order.time_in_force is TimeInForce.FOK and not _in_one_place(state, order, qty, qty, shunned, avoid, result):
+        return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
+    if not left:
+        return result
+    limited = order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
+    if order.time_in_force in AT_ONCE or not limited:
+        result.why_left = "NO_LIQUIDITY: nothing more to be had at once"
+    elif instrument.post == "book" or not state.venues:
+        if order.instructions is None:
+            result.book = left
+        else:
+            _rest(order, left, result)
+    else:
+        _post(state, order, left, shunned, result)
+    return result
+
+
+def _shunned(state: State, order: Order, avoid: Avoid) -> set[str]:
+    shunned = set(order.shunned)
+    if avoid.limit is None:
+        shunned.add(avoid.venue)
+    if order.tries >= MAX_TRIES:
+        shunned.update(state.venues)
+    return shunned
+
+
+def _special(state: State, order: Order, qty: int, avoid: Avoid, take: bool) -> Plan:
+    """An order with instructions, or in a call phase: an exchange that can do all of it gets it whole; else what is to
+    be waited for holds it with us, and then it is worked like any other, as far as its instructions allow."""
+    asked = order.instructions or NONE
+    hold = next_hold(state, order)
+    if hold is Hold.MANUAL:
+        return Plan(held=qty, hold=hold)
+    if any(feature not in ADDED for feature in needs(order)):
+        venue = natively(state, order, avoid.venue if avoid.limit is None else "")
+        if venue:
+            price = asked.limit or order.price
+            route = Route(venue, qty, price, order.ord_type, order.time_in_force, "does it itself", asked)
+            return Plan(routes=[route])
+    if hold is not None:
+        return Plan(held=qty, hold=hold)
+    price = 0
+    if order.ord_type is OrdType.PEGGED and not order.has(ExecInst.TRAILING_STOP):
+        price = peg_price(state, order)
+        if not price:
+            return Plan(held=qty, hold=Hold.PEG)
+        order = msgspec.structs.replace(order, price=price)
+    if order.has(ExecInst.ALL_OR_NONE) or "min-qty" in needs(order):
+        collecting = is_collecting(state, order.symbol)
+        result = Plan(held=qty, hold=Hold.CONDITION) if collecting else _conditional(state, order, qty, avoid)
+    elif is_collecting(state, order.symbol):
+        result = _collected(order, qty)
+    elif order.ex_destination:
+        result = _direct(state, order, qty)
+    elif order.has(ExecInst.POST_ONLY) and would_take(state, order, order.price):
+        result = Plan(why_left="POST_ONLY: it would take at its price")
+    else:
+        result = _take_and_rest(state, order, qty, avoid, take)
+    result.price = price
+    return result
+
+
+def _collected(order: Order, qty: int) -> Plan:
+    """In a call phase orders rest without being matched."""
+    result = Plan()
+    if order.time_in_force in IMMEDIATE:
+        result.why_left = "AUCTION: nothing is to be had at once before the auction"
+    else:
+        _rest(order, qty, result)
+    return result
+
+
+def _conditional(state: State, order: Order, qty: int, avoid: Avoid) -> Plan:
+    """All or none, or a first fill of at least MinQty: taken where one place has enough, else held until one has."""
+    asked = order.instructions or NONE
+    at_once = order.time_in_force in IMMEDIATE
+    result = Plan()
+    shunned = _shunned(state, order, avoid)
+    least = qty if order.has(ExecInst.ALL_OR_NONE) or order.time_in_force is TimeInForce.FOK else asked.min_qty
+    if order.ex_destination:
+        shunned |= {venue for venue in state.venues if venue != order.ex_destination}
+    else:
+        _take(state, state.instruments[order.symbol], order, qty, shunned, avoid, result)
+    if not _in_one_place(state, order, least, qty, shunned, avoid, result):
+        return Plan(why_left="MIN_QTY: not to be had in one place") if at_once else Plan(held=qty, hold=Hold.CONDITION)
+    left = qty - sum(cross.qty for cross in result.crosses) - sum(route.qty for route in result.routes)
+    if left and at_once:
+        result.why_left = "NO_LIQUIDITY: nothing more to be had at once"
+    elif left:
+        result.held, result.hold = left, Hold.CONDITION
+    return result
+
+
+def _rest(order: Order, left: int, result: Plan) -> None:
+    """Rest in our own book; an iceberg shows MaxFloor and keeps the rest with us."""
+    shown = left
+    if order.instructions is not None and order.instructions.max_floor:
+        shown = min(left, order.instructions.max_floor)
+    result.book = shown
+    if left > shown:
+        result.held, result.hold = left - shown, Hold.ICEBERG
+
+
+def _cheapest_first(state: State, symbol: str, side: Side, shunned: set[str], avoid: Avoid) -> Iterator[Entry[Level]]:
+    """The quotes that may be aimed at, best price first, with those of one price ordered by the venue's taker fee."""
+    for level in state.market.by_price(symbol, side):
+        if len(level) > 1:
+            level.sort(key=lambda quote: Decimal(state.venues[quote.key[0]].taker_fee))
+        for quote in level:
+            if quote.key[0] not in shunned and not _is_avoided(quote, side, avoid):
+                yield quote
+
+
+def _is_avoided(quote: Entry[Level], side: Side, avoid: Avoid) -> bool:
+    return avoid.limit is not None and is_stale(quote, side, avoid.venue, avoid.limit)
+
+
+def _direct(state: State, order: Order, qty: int) -> Plan:
+    venue = order.ex_destination
+    at_once = order.time_in_force in IMMEDIATE or order.works_as is OrdType.MARKET
+    if at_once and order.routes:
+        return Plan(why_left=f"NO_LIQUIDITY: nothing more to be had at {venue}")
+    if not state.venue_quotes(venue, order.symbol) or order.tries >= MAX_TRIES:
+        return Plan(why_left=f"NO_VENUE: {venue} is not available")
+    if at_once:
+        return Plan(routes=[Route(venue, qty, order.price, order.works_as, order.time_in_force, "ExDestination")])
+    result = Plan()
+    _send(state, order, qty, venue, "ExDestination", result)
+    return result
+
+
+def _take(
+    state: State, instrument: Instrument, order: Order, qty: int, shunned: set[str], avoid: Avoid, result: Plan
+) -> int:
+    """Walk our book and the venues together, best price first; put crosses and routes into `result`."""
+    side, limited = order.side, order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
+    book = state.books[order.symbol]
+    if limited:
+        # Most orders that rest meet nothing: then there is nothing to walk.
+        ours, theirs = book.best(side.opposite), state.market.best(order.symbol, side.opposite)
+        if (ours is None or not at_least_as_good(side, ours, order.price)) and (
+            theirs is None or not at_least_as_good(side, theirs, order.price)
+        ):
+            return 0
+    resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
+    mine = next(resting, None)
+    quotes = _cheapest_first(state, order.symbol, side.opposite, shunned, avoid)
+    quote = next(quotes, None)
+    hits: dict[str, tuple[int, int]] = {}
+    left = qty
+    while left:
+        internal = mine is not None and (
+            quote is None or instrument.cross == "always" or at_least_as_good(side, mine.price, quote.price)
+        )
+        best = mine if internal else quote
+        if best is None or (limited and not at_least_as_good(side, best.price, order.price)):
+            break
+        part = min(left, best.qty)
+        left -= part
+        if internal:
+            assert mine is not None
+            result.crosses.append(Cross(mine.key, part, mine.price))
+            mine = next(resting, None)
+        else:
+            assert quote is not None
+            venue = quote.key[0]
+            hits[venue] = (hits.get(venue, (0, 0))[0] + part, quote.price)
+            quote = next(quotes, None)
+    for venue, (part, price) in hits.items():
+        result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, "best price"))
+    return qty - left
+
+
+def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
+    """Our book's entries in the order in which a taker meets them: when all that a price shows is taken, the icebergs
+    there show their next slices. Each entry that is followed by another is meant to be taken whole."""
+    entries = _with_hidden(state, symbol, side) if state.watching[symbol] else state.books[symbol].walk(side)
+    if not state.jobs:
+        return entries
+    # While a day's begin is worked off, orders of the day before may still stand there.
+    return (entry for entry in entries if not is_over(state.orders[entry.key], state.day, 0))
+
+
+def _with_hidden(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
+    for level in state.books[symbol].by_price(side):
+        waiting = deque(level)
+        hidden: dict[int, int] = {}
+        while waiting:
+            entry = waiting.popleft()
+            yield entry
+            order = state.orders[entry.key]
+            left = hidden.get(entry.key, order.held if order.hold is Hold.ICEBERG else 0)
+            if left:
+                assert order.instructions is not None
+                part = min(left, order.instructions.max_floor)
+                hidden[entry.key] = left - part
+                waiting.append(Entry(entry.key, side, entry.price, part))
+
+
+def _in_one_place(
+    state: State, order: Order, least: int, qty: int, shunned: set[str], avoid: Avoid, result: Plan
+) -> bool:
+    """Narrow `result` to one place that has at least `least` of `qty`: our book, or one venue whose quotes hold it. Two
+    places can't promise both or none."""
+    if sum(cross.qty for cross in result.crosses) >= least:
+        result.routes.clear()
+        return True
+    held: dict[str, tuple[int, int]] = {}
+    for quote in state.market.walk(order.symbol, order.side.opposite):
+        if order.works_as is OrdType.LIMIT and not at_least_as_good(order.side, quote.price, order.price):
+            break
+        venue = quote.key[0]
+        if venue not in shunned and not _is_avoided(quote, order.side.opposite, avoid):
+            held[venue] = min(qty, held.get(venue, (0, 0))[0] + quote.qty), quote.price
+            if held[venue][0] == qty:
+                break
+    enough = [(venue, *offer) for venue, offer in held.items() if offer[0] >= least]
+    if not enough:
+        return False
+    venue, part, price = max(enough, key=lambda offer: offer[1])
+    result.crosses.clear()
+    result.routes[:] = [Route(venue, part, price, OrdType.LIMIT, TimeInForce.FOK, "holds enough of it")]
+    return True
+
+
+def _post(state: State, order: Order, left: int, shunned: set[str], result: Plan) -> None:
+    """Rest `left` at the first venue taken from, as one child with what is taken there; without one, at the venue with
+    the lowest maker fee, one that can do what the order asks for before one that can't."""
+    if result.routes:
+        first = result.routes.pop(0)
+        _send(state, order, left, first.venue, "best price, then posted", result, first.qty)
+        result.routes.insert(0, result.routes.pop())
+        return
+    open_to_it = [
+        venue
+        for venue in state.venues.values()
+        if venue.venue not in shunned and state.venue_quotes(venue.venue, order.symbol)
+    ]
+    if not open_to_it:
+        result.why_left = f"NO_VENUE: no exchange for {order.symbol} takes it"
+        return
+    wanted = needs(order) if order.instructions is not None else []
+    venue = min(
+        open_to_it,
+        key=lambda venue: (sum(feature not in venue.supports for feature in wanted), Decimal(venue.maker_fee)),
+    )
+    _send(state, order, left, venue.venue, "posted, lowest maker fee", result)
+
+
+def _send(state: State, order: Order, qty: int, venue: str, why: str, result: Plan, taken: int = 0) -> None:
+    """Route what rests at a venue, and `taken` with it. What the venue can't do itself we do: it gets a slice of an
+    iceberg at a time, and a GTD order as GTC."""
+    time_in_force, sent = order.time_in_force, None
+    if time_in_force in AT_AUCTION:
+        time_in_force = TimeInForce.DAY
+    if order.instructions is not None:
+        asked, supports = order.instructions, state.venues[venue].supports
+        if asked.max_floor and "iceberg" not in supports and qty > asked.max_floor:
+            result.held, result.hold = qty - asked.max_floor, Hold.ICEBERG
+            qty = asked.max_floor
+        if time_in_force is TimeInForce.GTD and "gtd" not in supports:
+            time_in_force = TimeInForce.GTC
+        sent = Instructions(
+            max_floor=asked.max_floor if "iceberg" in supports else 0,
+            expire_at=asked.expire_at if time_in_force is TimeInForce.GTD else 0,
+            expire_day=asked.expire_day if time_in_force is TimeInForce.GTD else 0,
+            exec_inst=(str(ExecInst.POST_ONLY),) if order.has(ExecInst.POST_ONLY) and "post-only" in supports else (),
+        )
+        sent = sent if sent != NONE else None
+    result.routes.append(Route(venue, taken + qty, order.price, OrdType.LIMIT, time_in_force, why, sent))

@@ -1,0 +1,1 @@
+"""What exchanges tell, and what they are asked."""

@@ -1,0 +1,161 @@
+"""FIX text -> domain: what exchanges send us. Nothing is refused: what can't be read is rounded, and said."""
+
+from collections.abc import Mapping
+
+from brokerfix.commands import Command, MarketUpdate, VenueCancelReject, VenueOther, VenueReport
+from brokerfix.domain import (
+    MAX_DIGITS,
+    BusinessRejectReason,
+    ExecType,
+    Inexact,
+    Instrument,
+    OrdStatus,
+    Side,
+    id_number,
+    to_scaled,
+)
+from brokerfix.facts import NO_STATUS
+from brokerfix.fix.text import Reader, pairs, possible_duplicate, printable
+from brokerfix.fix.versions.dialect import dialect
+from brokerfix.fix.versions.recode import FIX_42, FIX_44, report_to_44
+from brokerfix.fix.versions.rules import message_type_of
+
+Instruments = Mapping[str, Instrument]
+
+
+def from_venue(
+    text: str, venue: str, at: int, instruments: Instruments, begin_string: str = FIX_44
+) -> Command | list[MarketUpdate]:
+    """An exchange's application message -> its command, or the market data in it."""
+    message_type = message_type_of(text)
+    if message_type == "8":
+        return _execution_report(text, venue, at, instruments, begin_string)
+    if message_type == "W" or message_type == "X":
+        return _market_data(text, venue, message_type, instruments)
+    message = dict(reversed(pairs(text)))
+    told = message.get("58", "")
+    if message_type == "9":
+        ids = id_number(message["11"]), id_number(message["41"])
+        return VenueCancelReject(at, venue, *ids, message["39"], message.get("102", ""), told, printable(text))
+    if message_type == "j" and message.get("379"):
+        return _refusal(text, message, venue, at)
+    return VenueOther(at, venue, f"MSG_{message_type}", f"{venue} sent MsgType {message_type}: {told}", printable(text))
+
+
+def from_venue_reject(text: str, sent: str, venue: str, at: int) -> Command:
+    """An exchange's Reject(3) of the message `sent` (if it is known), as what it means for the order in it."""
+    message, about = dict(reversed(pairs(text))), dict(reversed(pairs(sent)))
+    if about.get("35") in ("D", "F", "G"):
+        return _refusal(text, {**message, "372": about["35"], "379": about["11"]}, venue, at)
+    told = f"{venue} rejected a message of ours: {message.get('58', '')}"
+    return VenueOther(at, venue, "MSG_3", told, printable(f"{text} {sent}"))
+
+
+def _refusal(text: str, message: dict[str, str], venue: str, at: int) -> Command:
+    """A Reject(3) or BusinessMessageReject(j) of an order or request, as a report or cancel reject on it. That of
+    anything else changes nothing."""
+    number, told, raw = id_number(message["379"]), message.get("58", ""), printable(text)
+    about = message.get("372", "")
+    if about in ("F", "G"):
+        return VenueCancelReject(at, venue, number, 0, "", "99", told, raw)
+    if about == "H" and message.get("380") == BusinessRejectReason.UNSUPPORTED_MESSAGE:
+        return VenueOther(at, venue, NO_STATUS, f"{venue} answers no OrderStatusRequest; it is not asked again", raw)
+    if about != "D":
+        return VenueOther(at, venue, f"MSG_{message['35']}", f"{venue} rejected MsgType {about}: {told}", raw)
+    # MsgSeqNums come again when a session begins anew within the day; the times of sending do not.
+    exec_id = f"{message['35']}-{message.get('122') or message['52']}-{message['34']}"
+    return VenueReport(at, venue, exec_id, ExecType.REJECTED, OrdStatus.REJECTED, number, 0, "", text=told, raw=raw)
+
+
+REPORT = Reader("8", dialect().report["8"].taken, dialect().report["8"].ignored)
+
+
+def _execution_report(text: str, venue: str, at: int, instruments: Instruments, begin_string: str) -> Command:
+    message, _ = REPORT.read(text)
+    if begin_string == FIX_42:
+        report_to_44(message)
+    defects: list[str] = []
+    instrument = instruments.get(message["55"] or "")
+    price_digits = instrument.price_digits if instrument else 0
+    qty_digits = instrument.qty_digits if instrument else 0
+    return VenueReport(
+        at,
+        venue,
+        message["17"] or "",
+        message["150"] or "",
+        message["39"] or "",
+        id_number(message["11"] or ""),
+        id_number(message["41"] or ""),
+        message["37"] or "",
+        _told(message["32"], qty_digits, defects),
+        _told(message["31"], price_digits, defects),
+        _told(message["14"] or "-1", qty_digits, defects),
+        message["6"] or "",
+        message["103"] or "",
+        message["58"] or "",
+        text,
+        "; ".join(defects),
+        possible_duplicate(message),
+        _told(message["151"] or "-1", qty_digits, defects),
+        _told(message["38"], qty_digits, defects),
+        _told(message["44"], price_digits, defects),
+        message["19"] or "",
+        message["378"] or "",
+    )
+
+
+def _told(value: str | None, digits: int, defects: list[str]) -> int:
+    """A number that an exchange tells. It has happened, so one that is not exact is rounded, and said."""
+    if not value:
+        return 0
+    try:
+        return to_scaled(value, digits)
+    except Inexact as error:
+        defects.append(str(error))
+        try:
+            number = round(float(value) * int(10**digits))
+        except (ValueError, OverflowError):
+            return 0
+        return number if abs(number) < 10**MAX_DIGITS else 0
+
+
+def _market_data(text: str, venue: str, message_type: str, instruments: Instruments) -> list[MarketUpdate]:
+    """W (one symbol, whole) or X (entries of any symbols). Entries that can't be read as quotes are left out: the
+    view is better without them, and no order hangs on them."""
+    snapshot = message_type == "W"
+    delimiter = "269" if snapshot else "279"
+    symbol = ""
+    entries: list[dict[str, str]] = []
+    for tag, value in pairs(text):
+        if tag == delimiter:
+            entries.append({})
+        if entries:
+            entries[-1][tag] = value
+        elif tag == "55":
+            symbol = value
+    levels: dict[str, list[tuple[Side, int, int]]] = {symbol: []} if snapshot else {}
+    trades: dict[str, list[tuple[int, int]]] = {}
+    for entry in entries:
+        name = entry.get("55", symbol)
+        instrument = instruments.get(name)
+        kind = entry.get("269", "")
+        if instrument is None or (kind not in MD_SIDES and kind != MD_TRADE):
+            continue
+        try:
+            price = to_scaled(entry.get("270", ""), instrument.price_digits)
+            qty = to_scaled(entry.get("271", "0"), instrument.qty_digits)
+        except Inexact:
+            continue
+        if kind == MD_TRADE:
+            trades.setdefault(name, []).append((price, qty))
+        else:
+            deleted = entry.get("279") == "2"
+            levels.setdefault(name, []).append((MD_SIDES[kind], price, 0 if deleted else qty))
+    names = [name for name in levels | trades if name in instruments]
+    return [
+        MarketUpdate(venue, name, snapshot, tuple(levels.get(name, ())), tuple(trades.get(name, ()))) for name in names
+    ]
+
+
+MD_SIDES = {"0": Side.BUY, "1": Side.SELL}
+MD_TRADE = "2"

@@ -1,0 +1,151 @@
+"""A client's messages about many orders, or about none: lists, crosses, mass requests, market data."""
+
+from collections.abc import Callable
+
+from brokerfix.commands import (
+    AskListStatus,
+    AskMassStatus,
+    ClientOther,
+    Command,
+    CrossOrder,
+    MassCancel,
+    RefuseMessage,
+)
+from brokerfix.domain import BusinessRejectReason, Inexact, OrdRejReason, Reject, Side, to_scaled
+from brokerfix.fix.incoming.orders import SIDES, Instruments, new_order
+from brokerfix.fix.text import Fields, pairs, possible_duplicate, printable
+from brokerfix.fix.versions.rules import RULES
+from brokerfix.live.feed import MarketDataRequest, SessionStatusRequest
+
+Decoded = Command | list[Command] | MarketDataRequest | SessionStatusRequest
+"""What a client's message asks for."""
+
+
+def refused(
+    message_type: str, message: Fields, client: str, at: int, reason: BusinessRejectReason, text: str
+) -> RefuseMessage:
+    ref_id = message.get("11") or message.get("262") or ""
+    return RefuseMessage(at, client, int(message["34"] or 0), message_type, reason, text, ref_id)
+
+
+def _market_data_request(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> MarketDataRequest:
+    every = pairs(text)
+    return MarketDataRequest(
+        client,
+        message["262"] or "",
+        message["263"] or "",
+        int(message["264"] or 0),
+        message["265"] or "0",
+        tuple(value for tag, value in every if tag == "55"),
+        tuple(value for tag, value in every if tag == "269"),
+        message["266"] or "Y",
+    )
+
+
+def _session_status_request(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> SessionStatusRequest:
+    return SessionStatusRequest(client, message["335"] or "", message["263"] or "", message["336"] or "")
+
+
+def _mass_status(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> Command:
+    # A party is the account that it trades for.
+    party = next((value for tag, value in pairs(text) if tag == "448"), "")
+    return AskMassStatus(at, client, message["584"] or "", True, message["55"] or "", message["1"] or party)
+
+
+def _mass_cancel(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> Command:
+    ids = message["11"] or "", message["530"] or ""
+    return MassCancel(at, client, *ids, message["55"] or "", message["1"] or "", message["54"] or "")
+
+
+def _order_list(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> list[Command] | Command:
+    """NewOrderList(E): its orders, each as if it had come alone, and the wish to hear of the list."""
+    rules = RULES[begin_string]["D"]
+    orders = entries_of(text, "11")
+    if message["68"] != str(len(orders)):
+        told = f"LIST: TotNoOrders is {message['68']}, the message has {len(orders)}; send a list in one message"
+        return refused("E", message, client, at, BusinessRejectReason.OTHER, told)
+    header = {tag: message[tag] for tag in ("34", "43", "97")}
+    commands: list[Command] = []
+    for order in orders:
+        single: Fields = dict.fromkeys(rules.reader.tags) | header | order
+        unknown = min(order.keys() - rules.tags - LIST_TAGS, key=int, default="")
+        if rules.to_ours is not None:
+            rules.to_ours(single)
+        missing = rules.missing(single) or ("" if single["40"] else "40")
+        if missing:
+            told = f"Conditionally required tag missing, RefTagID={missing}"
+            reason = BusinessRejectReason.CONDITIONALLY_REQUIRED_MISSING
+            commands.append(refused("E", single, client, at, reason, told))
+        else:
+            commands.append(new_order(single, client, at, instruments, rules.unsupported(single, unknown)))
+    ids = tuple(order["11"] or "" for order in orders)
+    return [*commands, AskListStatus(at, client, message["66"] or "", ids)]
+
+
+LIST_TAGS = frozenset(("10", "67"))
+"""What an order of a list has besides: the trailer behind the last one, ListSeqNo."""
+
+
+def _cross(text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str) -> Command:
+    """NewOrderCross(s)."""
+    instrument = instruments.get(message["55"] or "")
+    defect: Reject | None = None
+    price = 0
+    sides: list[tuple[Side, str, str, int]] = []
+    for side in entries_of(text, "54"):
+        qty = 0
+        if instrument is not None:
+            try:
+                qty = to_scaled(side.get("38") or "", instrument.qty_digits)
+                price = to_scaled(message["44"] or "", instrument.price_digits)
+            except Inexact as error:
+                defect = Reject(OrdRejReason.OTHER, f"CROSS: {error}")
+        sides.append((SIDES[side["54"] == "1"], side.get("11") or "", side.get("1") or "", qty))
+    if len(sides) != 2:
+        told = f"CROSS: a cross has 2 sides, not {len(sides)}"
+        return refused("s", message, client, at, BusinessRejectReason.OTHER, told)
+    return CrossOrder(
+        at, client, message["548"] or "", message["55"] or "", price, tuple(sides), defect, possible_duplicate(message)
+    )
+
+
+def entries_of(text: str, delimiter: str) -> list[Fields]:
+    """The entries of a message's last repeating group: each begins with the delimiter tag."""
+    entries: list[Fields] = []
+    for tag, value in pairs(text):
+        if tag == delimiter:
+            entries.append({})
+        if entries:
+            entries[-1].setdefault(tag, value)
+    return entries
+
+
+def _dont_know_trade(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> Command:
+    told = (
+        f"{client} does not know the trade of ExecID {message['17']} (DKReason {message['127']}) {message['58'] or ''}"
+    )
+    return ClientOther(at, client, "DONT_KNOW_TRADE", told.strip(), printable(text))
+
+
+WITH_GROUPS: dict[str, Callable[[str, Fields, str, int, Instruments, str], Decoded]] = {
+    "V": _market_data_request,
+    "g": _session_status_request,
+    "AF": _mass_status,
+    "q": _mass_cancel,
+    "E": _order_list,
+    "s": _cross,
+    "Q": _dont_know_trade,
+}
+"""Messages that are about several things, or about none of ours: what we do not support in them refuses them whole."""

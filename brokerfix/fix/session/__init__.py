@@ -1,0 +1,1 @@
+"""The FIX sessions: the only user of QuickFIX's engine."""

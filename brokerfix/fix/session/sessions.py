@@ -1,0 +1,428 @@
+"""The FIX sessions: QuickFIX's callbacks in, messages out, one poll for all. The only user of QuickFIX's engine.
+
+QuickFIX ends the process when an exception leaves a callback, so each one is guarded; only QuickFIX's own reject
+types may pass. It advances the incoming sequence number once `fromApp` has returned: what it brought must have
+been recorded by then, or is taken back.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+import quickfix
+
+from brokerfix.access.vouch import VOUCHER, is_vouched
+from brokerfix.fix.incoming.decode import GatewayRefusal
+from brokerfix.fix.outgoing.encode import Out
+from brokerfix.fix.session.listen import CantListen, Listener, place
+from brokerfix.fix.session.settings import acceptor_settings, added_settings, initiator_settings, store
+from brokerfix.fix.text import SOH, Reader, clean, printable
+from brokerfix.fix.versions.dialect import standard_dictionary
+from brokerfix.fix.versions.recode import FIX_42, outgoing
+from brokerfix.settings import passwords
+from brokerfix.settings.config import Config
+
+log = logging.getLogger("brokerfix.fix")
+MESSAGE, SEND = quickfix.Message, quickfix.Session.sendToTarget
+MOST_INDEX = 1 << 17
+"""Bytes of a store's index that are looked through for a message: some thousand messages."""
+REFUSED = "Logon refused"
+"""All that a refused client learns. Why is in the operator's log."""
+
+
+class SessionsError(Exception):
+    """Why the sessions can't be opened, in QuickFIX's words."""
+
+
+class Receiver(Protocol):
+    """Whom the sessions bring their messages to. The message handlers return whether the message is on record."""
+
+    def client_message(self, client: str, text: str) -> bool: ...
+    def venue_message(self, venue: str, text: str) -> bool: ...
+    def venue_reject(self, venue: str, text: str, sent: str) -> bool: ...
+    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None: ...
+    def client_began_anew(self, client: str) -> None: ...
+    def failed(self, source: str, text: str, raw: str) -> None: ...
+
+
+Callback = TypeVar("Callback", bound=Callable[..., None])
+
+
+def _guarded(callback: Callback) -> Callback:
+    """Let nothing but QuickFIX's own rejects leave a callback."""
+
+    @wraps(callback)
+    def guarded(self: "Sessions", *args: Any) -> None:
+        try:
+            callback(self, *args)
+        except (quickfix.RejectLogon, quickfix.DoNotSend):
+            raise
+        except Exception as error:
+            self._failed(callback.__name__, error)
+
+    return guarded  # type: ignore[return-value]
+
+
+def _readable(text: str) -> str:
+    """A message as QuickFIX gives it, without the bytes that no text can hold (they are shown as \\x..)."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+class Peer:
+    """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, the
+    MsgSeqNum of the first message that we sent since then, whether its sequence numbers have begun anew since it
+    was logged on before, and the routes of BusinessMessageRejects that are still to be sent, by RefSeqNum."""
+
+    def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str) -> None:
+        self.name = name
+        self.is_venue = is_venue
+        self.session_id = quickfix.SessionID(begin_string, sender, target)
+        self.recode = outgoing(begin_string)
+        self.is_up = False
+        self.first_number = 0
+        self.anew = False
+        self.routes: dict[str, str] = {}
+
+
+class Sessions(quickfix.Application):  # type: ignore[misc]
+    """All sessions of one process: an acceptor for clients, initiators for exchanges."""
+
+    def __init__(self, config: Config, receiver: Receiver) -> None:
+        super().__init__()
+        self.receiver = receiver
+        self.config = config
+        self.activity = 0
+        self.clients: dict[str, Peer] = {}
+        self.venues: dict[str, Peer] = {}
+        self._by_id: dict[str, Peer] = {}
+        name = config.broker.name
+        for client, section in config.clients.items():
+            self._add(Peer(client, False, section.fix, name, client))
+        for venue, exchange in config.venues.items():
+            self._add(Peer(venue, True, exchange.fix, exchange.sender, exchange.target))
+        self._engines: list[Any] = []
+        self._polls: list[Callable[[], Any]] = []
+        self._dictionary: Any = None
+        self._sending = False
+        self._rejected: list[tuple[str, str]] = []
+        self._listeners: dict[int, Listener] = {}
+        self.secret = b""
+        self._logged_out: list[Peer] = []
+
+    def _add(self, peer: Peer) -> None:
+        (self.venues if peer.is_venue else self.clients)[peer.name] = peer
+        self._by_id[peer.session_id.toString()] = peer
+
+    def start(self, anew: bool = False) -> None:
+        """Listen to clients and begin to connect to exchanges, with sequence numbers that begin `anew` where a trading
+        day has begun meanwhile. Raises SessionsError, e.g. when the port is taken."""
+        failure = ""
+        try:
+            self._build(anew)
+        except (RuntimeError, quickfix.FIXException, CantListen) as error:
+            failure = str(error)
+        if failure:
+            # Outside of the handler, so that no traceback keeps QuickFIX's objects beyond `close`.
+            self.close()
+            raise SessionsError(failure)
+
+    def _build(self, anew: bool) -> None:
+        config = self.config
+        own_ports = {client.port: name for name, client in config.clients.items()}
+        self._listeners = {
+            port: Listener(place(config, own_ports.get(port, ""), port))
+            for port in ({0: "", **own_ports} if own_ports else ())
+        }
+        told = {port: listener.port for port, listener in self._listeners.items()}
+        for settings, engine in (
+            (acceptor_settings(config, told), quickfix.SocketAcceptor),
+            (initiator_settings(config), quickfix.SocketInitiator),
+        ):
+            if settings is None:
+                continue
+            files = quickfix.FileStoreFactory(settings)
+            built = engine(self, files, settings)
+            # QuickFIX keeps references to what it was built with, so these must live as long.
+            self._engines.append((built, files, settings))
+            self._polls.append(built.poll)
+        self._dictionary = quickfix.DataDictionary(str(standard_dictionary()))
+        if anew:
+            self.reset_all()
+        self.poll()
+        for listener in self._listeners.values():
+            listener.replace()
+
+    def add(self, name: str) -> None:
+        """Open a session for a client that has been added to the configuration. Raises SessionsError."""
+        section = self.config.clients[name]
+        self._add(Peer(name, False, section.fix, self.config.broker.name, name))
+        try:
+            listener = self._listeners[section.port] = Listener(place(self.config, name, section.port))
+            settings = added_settings(self.config, name, listener.port)
+            files = quickfix.FileStoreFactory(settings)
+            built = quickfix.SocketAcceptor(self, files, settings)
+            self._engines.append((built, files, settings))
+            built.poll()
+            listener.replace()
+        except (RuntimeError, quickfix.FIXException, CantListen) as error:
+            raise SessionsError(str(error)) from error
+        self._polls.append(built.poll)
+
+    def forget(self, name: str) -> None:
+        """Take a client out again whose session could not be opened."""
+        peer = self.clients.pop(name)
+        del self._by_id[peer.session_id.toString()]
+
+    def numbers(self, name: str) -> tuple[int, int]:
+        """The next MsgSeqNums of a session: of ours, and of its peer."""
+        peer = self.clients.get(name) or self.venues[name]
+        session = quickfix.Session.lookupSession(peer.session_id)
+        return session.getExpectedSenderNum(), session.getExpectedTargetNum()
+
+    def poll(self) -> None:
+        """Read and write what there is; callbacks run in here."""
+        for poll in self._polls:
+            poll()
+        if self._logged_out:
+            self._reopen()
+        while self._rejected:
+            venue, raw = self._rejected.pop()
+            self.receiver.failed(venue, "QuickFIX refused a message of the exchange; what it told is not applied", raw)
+
+    def _reopen(self) -> None:
+        """Let sessions log on again that we have logged out. Only now: before, it would take the logout back."""
+        for peer in [peer for peer in self._logged_out if not peer.is_up]:
+            quickfix.Session.lookupSession(peer.session_id).logon()
+            self._logged_out.remove(peer)
+
+    def send(self, out: Out) -> None:
+        """Hand a message to its session, which stores it, numbers it and sends it now or, if it is logged out, when
+        the peer asks for it. A peer without a session (the built-in market maker) is told nothing."""
+        to_venue, comp_id, text, groups = out
+        peer = (self.venues if to_venue else self.clients).get(comp_id)
+        if peer is None:
+            return
+        if peer.recode is not None:
+            text = peer.recode(text)
+        if peer.routes:
+            text = self._routed(peer, text)
+        message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
+        self._sending = True
+        try:
+            SEND(message, peer.session_id)
+        finally:
+            self._sending = False
+
+    def disconnect(self, name: str, text: str = "disconnected by the broker's operator") -> None:
+        """Log a session out; it may log on again at once."""
+        peer = self.clients.get(name) or self.venues[name]
+        session = quickfix.Session.lookupSession(peer.session_id)
+        session.logout(text)
+        self._logged_out.append(peer)
+
+    def reject(self, client: str, refusal: GatewayRefusal) -> None:
+        """Answer a message of the client, that the gateway has refused, with a Reject(3)."""
+        reason = refusal.reason if self.config.clients[client].fix != FIX_42 or refusal.reason <= HIGHEST_OF_42 else -1
+        head = f"8=FIX.4.4{SOH}9=0{SOH}35=3{SOH}{refusal.route}45={refusal.ref_seq_num}{SOH}"
+        tag = f"371={refusal.ref_tag}{SOH}" if refusal.ref_tag else ""
+        kind = f"372={refusal.ref_msg_type}{SOH}" if refusal.ref_msg_type else ""
+        why = f"373={reason}{SOH}" if reason >= 0 else ""
+        text = f"{head}{tag}{kind}{why}58={clean(refusal.text)}{SOH}10=000{SOH}"
+        SEND(MESSAGE(text, False), self.clients[client].session_id)
+
+    def route(self, client: str, ref_seq_num: int, route: str) -> None:
+        """A BusinessMessageReject for the client follows: it goes to whom the message came from that it is about."""
+        if route:
+            self.clients[client].routes[str(ref_seq_num)] = route
+
+    @staticmethod
+    def _routed(peer: Peer, text: str) -> str:
+        """A message of ours with the route of the message that it answers, if that had one."""
+        found = BUSINESS_REJECT.match(text)
+        route = peer.routes.pop(found[2], "") if found is not None else ""
+        return f"{found[1]}{route}{text[found.end(1) :]}" if found is not None else text
+
+    def reset(self, name: str) -> None:
+        """Begin a session's sequence numbers anew. A session that is up is logged out; it may log on again at once."""
+        peer = self.clients.get(name) or self.venues[name]
+        session = quickfix.Session.lookupSession(peer.session_id)
+        peer.anew = True
+        if peer.is_venue:
+            # The exchange may not have begun anew at this moment: the Logon tells it to.
+            session.setResetOnLogon(True)
+        session.reset()
+
+    def reset_all(self) -> None:
+        """Begin all sequence numbers anew, as at a trading day's begin."""
+        for name in (*self.clients, *self.venues):
+            self.reset(name)
+
+    def logout(self) -> bool:
+        """Ask every session to log out. Returns whether any is still logged on; poll and call again until none is."""
+        up = [peer for peer in (*self.clients.values(), *self.venues.values()) if peer.is_up]
+        for peer in up:
+            quickfix.Session.lookupSession(peer.session_id).logout("the broker stops")
+        return bool(up)
+
+    def close(self) -> None:
+        """Close all sockets at once."""
+        self._polls.clear()
+        for listener in self._listeners.values():
+            listener.close()
+        while self._engines:
+            engine, files, settings = self._engines.pop()
+            engine.stop(True)
+            # QuickFIX's engine uses the others until it is gone; at the process's end the order would be anyone's.
+            del engine
+            del files
+            del settings
+
+    @_guarded
+    def onCreate(self, session_id: Any) -> None:
+        """QuickFIX has made a session."""
+
+    @_guarded
+    def onLogon(self, session_id: Any) -> None:
+        self._changed(session_id, True)
+
+    @_guarded
+    def onLogout(self, session_id: Any) -> None:
+        # QuickFIX also calls this at every failed try to connect.
+        self._changed(session_id, False)
+
+    def _changed(self, session_id: Any, is_up: bool) -> None:
+        self.activity += 1
+        peer = self._by_id[session_id.toString()]
+        if is_up:
+            peer.first_number = quickfix.Session.lookupSession(session_id).getExpectedSenderNum()
+        if is_up and peer.is_up and peer.anew and peer.is_venue:
+            # An exchange's session that is up has begun anew.
+            peer.anew = False
+            self.receiver.session_changed(peer.name, True, False, False)
+            self.receiver.session_changed(peer.name, True, True, True)
+        elif is_up and peer.is_up and peer.anew:
+            peer.anew = False
+            self.receiver.client_began_anew(peer.name)
+        elif peer.is_up != is_up:
+            peer.is_up = is_up
+            anew, peer.anew = peer.anew and is_up, peer.anew and not is_up
+            if is_up and peer.is_venue:
+                quickfix.Session.lookupSession(session_id).setResetOnLogon(False)
+            peer.routes.clear()
+            self.receiver.session_changed(peer.name, peer.is_venue, is_up, anew)
+
+    @_guarded
+    def toAdmin(self, message: Any, session_id: Any) -> None:
+        """Nothing that could send: QuickFIX may hold the session's lock here."""
+        peer = self._by_id[session_id.toString()]
+        if peer.is_venue and message.getHeader().getField(35) == "3":
+            self._rejected.append((peer.name, printable(_readable(message.toString()))))
+
+    def toApp(self, message: Any, session_id: Any) -> None:
+        """Market data, and requests for it or for a status, of before this logon are not sent again: they are out of
+        date, and asked for anew."""
+        if self._sending:
+            return
+        header = message.getHeader()
+        if header.isSetField(43) and header.getField(35) in OUT_OF_DATE:
+            peer = self._by_id[session_id.toString()]
+            if int(header.getField(34)) < peer.first_number:
+                raise quickfix.DoNotSend()
+
+    @_guarded
+    def fromAdmin(self, message: Any, session_id: Any) -> None:
+        text = _readable(message.toString())
+        self.activity += 1
+        peer = self._by_id[session_id.toString()]
+        if "\x0135=A\x01" in text and not peer.is_venue:
+            try:
+                self._authenticate(peer.name, text)
+            except quickfix.RejectLogon:
+                raise
+            except Exception as error:
+                # What we can't check is not let in.
+                log.warning("logon of %s refused: it can't be checked (%s)", peer.name, type(error).__name__)
+                raise quickfix.RejectLogon(REFUSED) from None
+        if "\x0135=A\x01" in text and "\x01141=Y\x01" in text:
+            peer.anew = True
+        elif "\x0135=3\x01" in text:
+            if peer.is_venue:
+                self.receiver.venue_reject(peer.name, text, self._sent(session_id, text))
+            else:
+                log.warning("client %s rejected a message of ours: %s", peer.name, printable(text))
+
+    def _sent(self, session_id: Any, reject: str) -> str:
+        """The message of ours that a Reject(3) is about, from QuickFIX's store, or ''."""
+        number = REJECT.read(reject)[0]["45"]
+        ids = (session_id.getBeginString(), session_id.getSenderCompID(), session_id.getTargetCompID())
+        stored = store(self.config) / "-".join(part.getValue() for part in ids)
+        # The binding does not give the store to Python; its index is "number,offset,size ..." beside the messages. What
+        # is rejected was sent a moment ago, so it stands near the end.
+        with stored.with_name(f"{stored.name}.header").open("rb") as index:
+            index.seek(max(0, index.seek(0, os.SEEK_END) - MOST_INDEX))
+            entries = index.read().decode().split()
+        for entry in reversed(entries):
+            known, _, where = entry.partition(",")
+            if known == number:
+                offset, size = map(int, where.split(","))
+                with stored.with_name(f"{stored.name}.body").open("rb") as body:
+                    body.seek(offset)
+                    return body.read(size).decode("latin-1")
+        return ""
+
+    def _authenticate(self, client: str, text: str) -> None:
+        """Check the gateway's voucher or, without a gateway, Username(553) and Password(554). None is ever logged."""
+        section = self.config.clients[client]
+        if self.secret:
+            vouched = {tag: value or "" for tag, value in LOGON.read(text)[0].items()}
+            told = vouched["49"], vouched["56"], vouched["34"], vouched["52"], vouched["141"]
+            if not is_vouched(self.secret, vouched[str(VOUCHER)], *told):
+                log.warning("logon of %s refused: it did not come through the gateway", client)
+                raise quickfix.RejectLogon(REFUSED)
+            return
+        if not section.password_hash:
+            return
+        logon, _ = LOGON.read(text)
+        named = (logon["553"] or "") == (section.username or client)
+        if not (passwords.matches(logon["554"] or "", section.password_hash) and named):
+            log.warning("logon of %s refused: wrong %s", client, "password" if named else "username")
+            raise quickfix.RejectLogon(REFUSED)
+
+    def fromApp(self, message: Any, session_id: Any) -> None:
+        # The hot path: guarded by hand.
+        text = ""
+        try:
+            self.activity += 1
+            text = message.toString()
+            if not text.isascii():
+                text = _readable(text)
+            peer = self._by_id[session_id.toString()]
+            if peer.is_venue:
+                recorded = self.receiver.venue_message(peer.name, text)
+            else:
+                recorded = self.receiver.client_message(peer.name, text)
+            if not recorded:
+                self._take_back(peer, int(LOGON.read(text)[0]["34"] or 0))
+        except Exception as error:
+            self._failed("fromApp", error, text)
+
+    def _failed(self, callback: str, error: Exception, text: str = "") -> None:
+        log.exception("a FIX callback failed")
+        self.receiver.failed(callback, f"{type(error).__name__}: {error}", printable(text))
+
+    def _take_back(self, peer: Peer, seq_num: int) -> None:
+        """Leave the message unread: QuickFIX will add one to this, find a gap at the peer's next message and ask for
+        it again."""
+        quickfix.Session.lookupSession(peer.session_id).setNextTargetMsgSeqNum(seq_num - 1)
+
+
+REJECT = Reader("3", (45,), (58, 371, 372, 373))
+BUSINESS_REJECT = re.compile(r"([^\x01]*\x01[^\x01]*\x0135=j\x01)(?:[^\x01]*\x01)*?45=([0-9]+)\x01")
+LOGON = Reader("A", (49, 52, 56, 141, 553, 554, VOUCHER), (98, 108))
+HIGHEST_OF_42 = 11
+"""The highest SessionRejectReason(373) that FIX 4.2 has."""
+OUT_OF_DATE = frozenset("VHWXY")
+"""The message types that are out of date once the session they were sent in has ended."""

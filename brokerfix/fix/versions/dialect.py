@@ -1,0 +1,238 @@
+"""Our FIX dialects (`specs/`) and the QuickFIX dictionaries made from it."""
+
+import importlib.metadata
+import tomllib
+import xml.etree.ElementTree as ET
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from brokerfix.access.vouch import REFUSAL, REFUSED_BY, VOUCHER
+from brokerfix.settings.shipped import folder
+
+GROUPS = (73, 146, 267, 552)
+"""Group counts that we require: the standard does too."""
+
+
+class Conditional(msgspec.Struct, frozen=True, rename={"value_in": "is"}):
+    """A tag that must be there, always or `when` another tag has one of the values `is`, `unless` a third is there."""
+
+    tag: int
+    when: int = 0
+    value_in: list[str] = []
+    unless: int = 0
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What we take of a message. Tags are FIX tag numbers. `optional` are tags that the standard requires and we do
+    not; `rare` are taken tags that most messages don't have, which makes reading the others quicker."""
+
+    name: str
+    required: list[int]
+    taken: list[int]
+    ignored: list[int]
+    values: dict[str, list[str]]
+    conditional: list[Conditional]
+    optional: list[int] = []
+    rare: list[int] = []
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The tags of a message that we send."""
+
+    name: str
+    tags: list[int]
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What we read of an exchange's message, and what usually comes with it."""
+
+    name: str
+    taken: list[int]
+    ignored: list[int]
+
+
+class OwnField(msgspec.Struct, frozen=True):
+    """A tag that we add to the standard, and the message types that may carry it."""
+
+    name: str
+    type: str
+    messages: list[str]
+
+
+class Same(msgspec.Struct, frozen=True, rename={"value": "is"}):
+    """A value of another version that FIX 4.4 says in other tags: what it `becomes`. A tag that may hold several values
+    (ExecInst) gets the new one beside those it has."""
+
+    tag: int
+    value: str
+    becomes: dict[str, str]
+
+
+class Recode(msgspec.Struct, frozen=True, rename={"outgoing": "out", "incoming": "in"}):
+    """How messages of a version differ from FIX 4.4's beyond their tags. `rename` is the version's tag -> ours;
+    `outgoing` is tag -> our value -> the version's."""
+
+    rename: dict[str, str] = {}
+    outgoing: dict[str, dict[str, str]] = {}
+    incoming: list[Same] = []
+
+
+class Dialect(msgspec.Struct, frozen=True, rename={"incoming": "in", "outgoing": "out"}, forbid_unknown_fields=True):
+    """A version's dialect: message type -> what is taken or sent. `values` are enumerated values that we add to the
+    standard's. `transport` is the session layer's dictionary where it is one of its own (FIXT)."""
+
+    begin_string: str
+    dictionary: str
+    fields: dict[str, OwnField]
+    incoming: dict[str, Taken]
+    outgoing: dict[str, Sent]
+    venue: dict[str, Sent]
+    report: dict[str, Read]
+    values: dict[str, list[str]] = {}
+    lacks: frozenset[int] = frozenset()
+    transport: str = ""
+    appl_ver_id: str = ""
+    recode: Recode = Recode()
+
+
+SPECS = {"FIX.4.2": "FIX42", "FIX.4.4": "FIX44", "FIXT.1.1": "FIX50SP2"}
+"""BeginString -> the file in specs/ that says what we take and send. FIXT 1.1 carries FIX 5.0 SP2."""
+
+
+@cache
+def dialect(begin_string: str = "FIX.4.4") -> Dialect:
+    """The dialect of a version, as the package ships it."""
+    spec = _read(SPECS[begin_string])
+    like = spec.pop("like", None)
+    if like is None:
+        return msgspec.convert(spec, Dialect)
+    merged = _read(like)
+    lacks = set(spec.get("lacks", ()))
+    for place in ("in", "out", "venue", "report"):
+        # A message type that the version does not have is listed as empty.
+        for message_type, changed in spec.pop(place, {}).items():
+            if changed:
+                merged[place][message_type] |= changed
+            else:
+                del merged[place][message_type]
+        for message in merged[place].values():
+            for key in ("required", "taken", "ignored", "tags"):
+                if key in message:
+                    message[key] = [tag for tag in message[key] if tag not in lacks]
+    return msgspec.convert(merged | spec, Dialect)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((folder("specs") / f"{name}.toml").read_text())
+
+
+def standard_dictionary(name: str = "FIX44.xml") -> Path:
+    """A dictionary that the quickfix package installs. Raises FileNotFoundError if it is not there."""
+    for file in importlib.metadata.files("quickfix") or []:
+        if file.name == name:
+            return Path(str(file.locate())).resolve()
+    raise FileNotFoundError(f"the quickfix package has not installed its {name}; install quickfix again")
+
+
+def write_lenient_dictionary(name: str, path: Path) -> None:
+    """Write the standard dictionary `name` for sessions with exchanges: it knows the repeating groups, and refuses
+    nothing that an exchange may send (no enumerated values, no required fields, no types)."""
+    tree = ET.parse(standard_dictionary(name))
+    root = tree.getroot()
+    for field in _section(root, "fields"):
+        if field.get("type") != "NUMINGROUP":
+            field.set("type", "STRING")
+        for value in field.findall("value"):
+            field.remove(value)
+    for place in ("messages", "components"):
+        for element in root.iterfind(f"{place}//"):
+            if element.get("required") is not None:
+                element.set("required", "N")
+    tree.write(path)
+
+
+def write_dictionary(path: Path, begin_string: str = "FIX.4.4", for_gateway: bool = False) -> None:
+    """Write the version's standard dictionary with our own tags and values, what we require, and without any field of
+    type DATA; `for_gateway` with what the gateway says to the broker besides."""
+    spoken = dialect(begin_string)
+    tree = ET.parse(standard_dictionary(spoken.dictionary))
+    root = tree.getroot()
+    _without_data(root)
+    fields = _section(root, "fields")
+    messages = {message.get("msgtype"): message for message in _section(root, "messages")}
+    for field in fields:
+        # A date in local time looks as one in UTC does, and only that type is checked.
+        if field.get("type") == "LOCALMKTDATE":
+            field.set("type", "UTCDATEONLY")
+    numbered = {str(field.get("number")): field for field in fields}
+    for number, values in spoken.values.items():
+        for value in values:
+            ET.SubElement(numbered[number], "value", enum=value, description=f"VALUE_{value}")
+    names = {int(number): field.get("name") for number, field in numbered.items()}
+    for message_type, taken in spoken.incoming.items():
+        # What we require may stand in a component that the standard does not require it in (Symbol).
+        listed = {field.get("name"): field for field in messages[message_type].findall("field")}
+        for tag in taken.required:
+            if names[tag] in listed:
+                listed[names[tag]].set("required", "Y")
+            elif tag not in GROUPS:
+                ET.SubElement(messages[message_type], "field", name=names[tag], required="Y")
+        for tag in taken.optional:
+            if names[tag] in listed:
+                listed[names[tag]].set("required", "N")
+    for number, own in spoken.fields.items():
+        ET.SubElement(fields, "field", number=number, name=own.name, type=own.type)
+        for message_type in own.messages:
+            ET.SubElement(messages[message_type], "field", name=own.name, required="N")
+    if for_gateway:
+        _with_gateway(root)
+        refusal = ET.SubElement(_section(root, "messages"), "message", name="GatewayRefusal", msgtype=REFUSAL)
+        refusal.set("msgcat", "app")
+        for tag in (371, 372, 379, 58):
+            ET.SubElement(refusal, "field", name=str(names[tag]), required="N")
+        ET.SubElement(fields, "field", number=str(REFUSED_BY), name="RefusedBy", type="STRING")
+        ET.SubElement(refusal, "field", name="RefusedBy", required="Y")
+    tree.write(path)
+
+
+def write_transport_dictionary(name: str, path: Path, for_gateway: bool = False) -> None:
+    """Write the session layer's standard dictionary `name` without any field of type DATA."""
+    tree = ET.parse(standard_dictionary(name))
+    _without_data(tree.getroot())
+    if for_gateway:
+        _with_gateway(tree.getroot())
+    tree.write(path)
+
+
+def _with_gateway(root: Any) -> None:
+    """The voucher of a Logon and the type of a refusal, where this dictionary has the Logon and the types."""
+    for field in _section(root, "fields"):
+        if field.get("number") == "35" and len(field):
+            ET.SubElement(field, "value", enum=REFUSAL, description="GATEWAY_REFUSAL")
+    logon = root.find("messages/message[@msgtype='A']")
+    if logon is not None:
+        ET.SubElement(_section(root, "fields"), "field", number=str(VOUCHER), name="GatewayVoucher", type="STRING")
+        ET.SubElement(logon, "field", name="GatewayVoucher", required="N")
+
+
+def _without_data(root: Any) -> None:
+    """QuickFIX trusts the length that a peer gives for a data field while it parses, before any callback. Fields
+    that are no data fields are read up to their end like all others, so a false length can't hurt."""
+    fields = _section(root, "fields")
+    data = {field.get("name") for field in fields if field.get("type") in ("DATA", "XMLDATA")}
+    for field in fields:
+        if field.get("name") in data:
+            field.set("type", "STRING")
+    for parent in root.iter():
+        for field in parent.findall("field"):
+            if field.get("name") in data and parent is not fields:
+                parent.remove(field)
+
+
+def _section(root: Any, name: str) -> Any:
+    section = root.find(name)
+    assert section is not None, name
+    return section

@@ -1,0 +1,122 @@
+"""The versions of FIX: everything here speaks FIX 4.4, and what another version says differently is recoded at its
+session's edge. What differs is data, in `specs/`; only FIX 4.2's ExecTransType needs a rule.
+
+A FIX 4.2 report says what it is in two tags: ExecTransType(20) new, cancel, correct or status, and ExecType(150), which
+for the last three repeats OrdStatus; a fill's ExecType is 1 (partial fill) or 2 (fill).
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+from brokerfix.domain import ExecType, OrdStatus
+from brokerfix.fix.text import SOH, Fields, pairs
+from brokerfix.fix.versions.dialect import Same, dialect
+
+FIX_42, FIX_44 = "FIX.4.2", "FIX.4.4"
+NEW, CANCEL, CORRECT, STATUS = "0", "1", "2", "3"
+TRANSACTIONS = {ExecType.TRADE_CANCEL: CANCEL, ExecType.TRADE_CORRECT: CORRECT, ExecType.ORDER_STATUS: STATUS}
+EXEC_TYPES = {transaction: exec_type for exec_type, transaction in TRANSACTIONS.items()}
+FILLS = ("1", "2")
+REPLACED = "5"
+WORKS_NOW, TRIGGERED = ("636", "Y"), ExecType.TRIGGERED.value
+"""A stop that the market has reached: FIX 4.4 says so by WorkingIndicator(636), FIX 5.0 by an ExecType too."""
+SEVERAL = "18"
+"""ExecInst may hold several values, separated by spaces."""
+
+
+@cache
+def outgoing(begin_string: str) -> Callable[[str], str] | None:
+    """The function that makes a message of ours one of the version, or None for FIX 4.4."""
+    if begin_string == FIX_44:
+        return None
+    spoken = dialect(begin_string)
+    lacks = {str(tag) for tag in spoken.lacks}
+    names = {ours: theirs for theirs, ours in spoken.recode.rename.items()}
+    values, same = spoken.recode.outgoing, spoken.recode.incoming
+
+    def recode(text: str) -> str:
+        fields = [(tag, values.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
+        if begin_string == FIX_42:
+            fields = _with_transaction(fields)
+        elif WORKS_NOW in fields:
+            fields = [("150", TRIGGERED) if tag == "150" else (tag, value) for tag, value in fields]
+        for one in same:
+            fields = _said_as(fields, one)
+        return "".join(f"{names.get(tag, tag)}={value}{SOH}" for tag, value in fields)
+
+    return recode
+
+
+def _with_transaction(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """An ExecutionReport(8) with FIX 4.2's ExecTransType."""
+    message = dict(fields)
+    if message["35"] != "8":
+        return fields
+    exec_type = message["150"]
+    said = exec_type
+    if exec_type == ExecType.TRADE:
+        said = "1" if message["151"].strip("0.") else "2"
+    elif exec_type in TRANSACTIONS:
+        said = message["39"]
+    if exec_type == ExecType.TRADE_CANCEL:
+        said = "1"
+    elif exec_type == ExecType.TRADE_CORRECT:
+        said = "1" if message["151"].strip("0.") else "2"
+    status = message["39"]
+    if exec_type == ExecType.REPLACED and status == OrdStatus.NEW:
+        # FIX 4.2 puts Replaced above New (its volume 1, ExecutionReport: precedence of OrdStatus).
+        status = REPLACED
+    at = next(index for index, (tag, _) in enumerate(fields) if tag == "17")
+    recoded = [(tag, {"150": said, "39": status}.get(tag, value)) for tag, value in fields]
+    return [*recoded[: at + 1], ("20", TRANSACTIONS.get(ExecType(exec_type), NEW)), *recoded[at + 1 :]]
+
+
+def _said_as(fields: list[tuple[str, str]], one: Same) -> list[tuple[str, str]]:
+    """The fields with what FIX 4.4 says in `one.becomes` said in the version's own tag."""
+    message = dict(fields)
+    if not all(value in message.get(tag, "").split(" ") for tag, value in one.becomes.items()):
+        return fields
+    said: list[tuple[str, str]] = []
+    for tag, value in fields:
+        if tag == str(one.tag):
+            said.append((tag, one.value))
+        elif tag in one.becomes:
+            kept = [each for each in value.split(" ") if each != one.becomes[tag]]
+            said += [(tag, " ".join(kept))] if kept else []
+        else:
+            said.append((tag, value))
+    if str(one.tag) not in message:
+        said.insert(len(said) - 1, (str(one.tag), one.value))
+    return said
+
+
+@cache
+def incoming(begin_string: str) -> Callable[[Fields], None] | None:
+    """The function that changes a message's fields of the version to what FIX 4.4 would say; None for FIX 4.4."""
+    if begin_string == FIX_44:
+        return None
+    spoken = dialect(begin_string)
+    recode = spoken.recode
+    none: Fields = dict.fromkeys(map(str, spoken.lacks))
+
+    def to_ours(message: Fields) -> None:
+        message.update(none)
+        for theirs, ours in recode.rename.items():
+            if message.get(theirs) is not None:
+                message[ours] = message[theirs]
+        for one in recode.incoming:
+            if message.get(str(one.tag)) == one.value:
+                for tag, value in one.becomes.items():
+                    had = message.get(tag)
+                    message[tag] = f"{had} {value}" if tag == SEVERAL and had else value
+
+    return to_ours
+
+
+def report_to_44(message: Fields) -> None:
+    """Change a FIX 4.2 exchange's ExecutionReport to what FIX 4.4 would say."""
+    transaction = message["20"] or NEW
+    if transaction in EXEC_TYPES:
+        message["150"] = EXEC_TYPES[transaction]
+    elif message["150"] in FILLS:
+        message["150"] = ExecType.TRADE

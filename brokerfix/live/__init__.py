@@ -1,0 +1,1 @@
+"""What is not journalled: the market as it is told to subscribers."""

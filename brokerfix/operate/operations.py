@@ -1,0 +1,301 @@
+"""What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from brokerfix import commands as cmd
+from brokerfix.domain import Inexact, Instrument, OrdType, Side, TimeInForce, id_number, id_text, to_scaled
+from brokerfix.engine.orders.order import Order
+from brokerfix.engine.state import State
+from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
+from brokerfix.operate.admin import Answer, Refused, Request
+from brokerfix.settings.config import COMP_ID, ClientSection, Config, keep_client
+
+
+class Running(Protocol):
+    """What the operations need of a broker."""
+
+    config: Config
+    clock: Callable[[], int]
+    state: State
+
+    def carry_out(self, command: cmd.Command) -> list[Fact]: ...
+    def roll(self, day: int, now: int) -> None: ...
+    def next_day(self) -> int: ...
+    def list_sessions(self) -> list[dict[str, Any]]: ...
+    def status(self) -> dict[str, Any]: ...
+    def disconnect(self, name: str) -> None: ...
+    def reset_session(self, name: str) -> None: ...
+    def add_client(self, name: str, section: ClientSection) -> None: ...
+
+
+class OnRecord(Refused):
+    """An action that the engine has refused: that is in the journal already."""
+
+
+MOST_TEXT = 200
+NUMBERS = ("new", "old", "canceled", "refused")
+TABLES = ("settings",)
+
+
+def _check(name: str, value: object) -> None:
+    """What an operator sends goes into the journal and into messages: it is text without control characters, but for
+    the few numbers and tables. Raises Refused."""
+    if name in NUMBERS:
+        if type(value) is not int:
+            raise Refused(f"{name} is a whole number")
+    elif name in TABLES:
+        if not isinstance(value, dict):
+            raise Refused(f"{name} is a table")
+    elif not isinstance(value, str) or not value.isprintable() or len(value) > MOST_TEXT:
+        raise Refused(f"{name} is text of up to {MOST_TEXT} characters")
+
+
+class Operations:
+    """The actions, by name."""
+
+    def __init__(self, broker: Running) -> None:
+        self.broker = broker
+        self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
+            "cancel": self._cancel,
+            "release": self._release,
+            "resolve": self._resolve,
+            "status": self._status,
+            "reverse": self._reverse,
+            "enter": self._enter,
+            "bust": self._bust,
+            "correct": self._correct,
+            "halt": self._halt,
+            "resume": self._resume,
+            "split": self._split,
+            "roll": self._roll,
+            "sessions": self._sessions,
+            "disconnect": self._disconnect,
+            "reset": self._reset,
+            "add-client": self._add_client,
+        }
+
+    def handle(self, operator: str, request: Request) -> Answer:
+        """Do what a request asks for. Raises Refused."""
+        try:
+            return self._do(operator, request)
+        except OnRecord as error:
+            raise Refused(str(error)) from error
+        except Refused as error:
+            self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
+            raise
+
+    def _do(self, operator: str, request: Request) -> Answer:
+        action = self.actions.get(str(request.get("action")))
+        if action is None:
+            raise Refused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")
+        for name, value in request.items():
+            _check(name, value)
+        try:
+            return action(operator, request)
+        except KeyError as error:
+            raise Refused(f"{request['action']}: {error.args[0]} is missing") from error
+        except Inexact as error:
+            raise Refused(str(error)) from error
+
+    def _done(self, command: cmd.Command) -> Answer:
+        facts = self.broker.carry_out(command)
+        for fact in facts:
+            if isinstance(fact, OperatorRefused):
+                raise OnRecord(fact.text)
+            if isinstance(fact, Alerted) and fact.code == "BUG":
+                raise OnRecord(f"the broker failed to do it: {fact.text}; see its log")
+        return {"facts": [type(fact).__name__ for fact in facts]}
+
+    def _acted(self, operator: str, action: str, text: str) -> None:
+        """Put an action on record that changes nothing of the engine's."""
+        self.broker.carry_out(cmd.OperatorActs(self.broker.clock(), operator, action, text))
+
+    def _order(self, request: Request) -> Order:
+        """The order that a request names: by its OrderID, or by client and ClOrdID."""
+        state = self.broker.state
+        if "client" in request:
+            client = state.clients.get(request["client"])
+            known = client.requests.get(request["order"]) if client is not None else None
+            if isinstance(known, Order):
+                return known
+            raise Refused(f"client {request['client']} has no order {request['order']}")
+        order = state.orders.get(id_number(request["order"]))
+        if order is None:
+            raise Refused(f"there is no order {request['order']}; an OrderID is like {id_text(state.last_id)}")
+        return order
+
+    def _cancel(self, operator: str, request: Request) -> Answer:
+        order = self._order(request)
+        text = request.get("text", "")
+        return self._done(cmd.OperatorCancel(self.broker.clock(), operator, order.order_id, "2", text))
+
+    def _release(self, operator: str, request: Request) -> Answer:
+        order = self._order(request)
+        return self._done(cmd.OperatorRelease(self.broker.clock(), operator, order.order_id))
+
+    def _resolve(self, operator: str, request: Request) -> Answer:
+        """What an exchange has said of a child otherwise than by FIX."""
+        state = self.broker.state
+        child = state.children.get(id_number(request["child"]))
+        if child is None:
+            raise Refused(f"there is no child order {request['child']}; it is the ClOrdID that the exchange knows")
+        instrument, qty, price = state.instruments[child.symbol], request.get("qty"), request.get("price")
+        if (qty is None) != (price is None):
+            raise Refused("a fill has a quantity and a price")
+        filled = to_scaled(qty, instrument.qty_digits) if qty else 0
+        at = to_scaled(price, instrument.price_digits) if price else 0
+        canceled, refused = request.get("canceled", 0) == 1, request.get("refused", 0) == 1
+        told = child.child_id, filled, at, canceled, request.get("text", ""), refused
+        return self._done(cmd.OperatorResolve(self.broker.clock(), operator, *told))
+
+    def _status(self, operator: str, request: Request) -> Answer:
+        return self.broker.status()
+
+    def _reverse(self, operator: str, request: Request) -> Answer:
+        """Take back a fill of an earlier day, by the terms that the database has of it."""
+        instrument = self._instrument(request["symbol"])
+        order_qty, cum, qty = (
+            to_scaled(request[name], instrument.qty_digits) for name in ("order_qty", "cum_qty", "qty")
+        )
+        price = to_scaled(request["price"], instrument.price_digits)
+        side = Side[request["side"].upper()] if request["side"].upper() in Side.__members__ else None
+        if side is None:
+            raise Refused("side is buy or sell")
+        command = cmd.OperatorReverse(
+            self.broker.clock(),
+            operator,
+            client=request["client"],
+            account=request["account"],
+            symbol=instrument.symbol,
+            side=side,
+            exec_id=id_number(request["exec"]),
+            order_id=id_number(request["order"]),
+            cl_ord_id=request.get("cl_ord_id", ""),
+            order_qty=order_qty,
+            cum=cum,
+            qty=qty,
+            price=price,
+            text=request.get("text", ""),
+        )
+        return self._done(command)
+
+    def _instrument(self, symbol: str) -> Instrument:
+        instrument = self.broker.state.instruments.get(symbol)
+        if instrument is None:
+            raise Refused(f"there is no symbol {symbol!r}")
+        return instrument
+
+    def _enter(self, operator: str, request: Request) -> Answer:
+        """An order that a client gave by telephone."""
+        instrument = self._instrument(request["symbol"])
+        if request["client"] not in self.broker.state.clients:
+            raise Refused(f"there is no client {request['client']!r}")
+        side = {"buy": Side.BUY, "sell": Side.SELL}.get(request["side"])
+        if side is None:
+            raise Refused("side is buy or sell")
+        price = request.get("price")
+        command = cmd.NewOrder(
+            self.broker.clock(),
+            request["client"],
+            request.get("cl_ord_id", ""),
+            request.get("account", ""),
+            instrument.symbol,
+            side,
+            OrdType.LIMIT if price else OrdType.MARKET,
+            TimeInForce.DAY,
+            to_scaled(request["qty"], instrument.qty_digits),
+            to_scaled(price, instrument.price_digits) if price else 0,
+            operator=operator,
+        )
+        facts = self.broker.carry_out(command)
+        first = facts[0]
+        if not isinstance(first, OrderAccepted):
+            raise Refused(first.text if isinstance(first, OrderRejected) else "the order was not taken")
+        return {"order": id_text(first.id), "facts": [type(fact).__name__ for fact in facts]}
+
+    def _bust(self, operator: str, request: Request) -> Answer:
+        exec_id = id_number(request["exec"])
+        return self._done(cmd.OperatorBust(self.broker.clock(), operator, exec_id, request.get("text", "")))
+
+    def _correct(self, operator: str, request: Request) -> Answer:
+        state, exec_id = self.broker.state, id_number(request["exec"])
+        fill = state.fills.get(exec_id) or next((one for one in state.fills.values() if one.last_id == exec_id), None)
+        if fill is None:
+            raise Refused(f"there is no fill {request['exec']}")
+        instrument = state.instruments[state.orders[fill.order_id].symbol]
+        qty = to_scaled(request["qty"], instrument.qty_digits)
+        price = to_scaled(request["price"], instrument.price_digits)
+        text = request.get("text", "")
+        return self._done(cmd.OperatorCorrect(self.broker.clock(), operator, exec_id, qty, price, text))
+
+    def _halt(self, operator: str, request: Request) -> Answer:
+        return self._done(cmd.OperatorHalt(self.broker.clock(), operator, request["kind"], request.get("name", "")))
+
+    def _resume(self, operator: str, request: Request) -> Answer:
+        return self._done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))
+
+    def _split(self, operator: str, request: Request) -> Answer:
+        new, old = int(request["new"]), int(request["old"])
+        return self._done(cmd.OperatorSplit(self.broker.clock(), operator, request["symbol"], new, old))
+
+    def _roll(self, operator: str, request: Request) -> Answer:
+        day = self.broker.next_day()
+        self._acted(operator, "roll", f"to {day}")
+        self.broker.roll(day, self.broker.clock())
+        return {"day": day}
+
+    def _sessions(self, operator: str, request: Request) -> Answer:
+        return {"sessions": self.broker.list_sessions()}
+
+    def _session(self, request: Request) -> str:
+        name = str(request["name"])
+        if name not in self.broker.config.clients and name not in self.broker.config.venues:
+            raise Refused(f"there is no session {name!r}")
+        return name
+
+    def _disconnect(self, operator: str, request: Request) -> Answer:
+        name = self._session(request)
+        self._acted(operator, "disconnect", name)
+        self.broker.disconnect(name)
+        return {}
+
+    def _reset(self, operator: str, request: Request) -> Answer:
+        name = self._session(request)
+        self._acted(operator, "reset", name)
+        self.broker.reset_session(name)
+        return {}
+
+    def _add_client(self, operator: str, request: Request) -> Answer:
+        """A client without a restart: its session has an acceptor of its own, because QuickFIX's can't take another
+        one. It stays after a restart."""
+        config, name = self.broker.config, str(request["name"])
+        if not COMP_ID.fullmatch(name):
+            raise Refused(f"{name!r}: a CompID is 1 to 32 letters, digits, dots, dashes, underlines")
+        if name in config.clients:
+            raise Refused(f"there is a client {name} already")
+        try:
+            section = msgspec.convert(request["settings"], ClientSection)
+        except msgspec.ValidationError as error:
+            raise Refused(f"{name}: {error}") from error
+        if config.gateway is not None:
+            if config.gateway.upstream:
+                raise Refused(f"{name}: with gateway.upstream, clients are added to the configuration")
+            if section.port:
+                raise Refused(f"{name}: port: clients come to the gateway's")
+            # Its number is all that this says: each added client has an acceptor and a local socket of its own.
+            highest = max(client.port for client in config.clients.values())
+            section = msgspec.structs.replace(section, port=highest + 1)
+        elif not section.port:
+            raise Refused(f"{name}: port is missing: a client that is added to a running broker has one of its own")
+        for account in section.accounts:
+            if account not in config.accounts:
+                raise Refused(f"{name}: there is no account {account}")
+        self.broker.add_client(name, section)
+        options = config.options[name]
+        rate = section.max_orders_per_second
+        self.broker.carry_out(cmd.DefineClient(self.broker.clock(), operator, name, section.accounts, rate, options))
+        keep_client(config.data, name, section)
+        return {"name": name, "port": section.port if config.gateway is None else config.broker.port}

@@ -1,0 +1,1 @@
+"""What stands in for an exchange's surroundings: faults, and a quoter."""
