@@ -3,9 +3,10 @@
 Scales. A price is an int of 10**-price_digits, a quantity an int of 10**-qty_digits of its
 instrument; money (cash, notional) is an int of 10**-MONEY_DIGITS. `at` is nanoseconds UTC since 1970.
 
-Numbers. Facts are numbered without a gap: `<trading day>-<sequence>` is held as the int
-`day * DAY + sequence` (20261122-000000017 -> 20261122000000017). An order's OrderID is the number of
-its OrderAccepted, a child's ClOrdID that of its OrderRouted, an ExecID that of the fact it reports.
+Numbers. Facts are numbered without a gap: trading day (8 digits), shard (2) and sequence (9) are held as one int
+(20261122-03-17 -> 2026112203000000017). Journals of before shards have day and sequence only (20261122-17 ->
+20261122000000017): such a number is of shard 0, and smaller than any with one. An order's OrderID is the number of its
+OrderAccepted, a child's ClOrdID that of its OrderRouted, an ExecID that of the fact it reports.
 """
 
 from decimal import Decimal, InvalidOperation
@@ -17,7 +18,10 @@ import msgspec
 MONEY_DIGITS = 12
 AVG_PX_DIGITS = 6
 """Decimals of an average price beyond the instrument's price digits."""
-DAY = 10**9
+SEQUENCES = 10**9
+"""Numbers that a day and shard have."""
+SHARDS = 100
+LAST_DAY = 99_999_999
 MAX_TEXT = 64
 """Longest text of a number that is looked at."""
 MAX_DIGITS = 15
@@ -378,19 +382,42 @@ def average_text(notional: int, cum: int, price_digits: int) -> str:
     return text[:-AVG_PX_DIGITS] + text[-AVG_PX_DIGITS:].rstrip("0") if price_digits else text.rstrip("0").rstrip(".")
 
 
+def first_of_day(day: int, shard: int) -> int:
+    """The number with which a trading day (YYYYMMDD) of a shard begins."""
+    return (day * SHARDS + shard) * SEQUENCES
+
+
+def day_of(number: int) -> int:
+    """The trading day (YYYYMMDD) of a number."""
+    head = number // SEQUENCES
+    return head // SHARDS if head > LAST_DAY else head
+
+
+def shard_of(number: int) -> int:
+    """The shard of a number; 0 for those of before shards."""
+    head = number // SEQUENCES
+    return head % SHARDS if head > LAST_DAY else 0
+
+
+def sequence_of(number: int) -> int:
+    """A number within its day and shard."""
+    return number % SEQUENCES
+
+
 @lru_cache(maxsize=1 << 16)
 def id_text(number: int) -> str:
-    """20261122000000017 -> '20261122-17'."""
-    day, sequence = divmod(number, DAY)
-    return f"{day}-{sequence}"
+    """2026112203000000017 -> '20261122-03-17', and of before shards 20261122000000017 -> '20261122-17'."""
+    head, sequence = divmod(number, SEQUENCES)
+    return f"{head}-{sequence}" if head <= LAST_DAY else f"{head // SHARDS}-{head % SHARDS:02}-{sequence}"
 
 
 def id_number(text: str) -> int:
-    """'20261122-17' -> 20261122000000017; anything that id_text could not have made -> 0, which numbers nothing."""
-    if not text:
+    """The number that `id_text` makes this text of; 0, which numbers nothing, for any other text."""
+    if not text or not text.isascii():
         return 0
-    day, _, sequence = text.partition("-")
-    if not (len(day) == 8 and sequence.isdecimal() and day.isdecimal() and text.isascii()):
+    head, _, sequence = text.rpartition("-")
+    day, _, shard = head.partition("-")
+    if not (len(day) == 8 and (day + shard + sequence).isdecimal()):
         return 0
-    number = int(day) * DAY + int(sequence)
+    number = int(day + shard) * SEQUENCES + int(sequence) if sequence else 0
     return number if id_text(number) == text else 0

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from brokerfix import commands as cmd
 from brokerfix.cli import main
 from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
 from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
-from brokerfix.facts import Fact
+from brokerfix.facts import KINDS
 from brokerfix.fix.versions.dialect import dialect
 from brokerfix.settings.config import SECTIONS, TABLES
 
@@ -81,7 +82,9 @@ def test_every_key_is_explained_in_the_shipped_configuration(name: str) -> None:
 
 
 def test_every_fact_and_command_has_its_handler() -> None:
-    assert set(FACT_HANDLERS) == set(Fact.__args__)
+    assert set(FACT_HANDLERS) == set(KINDS)
+    commands = {kind for kind in vars(cmd).values() if isinstance(kind, type) and issubclass(kind, cmd.Command)}
+    assert set(COMMAND_HANDLERS) == commands - {cmd.Command, cmd.ClientCommand, cmd.OperatorCommand}
     assert len(COMMAND_HANDLERS) == len({handler.__name__ for handler in COMMAND_HANDLERS.values()})
 
 

@@ -78,7 +78,7 @@ def test_an_exception_of_ours_refuses_the_one_command(tmp_path: Path, monkeypatc
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr("brokerfix.engine.orders.clients.work", bug)
+        patched.setattr("brokerfix.engine.orders.accept.work", bug)
         assert desk.order("C2")
     assert desk.take() == ["j 0"]
     assert desk.pipeline.state.orders == before
@@ -134,7 +134,7 @@ def test_trial_13_a_fact_that_can_not_be_applied_at_a_start_is_told_with_its_num
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setitem(evolve.HANDLERS, OrderAccepted, bug)
-    with pytest.raises(JournalError, match=r"fact 20261122-\d+ \(OrderAccepted\) can't be applied .*a bug"):
+    with pytest.raises(JournalError, match=r"fact 20261122-00-\d+ \(OrderAccepted\) can't be applied .*a bug"):
         Desk(tmp_path)
 
 

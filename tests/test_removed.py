@@ -32,7 +32,7 @@ def test_trial_9_what_a_removed_exchange_holds_is_told_and_resolved(market: Mark
     market.broker.config.write_text(text[: text.index("[venues.XNAS]")])
 
     told = run_cli("check", str(market.broker.config)).stdout
-    found = re.search(r"exchange XNAS is no longer configured, but may hold 1 of our orders \((\d+-\d+)\)", told)
+    found = re.search(r"exchange XNAS is no longer configured, but may hold 1 of our orders \((\d+-\d+-\d+)\)", told)
     assert found is not None, told
     market.broker.start()
     until(lambda: found[0] in market.broker.log.read_text())

@@ -6,76 +6,77 @@ A fact makes a job with the numbers of what it has to look at; each `WorkOff` co
 """
 
 from collections.abc import Callable
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
 from brokerfix.commands import WorkOff
 from brokerfix.domain import GOOD_TILL, ExecInst
-from brokerfix.engine.days import at_day_begin
-from brokerfix.engine.orders.clients import cancel, is_cancelable
-from brokerfix.engine.orders.many import report
+from brokerfix.engine import touched
+from brokerfix.engine.orders.cancel import cancel, is_cancelable
+from brokerfix.engine.orders.expire import at_day_begin
 from brokerfix.engine.orders.order import Order
-from brokerfix.engine.orders.working import NewId
+from brokerfix.engine.orders.status import report
 from brokerfix.engine.state import Client, Job, JobKind, State
-from brokerfix.facts import Alerted, ChildStatusAsked, Fact, SliceDone
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions, Evolution
+from brokerfix.facts import Alerted, ChildStatusAsked, SliceDone
 
+DECIDE, EVOLVE = Decisions(), Evolution()
 MOST_DONE = 50
 """Orders or children that a slice does something about: some milliseconds' worth."""
 MOST_SEEN = 2000
 """What it looks at."""
 
 
-def work_off(state: State, c: WorkOff, new_id: NewId) -> list[Fact]:
+@DECIDE.on(WorkOff, silent="no job is left")
+def work_off(state: State, c: WorkOff, step: Step) -> None:
     """The next slice of the job whose turn it is."""
     if not state.jobs:
-        return []
+        return
     job = state.jobs[0]
-    decide = DECIDE.get(job.kind)
-    facts: list[Fact] = []
+    look = LOOKS.get(job.kind)
     seen = done = 0
     overdue: list[int] = []
     for item in islice(reversed(job.left), MOST_SEEN):
         seen += 1
-        if decide is not None:
-            try:
-                more = decide(state, job, item, c.at, new_id, overdue)
-            except Exception as error:  # noqa: BLE001 - a defect of ours: alerted, and the job goes on
-                # What is wrong with one must not keep the others: its numbers are given again.
-                new_id = count((facts[-1].id if facts else state.last_id) + 1).__next__
-                what = f"{job.kind}: {item}: {type(error).__name__}: {error}"
-                more = [Alerted(c.at, new_id(), "broker", "BUG", what)]
-            facts += more
-            done += bool(more)
-            if done >= MOST_DONE:
-                break
-    return [*facts, SliceDone(c.at, new_id(), seen, tuple(overdue))]
+        if look is None:
+            continue
+        one = step.fork()
+        try:
+            look(state, job, item, one, overdue)
+        except Exception as error:  # noqa: BLE001 - a defect of ours: alerted, and the job goes on
+            # What is wrong with one must not keep the others.
+            one = step.fork()
+            one.emit(Alerted, "broker", "BUG", f"{job.kind}: {item}: {type(error).__name__}: {error}")
+        step.join(one)
+        done += bool(one.facts)
+        if done >= MOST_DONE:
+            break
+    step.emit(SliceDone, seen, tuple(overdue))
 
 
-def _begin_day(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+def _begin_day(state: State, job: Job, number: Any, step: Step, overdue: list[int]) -> None:
     order = state.orders.get(number)
-    return at_day_begin(state, order, at, new_id, overdue) if order is not None else []
+    if order is not None:
+        at_day_begin(state, order, step, overdue)
 
 
-def _ask(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+def _ask(state: State, job: Job, number: Any, step: Step, overdue: list[int]) -> None:
     child = state.children.get(number)
-    if child is None or not state.in_doubt(child) or not state.market.up.get(child.venue):
-        return []
-    return [ChildStatusAsked(at, new_id(), child.child_id)]
+    if child is not None and state.in_doubt(child) and state.market.up.get(child.venue):
+        step.emit(ChildStatusAsked, child.child_id)
 
 
-def _cancel(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+def _cancel(state: State, job: Job, number: Any, step: Step, overdue: list[int]) -> None:
     order = state.orders.get(number)
-    if order is None or order.done or not is_cancelable(order) or not _is_meant(state, job, order):
-        return []
-    return cancel(order, "", at, new_id, job.reason, job.text, job.operator)
+    if order is not None and not order.done and is_cancelable(order) and _is_meant(state, job, order):
+        cancel(order, "", step, job.reason, job.text, job.operator)
 
 
-def _report(state: State, job: Job, number: Any, at: int, new_id: NewId, overdue: list[int]) -> list[Fact]:
+def _report(state: State, job: Job, number: Any, step: Step, overdue: list[int]) -> None:
     order = state.orders.get(number)
-    if order is None:
-        return []
-    is_last = number == job.left[0]
-    return [report(order, job.name, job.text, job.reason, job.total, is_last, at, new_id)]
+    if order is not None:
+        report(order, job.name, job.text, job.reason, job.total, number == job.left[0], step)
 
 
 def _is_meant(state: State, job: Job, order: Order) -> bool:
@@ -95,7 +96,7 @@ def _ends_with_session(client: Client, order: Order) -> bool:
     return mode == "all" or (mode == "day" and order.time_in_force not in GOOD_TILL)
 
 
-DECIDE: dict[JobKind, Callable[[State, Job, Any, int, NewId, list[int]], list[Fact]]] = {
+LOOKS: dict[JobKind, Callable[[State, Job, Any, Step, list[int]], None]] = {
     JobKind.BEGIN_DAY: _begin_day,
     JobKind.ASK: _ask,
     JobKind.CANCEL: _cancel,
@@ -106,7 +107,8 @@ DECIDE: dict[JobKind, Callable[[State, Job, Any, int, NewId, list[int]], list[Fa
 """What a slice does about each of what it looks at. The jobs that only forget have no decision to take."""
 
 
-def slice_done(state: State, fact: SliceDone) -> None:
+@EVOLVE.on(SliceDone, touched.the_overdue)
+def _slice_done(state: State, fact: SliceDone) -> None:
     """What the slice has looked at is off the job; a job that forgets lets go of what has been over for a day."""
     job = state.jobs.pop(0)
     forget = FORGET.get(job.kind)

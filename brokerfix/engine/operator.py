@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Container, Iterator
 
 from brokerfix.commands import (
-    DefineClient,
     OperatorActs,
     OperatorBust,
     OperatorCancel,
@@ -18,20 +17,24 @@ from brokerfix.commands import (
     OperatorSplit,
 )
 from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, id_text
+from brokerfix.engine import touched
 from brokerfix.engine.orders import booking
-from brokerfix.engine.orders.clients import cancel, is_cancelable
+from brokerfix.engine.orders.cancel import cancel, is_cancelable
 from brokerfix.engine.orders.order import Fill
-from brokerfix.engine.orders.working import NewId, View, settle
+from brokerfix.engine.orders.settle import settle
+from brokerfix.engine.orders.work import View
 from brokerfix.engine.split import children_of, split_price
-from brokerfix.engine.state import OF_A_DAYS_BEGIN, State
-from brokerfix.engine.venues.reports import end_child, hold_for_operator
-from brokerfix.engine.waiting.watch import released
+from brokerfix.engine.state import OF_A_DAYS_BEGIN, Job, JobKind, Position, State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions, Evolution
+from brokerfix.engine.venues.fills import hold_for_operator
+from brokerfix.engine.venues.reports import end_child
+from brokerfix.engine.waiting.holds import release
 from brokerfix.facts import (
+    NO_STATUS,
     Alerted,
     ChildFilled,
     ChildRequestRejected,
-    ClientDefined,
-    Fact,
     FillReversed,
     Halted,
     OperatorActed,
@@ -43,23 +46,20 @@ from brokerfix.facts import (
     TradeCorrected,
 )
 
-Action = (
-    OperatorBust | OperatorCancel | OperatorCorrect | OperatorHalt | OperatorRelease | OperatorResume | OperatorSplit
-)
+DECIDE, EVOLVE = Decisions(), Evolution()
 KINDS = ("all", "account", "symbol", "venue")
 
 
-def _refused(c: OperatorCommand, new_id: NewId, text: str) -> list[Fact]:
-    return [OperatorRefused(c.at, new_id(), c.operator, type(c).__name__.removeprefix("Operator").lower(), text)]
+def _refuse(c: OperatorCommand, step: Step, text: str) -> None:
+    step.emit(OperatorRefused, c.operator, type(c).__name__.removeprefix("Operator").lower(), text)
 
 
-def operator_acts(state: State, c: OperatorActs, new_id: NewId) -> list[Fact]:
-    return [OperatorActed(c.at, new_id(), c.operator, c.action, c.text)]
+@DECIDE.on(OperatorActs)
+def operator_acts(state: State, c: OperatorActs, step: Step) -> None:
+    step.emit(OperatorActed, c.operator, c.action, c.text)
 
 
-def define_client(state: State, c: DefineClient, new_id: NewId) -> list[Fact]:
-    acted = OperatorActed(c.at, new_id(), c.operator, "add client", c.client)
-    return [acted, ClientDefined(c.at, new_id(), c.client, c.accounts, c.max_rate, c.options)]
+EVOLVE.only_tells(OperatorActed, OperatorRefused)
 
 
 def left_behind(
@@ -88,110 +88,156 @@ def left_behind(
 MOST_NAMED = 5
 
 
-def operator_cancel(state: State, c: OperatorCancel, new_id: NewId) -> list[Fact]:
+@DECIDE.on(OperatorCancel)
+def operator_cancel(state: State, c: OperatorCancel, step: Step) -> None:
     order = state.orders.get(c.order_id)
     if order is None:
-        return _refused(c, new_id, f"there is no order {id_text(c.order_id)}")
+        return _refuse(c, step, f"there is no order {id_text(c.order_id)}")
     if not order.working or order.ended is not None or not order.leaves:
-        return _refused(c, new_id, f"order {id_text(c.order_id)} is {order.status.name} already")
+        return _refuse(c, step, f"order {id_text(c.order_id)} is {order.status.name} already")
     if not is_cancelable(order):
-        return _refused(c, new_id, f"order {id_text(c.order_id)} is being canceled already")
-    return cancel(order, "", c.at, new_id, c.reason, c.text, c.operator)
+        return _refuse(c, step, f"order {id_text(c.order_id)} is being canceled already")
+    cancel(order, "", step, c.reason, c.text, c.operator)
 
 
-def operator_release(state: State, c: OperatorRelease, new_id: NewId) -> list[Fact]:
+@DECIDE.on(OperatorRelease)
+def operator_release(state: State, c: OperatorRelease, step: Step) -> None:
     order = state.orders.get(c.order_id)
     if order is None:
-        return _refused(c, new_id, f"there is no order {id_text(c.order_id)}")
+        return _refuse(c, step, f"there is no order {id_text(c.order_id)}")
     if order.hold is not Hold.MANUAL:
         why = f"it waits: {order.hold.value}" if order.hold is not None else "nothing of it is held"
-        return _refused(c, new_id, f"order {id_text(c.order_id)} is not held for an operator ({why})")
+        return _refuse(c, step, f"order {id_text(c.order_id)} is not held for an operator ({why})")
     if order.pending is not None or order.queue:
-        return _refused(
-            c, new_id, f"order {id_text(order.order_id)} has a request pending; try again when it is answered"
-        )
-    return released(state, order, Hold.MANUAL, c.at, c.operator)
+        return _refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again when it is answered")
+    release(state, order, Hold.MANUAL, step, c.operator)
 
 
-def operator_resolve(state: State, c: OperatorResolve, new_id: NewId) -> list[Fact]:
+@DECIDE.on(OperatorResolve)
+def operator_resolve(state: State, c: OperatorResolve, step: Step) -> None:
     """What an exchange has said of a child by telephone, as if it had reported it."""
     child = state.children.get(c.child_id)
     if child is None:
-        return _refused(c, new_id, f"there is no child order {id_text(c.child_id)}")
+        return _refuse(c, step, f"there is no child order {id_text(c.child_id)}")
     name = f"child {id_text(child.child_id)} at {child.venue}"
     if not child.open:
-        return _refused(c, new_id, f"{name} is {child.status.name} already")
+        return _refuse(c, step, f"{name} is {child.status.name} already")
     if c.refused and (c.canceled or child.request is None):
-        return _refused(c, new_id, f"{name}: there is no request of ours that could be refused")
+        return _refuse(c, step, f"{name}: there is no request of ours that could be refused")
     if not (c.qty or c.canceled or c.refused):
-        return _refused(c, new_id, f"{name}: filled how much at what price, or canceled?")
+        return _refuse(c, step, f"{name}: filled how much at what price, or canceled?")
     if c.qty and not (0 < c.qty <= child.leaves and c.price > 0):
-        return _refused(c, new_id, f"{name} has {child.leaves} open: a fill is of that at most, at a price above 0")
-    facts: list[Fact] = [OperatorActed(c.at, new_id(), c.operator, "resolve", f"{id_text(child.child_id)}: {c.text}")]
+        return _refuse(c, step, f"{name} has {child.leaves} open: a fill is of that at most, at a price above 0")
+    step.emit(OperatorActed, c.operator, "resolve", f"{id_text(child.child_id)}: {c.text}")
     view = View(state.order_of(child))
     if c.qty:
-        number = new_id()
-        facts.append(ChildFilled(c.at, number, child.child_id, f"operator-{number}", c.qty, c.price, False, c.operator))
+        step.emit(
+            ChildFilled,
+            child_id=child.child_id,
+            venue_exec_id=f"operator-{step.next_id}",
+            qty=c.qty,
+            price=c.price,
+            operator=c.operator,
+        )
         view.fill(child, c.qty, c.price)
     if c.canceled and child.child_id in view.open:
         text = f"by {c.operator}, as {child.venue} has said. {c.text}".strip()
-        return facts + end_child(state, c, child, view, OrdStatus.CANCELED, text, new_id)
+        return end_child(state, c, child, view, OrdStatus.CANCELED, text, step)
     if c.refused and child.child_id in view.open:
-        facts.append(ChildRequestRejected(c.at, new_id(), child.child_id, CxlRejReason.OTHER, c.text))
+        step.emit(ChildRequestRejected, child.child_id, CxlRejReason.OTHER, c.text)
         view.waiting.discard(child.child_id)
-    return facts + settle(state, view, c.at, new_id, c.text, CxlRejReason.OTHER)
+    settle(state, view, step, c.text, CxlRejReason.OTHER)
 
 
-def operator_bust(state: State, c: OperatorBust, new_id: NewId) -> list[Fact]:
+@DECIDE.on(OperatorBust)
+def operator_bust(state: State, c: OperatorBust, step: Step) -> None:
     """Take a fill back; one made in our own book on both sides. What is open again is held, so that nothing trades
     again by itself."""
     fills = _both_sides(state, c.exec_id)
     if not fills or not all(fill.qty for fill in fills):
-        return _refused(c, new_id, f"there is no fill {id_text(c.exec_id)}, or it is busted already")
-    facts: list[Fact] = []
+        return _refuse(c, step, f"there is no fill {id_text(c.exec_id)}, or it is busted already")
     if len(fills) == 1 and not fills[0].child_id:
         other = id_text(fills[0].exec_id + (1 if fills[0].is_maker else -1))
         told = f"only one side of the trade is taken back; the other's order has left the memory: bust {other} as well"
-        facts.append(Alerted(c.at, new_id(), c.operator, "ONE_SIDE", told))
+        step.emit(Alerted, c.operator, "ONE_SIDE", told)
     for fill in fills:
-        facts.append(TradeBusted(c.at, new_id(), fill.exec_id, fill.last_id, "", False, c.operator, c.text))
+        step.emit(
+            TradeBusted,
+            exec_id=fill.exec_id,
+            ref_id=fill.last_id,
+            venue_exec_id="",
+            reinstated=False,
+            operator=c.operator,
+            text=c.text,
+        )
         order = state.orders[fill.order_id]
         if order.ended is None:
-            facts += hold_for_operator(order, fill.qty, c.at, new_id)
-    return facts
+            hold_for_operator(order, fill.qty, step)
 
 
-def operator_reverse(state: State, c: OperatorReverse, new_id: NewId) -> list[Fact]:
+@DECIDE.on(OperatorReverse)
+def operator_reverse(state: State, c: OperatorReverse, step: Step) -> None:
     """Take back a fill of which only the database knows: the account's cash and position follow, and the client is
     told."""
     name = id_text(c.exec_id)
     if c.exec_id in state.fills:
-        return _refused(c, new_id, f"fill {name} is known; it needs no terms")
+        return _refuse(c, step, f"fill {name} is known; it needs no terms")
     if c.exec_id in state.reversed:
-        return _refused(c, new_id, f"fill {name} is taken back already")
+        return _refuse(c, step, f"fill {name} is taken back already")
     if c.client not in state.clients or c.account not in state.accounts or c.symbol not in state.instruments:
-        return _refused(c, new_id, f"fill {name}: there is no client {c.client}, account {c.account} or {c.symbol}")
+        return _refuse(c, step, f"fill {name}: there is no client {c.client}, account {c.account} or {c.symbol}")
     if not 0 < c.qty <= c.cum <= c.order_qty or c.price <= 0 or c.exec_id >= state.day_began:
-        return _refused(c, new_id, f"fill {name}: these are not the terms of a fill of an earlier day")
-    terms = c.account, c.symbol, c.side, c.exec_id, c.order_id, c.cl_ord_id, c.order_qty, c.cum, c.qty, c.price
-    return [FillReversed(c.at, new_id(), c.client, *terms, c.operator, c.text)]
+        return _refuse(c, step, f"fill {name}: these are not the terms of a fill of an earlier day")
+    step.emit(
+        FillReversed,
+        client=c.client,
+        account=c.account,
+        symbol=c.symbol,
+        side=c.side,
+        exec_id=c.exec_id,
+        order_id=c.order_id,
+        cl_ord_id=c.cl_ord_id,
+        order_qty=c.order_qty,
+        cum=c.cum,
+        qty=c.qty,
+        price=c.price,
+        operator=c.operator,
+        text=c.text,
+    )
 
 
-def operator_correct(state: State, c: OperatorCorrect, new_id: NewId) -> list[Fact]:
+@EVOLVE.on(FillReversed, touched.the_position)
+def _fill_reversed(state: State, fact: FillReversed) -> None:
+    state.reversed[fact.exec_id] = None
+    instrument = state.instruments[fact.symbol]
+    account = state.accounts[fact.account]
+    position = account.positions.setdefault(fact.symbol, Position())
+    booking.move(account, position, fact.side, -fact.qty, fact.price * instrument.money_factor)
+    booking.reload(state, account, position, instrument)
+
+
+@DECIDE.on(OperatorCorrect)
+def operator_correct(state: State, c: OperatorCorrect, step: Step) -> None:
     """Give a fill another price, or less quantity; one made in our own book on both sides."""
     fills = _both_sides(state, c.exec_id)
     if not fills or not all(fill.qty for fill in fills):
-        return _refused(c, new_id, f"there is no fill {id_text(c.exec_id)}, or it is busted")
+        return _refuse(c, step, f"there is no fill {id_text(c.exec_id)}, or it is busted")
     if not 0 < c.qty <= fills[0].qty or c.price <= 0:
-        return _refused(c, new_id, "a fill can get another price and less quantity; for more enter an order")
-    facts: list[Fact] = []
+        return _refuse(c, step, "a fill can get another price and less quantity; for more enter an order")
     for fill in fills:
-        terms = c.qty, c.price, c.operator, c.text
-        facts.append(TradeCorrected(c.at, new_id(), fill.exec_id, fill.last_id, "", *terms))
+        step.emit(
+            TradeCorrected,
+            exec_id=fill.exec_id,
+            ref_id=fill.last_id,
+            venue_exec_id="",
+            qty=c.qty,
+            price=c.price,
+            operator=c.operator,
+            text=c.text,
+        )
         order = state.orders[fill.order_id]
         if c.qty < fill.qty and order.ended is None:
-            facts += hold_for_operator(order, fill.qty - c.qty, c.at, new_id)
-    return facts
+            hold_for_operator(order, fill.qty - c.qty, step)
 
 
 def _both_sides(state: State, exec_id: int) -> list[Fill]:
@@ -204,18 +250,50 @@ def _both_sides(state: State, exec_id: int) -> list[Fill]:
     return [fill for fill in fills if fill.order_id in state.orders]
 
 
-def operator_halt(state: State, c: OperatorHalt, new_id: NewId) -> list[Fact]:
+@DECIDE.on(OperatorHalt)
+def operator_halt(state: State, c: OperatorHalt, step: Step) -> None:
     """Take no new orders for something. Orders that ask for it (ExecInst K) are canceled, which is a job."""
     wrong = _wrong_target(state, c)
     if wrong or (c.kind, c.name) in state.halts:
-        return _refused(c, new_id, wrong or f"{c.kind} {c.name} is halted already")
-    return [Halted(c.at, new_id(), c.kind, c.name, c.operator, True)]
+        return _refuse(c, step, wrong or f"{c.kind} {c.name} is halted already")
+    step.emit(Halted, c.kind, c.name, c.operator, True)
 
 
-def operator_resume(state: State, c: OperatorResume, new_id: NewId) -> list[Fact]:
+@EVOLVE.on(Halted, touched.nothing)
+def _halted(state: State, fact: Halted) -> None:
+    state.halts[fact.kind, fact.name] = fact.operator
+    if fact.job and fact.kind != "venue":
+        left = [order_id for client in state.clients.values() for order_id in client.working][::-1]
+        job = Job(JobKind.END_ON_HALT, left, f"{fact.kind} {fact.name}", text="HALTED: trading is halted")
+        job.reason = str(RestatementReason.TRADING_HALT)
+        job.operator = fact.operator
+        job.account, job.symbol = (fact.name if fact.kind == kind else "" for kind in ("account", "symbol"))
+        booking.begin_job(state, job)
+
+
+@DECIDE.on(OperatorResume)
+def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
     if (c.kind, c.name) not in state.halts:
-        return _refused(c, new_id, f"{c.kind} {c.name} is not halted by an operator".replace("  ", " "))
-    return [Resumed(c.at, new_id(), c.kind, c.name, c.operator)]
+        return _refuse(c, step, f"{c.kind} {c.name} is not halted by an operator".replace("  ", " "))
+    step.emit(Resumed, c.kind, c.name, c.operator)
+
+
+@EVOLVE.on(Resumed, touched.nothing)
+def _resumed(state: State, fact: Resumed) -> None:
+    state.halts.pop((fact.kind, fact.name), None)
+    ended = f"{fact.kind} {fact.name}"
+    state.jobs = [job for job in state.jobs if job.kind is not JobKind.END_ON_HALT or job.name != ended]
+    for symbol in state.instruments:
+        booking.moved(state, symbol)
+        state.agenda[booking.PHASE_CHANGED, symbol] = None
+
+
+@EVOLVE.on(Alerted, touched.nothing)
+def _alerted(state: State, fact: Alerted) -> None:
+    if fact.code == NO_STATUS and fact.source in state.links:
+        state.links[fact.source].mute = True
+    state.alerts.append(fact)
+    state.alert_count += 1
 
 
 def _wrong_target(state: State, c: OperatorHalt) -> str:
@@ -230,15 +308,16 @@ def _wrong_target(state: State, c: OperatorHalt) -> str:
     return "" if c.name in known[c.kind] else f"there is no {c.kind} {c.name!r}"
 
 
-def operator_split(state: State, c: OperatorSplit, new_id: NewId) -> list[Fact]:
+@DECIDE.on(OperatorSplit)
+def operator_split(state: State, c: OperatorSplit, step: Step) -> None:
     """A split of `numerator` new shares for `denominator` old ones: quantities, prices and positions follow, and every
     order is restated. It is for the time before trading, when the exchanges do the same to what they hold."""
     if c.symbol not in state.instruments:
-        return _refused(c, new_id, f"there is no symbol {c.symbol!r}")
+        return _refuse(c, step, f"there is no symbol {c.symbol!r}")
     if any(job.kind in OF_A_DAYS_BEGIN for job in state.jobs):
-        return _refused(c, new_id, "the trading day's begin is still being worked off; try again in a moment")
+        return _refuse(c, step, "the trading day's begin is still being worked off; try again in a moment")
     if c.numerator <= 0 or c.denominator <= 0:
-        return _refused(c, new_id, "a split is two whole numbers above 0, new for old")
+        return _refuse(c, step, "a split is two whole numbers above 0, new for old")
     orders = [
         order for client in state.clients.values() for order in client.working.values() if order.symbol == c.symbol
     ]
@@ -248,23 +327,26 @@ def operator_split(state: State, c: OperatorSplit, new_id: NewId) -> list[Fact]:
         if position is not None and any(
             qty * c.numerator % c.denominator for qty in (position.qty, position.bought, position.sold)
         ):
-            return _refused(c, new_id, f"the position of {account.account} does not split into whole units")
+            return _refuse(c, step, f"the position of {account.account} does not split into whole units")
     for order in orders:
         quantities = [order.qty, order.cum, order.held, order.in_book, order.prior_cum]
         quantities += [qty for child in children[order.order_id] for qty in (child.qty, child.cum, child.covered)]
         if order.instructions is not None:
             quantities += [order.instructions.max_floor, order.instructions.min_qty]
         if order.price and not split_price(order.price, c.numerator, c.denominator):
-            return _refused(c, new_id, f"order {id_text(order.order_id)} has no price after it; cancel it first")
+            return _refuse(c, step, f"order {id_text(order.order_id)} has no price after it; cancel it first")
         if any(qty * c.numerator % c.denominator for qty in quantities):
-            return _refused(
-                c, new_id, f"order {id_text(order.order_id)} does not split into whole units; cancel it first"
-            )
+            return _refuse(c, step, f"order {id_text(order.order_id)} does not split into whole units; cancel it first")
         if order.pending is not None or any(child.request is not None for child in order.children):
-            return _refused(c, new_id, f"order {id_text(order.order_id)} has a request pending; try again")
-    facts: list[Fact] = [SplitApplied(c.at, new_id(), c.symbol, c.numerator, c.denominator, c.operator)]
+            return _refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again")
+    step.emit(SplitApplied, c.symbol, c.numerator, c.denominator, c.operator)
     for order in orders:
-        qty, price = order.qty * c.numerator // c.denominator, split_price(order.price, c.numerator, c.denominator)
-        terms = RestatementReason.CORPORATE_ACTION, qty, price, f"SPLIT: {c.numerator} for {c.denominator}", c.operator
-        facts.append(OrderRestated(c.at, new_id(), order.order_id, *terms))
-    return facts
+        step.emit(
+            OrderRestated,
+            order_id=order.order_id,
+            reason=RestatementReason.CORPORATE_ACTION,
+            qty=order.qty * c.numerator // c.denominator,
+            price=split_price(order.price, c.numerator, c.denominator),
+            text=f"SPLIT: {c.numerator} for {c.denominator}",
+            operator=c.operator,
+        )

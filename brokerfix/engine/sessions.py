@@ -1,30 +1,74 @@
 """Sessions that come and go: what is asked of an exchange that is back, and what becomes of a lost client's orders."""
 
+from brokerfix import facts as f
 from brokerfix.commands import ClientAway, SessionDown, SessionUp
-from brokerfix.engine.orders.many import open_orders
-from brokerfix.engine.orders.working import NewId
-from brokerfix.engine.state import Client, State
-from brokerfix.facts import ClientDown, ClientGone, ClientUp, Fact, VenueDown, VenueUp
+from brokerfix.domain import RestatementReason
+from brokerfix.engine import touched
+from brokerfix.engine.orders import booking
+from brokerfix.engine.orders.status import report_open_orders
+from brokerfix.engine.state import Client, Job, JobKind, State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions, Evolution
+
+DECIDE, EVOLVE = Decisions(), Evolution()
 
 
-def session_up(state: State, c: SessionUp, new_id: NewId) -> list[Fact]:
+@DECIDE.on(SessionUp)
+def session_up(state: State, c: SessionUp, step: Step) -> None:
     """A venue that is back is asked about every child whose fate is in doubt, which is a job; a drop-copy session that
     wants it is told of the open orders."""
     if c.venue:
-        return [VenueUp(c.at, new_id(), c.comp_id, c.anew)]
-    facts: list[Fact] = [ClientUp(c.at, new_id(), c.comp_id)]
+        step.emit(f.VenueUp, c.comp_id, c.anew)
+        return
+    step.emit(f.ClientUp, c.comp_id)
     if state.clients[c.comp_id].options.drop_copy_snapshot:
-        facts += open_orders(state, state.clients[c.comp_id], c.at, new_id)
-    return facts
+        report_open_orders(state, state.clients[c.comp_id], step)
 
 
-def session_down(state: State, c: SessionDown, new_id: NewId) -> list[Fact]:
+@EVOLVE.on(f.VenueUp, touched.nothing)
+def _venue_up(state: State, fact: f.VenueUp) -> None:
+    state.market.up[fact.venue] = True
+    link = state.links[fact.venue]
+    link.anew += fact.anew
+    link.mute = False
+    _drop_questions(state, fact.venue)
+    booking.begin_job(state, Job(JobKind.ASK, list(reversed(state.open_children[fact.venue])), fact.venue))
+
+
+@EVOLVE.on(f.ClientUp, touched.nothing)
+def _client_up(state: State, fact: f.ClientUp) -> None:
+    client = state.clients[fact.client]
+    client.is_up, client.down_at = True, 0
+    state.away.pop(fact.client, None)
+
+
+@DECIDE.on(SessionDown)
+def session_down(state: State, c: SessionDown, step: Step) -> None:
     """Without a time of grace a client's orders go at once."""
     if c.venue:
-        return [VenueDown(c.at, new_id(), c.comp_id)]
-    client = state.clients[c.comp_id]
-    down: list[Fact] = [ClientDown(c.at, new_id(), c.comp_id)]
-    return down if client.options.grace else [*down, ClientGone(c.at, new_id(), c.comp_id, True)]
+        step.emit(f.VenueDown, c.comp_id)
+        return
+    step.emit(f.ClientDown, c.comp_id)
+    if not state.clients[c.comp_id].options.grace:
+        step.emit(f.ClientGone, c.comp_id, True)
+
+
+@EVOLVE.on(f.VenueDown, touched.open_at_venue)
+def _venue_down(state: State, fact: f.VenueDown) -> None:
+    state.market.venue_down(fact.venue)
+    state.links[fact.venue].lost += 1
+    _drop_questions(state, fact.venue)
+
+
+def _drop_questions(state: State, venue: str) -> None:
+    state.jobs = [job for job in state.jobs if job.kind is not JobKind.ASK or job.name != venue]
+
+
+@EVOLVE.on(f.ClientDown, touched.nothing)
+def _client_down(state: State, fact: f.ClientDown) -> None:
+    client = state.clients[fact.client]
+    client.is_up, client.down_at = False, fact.at
+    state.away[fact.client] = None
 
 
 def is_due(client: Client, at: int) -> bool:
@@ -32,7 +76,18 @@ def is_due(client: Client, at: int) -> bool:
     return bool(client.down_at) and not client.is_up and at - client.down_at >= client.options.grace
 
 
-def client_away(state: State, c: ClientAway, new_id: NewId) -> list[Fact]:
+@DECIDE.on(ClientAway, silent="the client is back, or nothing was left to do")
+def client_away(state: State, c: ClientAway, step: Step) -> None:
     """Cancel what is not to outlive the session, by the client's options and by what each order says: a job."""
-    client = state.clients[c.client]
-    return [ClientGone(c.at, new_id(), c.client, True)] if is_due(client, c.at) else []
+    if is_due(state.clients[c.client], c.at):
+        step.emit(f.ClientGone, c.client, True)
+
+
+@EVOLVE.on(f.ClientGone, touched.nothing)
+def _client_gone(state: State, fact: f.ClientGone) -> None:
+    client = state.clients[fact.client]
+    client.down_at = 0
+    if fact.job:
+        job = Job(JobKind.END_WITH_SESSION, list(reversed(client.working)), client.client)
+        job.reason, job.text = str(RestatementReason.SYSTEM_FAILURE), "DISCONNECTED: the session was lost"
+        booking.begin_job(state, job)

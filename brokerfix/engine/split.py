@@ -5,10 +5,14 @@ from collections import defaultdict
 import msgspec
 
 from brokerfix.domain import Instructions, OrdType
+from brokerfix.engine import touched
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.state import State
+from brokerfix.engine.tables import Evolution
 from brokerfix.facts import SplitApplied
+
+EVOLVE = Evolution()
 
 
 def split_price(price: int, numerator: int, denominator: int) -> int:
@@ -16,6 +20,7 @@ def split_price(price: int, numerator: int, denominator: int) -> int:
     return (2 * price * denominator + numerator) // (2 * numerator)
 
 
+@EVOLVE.on(SplitApplied, touched.all_in_symbol)
 def split_state(state: State, fact: SplitApplied) -> None:
     """Apply a split to orders, children and positions of a symbol; the restatements that follow tell of it."""
     n, d = fact.numerator, fact.denominator

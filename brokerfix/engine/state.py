@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import DAY, ClientOptions, Instrument, Limits, Phase, Side, Venue
+from brokerfix.domain import ClientOptions, Instrument, Limits, Phase, Side, Venue, day_of
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
@@ -180,7 +180,7 @@ class State:
     @property
     def day(self) -> int:
         """The trading day, YYYYMMDD (0 before the first)."""
-        return self.last_id // DAY
+        return day_of(self.last_id)
 
     def order_of(self, child: Child) -> Order:
         return self.orders[child.order_id]
@@ -208,6 +208,10 @@ class State:
     def phase(self, symbol: str) -> Phase:
         """The instrument's trading phase; one without hours always trades."""
         return self.phases.get(symbol, Phase.CONTINUOUS)
+
+    def is_halted(self, symbol: str) -> bool:
+        """Whether the instrument takes no orders."""
+        return self.instruments[symbol].halted or ("all", "") in self.halts or ("symbol", symbol) in self.halts
 
     def hash(self) -> str:
         """SHA-256 over everything but the live market view: two replays of one journal give the same."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from brokerfix import commands as cmd
 from brokerfix.access.vouch import make_secret
-from brokerfix.domain import DAY, BusinessRejectReason, ClientOptions, OrdStatus, id_text
+from brokerfix.domain import BusinessRejectReason, ClientOptions, OrdStatus, id_text, sequence_of
 from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.operator import left_behind
 from brokerfix.engine.orders.order import Order
@@ -314,7 +314,7 @@ class Broker:
         state, pauses = self.state, self.pauses
         return {
             "day": state.day,
-            "facts": state.last_id % DAY,
+            "facts": sequence_of(state.last_id),
             "orders": len(state.orders),
             "working": sum(len(client.working) for client in state.clients.values()),
             "jobs": [f"{job.kind}: {len(job.left)}" for job in state.jobs],

@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 import sqlite_utils
 
-from brokerfix.domain import DAY, Instructions, Instrument, average_text, id_text, money_text, to_text
-from brokerfix.engine.evolve import evolve
+from brokerfix.domain import SEQUENCES, SHARDS, Instructions, Instrument, average_text, id_text, money_text, to_text
+from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.state import Account, State
-from brokerfix.engine.touched import Touched, note
+from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
     ChildFilled,
     ClientDefined,
@@ -49,7 +49,10 @@ SCHEMA = 3
 
 def number_of(column: str) -> str:
     """The SQL that makes the number of an id's text: ids sort as numbers, not as text."""
-    return f"(cast(substr({column}, 1, 8) as integer) * {DAY} + cast(substr({column}, 10) as integer))"
+    day, shard = f"cast(substr({column}, 1, 8) as integer)", f"cast(substr({column}, 10, 2) as integer)"
+    with_shard = f"({day} * {SHARDS} + {shard}) * {SEQUENCES} + cast(substr({column}, 13) as integer)"
+    without = f"{day} * {SEQUENCES} + cast(substr({column}, 10) as integer)"
+    return f"(case substr({column}, 12, 1) when '-' then {with_shard} else {without} end)"
 
 
 TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from brokerfix.domain import DAY, Side
-from brokerfix.engine.evolve import evolve
+from brokerfix.domain import Side, day_of, sequence_of
+from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.invariants import broken_in_order, broken_in_state
 from brokerfix.engine.state import State
-from brokerfix.engine.touched import Touched, note
+from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
     ChildFilled,
     DayRolled,
@@ -78,8 +78,11 @@ class Auditor:
         if isinstance(fact, StateKept):
             # An older version kept it; its hash was another one.
             return
-        expected = fact.day * DAY if isinstance(fact, DayRolled) else self._last + (2 if isinstance(fact, Trade) else 1)
-        if fact.id != expected and not (self._last == 0 and self.report.facts == 1):
+        if isinstance(fact, DayRolled):
+            follows = day_of(fact.id) == fact.day and sequence_of(fact.id) == 0 and fact.id > self._last
+        else:
+            follows = fact.id == self._last + (2 if isinstance(fact, Trade) else 1)
+        if not follows and not (self._last == 0 and self.report.facts == 1):
             self._problem(f"fact {fact.id} follows {self._last}: facts are missing or doubled")
         self._last = fact.id
         if isinstance(fact, Trade):

@@ -12,11 +12,11 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import msgspec
 
-from brokerfix.facts import DayRolled, Fact, StateKept
+from brokerfix.facts import ANY, KINDS, DayRolled, Fact, StateKept
 
 MAGIC = b"brokerfix journal 1\n"
 HEADER = Struct("<II")
@@ -28,12 +28,12 @@ RESERVE = 4 << 20
 
 _ARRAY = rb"(?:[\x90-\x9f]|\xdc..|\xdd....)"
 PAYLOAD = re.compile(
-    _ARRAY * 2 + rb"(?:[\xa0-\xbf]|\xd9.)(?:%b)" % b"|".join(kind.__name__.encode() for kind in get_args(Fact)), re.S
+    _ARRAY * 2 + rb"(?:[\xa0-\xbf]|\xd9.)(?:%b)" % b"|".join(kind.__name__.encode() for kind in KINDS), re.S
 )
 """How a record's payload begins: a list, in it a list, in that the name of a fact. What follows a torn record is looked
 through for it, because the checksum of whatever stands at every byte would take minutes."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Fact]).decode
+_decode = msgspec.msgpack.Decoder(list[ANY]).decode
 
 
 class JournalError(Exception):

@@ -427,9 +427,18 @@ class Pipeline:
 
 def _refused(command: cmd.ClientCommand, number: int, reason: BusinessRejectReason, text: str) -> MessageRefused:
     if isinstance(command, cmd.RefuseMessage):
-        return MessageRefused(
-            command.at, number, command.client, command.ref_seq_num, command.ref_msg_type, reason, text, command.ref_id
-        )
-    names = ("cl_ord_id", "req_id", "cross_id", "list_id")
-    ref_id = next((value for name in names if (value := getattr(command, name, ""))), "")
-    return MessageRefused(command.at, number, command.client, 0, command.MSG_TYPE, reason, text, ref_id)
+        ref_seq_num, ref_msg_type, ref_id = command.ref_seq_num, command.ref_msg_type, command.ref_id
+    else:
+        names = ("cl_ord_id", "req_id", "cross_id", "list_id")
+        ref_id = next((value for name in names if (value := getattr(command, name, ""))), "")
+        ref_seq_num, ref_msg_type = 0, command.MSG_TYPE
+    return MessageRefused(
+        command.at,
+        number,
+        client=command.client,
+        ref_seq_num=ref_seq_num,
+        ref_msg_type=ref_msg_type,
+        reason=reason,
+        text=text,
+        ref_id=ref_id,
+    )

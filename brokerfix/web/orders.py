@@ -59,7 +59,9 @@ OneSymbol = Annotated[
 OrderIdFilter = Annotated[
     str | None,
     QueryParameter(
-        name="order_id", pattern=r"^[0-9]{8}-[0-9]{1,9}(?!\n)$", description="Of the order with this OrderID"
+        name="order_id",
+        pattern=r"^[0-9]{8}(-[0-9]{2})?-[0-9]{1,9}(?!\n)$",
+        description="Of the order with this OrderID",
     ),
 ]
 

@@ -34,7 +34,7 @@ Cursor = Annotated[
     str | None,
     QueryParameter(
         name="cursor",
-        pattern=r"^[0-9]{8}-[0-9]{1,9}(?!\n)$",
+        pattern=r"^[0-9]{8}(-[0-9]{2})?-[0-9]{1,9}(?!\n)$",
         description="Where the next page begins: the Link header of the page before has it",
     ),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get
 from litestar.exceptions import HTTPException
 
-from brokerfix.domain import DAY, to_text
+from brokerfix.domain import day_of, to_text
 from brokerfix.projections.sqlite import moment
 from brokerfix.settings.config import Config
 from brokerfix.settings.schedule import Hours as Schedule
@@ -105,7 +105,7 @@ async def clock(request: Request[Caller, None, Any]) -> Clock:
     report in it."""
     door = door_of(request)
     user, now = door.user(request.user), time.time_ns()
-    today = max(trading_day(now, door.config.day_start, door.config.broker.time_zone), user.last_number // DAY)
+    today = max(trading_day(now, door.config.day_start, door.config.broker.time_zone), day_of(user.last_number))
     return Clock(
         to_ms(moment(now)), day(str(today)), [_hours(door.schedules[symbol], user, now) for symbol in door.schedules]
     )

@@ -13,7 +13,7 @@ from brokerfix.commands import (
     Quote,
     RecordQuotes,
 )
-from brokerfix.domain import Instructions, OrdStatus, OrdType, Phase, Side, TimeInForce
+from brokerfix.domain import Instructions, OrdStatus, OrdType, Phase, Side, TimeInForce, id_text
 from brokerfix.engine import jobs
 from brokerfix.engine.engine import observe
 from brokerfix.engine.orders import instructions
@@ -41,14 +41,10 @@ def test_trial_7_an_iceberg_of_any_number_of_slices_is_worked_to_its_end() -> No
     order = world.state.orders[next(iter(world.state.orders))]
     for number in range(60):
         (child,) = order.children
-        run_step(world, f"venue XNAS fill {world.names[child_name(child.child_id)]} 100@149.00 cum 100")
+        run_step(world, f"venue XNAS fill {world.names[id_text(child.child_id)]} 100@149.00 cum 100")
         assert order.cum == 100 * (number + 1)
     assert order.status is OrdStatus.FILLED
     assert len(order.children) == 0
-
-
-def child_name(number: int) -> str:
-    return f"{number // 10**9}-{number % 10**9}"
 
 
 def test_trial_7_an_exchange_that_fills_nothing_is_not_tried_for_ever() -> None:
@@ -60,7 +56,7 @@ def test_trial_7_an_exchange_that_fills_nothing_is_not_tried_for_ever() -> None:
     while not order.children and tries < 100:
         run_step(world, "quote XNAS AAPL ask 100@150.00")
         for child in order.children:
-            run_step(world, f"venue XNAS canceled {world.names[child_name(child.child_id)]}")
+            run_step(world, f"venue XNAS canceled {world.names[id_text(child.child_id)]}")
         tries += 1
     assert order.routes == 50
 
@@ -143,7 +139,7 @@ def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         looks[0] += 1
         return peg_price(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("brokerfix.engine.waiting.watch.peg_price", counted)
+    monkeypatch.setattr("brokerfix.engine.waiting.pegs.peg_price", counted)
     monkeypatch.setattr("brokerfix.engine.routing.plan.peg_price", counted)
     return looks
 
@@ -187,3 +183,24 @@ def test_trial_23_a_quoters_ids_do_not_grow_with_its_quotes() -> None:
         wish(world, 14900 + tick)
     assert len(world.state.clients["ALICE"].requests) == 1
     assert len(world.state.orders) == 1
+
+
+def test_a_request_of_an_order_that_has_left_has_no_turn_after_a_recovery() -> None:
+    """The agenda is made of the facts again, with orders on it that are gone since."""
+    world = World(pending="queue")
+    for step in (
+        "venue XNAS up",
+        "client ALICE new C1 buy 100 AAPL 149.00",
+        "client ALICE replace C2 C1 buy 200 AAPL 149.00",
+        "client ALICE cancel C3 C2 buy AAPL",
+        "venue XNAS replaced c2 c1",
+        "venue XNAS canceled c3 c2",
+        "day 20261123",
+        "day 20261124",
+        "day 20261125",
+    ):
+        run_step(world, step)
+    assert not world.state.orders
+    world.state = world.recovered()
+    world.start()
+    assert not world.state.agenda

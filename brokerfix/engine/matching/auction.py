@@ -1,4 +1,4 @@
-"""Trading phases, and the auctions between them.
+"""Auctions.
 
 An auction's price is, of the limits in the book, the one with the most volume, then the smallest imbalance, then the
 nearest to the reference price, then the lowest. At that price market orders trade first, then the best limits, then the
@@ -9,17 +9,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from brokerfix.commands import ChangePhase, SettlePhase
-from brokerfix.domain import AT_AUCTION, CALLS, Hold, OrdType, Phase, Side, TimeInForce
+from brokerfix.domain import Hold, OrdType, Side
 from brokerfix.engine.matching.book import at_least_as_good
-from brokerfix.engine.orders.clients import cancel
-from brokerfix.engine.orders.instructions import waits_for_auction
 from brokerfix.engine.orders.order import Order, is_over
-from brokerfix.engine.orders.working import NewId, work
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.state import State
-from brokerfix.engine.waiting.watch import is_halted, released
-from brokerfix.facts import Fact, PhaseChanged, Trade
+from brokerfix.engine.step import Step
 
 
 class Interest(msgspec.Struct, gc=False):
@@ -34,56 +29,21 @@ class Interest(msgspec.Struct, gc=False):
         return sum(self.parts)
 
 
-def change_phase(state: State, c: ChangePhase, new_id: NewId) -> list[Fact]:
-    """Begin a phase. Leaving a call phase, what was collected in our own book is matched at one price."""
-    before = state.phases.get(c.symbol)
-    if before is c.phase:
-        return []
-    facts: list[Fact] = [PhaseChanged(c.at, new_id(), c.symbol, c.phase)]
-    if before in CALLS and c.phase not in CALLS and not state.venues:
-        facts += uncross(state, c.symbol, c.at, new_id)
-    return facts
-
-
-def settle_phase(state: State, c: SettlePhase, new_id: NewId) -> list[Fact]:
-    """What the first order that the phase concerns does: those that waited for it are worked, those that were for an
-    auction that is over are canceled."""
-    phase = state.phase(c.symbol)
-    if is_halted(state, c.symbol):
-        return []
-    for order_id in state.watching[c.symbol]:
-        order = state.orders[order_id]
-        if order.pending is not None or order.queue:
-            continue
-        opened = phase is Phase.CONTINUOUS and order.time_in_force is TimeInForce.OPENING and order.in_book
-        # What an exchange has for its auction it ends itself.
-        closed = phase is Phase.CLOSED and order.time_in_force in AT_AUCTION and not order.at_venues
-        if opened or closed:
-            return cancel(order, "", c.at, new_id, "", "AUCTION: the auction is over")
-        if order.hold is Hold.AUCTION and not waits_for_auction(state, order):
-            return released(state, order, Hold.AUCTION, c.at)
-        if order.hold is Hold.ICEBERG and not order.in_book and not order.at_venues:
-            return work(state, order, order.held, c.at, new_id, held=order.held)
-    return []
-
-
-def uncross(state: State, symbol: str, at: int, new_id: NewId) -> list[Fact]:
+def uncross(state: State, symbol: str, step: Step) -> None:
     """Match what our book and the market orders with us have, at the auction's price."""
     sides = {side: list(_interest(state, symbol, side)) for side in Side}
     price = auction_price(sides[Side.BUY], sides[Side.SELL], risk.reference(state, state.instruments[symbol]))
     if not price:
-        return []
+        return
     buys, sells = (
         [one for one in sides[side] if one.limit is None or at_least_as_good(side, price, one.limit)] for side in Side
     )
-    facts: list[Fact] = []
     while buys and sells:
         buy, sell = buys[0], sells[0]
         qty = min(buy.parts[0], sell.parts[0])
         # The older order is the maker, for the numbering only: neither takes.
         maker, taker = sorted((buy.order.order_id, sell.order.order_id))
-        new_id()
-        facts.append(Trade(at, new_id(), maker, taker, qty, price, True))
+        step.trade(maker, taker, qty, price, True)
         for queue in (buys, sells):
             first = queue[0]
             first.parts[0] -= qty
@@ -91,7 +51,6 @@ def uncross(state: State, symbol: str, at: int, new_id: NewId) -> list[Fact]:
                 first.parts.pop(0)
             if not first.parts:
                 queue.pop(0)
-    return facts
 
 
 def _interest(state: State, symbol: str, side: Side) -> Iterator[Interest]:

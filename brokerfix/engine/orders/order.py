@@ -3,7 +3,6 @@
 import msgspec
 
 from brokerfix.domain import (
-    DAY,
     IMMEDIATE,
     CxlRejReason,
     ExecInst,
@@ -15,6 +14,7 @@ from brokerfix.domain import (
     Request,
     Side,
     TimeInForce,
+    day_of,
 )
 from brokerfix.facts import OrderAccepted, OrderRouted
 
@@ -261,7 +261,7 @@ def is_over(order: Order, day: int, at: int) -> bool:
     if order.time_in_force is TimeInForce.GTC:
         return False
     if order.time_in_force is not TimeInForce.GTD:
-        return order.order_id // DAY < day
+        return day_of(order.order_id) < day
     asked = order.instructions
     return asked is not None and (0 < asked.expire_day < day or 0 < asked.expire_at <= at)
 

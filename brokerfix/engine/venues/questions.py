@@ -3,9 +3,12 @@ operator is told when that takes long."""
 
 from brokerfix.commands import AskAgain
 from brokerfix.engine.orders.order import Child
-from brokerfix.engine.orders.working import NewId
 from brokerfix.engine.state import Link, State
-from brokerfix.facts import Alerted, ChildStatusAsked, Fact
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions
+from brokerfix.facts import Alerted, ChildStatusAsked
+
+DECIDE = Decisions()
 
 PATIENCE = 5 * 10**9
 """Nanoseconds for a first answer to an order or a request, before its state is asked for."""
@@ -32,14 +35,13 @@ def _first_due(link: Link) -> int:
 NEVER = 1 << 63
 
 
-def ask_again(state: State, c: AskAgain, new_id: NewId) -> list[Fact]:
+@DECIDE.on(AskAgain, silent="no exchange owes an answer")
+def ask_again(state: State, c: AskAgain, step: Step) -> None:
     """Ask each exchange for the state of the children that it owes an answer about."""
-    facts: list[Fact] = []
     for venue, link in state.links.items():
         if state.market.up.get(venue) and not link.mute:
             for child_id in _due(link, c.at):
-                facts += _ask(state.children[child_id], c.at, new_id)
-    return facts
+                _ask(state.children[child_id], step)
 
 
 def _due(link: Link, at: int) -> list[int]:
@@ -55,10 +57,9 @@ def _due(link: Link, at: int) -> list[int]:
     return due
 
 
-def _ask(child: Child, at: int, new_id: NewId) -> list[Fact]:
-    asked: list[Fact] = [ChildStatusAsked(at, new_id(), child.child_id)]
+def _ask(child: Child, step: Step) -> None:
+    step.emit(ChildStatusAsked, child.child_id)
     if child.asks == LONG or (child.asks > LONG and child.asks % LONG_AGAIN == 0):
         about = f"a {child.request.name.lower()} of ours" if child.request is not None else "an order of ours"
         told = f"{child.venue} does not say what has become of {about}; it is asked again, and can be resolved by hand"
-        asked.append(Alerted(at, new_id(), child.venue, "NO_ANSWER", told, str(child.child_id)))
-    return asked
+        step.emit(Alerted, child.venue, "NO_ANSWER", told, str(child.child_id))

@@ -1,0 +1,97 @@
+"""Commands: what a person does by hand."""
+
+from brokerfix.commands.base import Command
+from brokerfix.domain import ClientOptions, Side
+
+
+class OperatorCommand(Command, frozen=True, gc=False):
+    """Something that a person does by hand."""
+
+    operator: str
+
+
+class OperatorActs(OperatorCommand, frozen=True, gc=False):
+    """Something that is done outside of the engine, for the record."""
+
+    action: str
+    text: str
+
+
+class DefineClient(OperatorCommand, frozen=True, gc=False):
+    """A client is added to a running broker."""
+
+    client: str
+    accounts: tuple[str, ...]
+    max_rate: int
+    options: ClientOptions
+
+
+class OperatorCancel(OperatorCommand, frozen=True, gc=False):
+    """`reason` is ExecRestatementReason(378)."""
+
+    order_id: int
+    reason: str = "2"
+    text: str = ""
+
+
+class OperatorRelease(OperatorCommand, frozen=True, gc=False):
+    order_id: int
+
+
+class OperatorResolve(OperatorCommand, frozen=True, gc=False):
+    """What an exchange has said of a child otherwise than by FIX: that `qty` more was filled at `price`, that what is
+    left is `canceled`, or that it has `refused` our cancel or replace, or never had it."""
+
+    child_id: int
+    qty: int = 0
+    price: int = 0
+    canceled: bool = False
+    text: str = ""
+    refused: bool = False
+
+
+class OperatorBust(OperatorCommand, frozen=True, gc=False):
+    exec_id: int
+    text: str = ""
+
+
+class OperatorReverse(OperatorCommand, frozen=True, gc=False):
+    """Take back a fill of an order that has left the state, by its terms: see `FillReversed`."""
+
+    client: str
+    account: str
+    symbol: str
+    side: Side
+    exec_id: int
+    order_id: int
+    cl_ord_id: str
+    order_qty: int
+    cum: int
+    qty: int
+    price: int
+    text: str = ""
+
+
+class OperatorCorrect(OperatorCommand, frozen=True, gc=False):
+    exec_id: int
+    qty: int
+    price: int
+    text: str = ""
+
+
+class OperatorHalt(OperatorCommand, frozen=True, gc=False):
+    """`kind` is "all" (with no name), "account", "symbol" or "venue"."""
+
+    kind: str
+    name: str
+
+
+class OperatorResume(OperatorCommand, frozen=True, gc=False):
+    kind: str
+    name: str
+
+
+class OperatorSplit(OperatorCommand, frozen=True, gc=False):
+    symbol: str
+    numerator: int
+    denominator: int

@@ -1,0 +1,56 @@
+"""Commands: the process's own times, its sessions and jobs."""
+
+from brokerfix.commands.base import Command
+from brokerfix.domain import ClientOptions, Instrument, Limits, Phase, Venue
+
+
+class Start(Command, frozen=True, gc=False):
+    """The process starts: the trading day, what the configuration says now, the phases of instruments with hours, and
+    the shard that its numbers are of."""
+
+    day: int
+    instruments: tuple[Instrument, ...] = ()
+    accounts: tuple[tuple[str, str, Limits], ...] = ()
+    clients: tuple[tuple[str, tuple[str, ...], int, ClientOptions], ...] = ()
+    venues: tuple[Venue, ...] = ()
+    phases: tuple[tuple[str, Phase], ...] = ()
+    shard: int = 0
+
+
+class Stop(Command, frozen=True, gc=False):
+    """The process stops in good order."""
+
+
+class RollDay(Command, frozen=True, gc=False):
+    """A trading day begins (`day` is YYYYMMDD)."""
+
+    day: int
+
+
+class ExpireOrders(Command, frozen=True, gc=False):
+    """Orders that are good till a time may have reached it."""
+
+
+class ClientAway(Command, frozen=True, gc=False):
+    """A client's session has been lost for as long as its options allow."""
+
+    client: str
+
+
+class SessionUp(Command, frozen=True, gc=False):
+    """A client or an exchange has logged on; `anew`: with sequence numbers that have begun anew."""
+
+    comp_id: str
+    venue: bool
+    anew: bool = False
+
+
+class SessionDown(Command, frozen=True, gc=False):
+    """A client or an exchange is gone."""
+
+    comp_id: str
+    venue: bool
+
+
+class WorkOff(Command, frozen=True, gc=False):
+    """The next slice of a job that is too large to be done at once."""

@@ -1,0 +1,129 @@
+"""New orders: named, checked, accepted and placed."""
+
+import msgspec
+
+from brokerfix.commands import NewOrder
+from brokerfix.domain import ECHOED, ExecInst, OrdRejReason, Reject
+from brokerfix.engine.orders.instructions import first_stop, not_now, refusal
+from brokerfix.engine.orders.order import Order, follows_market
+from brokerfix.engine.orders.status import report_known
+from brokerfix.engine.orders.work import work
+from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.state import Client, State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions
+from brokerfix.facts import OrderAccepted, OrderRejected, OrderRouted, RequestRejected
+
+DECIDE = Decisions()
+
+
+@DECIDE.on(NewOrder)
+def new_order(state: State, c: NewOrder, step: Step) -> None:
+    client = state.clients[c.client]
+    known = named(state, client, c.cl_ord_id, c.possible_duplicate)
+    if known is not None:
+        if c.possible_duplicate:
+            return report_known(known, c.client, c.cl_ord_id, step)
+        verbal = isinstance(known, Order) and known.operator
+        reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
+        order_id = known.order_id if isinstance(known, Order) else 0
+        return reject(c, step, Reject(reason, f"DUPLICATE: ClOrdID={c.cl_ord_id}"), False, order_id)
+    name = c.account or client.accounts[0]
+    refused = risk.check_session(state, client, name, c.symbol, c.at) or c.defect
+    if refused is not None:
+        return reject(c, step, refused)
+    instrument = state.instruments[c.symbol]
+    asked = c.instructions
+    valued_at = risk.risk_price(state, instrument, c.side, c.ord_type, c.price, asked)
+    qty = risk.qty_for(instrument, c.cash, c.price or valued_at) if c.cash else c.qty
+    terms = c.side, c.ord_type, qty, c.price, valued_at
+    refused = risk.check_terms(state, state.accounts[name], instrument, *terms)
+    refused = refused or _no_venue(state, c.ex_destination, c.symbol)
+    if refused is None and asked is not None:
+        refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)
+    if refused is not None:
+        return reject(c, step, refused)
+    if asked is not None and ExecInst.TRAILING_STOP in asked.exec_inst and not asked.stop_px:
+        asked = msgspec.structs.replace(asked, stop_px=first_stop(state, instrument, c.side, asked))
+    taken = step.fork()
+    accepted = taken.emit(
+        OrderAccepted,
+        client=c.client,
+        cl_ord_id=c.cl_ord_id,
+        account=name,
+        symbol=c.symbol,
+        side=c.side,
+        ord_type=c.ord_type,
+        time_in_force=c.time_in_force,
+        qty=qty,
+        price=c.price,
+        risk_price=valued_at,
+        ex_destination=c.ex_destination,
+        instructions=asked,
+        operator=c.operator,
+        cash=c.cash,
+    )
+    order = Order.from_fact(accepted)
+    if asked is not None:
+        follows = follows_market(order.ord_type, asked)
+        refused = not_now(state, instrument, order, c.at) or (follows_too_many(client) if follows else None)
+        if refused is not None:
+            return reject(c, step, refused)
+    work(state, order, qty, taken)
+    if client.options.acknowledge == "placed" and taken.has(OrderRouted):
+        taken.amend(accepted, acknowledged=False)
+    step.join(taken)
+
+
+def follows_too_many(client: Client) -> Reject | None:
+    """Each order that follows the market is work at each of its moves: a client may have so many."""
+    most = client.options.most_following
+    if client.following < most:
+        return None
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, f"FOLLOWING: limit={most}, value={client.following + 1}")
+
+
+def named(state: State, client: Client, cl_ord_id: str, again: bool) -> Order | OrderRejected | RequestRejected | None:
+    """What a ClOrdID names. They are unique for the day and for what works: one of what has ended on an earlier day may
+    be used anew, but for a message that may have come before (`again`)."""
+    known = client.requests.get(cl_ord_id) if cl_ord_id else None
+    if known is None or again:
+        return known
+    last = known.done if isinstance(known, Order) else known.id
+    return None if 0 < last < state.day_began else known
+
+
+def reject(c: NewOrder, step: Step, why: Reject, known_as_new: bool = True, order_id: int = 0) -> None:
+    """Refuse a new order."""
+    step.emit(
+        OrderRejected,
+        client=c.client,
+        cl_ord_id=c.cl_ord_id,
+        account=c.account,
+        symbol=c.symbol,
+        side=c.side,
+        ord_type=c.ord_type,
+        time_in_force=c.time_in_force,
+        qty=c.qty,
+        price=c.price,
+        reason=why.reason,
+        text=why.text,
+        known_as_new=known_as_new,
+        order_id=order_id,
+        told=tuple((tag, value) for tag in ECHOED if (value := c.told.get(tag))),
+    )
+
+
+def _no_venue(state: State, ex_destination: str, symbol: str) -> Reject | None:
+    """An order that can go nowhere is refused; a broker without exchanges matches in its own book."""
+    if ex_destination:
+        if ex_destination not in state.venues:
+            return Reject(OrdRejReason.OTHER, f"UNKNOWN_VENUE: value={ex_destination}")
+        if not state.venue_quotes(ex_destination, symbol):
+            return Reject(OrdRejReason.BROKER_OPTION, f"NO_VENUE: {ex_destination} is not available for {symbol}")
+        return None
+    if not state.venues or state.instruments[symbol].post == "book":
+        return None
+    if any(state.venue_quotes(venue, symbol) for venue in state.venues):
+        return None
+    return Reject(OrdRejReason.BROKER_OPTION, f"NO_VENUE: no exchange for {symbol} is connected")

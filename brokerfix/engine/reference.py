@@ -1,0 +1,100 @@
+"""The configuration as the state has it: instruments, accounts, clients, exchanges."""
+
+from collections import deque
+
+import msgspec
+
+from brokerfix import commands as cmd
+from brokerfix import facts as f
+from brokerfix.domain import to_money
+from brokerfix.engine import touched
+from brokerfix.engine.matching.book import Book
+from brokerfix.engine.orders import booking
+from brokerfix.engine.state import Account, Client, Link, State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions, Evolution
+
+DECIDE, EVOLVE = Decisions(), Evolution()
+
+
+def define(state: State, c: cmd.Start, step: Step) -> None:
+    """The configuration, as far as it differs from what the journal says."""
+    for instrument in c.instruments:
+        if state.instruments.get(instrument.symbol) != instrument:
+            step.emit(f.InstrumentDefined, instrument)
+    wanted = {instrument.symbol for instrument in c.instruments}
+    for symbol, known in state.instruments.items():
+        if symbol not in wanted and not known.halted:
+            # Its orders and positions stay; nothing new is taken for what is no longer configured.
+            step.emit(f.InstrumentDefined, msgspec.structs.replace(known, halted=True))
+    for name, cash, limits in c.accounts:
+        account = state.accounts.get(name)
+        if account is None or (account.paid_in, account.limits) != (to_money(cash), limits):
+            step.emit(f.AccountDefined, name, cash, limits)
+    for name, accounts, max_rate, options in c.clients:
+        client = state.clients.get(name)
+        if client is None or (client.accounts, client.max_rate, client.options) != (accounts, max_rate, options):
+            step.emit(f.ClientDefined, name, accounts, max_rate, options)
+    for venue in c.venues:
+        if state.venues.get(venue.venue) != venue:
+            step.emit(f.VenueDefined, venue)
+    configured = {venue.venue for venue in c.venues}
+    for name, venue in state.venues.items():
+        if name not in configured and not venue.removed:
+            # What it holds of ours can be resolved by hand.
+            step.emit(f.VenueDefined, msgspec.structs.replace(venue, removed=True))
+
+
+@EVOLVE.on(f.InstrumentDefined, touched.positions_in_instrument)
+def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
+    symbol = fact.instrument.symbol
+    state.instruments[symbol] = fact.instrument
+    state.books.setdefault(symbol, Book())
+    state.market.books.setdefault(symbol, Book())
+    state.stops.setdefault(symbol, Book())
+    state.watching.setdefault(symbol, {})
+    for account in state.accounts.values():
+        if symbol in account.positions:
+            booking.reload(state, account, account.positions[symbol], fact.instrument)
+
+
+@EVOLVE.on(f.AccountDefined, touched.the_account)
+def _account_defined(state: State, fact: f.AccountDefined) -> None:
+    paid_in = to_money(fact.cash)
+    limits = fact.limits
+    qty, notional = to_money(limits.max_order_qty or "0"), to_money(limits.max_order_notional or "0")
+    account = state.accounts.get(fact.account)
+    if account is None:
+        state.accounts[fact.account] = Account(fact.account, limits, paid_in, paid_in, qty, notional)
+        return
+    account.cash += paid_in - account.paid_in
+    account.paid_in, account.limits = paid_in, limits
+    account.max_order_qty, account.max_order_notional = qty, notional
+
+
+@DECIDE.on(cmd.DefineClient)
+def define_client(state: State, c: cmd.DefineClient, step: Step) -> None:
+    """A client that is added to a running broker."""
+    step.emit(f.OperatorActed, c.operator, "add client", c.client)
+    step.emit(f.ClientDefined, c.client, c.accounts, c.max_rate, c.options)
+
+
+@EVOLVE.on(f.ClientDefined, touched.nothing)
+def _client_defined(state: State, fact: f.ClientDefined) -> None:
+    recent: deque[int] = deque(maxlen=fact.max_rate)
+    client = state.clients.get(fact.client)
+    if client is None:
+        state.clients[fact.client] = Client(fact.client, fact.accounts, fact.max_rate, recent, options=fact.options)
+    else:
+        client.accounts, client.max_rate, client.recent = fact.accounts, fact.max_rate, recent
+        client.options = fact.options
+    state.note_copies()
+
+
+@EVOLVE.on(f.VenueDefined, touched.nothing)
+def _venue_defined(state: State, fact: f.VenueDefined) -> None:
+    venue = fact.venue.venue
+    state.venues[venue] = fact.venue
+    state.open_children.setdefault(venue, {})
+    state.venue_execs.setdefault(venue, {})
+    state.links.setdefault(venue, Link())

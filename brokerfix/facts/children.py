@@ -1,0 +1,104 @@
+"""Facts: what exchanges hold of orders."""
+
+from brokerfix.domain import Instructions, OrdStatus, OrdType, TimeInForce
+from brokerfix.facts.base import Fact
+
+
+class OrderRouted(Fact, frozen=True, gc=False, kw_only=True):
+    """A child order goes to an exchange. Its ClOrdID there is this fact's id. `instructions` are what the exchange
+    itself is asked for."""
+
+    order_id: int
+    venue: str
+    qty: int
+    price: int
+    ord_type: OrdType
+    time_in_force: TimeInForce
+    why: str
+    instructions: Instructions | None = None
+
+
+class ChildAccepted(Fact, frozen=True, gc=False):
+    child_id: int
+    venue_order_id: str
+    venue_exec_id: str
+
+
+class ChildFilled(Fact, frozen=True, gc=False, kw_only=True):
+    """An exchange's fill. `from_status`: learnt from a status report and not from a fill. `operator`: who has entered
+    what the exchange said otherwise."""
+
+    child_id: int
+    venue_exec_id: str
+    qty: int
+    price: int
+    from_status: bool = False
+    operator: str = ""
+
+
+class ChildEnded(Fact, frozen=True, gc=False):
+    """The exchange holds nothing more of the child. `operator` as in ChildFilled."""
+
+    child_id: int
+    venue_exec_id: str
+    status: OrdStatus
+    text: str
+    operator: str = ""
+
+
+class ChildCancelSent(Fact, frozen=True, gc=False):
+    """The exchange is asked to cancel; the request's ClOrdID there is this fact's id."""
+
+    child_id: int
+
+
+class ChildReplaceSent(Fact, frozen=True, gc=False):
+    """The exchange is asked for a new quantity (of the child, in all) and price."""
+
+    child_id: int
+    qty: int
+    price: int
+    instructions: Instructions | None = None
+
+
+class ChildReplaced(Fact, frozen=True, gc=False):
+    child_id: int
+    request_id: int
+    venue_exec_id: str
+    qty: int
+    price: int
+
+
+class ChildRestated(Fact, frozen=True, gc=False):
+    """The exchange has changed the child's terms unasked."""
+
+    child_id: int
+    venue_exec_id: str
+    qty: int
+    price: int
+
+
+class ChildNoted(Fact, frozen=True, gc=False):
+    """The exchange has told something of the child that changes nothing we hold there."""
+
+    child_id: int
+    venue_exec_id: str
+    exec_type: str
+
+
+class ChildRequestRejected(Fact, frozen=True, gc=False):
+    child_id: int
+    reason: str
+    text: str
+
+
+class ChildStatusAsked(Fact, frozen=True, gc=False):
+    child_id: int
+
+
+class ChildConfirmed(Fact, frozen=True, gc=False):
+    """The exchange's status report says what we know: the child is no longer in doubt."""
+
+    child_id: int
+    venue_order_id: str
+    venue_exec_id: str
