@@ -56,7 +56,7 @@ from brokerfix.domain import (
     id_number,
     to_scaled,
 )  # fmt: skip
-from brokerfix.engine import snapshot
+from brokerfix.engine import parts
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up, observe
 from brokerfix.engine.evolve import note
 from brokerfix.engine.invariants import broken_in_state
@@ -180,7 +180,7 @@ class World:
         self.state = self.recovered()
         assert self.state.hash() == before.hash()
         kept = State()
-        snapshot.load(snapshot.dump(self.state), kept)
+        parts.load(parts.dump(self.state), kept)
         assert kept.hash() == before.hash()
         if len(self.records) % 2:
             # Half of the times it goes on from the state that was kept, without the journal.

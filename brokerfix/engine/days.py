@@ -6,12 +6,13 @@ from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.commands import ChangePhase
 from brokerfix.domain import shard_of
-from brokerfix.engine import reference, snapshot, touched
+from brokerfix.engine import parts, reference, touched
+from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind
 from brokerfix.engine.jobs import begin_day
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
-from brokerfix.engine.state import OF_A_DAYS_BEGIN, Job, JobKind, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
 
@@ -82,7 +83,7 @@ def _state_kept(state: State, fact: f.StateKept) -> None:
     """An older version has kept the state here. It is taken as it was kept, also where the facts before it were
     replayed: a replay from the first fact and one from here are then the same."""
     kept = State()
-    snapshot.load(fact.data, kept)
+    parts.load(fact.data, kept)
     state.become(kept)
     state.last_id = fact.id
 

@@ -12,11 +12,12 @@ from typing import Any
 from brokerfix.commands import WorkOff
 from brokerfix.domain import GOOD_TILL, ExecInst
 from brokerfix.engine import touched
+from brokerfix.engine.entities import Client, Job, JobKind
 from brokerfix.engine.orders.cancel import cancel, is_cancelable
 from brokerfix.engine.orders.expire import at_day_begin
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.status import report
-from brokerfix.engine.state import Client, Job, JobKind, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
 from brokerfix.facts import Alerted, ChildStatusAsked, SliceDone

@@ -18,13 +18,14 @@ from brokerfix.commands import (
 )
 from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, id_text
 from brokerfix.engine import touched
+from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind, Position
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.cancel import cancel, is_cancelable
 from brokerfix.engine.orders.order import Fill
 from brokerfix.engine.orders.settle import settle
 from brokerfix.engine.orders.work import View
 from brokerfix.engine.split import children_of, split_price
-from brokerfix.engine.state import OF_A_DAYS_BEGIN, Job, JobKind, Position, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
 from brokerfix.engine.venues.fills import hold_for_operator

@@ -8,9 +8,10 @@ from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.domain import to_money
 from brokerfix.engine import touched
+from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
-from brokerfix.engine.state import Account, Client, Link, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
 

@@ -4,9 +4,10 @@ from brokerfix import facts as f
 from brokerfix.commands import ClientAway, SessionDown, SessionUp
 from brokerfix.domain import RestatementReason
 from brokerfix.engine import touched
+from brokerfix.engine.entities import Client, Job, JobKind
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.status import report_open_orders
-from brokerfix.engine.state import Client, Job, JobKind, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
 

@@ -17,9 +17,10 @@ import msgspec
 import sqlite_utils
 
 from brokerfix.domain import SEQUENCES, SHARDS, Instructions, Instrument, average_text, id_text, money_text, to_text
+from brokerfix.engine.entities import Account
 from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.orders.order import Child, Order
-from brokerfix.engine.state import Account, State
+from brokerfix.engine.state import State
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
     ChildFilled,

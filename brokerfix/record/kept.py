@@ -2,7 +2,7 @@
 first fact. It is written by a forked child, while the broker goes on.
 
 A file is `<number of the last fact>.state`: the line MAGIC, then two frames (length as u64 and CRC32 as u32, little
-endian, then the payload): the Head, and the state as `engine.snapshot` has it.
+endian, then the payload): the Head, and the state as `engine.parts` has it.
 """
 
 import gc
@@ -17,7 +17,7 @@ from struct import Struct
 
 import msgspec
 
-from brokerfix.engine import snapshot
+from brokerfix.engine import parts
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.facts import Started, StateKept
@@ -32,6 +32,7 @@ KEPT_FILES = 2
 """How many kept states stay: one may be found damaged."""
 NICENESS = 10
 
+HASHED_PARTS = tuple(part.name for part in parts.HASHED)
 Missed = tuple[str, str, bool]
 """A message that a client that is away has not got: (client, text, whether it has groups)."""
 
@@ -39,7 +40,7 @@ Missed = tuple[str, str, bool]
 class Head(msgspec.Struct, frozen=True):
     """Where in the journal the state belongs: behind the fact `last_id`, whose record ends at byte `offset` of the
     segment. `missed` is what clients that are away have not got. `before` is the `checksum_before` that place, -1 in
-    states of older versions."""
+    states of older versions. `parts` are those that `state_hash` covers."""
 
     last_id: int
     segment: str
@@ -47,6 +48,11 @@ class Head(msgspec.Struct, frozen=True):
     state_hash: str
     missed: tuple[Missed, ...] = ()
     before: int = -1
+    parts: tuple[str, ...] = ()
+
+    def covers_the_same(self) -> bool:
+        """Whether its state hash covers the parts that this version's does."""
+        return self.parts == HASHED_PARTS
 
 
 class BadState(Exception):
@@ -62,13 +68,13 @@ def kept_states(folder: Path) -> list[Path]:
 def write(folder: Path, state: State, segment: str, offset: int, missed: tuple[Missed, ...]) -> Path:
     """Write the state, whole or not at all, and let older ones go. The journal reaches the disk before it."""
     before = checksum_before(folder, Place(segment, offset))
-    head = Head(state.last_id, segment, offset, state.hash(), missed, before)
+    head = Head(state.last_id, segment, offset, state.hash(), missed, before, HASHED_PARTS)
     path = folder / f"{state.last_id}.state"
     being_written = path.with_suffix(".tmp")
     try:
         with being_written.open("wb") as file:
             file.write(MAGIC)
-            for payload in (msgspec.msgpack.encode(head), snapshot.dump(state)):
+            for payload in (msgspec.msgpack.encode(head), parts.dump(state)):
                 file.write(FRAME.pack(len(payload), zlib.crc32(payload)))
                 file.write(payload)
             file.flush()
@@ -122,7 +128,7 @@ def read(path: Path, state: State) -> Head:
     """Make an empty state what the file has. Raises BadState; the state is then of no use."""
     try:
         head, data = _frames(path)
-        snapshot.load(data, state)
+        parts.load(data, state)
         return msgspec.msgpack.decode(head, type=Head)
     except BadState:
         raise

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from brokerfix.engine import snapshot
+from brokerfix.engine import parts
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.facts import StateKept
@@ -26,7 +26,7 @@ venue XNAS ack c4
 
 def old_form(state: State) -> bytes:
     """The state as a version has kept it that had the children in their orders and told no end."""
-    image: dict[str, Any] = msgspec.msgpack.decode(snapshot.dump(state), strict=False)
+    image: dict[str, Any] = msgspec.msgpack.decode(parts.dump(state), strict=False)
     children = image.pop("children")
     for name in ("previous_day_began", "jobs", "overdue", "links", "reversed"):
         image.pop(name)
@@ -70,7 +70,7 @@ def test_a_child_that_is_reopened_is_kept_in_its_place() -> None:
     ):
         run_step(world, step)
     kept = State()
-    snapshot.load(snapshot.dump(world.state), kept)
+    parts.load(parts.dump(world.state), kept)
     assert kept.hash() == world.state.hash()
     assert len(next(iter(kept.orders.values())).children) == 2
 

@@ -4,12 +4,13 @@ import msgspec
 
 from brokerfix.commands import NewOrder
 from brokerfix.domain import ECHOED, ExecInst, OrdRejReason, Reject
+from brokerfix.engine.entities import Client
 from brokerfix.engine.orders.instructions import first_stop, not_now, refusal
 from brokerfix.engine.orders.order import Order, follows_market
 from brokerfix.engine.orders.status import report_known
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
-from brokerfix.engine.state import Client, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
 from brokerfix.facts import OrderAccepted, OrderRejected, OrderRouted, RequestRejected

@@ -3,6 +3,7 @@
 from brokerfix import facts as f
 from brokerfix.domain import Hold, OrdStatus, OrdType, Request, RestatementReason
 from brokerfix.engine import touched
+from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.jobs import is_leaving
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import (
@@ -11,7 +12,7 @@ from brokerfix.engine.orders.order import (
     follows_market,
     is_over,
 )
-from brokerfix.engine.state import Job, JobKind, State
+from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 
 EVOLVE = Evolution()

@@ -1,9 +1,10 @@
 """What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
 
 from brokerfix.domain import AT_AUCTION, GOOD_TILL, Hold, Instrument, OrdStatus, Side
+from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
-from brokerfix.engine.state import Account, Job, Position, State
+from brokerfix.engine.state import State
 
 FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
 """Nanoseconds from a question to an exchange to the same again: doubled each time."""

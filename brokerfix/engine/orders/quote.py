@@ -2,11 +2,12 @@
 
 from brokerfix.commands import Quote
 from brokerfix.domain import OrdType, Phase, Reject, Request, Side, TimeInForce
+from brokerfix.engine.entities import Client
 from brokerfix.engine.orders.order import Order, Pending
 from brokerfix.engine.orders.settle import replace_and_work
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
-from brokerfix.engine.state import Client, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
 from brokerfix.facts import OrderAccepted, OrderCanceled, OrderRejected, OrderUnbooked

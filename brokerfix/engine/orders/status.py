@@ -2,8 +2,9 @@
 
 from brokerfix.commands import AskListStatus, AskMassStatus, AskStatus, ClientOther, RefuseMessage
 from brokerfix.domain import BusinessRejectReason, OrdRejReason, Side
+from brokerfix.engine.entities import Client, JobKind
 from brokerfix.engine.orders.order import Order
-from brokerfix.engine.state import Client, JobKind, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
 from brokerfix.facts import (

@@ -23,8 +23,9 @@ from brokerfix.domain import (
     to_money,
     to_text,
 )
+from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
-from brokerfix.engine.state import Account, Client, Position, State
+from brokerfix.engine.state import State
 
 SECOND = 10**9
 BASIS_POINTS = 10_000

@@ -2,8 +2,9 @@
 operator is told when that takes long."""
 
 from brokerfix.commands import AskAgain
+from brokerfix.engine.entities import Link
 from brokerfix.engine.orders.order import Child
-from brokerfix.engine.state import Link, State
+from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
 from brokerfix.facts import Alerted, ChildStatusAsked
