@@ -50,7 +50,7 @@ def replay(folder: Path) -> tuple[float, State]:
     started = time.perf_counter()
     state = State()
     for record in read(folder):
-        for fact in record:
+        for fact in record.facts:
             evolve(state, fact)
     return time.perf_counter() - started, state
 

@@ -169,7 +169,7 @@ def latencies(contestants: list[Contestant], turns: int) -> list[list[float]]:
 def race(folder: Path, durability: str, turns: int, against: str) -> None:
     runs = [(title, "") for title in (ECHO, BOOK, RELAY, ROUTE)]
     if against:
-        runs = [(ECHO, ""), *((title, checkout) for title in (BOOK, ROUTE) for checkout in (against, ""))]
+        runs = [(ECHO, ""), (RELAY, ""), *((title, checkout) for title in (BOOK, ROUTE) for checkout in (against, ""))]
     titles = [f"{title}, {Path(checkout).name}" if checkout else title for title, checkout in runs]
     contestants = [
         Contestant(folder / str(i), title, durability, checkout=checkout) for i, (title, checkout) in enumerate(runs)

@@ -22,7 +22,9 @@ from brokerfix.engine.state import State
 from brokerfix.facts import ChildFilled, OrderAccepted, Trade
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.record.audit import verify
-from brokerfix.record.journal import read
+from brokerfix.record.journal import Journal, read
+from brokerfix.record.outbox import Outbox
+from brokerfix.record.pipeline import Pipeline
 from brokerfix.tools import demo, trader
 
 ORDER_EVERY = 0.004
@@ -40,6 +42,7 @@ class Harness:
         self, folder: Path, seed: int, durability: str = "process", gateway: bool = False, chaos: str = ""
     ) -> None:
         self.folder = folder
+        self.chaos = chaos
         self.random = random.Random(seed)
         self.processes = demo._set_up(folder)
         for process in self.processes.values():
@@ -55,6 +58,8 @@ class Harness:
         self.traders = [
             trader.Trader(name, self.broker.port, seed + i) for i, name in enumerate(("ALICE", "BOB", "CAROL"))
         ]
+        for client in self.traders:
+            note_numbers(client)
         self.kills = 0
         for name in ("XNAS", "XNYS"):
             self.processes[name].start()
@@ -136,6 +141,48 @@ class Harness:
             process.stop(signal.SIGKILL)
 
 
+def note_numbers(client: trader.Trader) -> None:
+    """See that a MsgSeqNum is always the same report, and that none is a PossResend: the session goes on."""
+    reports: dict[str, str] = {}
+    take = client._report
+
+    def noted(message: dict[int, str]) -> None:
+        known = reports.setdefault(message[34], message[17])
+        assert known == message[17], f"{client.name} was told {known} and {message[17]} under number {message[34]}"
+        assert 97 not in message, f"{client.name} was sent {message[17]} with PossResend on a session that went on"
+        take(message)
+
+    client._report = noted  # type: ignore[method-assign]
+
+
+def compare_numbers(harness: Harness) -> int:
+    """Each side has dealt with every MsgSeqNum once at most, and what an exchange had under one is what the broker's
+    journal says that it has sent under it. Returns how many messages to exchanges were compared."""
+    data = harness.folder / "var"
+    outbox = Outbox(10**6)
+    journal = Journal(data / "broker" / "journal")
+    Pipeline(journal, lambda out: None, lambda out: None, outbox).recover(0)
+    journal.close()
+    compared = 0
+    # A simulated exchange with faults deals with some messages later than with others.
+    for name in ("BROKER", "XNAS", "XNYS") if not harness.chaos else ("BROKER",):
+        last: dict[str, int] = {}
+        for record in read(data / name.lower() / "journal"):
+            session, number = record.source.session, record.source.seq_num
+            if not number:
+                continue
+            assert number > last.get(session, 0), f"{name} has taken message {number} of {session} twice"
+            last[session] = number
+            named = {fact.cl_ord_id for fact in record.facts if getattr(fact, "cl_ord_id", "")}
+            if name == "BROKER" or session != "c:BROKER" or not named:
+                continue
+            sent = outbox.box(True, name).find(number)
+            assert sent is not None, f"{name} had message {number}, which the broker's journal does not tell of"
+            assert sent.text.partition("\x0111=")[2].partition("\x01")[0] in named, (name, number, sent.text, named)
+            compared += 1
+    return compared
+
+
 def compare_working(harness: Harness, states: dict[str, State]) -> int:
     """With no answer owed, what the exchanges hold of an order is what it has there, and its leaves are what its client
     was told. Returns how many orders work."""
@@ -171,12 +218,12 @@ def compare(harness: Harness, broker: State, exchanges: dict[str, State]) -> int
 def _compare_clients(harness: Harness, broker: State) -> int:
     """Every order that a client sent is one order of the broker, and the client knows every fill of it, once."""
     journal = list(read(harness.folder / "var" / "broker" / "journal"))
-    accepted = [(f.client, f.cl_ord_id) for record in journal for f in record if isinstance(f, OrderAccepted)]
+    accepted = [(f.client, f.cl_ord_id) for record in journal for f in record.facts if isinstance(f, OrderAccepted)]
     assert len(accepted) == len(set(accepted)), "an order was accepted twice"
     told = {client.name: client.told for client in harness.traders}
     booked: dict[str, dict[str, int]] = {name: {} for name in told}
     for record in journal:
-        for fact in record:
+        for fact in record.facts:
             if isinstance(fact, Trade):
                 ids = ((fact.maker_order_id, fact.id - 1), (fact.taker_order_id, fact.id))
             elif isinstance(fact, ChildFilled):
@@ -231,10 +278,12 @@ def main() -> None:
                 if harness.kills % arguments.kills_a_round == 0:
                     works += compare_working(harness, harness.settle())
             fills = compare(harness, *harness.finish())
+            numbers = compare_numbers(harness)
         finally:
             harness.stop()
     orders = sum(client.counts["orders"] for client in harness.traders)
     print(f"\n{orders} orders, {fills} fills: no order, fill or ExecID lost or doubled")
+    print(f"{numbers} messages to exchanges under the numbers that the journal says; no number was taken twice")
     print(f"{works} working orders: what the exchanges hold of each is what its client was told")
 
 

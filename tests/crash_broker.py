@@ -40,11 +40,17 @@ def arm(broker: Broker, bomb: Bomb) -> None:
     """Put the bomb into the broker's pipeline."""
     append, send = broker.journal.append, broker.pipeline.send
 
-    def bombed_append(facts: Any) -> int:
-        is_ack = type(facts[0]).__name__ == "ChildAccepted"
-        is_order = type(facts[0]).__name__ not in ("Quoted", "Started", "Stopped", "VenueUp", "ClientUp")
+    def bombed_append(facts: Any, *more: Any) -> int:
+        is_ack = bool(facts) and type(facts[0]).__name__ == "ChildAccepted"
+        is_order = bool(facts) and type(facts[0]).__name__ not in (
+            "Quoted",
+            "Started",
+            "Stopped",
+            "VenueUp",
+            "ClientUp",
+        )
         bomb.at("before ack is recorded" if is_ack else "before append" if is_order else "")
-        position = append(facts)
+        position = append(facts, *more)
         bomb.at("after ack is recorded" if is_ack else "after append" if is_order else "")
         return position
 
@@ -64,8 +70,8 @@ def arm(broker: Broker, bomb: Bomb) -> None:
 
     broker.journal.append = bombed_append  # type: ignore[method-assign]
     broker.pipeline.send = bombed_send
-    broker.client_message = bombed_handler(broker.client_message)  # type: ignore[method-assign]
-    broker.venue_message = bombed_handler(broker.venue_message)  # type: ignore[method-assign]
+    broker.receiver.client_message = bombed_handler(broker.receiver.client_message)  # type: ignore[method-assign]
+    broker.receiver.venue_message = bombed_handler(broker.receiver.venue_message)  # type: ignore[method-assign]
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ from brokerfix.engine.engine import State, decide, done, evolve, follow_up, obse
 from brokerfix.engine.evolve import note
 from brokerfix.engine.invariants import broken_in_state
 from brokerfix.engine.touched import Touched
-from brokerfix.facts import ANY, Fact, OperatorRefused, Trade
+from brokerfix.facts import AnyFact, Fact, OperatorRefused, Trade
 from brokerfix.fix.incoming.decode import from_client
 from brokerfix.fix.incoming.reports import from_venue
 from brokerfix.fix.outgoing import encode
@@ -78,7 +78,7 @@ TIF_NAMES = {value: name for name, value in TIFS.items()}
 EXEC_TYPES = {str(kind): kind.name for kind in ExecType}
 STATUSES = {str(status): status.name for status in OrdStatus}
 STATUS_OF = {name: value for value, name in STATUSES.items()}
-FACTS = msgspec.msgpack.Decoder(list[ANY])
+FACTS = msgspec.msgpack.Decoder(list[AnyFact])
 FACTS_ENCODER = msgspec.msgpack.Encoder()
 
 

@@ -7,7 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-from brokerfix.process import broker, idle
+from brokerfix.process import broker, idle, timers
 from brokerfix.settings.config import load
 
 SLOW = 4.0
@@ -17,11 +17,11 @@ SLOW = 4.0
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
     idle.LONGEST_REST = idle.LOOK_EVERY = SLOW
-    every = int(SLOW * broker.SECOND)
-    broker.WATCH_EVERY = broker.OPERATOR_EVERY = every
+    every = int(SLOW * timers.SECOND)
+    timers.WATCH_EVERY = timers.OPERATOR_EVERY = broker.OPERATOR_EVERY = every
     started = broker.Broker(load(Path(sys.argv[1])))
     started.start()
-    for timer in started.timers:
+    for timer in started.timers.every:
         timer.interval = every
     sys.exit(started.run())
 

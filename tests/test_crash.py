@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brokerfix.tools import trader
-from tests.crash import LATE, MIXED, ORDER_EVERY, Harness, compare, compare_working
+from tests.crash import LATE, MIXED, ORDER_EVERY, Harness, compare, compare_numbers, compare_working
 from tests.crash_broker import POINTS
 
 pytestmark = pytest.mark.timeout(600)
@@ -35,6 +35,7 @@ def test_a_kill_at_every_boundary(harness: Harness) -> None:
             harness.run_to_crash(point, count)
     assert harness.kills == 2 * len(POINTS)
     assert compare(harness, *harness.finish()) > 5
+    assert compare_numbers(harness) > 50
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,7 @@ def test_kills_at_random_moments(harness: Harness) -> None:
     while harness.kills < 10:
         harness.kill_at_random()
     assert compare(harness, *harness.finish()) > 5
+    assert compare_numbers(harness) > 50
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,4 @@ def test_trial_1_what_exchanges_hold_is_what_clients_were_told(harness: Harness)
         works += compare_working(harness, harness.settle())
     assert works
     assert compare(harness, *harness.finish()) > 5
+    compare_numbers(harness)

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ RECORDS: list[list[Fact]] = [
 ]
 
 
+def facts_of(folder: Path, torn: Callable[[Torn], None] | None = None) -> list[list[Fact]]:
+    return [record.facts for record in read(folder, torn)]
+
+
 def write(folder: Path, rows: list[list[Fact]] = RECORDS, disk: bool = False) -> Path:
     journal = Journal(folder, disk)
     journal.open(20261122)
@@ -33,7 +38,7 @@ def write(folder: Path, rows: list[list[Fact]] = RECORDS, disk: bool = False) ->
 @pytest.mark.parametrize("disk", [False, True])
 def test_what_is_written_is_read(tmp_path: Path, disk: bool) -> None:
     write(tmp_path, disk=disk)
-    assert list(read(tmp_path)) == RECORDS
+    assert facts_of(tmp_path) == RECORDS
 
 
 def test_a_day_begins_a_segment(tmp_path: Path) -> None:
@@ -53,7 +58,7 @@ def test_a_torn_tail_is_cut_at_the_last_whole_record(
     size = data.draw(st.integers(len(MAGIC), ends[-1]))
     os.truncate(segment, size)
     torn: list[Torn] = []
-    found = list(read(folder, torn.append))
+    found = facts_of(folder, torn.append)
     whole = [end for end in ends if end <= size]
     assert found == RECORDS[: len(whole)]
     last_whole = whole[-1] if whole else len(MAGIC)
@@ -64,7 +69,7 @@ def test_a_torn_tail_is_cut_at_the_last_whole_record(
     journal.open(20261122, torn[0] if torn else None)
     journal.append(RECORDS[1])
     journal.close()
-    assert list(read(folder)) == [*RECORDS[: len(whole)], RECORDS[1]]
+    assert facts_of(folder) == [*RECORDS[: len(whole)], RECORDS[1]]
 
 
 @given(st.data())
@@ -98,7 +103,7 @@ def test_trial_15_a_large_torn_record_is_seen_at_once(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("brokerfix.record.journal.zlib.crc32", counted)
     torn: list[Torn] = []
-    assert list(read(tmp_path, torn.append)) == RECORDS
+    assert facts_of(tmp_path, torn.append) == RECORDS
     assert len(torn) == 1
     assert summed < 100 << 20
 
@@ -143,10 +148,10 @@ def test_a_full_disk_leaves_no_part_of_a_record(
     with pytest.raises(DiskFull, match="can't be written"):
         journal.append(RECORDS[1])
     monkeypatch.undo()
-    assert list(read(tmp_path)) == RECORDS
+    assert facts_of(tmp_path) == RECORDS
     journal.append(RECORDS[2])
     journal.close()
-    assert list(read(tmp_path)) == [*RECORDS, RECORDS[2]]
+    assert facts_of(tmp_path) == [*RECORDS, RECORDS[2]]
 
 
 def test_nothing_is_written_behind_a_part_that_can_not_be_taken_away(
@@ -171,7 +176,7 @@ def test_nothing_is_written_behind_a_part_that_can_not_be_taken_away(
     monkeypatch.undo()
     journal.append(RECORDS[1])
     journal.close()
-    assert list(read(tmp_path)) == RECORDS[:2]
+    assert facts_of(tmp_path) == RECORDS[:2]
 
 
 def test_a_day_that_a_full_disk_can_not_begin_goes_on_in_the_old_segment(
@@ -191,7 +196,7 @@ def test_a_day_that_a_full_disk_can_not_begin_goes_on_in_the_old_segment(
     journal.append(RECORDS[1])
     journal.close()
     assert [path.name for path in tmp_path.glob("*.journal")] == ["20261122.journal"]
-    assert list(read(tmp_path)) == RECORDS[:2]
+    assert facts_of(tmp_path) == RECORDS[:2]
 
 
 def test_the_reserve_is_kept_and_given_back(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from brokerfix.engine.state import State
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal
 from brokerfix.record.kept import BadState, read, write
+from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
 
 OLD = Path(__file__).parent / "data" / "journal-7562edf"
@@ -23,7 +24,7 @@ OPEN = {"A3": (0, 50), "B2": (0, 15), "D1": (0, 10), "D2": (0, 10)}
 
 
 def recovered(folder: Path) -> Pipeline:
-    pipeline = Pipeline(Journal(folder), lambda out: None)
+    pipeline = Pipeline(Journal(folder), lambda out: None, lambda out: None, Outbox(1000))
     pipeline.recover(20261122)
     return pipeline
 
@@ -87,7 +88,7 @@ def test_a_kept_state_of_a_newer_version_is_left_and_the_facts_tell(folder: Path
     newer = parts.Part("tomorrow", None, kept=int, dump=lambda state: 1)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(parts, "KEPT", (*parts.KEPT, newer))
-        path = write(folder, pipeline.state, *pipeline.journal.place, ())
+        path = write(folder, pipeline.state, *pipeline.journal.place, b"")
     pipeline.close()
     with pytest.raises(BadState, match="does not know its tomorrow"):
         read(path, State())

@@ -266,7 +266,7 @@ def test_a_day_is_rolled_by_hand(market: Market) -> None:
 
 
 def test_an_operators_name_is_on_record(market: Market) -> None:
-    facts = [fact for record in read(Path(market.folder / "broker" / "journal")) for fact in record]
+    facts = [fact for record in read(Path(market.folder / "broker" / "journal")) for fact in record.facts]
     acted = {type(fact).__name__ for fact in facts if getattr(fact, "operator", "")}
     assert {"Halted", "Resumed", "TradeBusted", "TradeCorrected", "OrderReleased", "CancelPending"} <= acted
     assert {"OperatorActed", "OperatorRefused", "OrderAccepted"} <= acted

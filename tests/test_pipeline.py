@@ -31,6 +31,7 @@ from brokerfix.fix.outgoing.encode import Out
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal, JournalError, read
 from brokerfix.record.kept import kept_states, read_head
+from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import CAUGHT_UP, Pipeline
 
 DAY = 20261122
@@ -41,7 +42,7 @@ class Desk:
 
     def __init__(self, folder: Path, disk: bool = False) -> None:
         self.sent: list[Out] = []
-        self.pipeline = Pipeline(Journal(folder, disk), self.sent.append)
+        self.pipeline = Pipeline(Journal(folder, disk), self.sent.append, self.sent.append, Outbox(1000))
         self.unsent = self.pipeline.recover(DAY)
         self.pipeline.resend(self.unsent)
         instrument = Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "book", reference=15000)
@@ -116,10 +117,10 @@ def test_trial_13_a_fact_that_is_in_the_journal_but_not_in_the_state_ends_the_pr
     assert "is in the journal but not in the state" in caplog.text
     desk.pipeline.journal.close()
     again = Desk(tmp_path)
-    assert again.take() == ["8 0 Y"]
+    assert "\x0111=C2\x01" in again.pipeline.outbox.box(False, "ALICE").messages[-1].text
     assert "C2" in again.pipeline.state.clients["ALICE"].requests
     again.order("C3")
-    numbers = [fact.id for record in read(tmp_path) for fact in record]
+    numbers = [fact.id for record in read(tmp_path) for fact in record.facts]
     assert len(numbers) == len(set(numbers))
 
 
@@ -212,7 +213,7 @@ def test_trial_17_the_state_is_kept_beside_and_a_recovery_begins_with_it(tmp_pat
     again.sent = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("brokerfix.record.pipeline.evolve", noted)
-        again.pipeline = Pipeline(Journal(tmp_path), again.sent.append)
+        again.pipeline = Pipeline(Journal(tmp_path), again.sent.append, again.sent.append, Outbox(1000))
         again.pipeline.recover(DAY)
     assert [type(fact).__name__ for fact in replayed] == ["OrderAccepted", "OrderBooked"]
     assert again.pipeline.state.hash() == pipeline.state.hash()
@@ -316,7 +317,7 @@ def test_trial_17_a_second_start_leaves_the_first_ones_state_alone(tmp_path: Pat
     being_written = tmp_path / "17.tmp"
     Desk(tmp_path)
     being_written.touch()
-    Pipeline(Journal(tmp_path), lambda out: None)
+    Pipeline(Journal(tmp_path), lambda out: None, lambda out: None, Outbox(1000))
     assert being_written.exists()
     Desk(tmp_path)
     assert not being_written.exists()
@@ -417,7 +418,8 @@ def test_a_disk_full_to_the_last_byte_records_and_promises_nothing(
 
 
 @pytest.mark.parametrize("disk", [False, True], ids=["process", "disk"])
-def test_after_a_crash_the_last_messages_go_again(tmp_path: Path, disk: bool) -> None:
+def test_after_a_crash_messages_are_there_under_their_numbers(tmp_path: Path, disk: bool) -> None:
+    """Whoever has not got them asks for them, and they are told nobody twice."""
     desk = Desk(tmp_path, disk)
     desk.order("C1")
     desk.pipeline.journal.wait_synced()
@@ -425,8 +427,10 @@ def test_after_a_crash_the_last_messages_go_again(tmp_path: Path, disk: bool) ->
     desk.order("C2")
     desk.pipeline.journal.close()
     again = Desk(tmp_path, disk)
-    assert again.take() == ["8 0 Y"]
-    assert "\x0111=C2\x01" in again.unsent[-1].text
+    assert again.take() == []
+    box = again.pipeline.outbox.box(False, "ALICE")
+    assert [(one.number, one.text.partition("\x0111=")[2][:2]) for one in box.messages] == [(1, "C1"), (2, "C2")]
+    assert box.next_out == 3
 
 
 def test_disk_durability_holds_messages_until_they_are_synced(tmp_path: Path) -> None:
@@ -466,8 +470,11 @@ def test_what_a_client_missed_before_the_days_first_record_is_not_forgotten(tmp_
     again.take()
     again.pipeline.client_is_back("ALICE", 5, anew=False)
     assert again.take() == [], "FIX has it resent"
-    again.pipeline.let_go_missed("ALICE", 5 + CAUGHT_UP - 1)
-    again.pipeline.client_is_back("ALICE", 5, anew=True)
+    again.pipeline.submit(SessionUp(5, "ALICE", False))
+    again.pipeline.submit(SessionDown(5 + CAUGHT_UP - 1, "ALICE", False))
+    again.take()
+    again.pipeline.outbox.box(False, "ALICE").begin_anew()
+    again.pipeline.client_is_back("ALICE", 5 + CAUGHT_UP, anew=True)
     assert again.take() == ["8 4 Y"], "it has not had the time to ask for it"
 
 
@@ -480,6 +487,9 @@ def test_what_a_client_has_had_resent_does_not_come_again(tmp_path: Path) -> Non
     desk.pipeline.submit(OperatorCancel(4, "jo", order_id, text="closing early"))
     desk.pipeline.client_is_back("ALICE", 5, anew=False)
     desk.take()
-    desk.pipeline.let_go_missed("ALICE", 5 + CAUGHT_UP)
+    desk.pipeline.submit(SessionUp(5, "ALICE", False))
+    desk.pipeline.submit(SessionDown(5 + CAUGHT_UP, "ALICE", False))
+    desk.take()
+    desk.pipeline.outbox.box(False, "ALICE").begin_anew()
     desk.pipeline.client_is_back("ALICE", 6 + CAUGHT_UP, anew=True)
     assert desk.take() == []

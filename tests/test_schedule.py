@@ -49,7 +49,7 @@ def test_a_day_that_begins_when_clocks_repeat_begins_the_first_time() -> None:
     start = HOUR + 1800  # 01:30, which 1 November has twice
     assert trading_day(at("2026-11-01 01:29"), start, NEW_YORK) == 20261031
     assert trading_day(at("2026-11-01 01:30"), start, NEW_YORK) == 20261101
-    # Between the two it would be the day before again: the broker never goes back (Broker._look_after).
+    # Between the two it would be the day before again: the broker never goes back (Timers._look_after).
     assert trading_day(at("2026-11-01 01:30", fold=1), start, NEW_YORK) == 20261101
 
 

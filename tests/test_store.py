@@ -128,7 +128,7 @@ def test_trial_18_a_projection_begins_with_the_kept_state(tmp_path: Path) -> Non
     for record in world.records:
         journal.append(FACTS.decode(record))
     Projection(tmp_path).follow()
-    kept = write_kept(journal.folder, world.state, *journal.place, ())
+    kept = write_kept(journal.folder, world.state, *journal.place, b"")
     again = Projection(tmp_path)
     assert again.state.hash() == world.state.hash(), "it has read no fact yet"
     for step in ("client BOB new B2 buy 10 AAPL 149.00", "venue XNAS fill c1 10@150.05 cum 160"):
@@ -188,7 +188,7 @@ def test_without_its_oldest_segments_a_journal_is_read_from_a_kept_state(tmp_pat
     journal, world = write_journal(tmp_path)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    kept = write_kept(journal.folder, world.state, *journal.place, ())
+    kept = write_kept(journal.folder, world.state, *journal.place, b"")
     run_step(world, "client BOB new B2 buy 10 AAPL 149.00")
     journal.append(FACTS.decode(world.records[-1]))
     first, _ = segments(journal.folder)
@@ -215,7 +215,7 @@ def test_a_database_made_from_a_kept_state_has_what_no_order_tells(tmp_path: Pat
         journal.append(FACTS.decode(record))
     Projection(tmp_path).follow()
     whole = rows(tmp_path)
-    write_kept(journal.folder, world.state, *journal.place, ())
+    write_kept(journal.folder, world.state, *journal.place, b"")
     run_step(world, "client BOB new B2 buy 10 AAPL 149.00")
     journal.append(FACTS.decode(world.records[-1]))
     for first in segments(journal.folder)[:-1]:

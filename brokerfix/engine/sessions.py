@@ -84,6 +84,9 @@ def client_away(state: State, c: ClientAway, step: Step) -> None:
         step.emit(f.ClientGone, c.client, True)
 
 
+EVOLVE.only_tells(f.ReportsResent)
+
+
 @EVOLVE.on(f.ClientGone, touched.nothing)
 def _client_gone(state: State, fact: f.ClientGone) -> None:
     client = state.clients[fact.client]

@@ -5,7 +5,7 @@ Each subject's facts stand in a module of their own. Scales and numbers are told
 
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING
 
 from brokerfix.facts.base import Fact as Fact
 from brokerfix.facts.children import *
@@ -17,5 +17,8 @@ from brokerfix.facts.reference import *
 
 KINDS: tuple[type[Fact], ...] = tuple(Fact.__subclasses__())
 """Every kind of fact."""
-ANY: Any = reduce(or_, KINDS)
-"""The union of all kinds, for decoders."""
+if TYPE_CHECKING:
+    AnyFact = Fact
+else:
+    AnyFact = reduce(or_, KINDS)
+    """The union of all kinds, for decoders."""

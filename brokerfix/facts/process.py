@@ -62,3 +62,11 @@ class ClientGone(Fact, frozen=True, gc=False):
 
     client: str
     job: bool = False
+
+
+class ReportsResent(Fact, frozen=True, gc=False):
+    """A client's sequence numbers have begun anew before it asked for what it had missed: these messages, (text,
+    whether it has groups), are sent again with PossResend(97)."""
+
+    client: str
+    messages: tuple[tuple[str, bool], ...]

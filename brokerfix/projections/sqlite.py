@@ -133,7 +133,7 @@ class Projection:
             return
         found = newest(self.folder, lambda head: place_of(head) <= self._stored and belongs(self.folder, head))
         if found is not None:
-            self.state, head = found
+            self.state, head, _ = found
             self._place = place_of(head)
         else:
             self.state, self._place = oldest(self.folder)
@@ -194,7 +194,7 @@ class Projection:
         # A last record may be in the middle of its write: it is whole at the next look.
         for record, place in places(self.folder, since=self._place):
             is_new = place > self._stored
-            for fact in record:
+            for fact in record.facts:
                 evolve(self.state, fact)
                 if is_new:
                     self._note(fact)

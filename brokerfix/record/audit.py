@@ -102,19 +102,19 @@ class Auditor:
         elif isinstance(fact, FillReversed):
             self._take(fact.account, fact.symbol, fact.side, -fact.qty, fact.price)
 
-    def after_record(self, record: list[Fact]) -> None:
+    def after_record(self, last_id: int) -> None:
         """Check the orders that a record was about."""
         self.report.records += 1
         for order in self.touched.orders.values():
             for problem in broken_in_order(self.state, order):
-                self._problem(f"after fact {record[-1].id}: {problem}")
+                self._problem(f"after fact {last_id}: {problem}")
         self.touched = Touched()
 
     def compare_kept(self, path: Path) -> None:
         """A kept state is what the facts before it give."""
         kept = State()
         try:
-            head = read_kept(path, kept)
+            head, _ = read_kept(path, kept)
         except BadState as error:
             # A running broker lets older ones go.
             if path.exists():
@@ -193,14 +193,14 @@ def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -
     kept = _kept_by_place(folder, auditor)
     kept.pop(since, None)
     for record, place in places(folder, torn.append, since):
-        for fact in record:
+        for fact in record.facts:
             auditor.before(fact)
             evolve(state, fact)
             note(state, fact, auditor.touched)
             if isinstance(fact, StateKept) and auditor.report.facts == 1:
                 # An older version's journal, whose first days are gone, begins with the state.
                 auditor.begin()
-        auditor.after_record(record)
+        auditor.after_record(state.last_id)
         if place in kept:
             auditor.compare_kept(kept.pop(place))
         progress(auditor.report.facts)

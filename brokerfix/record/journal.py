@@ -1,7 +1,8 @@
 """The journal: every fact, in order, in append-only segments, one per trading day.
 
-A segment is `<day>.journal`: the line MAGIC, then records. A record is one input's facts: length and CRC32 of the
-payload (little-endian u32 each), then the payload, a MessagePack list of facts. One record is one `os.write`.
+A segment is `<day>.journal`: the line MAGIC, then records. A record is one input's facts with what brought them about:
+length and CRC32 of the payload (little-endian u32 each), then the payload, a MessagePack array, see `Record`. Older
+versions wrote nothing but a list of facts. One record is one `os.write`.
 """
 
 import fcntl
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from brokerfix.facts import ANY, KINDS, DayRolled, Fact, StateKept
+from brokerfix.facts import KINDS, AnyFact, DayRolled, Fact, StateKept
 
 MAGIC = b"brokerfix journal 1\n"
 HEADER = Struct("<II")
@@ -26,14 +27,52 @@ MIN_FREE = 16 << 20
 RESERVE = 4 << 20
 """Bytes kept free for cancels and fills when the disk is full."""
 
+
+class Source(NamedTuple):
+    """What brought a record about: the session (see `outbox.key_of`; empty: the broker itself), the MsgSeqNum(34) of
+    the message (0: it is not done with it yet, or none), when it came (ns UTC), its SendingTime(52), TransactTime(60)
+    and SenderSubID(50) as they were; of an operator's action, who."""
+
+    session: str = ""
+    seq_num: int = 0
+    received: int = 0
+    sending_time: str = ""
+    transact_time: str = ""
+    who: str = ""
+
+
+OURS = Source()
+
+
+class Record(msgspec.Struct, array_like=True, tag="r2", gc=False):
+    """One input: its facts, its source, when it was written (ns UTC; its messages went at once, or once it was synced),
+    and the next numbers of sessions that used some otherwise, as `outbox.Noted`. An older version's has facts only."""
+
+    facts: list[AnyFact]
+    source: Source = OURS
+    written: int = 0
+    noted: list[tuple[str, int, int]] = []
+
+    @property
+    def is_old(self) -> bool:
+        return not self.written
+
+
 _ARRAY = rb"(?:[\x90-\x9f]|\xdc..|\xdd....)"
-PAYLOAD = re.compile(
-    _ARRAY * 2 + rb"(?:[\xa0-\xbf]|\xd9.)(?:%b)" % b"|".join(kind.__name__.encode() for kind in KINDS), re.S
-)
-"""How a record's payload begins: a list, in it a list, in that the name of a fact. What follows a torn record is looked
-through for it, because the checksum of whatever stands at every byte would take minutes."""
+NEW = b"\xa2r2"
+"""How a Record begins behind its array's first byte."""
+_NAMES = b"|".join(kind.__name__.encode() for kind in KINDS)
+PAYLOAD = re.compile(rb"[\x90-\x9f]" + NEW + b"|" + _ARRAY * 2 + rb"(?:[\xa0-\xbf]|\xd9.)(?:%b)" % _NAMES, re.S)
+"""How a record's payload begins: a Record's tag or, of older versions, a list in a list and the name of a fact. What
+follows a torn record is looked through for it, because the checksum of whatever stands at every byte would take
+minutes."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[ANY]).decode
+_decode_facts = msgspec.msgpack.Decoder(list[AnyFact]).decode
+_decode_record = msgspec.msgpack.Decoder(Record).decode
+
+
+def _decode(payload: memoryview) -> Record:
+    return _decode_record(payload) if payload[1:4] == NEW else Record(_decode_facts(payload))
 
 
 class JournalError(Exception):
@@ -73,7 +112,7 @@ CHECKED_BEFORE = 4096
 """Bytes of the journal before a kept state that have to be those it was kept behind."""
 
 
-def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START) -> Iterator[list[Fact]]:
+def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START) -> Iterator[Record]:
     """Every record of every segment from the place `since` on, none if there is no such folder. `torn` is told of a
     last record that is not whole; it is left out. Raises JournalError where a record in the middle is damaged.
     """
@@ -83,7 +122,7 @@ def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place 
 
 def places(
     folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START
-) -> Iterator[tuple[list[Fact], Place]]:
+) -> Iterator[tuple[Record, Place]]:
     """As `read`, each record with the place just behind it."""
     every = segments(folder)
     for segment in every:
@@ -113,7 +152,7 @@ def old_kept_state(folder: Path) -> Place:
     journal begins."""
     for segment in reversed(segments(folder)):
         for record, _ in records(segment, len(MAGIC)):
-            if isinstance(record[0], StateKept):
+            if record.facts and isinstance(record.facts[0], StateKept):
                 return Place(segment.name, len(MAGIC))
             break
     return START
@@ -121,7 +160,7 @@ def old_kept_state(folder: Path) -> Place:
 
 def records(
     segment: Path, offset: int, torn: Callable[[Torn], None] | None = None, may_tear: bool = True
-) -> Iterator[tuple[list[Fact], int]]:
+) -> Iterator[tuple[Record, int]]:
     """The records of one segment from `offset` on, each with the offset just behind it."""
     with segment.open("rb") as file:
         first_line = file.read(len(MAGIC))
@@ -226,20 +265,25 @@ class Journal:
             # What the last process wrote but did not sync is about to be told.
             os.fdatasync(self._descriptor)
 
-    def append(self, facts: Sequence[Fact]) -> int:
+    def append(
+        self,
+        facts: list[Fact],
+        source: Source = OURS,
+        written: int = 1,
+        noted: Sequence[tuple[str, int, int]] = (),
+    ) -> int:
         """Write one record. Returns the position that has to be synced before its messages may go.
 
         Raises DiskFull or TooLarge, and then has written nothing.
         """
-        first = facts[0]
         try:
-            payload = _encode(facts)
+            payload = _encode(Record(facts, source, written, list(noted)))
         except OverflowError as error:
             raise TooLarge(f"{self.folder}: a number is beyond 64 bits ({error})") from error
         if len(payload) > MAX_RECORD:
             raise TooLarge(f"{self.folder}: a record of {len(payload)} bytes is larger than {MAX_RECORD}")
-        if type(first) is DayRolled:
-            self._begin(self.folder / f"{first.day}.journal")
+        if facts and type(facts[0]) is DayRolled:
+            self._begin(self.folder / f"{facts[0].day}.journal")
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
         if self._syncer is not None:
             self._syncer.request(self.position)

@@ -2,7 +2,7 @@
 first fact. It is written by a forked child, while the broker goes on.
 
 A file is `<number of the last fact>.state`: the line MAGIC, then two frames (length as u64 and CRC32 as u32, little
-endian, then the payload): the Head, and the state as `engine.parts` has it.
+endian, then the payload): the Head, the state as `engine.parts` has it, and the sessions' mailboxes (`outbox`).
 """
 
 import gc
@@ -10,7 +10,7 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
@@ -33,20 +33,18 @@ KEPT_FILES = 2
 NICENESS = 10
 
 HASHED_PARTS = tuple(part.name for part in parts.HASHED)
-Missed = tuple[str, str, bool]
-"""A message that a client that is away has not got: (client, text, whether it has groups)."""
 
 
 class Head(msgspec.Struct, frozen=True):
     """Where in the journal the state belongs: behind the fact `last_id`, whose record ends at byte `offset` of the
-    segment. `missed` is what clients that are away have not got. `before` is the `checksum_before` that place, -1 in
+    segment. `before` is the `checksum_before` that place, -1 in
     states of older versions. `parts` are those that `state_hash` covers."""
 
     last_id: int
     segment: str
     offset: int
     state_hash: str
-    missed: tuple[Missed, ...] = ()
+    missed: tuple[tuple[str, str, bool], ...] = ()
     before: int = -1
     parts: tuple[str, ...] = ()
 
@@ -65,16 +63,17 @@ def kept_states(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem), reverse=True)
 
 
-def write(folder: Path, state: State, segment: str, offset: int, missed: tuple[Missed, ...]) -> Path:
-    """Write the state, whole or not at all, and let older ones go. The journal reaches the disk before it."""
+def write(folder: Path, state: State, segment: str, offset: int, outbox: bytes) -> Path:
+    """Write the state, whole or not at all, with the sessions' mailboxes, and let older ones go. The journal reaches
+    the disk before it."""
     before = checksum_before(folder, Place(segment, offset))
-    head = Head(state.last_id, segment, offset, state.hash(), missed, before, HASHED_PARTS)
+    head = Head(state.last_id, segment, offset, state.hash(), (), before, HASHED_PARTS)
     path = folder / f"{state.last_id}.state"
     being_written = path.with_suffix(".tmp")
     try:
         with being_written.open("wb") as file:
             file.write(MAGIC)
-            for payload in (msgspec.msgpack.encode(head), parts.dump(state)):
+            for payload in (msgspec.msgpack.encode(head), parts.dump(state), outbox):
                 file.write(FRAME.pack(len(payload), zlib.crc32(payload)))
                 file.write(payload)
             file.flush()
@@ -124,12 +123,13 @@ def read_head(path: Path) -> Head:
         raise BadState(f"it can't be read ({type(error).__name__}: {error})") from error
 
 
-def read(path: Path, state: State) -> Head:
-    """Make an empty state what the file has. Raises BadState; the state is then of no use."""
+def read(path: Path, state: State) -> tuple[Head, bytes]:
+    """Make an empty state what the file has. Returns its head, and the mailboxes (empty: an older version's, which has
+    none). Raises BadState; the state is then of no use."""
     try:
-        head, data = _frames(path)
+        head, data, *more = _frames(path)
         parts.load(data, state)
-        return msgspec.msgpack.decode(head, type=Head)
+        return msgspec.msgpack.decode(head, type=Head), more[0] if more else b""
     except BadState:
         raise
     except Exception as error:
@@ -139,15 +139,15 @@ def read(path: Path, state: State) -> Head:
 
 def newest(
     folder: Path, usable: Callable[[Head], bool], tell: Callable[[str], None] = lambda text: None
-) -> tuple[State, Head] | None:
-    """The newest kept state that is whole and `usable`, or None: then the facts say it all. `tell` gets why one is not
-    used."""
+) -> tuple[State, Head, bytes] | None:
+    """The newest kept state that is whole and `usable`, with the mailboxes, or None: then the facts say it all. `tell`
+    gets why one is not used."""
     for path in kept_states(folder):
         try:
             if not usable(read_head(path)):
                 continue
             state = State()
-            return state, read(path, state)
+            return state, *read(path, state)
         except BadState as error:
             tell(f"{path}: this kept state is not used: {error}; an older one, or the facts, say the same")
     return None
@@ -164,29 +164,29 @@ def belongs(folder: Path, head: Head) -> bool:
     return exists(folder, place) and head.before in (-1, checksum_before(folder, place))
 
 
-def begin(folder: Path, tell: Callable[[str], None] = lambda text: None) -> tuple[State, Head | None, Place]:
-    """What a recovery begins with: the newest kept state that is of use, or an empty one, and where the facts after it
-    begin. It changes no file."""
+def begin(folder: Path, tell: Callable[[str], None] = lambda text: None) -> tuple[State, bytes, Place]:
+    """What a recovery begins with: the newest kept state that is of use, or an empty one, with the mailboxes, and where
+    the facts after it begin. It changes no file."""
     found = newest(folder, lambda head: belongs(folder, head), tell)
     if found is None:
         # Where the oldest segments are gone, it says so.
         oldest(folder)
-        return State(), None, old_kept_state(folder)
-    state, head = found
-    return state, head, place_of(head)
+        return State(), b"", old_kept_state(folder)
+    state, head, outbox = found
+    return state, outbox, place_of(head)
 
 
 def oldest(folder: Path) -> tuple[State, Place]:
     """What a look at a whole journal begins with: an empty state or, where its oldest segments are gone, the oldest
     kept state. Raises JournalError where there is none."""
     first = next(read_journal(folder, lambda torn: None), None)
-    if first is None or isinstance(first[0], StateKept) or any(isinstance(fact, Started) for fact in first):
+    if first is None or isinstance(first.facts[0], StateKept) or any(isinstance(one, Started) for one in first.facts):
         return State(), START
     for path in reversed(kept_states(folder)):
         with suppress(BadState):
             if belongs(folder, read_head(path)):
                 state = State()
-                return state, place_of(read(path, state))
+                return state, place_of(read(path, state)[0])
     raise JournalError(f"{folder}: its oldest segments are gone, and there is no kept state: restore them from a copy")
 
 
@@ -194,7 +194,7 @@ def recovered(folder: Path) -> State:
     """The state that a journal tells, for a look at it. Raises JournalError."""
     state, _, since = begin(folder)
     for record in read_journal(folder, lambda torn: None, since):
-        for fact in record:
+        for fact in record.facts:
             evolve(state, fact)
     return state
 
@@ -213,13 +213,12 @@ class Keeper:
         for unfinished in self.folder.glob("*.tmp"):
             unfinished.unlink(missing_ok=True)
 
-    def keep(self, state: State, segment: str, offset: int, missed: Iterable[Missed]) -> bool:
+    def keep(self, state: State, segment: str, offset: int, outbox: Callable[[], bytes]) -> bool:
         """Fork a child that writes the state as it is now. Returns whether it could; not while one is at work."""
         self.look_after()
         if self._child:
             return False
         self.failed = False
-        told = tuple(missed)
         started = time.perf_counter()
         try:
             self._child = os.fork()
@@ -227,11 +226,11 @@ class Keeper:
             log.error("%s: the state is not kept now: %s", self.folder, error)
             return False
         if not self._child:
-            self._in_child(state, segment, offset, told)
+            self._in_child(state, segment, offset, outbox)
         self.pause = time.perf_counter() - started
         return True
 
-    def _in_child(self, state: State, segment: str, offset: int, missed: tuple[Missed, ...]) -> None:
+    def _in_child(self, state: State, segment: str, offset: int, outbox: Callable[[], bytes]) -> None:
         """Write and end. No socket, no lock of the parent's stays open here, and nothing of Python's exit is run."""
         code = 1
         try:
@@ -239,7 +238,7 @@ class Keeper:
             gc.disable()
             os.closerange(3, max(map(int, os.listdir("/proc/self/fd"))) + 1)
             os.nice(NICENESS)
-            write(self.folder, state, segment, offset, missed)
+            write(self.folder, state, segment, offset, outbox())
             code = 0
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is told and the child ends
             os.write(2, f"{self.folder}: the state is not kept: {type(error).__name__}: {error}\n".encode())

@@ -11,20 +11,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
-from struct import Struct
-
-import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason, id_text
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
-from brokerfix.facts import Alerted, ClientDown, ClientUp, Fact, MessageRefused, StateKept
+from brokerfix.engine.step import Step
+from brokerfix.facts import Alerted, ClientDown, ClientUp, Fact, MessageRefused, ReportsResent, Stopped
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
-from brokerfix.record.journal import DiskFull, Journal, JournalError, Place, TooLarge, Torn, read
-from brokerfix.record.kept import BadState, Keeper, Missed, begin, belongs, kept_states, read_head
+from brokerfix.record.journal import OURS, DiskFull, Journal, JournalError, Place, Source, TooLarge, Torn, read
+from brokerfix.record.kept import BadState, Keeper, begin, belongs, kept_states, read_head
 from brokerfix.record.oplog import LINES
+from brokerfix.record.outbox import Outbox
 
 log = logging.getLogger("brokerfix")
 
@@ -54,11 +52,12 @@ KEEP_EVERY = 2_000_000
 """Facts after which the state is kept within a day too."""
 MISSABLE = re.compile("\x0135=[89jrN]\x01")
 """The messages that a client must not miss: reports and rejects, and no market data."""
-MOST_MISSED = 100_000
-"""How many messages are remembered for a client that is away: the latest."""
+MOST_RESENT = 1000
+"""Messages of one record that sends again what was missed."""
 CAUGHT_UP = 60 * 10**9
 """Nanoseconds after which a client whose session is up has had what it missed resent."""
-MARK = Struct("<Q")
+FOLLOWED = (ClientUp, ClientDown)
+"""The facts that say what a client may have missed."""
 TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
 
@@ -78,13 +77,27 @@ def _die() -> None:
 
 
 class Pipeline:
-    """The state, its journal and the one way to change both. `send` hands a message to its session; `decided` are the
-    facts of the last command that was submitted."""
+    """The state, its journal and the one way to change both. `send` hands a message that is posted to its session,
+    `tell` one that no record stands behind; `decided` are the facts of the last command that was submitted. Without
+    `posts` (a simulated exchange with faults, which sends other messages than those that follow from its facts) nothing
+    is posted here."""
 
-    def __init__(self, journal: Journal, send: Callable[[Out], None], die: Callable[[], None] = _die) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        send: Callable[[Out], None],
+        tell: Callable[[Out], None],
+        outbox: Outbox,
+        *,
+        posts: bool = True,
+        die: Callable[[], None] = _die,
+    ) -> None:
         self.state = State()
         self.journal = journal
         self.send = send
+        self.tell = tell
+        self.outbox = outbox
+        self.posts = posts
         self.keeper = Keeper(journal.folder)
         self._die = die
         self._bugs: list[str] = []
@@ -94,43 +107,37 @@ class Pipeline:
         self._oversized = False
         self.failed: OSError | None = None
         self.decided: list[Fact] = []
-        self.missed: dict[str, deque[Out]] = {}
         self._up_since: dict[str, int] = {}
-        self._held: deque[tuple[int, int, list[Out]]] = deque()
-        self._mark = -1
+        self._held: deque[tuple[int, list[Out]]] = deque()
 
     def recover(self, first_day: int) -> list[Out]:
-        """Replay the journal into the state and open it (`first_day` names a first segment).
+        """Replay the journal into the state and the outbox, and open it (`first_day` names a first segment).
 
-        Returns what may not have been sent before the process died: the messages of the last record or, with
-        durability "disk", of all records after the last that is known to be sent. Raises JournalError.
+        Returns what an older version, which did not know its sessions' numbers, may not have sent before it died: the
+        messages of its last record. Raises JournalError.
         """
         torn: list[Torn] = []
         started = told = time.perf_counter()
         facts = 0
-        mark = self._open_mark()
         unsent: list[Out] = []
         for record in read(self.journal.folder, torn.append, self._load_kept()):
-            if mark is None:
-                unsent.clear()
+            if not record.is_old:
+                self.outbox.replay(record.noted, record.source.session, record.source.seq_num)
             outs: list[Out] = []
-            for fact in record:
+            for fact in record.facts:
                 self._replay(fact)
                 outs += self._messages(fact)
-                if type(fact) is StateKept:
-                    self.missed.clear()
-                    self._miss(fact.missed)
-                elif type(fact) is ClientUp:
-                    self._up_since[fact.client] = fact.at
-                elif type(fact) is ClientDown:
-                    self.let_go_missed(fact.client, fact.at)
+                if type(fact) in FOLLOWED:
+                    self._follow(fact)
             if self.state.copies:
                 outs += self._copies(outs)
-            self._note_missed(outs)
+            if record.is_old:
+                unsent = [] if isinstance(record.facts[-1], Stopped) else sorted(outs, key=lambda out: not out.to_venue)
+            else:
+                unsent = []
+                self._post(outs, record.written)
             self._bugs.clear()
-            if mark is None or self.state.last_id > mark:
-                unsent += sorted(outs, key=lambda out: not out.to_venue)
-            facts += len(record)
+            facts += len(record.facts)
             if time.perf_counter() - told > TELL_EVERY:
                 told = time.perf_counter()
                 log.info("replaying the journal: %d facts so far", facts)
@@ -153,16 +160,25 @@ class Pipeline:
                 if not belongs(folder, read_head(path)):
                     log.warning("%s: this kept state is not one of this journal; it is let go", path)
                     path.unlink()
-        state, head, since = begin(folder, log.warning)
-        if head is not None:
+        state, outbox, since = begin(folder, log.warning)
+        if state.last_id:
             self.state.become(state)
-            self._miss(head.missed)
-            self._kept_day, self._kept_at = self.state.day_began, head.last_id
+            self._kept_day, self._kept_at = state.day_began, state.last_id
+        if outbox:
+            self.outbox.load(outbox)
         return since
 
-    def _miss(self, missed: Sequence[Missed]) -> None:
-        for client, text, groups in missed:
-            self.missed.setdefault(client, deque(maxlen=MOST_MISSED)).append(Out(False, client, text, groups))
+    def _post(self, outs: list[Out], at: int) -> None:
+        """Number the messages of a record that was written at a time."""
+        if self.posts and outs:
+            self.outbox.post(outs, at, self.state.away)
+
+    def _follow(self, fact: Fact) -> None:
+        """A client's session that begins or ends: if it was up for long, the client has got what it had missed."""
+        if isinstance(fact, ClientUp):
+            self._up_since[fact.client] = fact.at
+        elif isinstance(fact, ClientDown) and fact.at - self._up_since.pop(fact.client, fact.at) >= CAUGHT_UP:
+            self.outbox.box(False, fact.client).has_all()
 
     def _replay(self, fact: Fact) -> None:
         try:
@@ -196,28 +212,25 @@ class Pipeline:
                 self._bugs.append(f"a message to {out.comp_id} can't be sent: {type(error).__name__}: {error}")
 
     def resend(self, unsent: Sequence[Out]) -> None:
-        """Send the messages of `recover` with PossResend(97)=Y: their receivers know them by their ExecIDs or
-        ClOrdIDs if they had them before."""
-        self._send([encode.resent(out) for out in unsent])
-        self._mark_sent(self.state.last_id)
-
-    def _note_missed(self, outs: list[Out]) -> None:
-        """Remember what goes to clients that are away: FIX has it resent, unless they begin their session anew."""
-        for out in outs:
-            if not out.to_venue and out.comp_id in self.state.away and MISSABLE.search(out.text):
-                self.missed.setdefault(out.comp_id, deque(maxlen=MOST_MISSED)).append(out)
+        """Send what an older version may not have sent, with PossResend(97)=Y: its receivers know it by its ExecIDs or
+        ClOrdIDs if they had it before."""
+        for out in unsent:
+            self.tell(encode.resent(out))
 
     def client_is_back(self, client: str, at: int, anew: bool) -> None:
-        """What the client has missed is sent again with PossResend(97)=Y, if its sequence numbers have begun anew: then
-        FIX's own resend knows nothing of it. Else it may do so before it has asked for what it missed."""
-        self._up_since[client] = at
-        if anew:
-            self._send([encode.resent(out) for out in self.missed.pop(client, ())])
-
-    def let_go_missed(self, client: str, at: int) -> None:
-        """The session of a client ends or begins anew: if it was up for long the client has got what it had missed."""
+        """A client whose sequence numbers have begun anew gets what it has missed before with PossResend(97)=Y: FIX's
+        own resend knows nothing of it."""
+        box = self.outbox.box(False, client)
+        if not anew:
+            return
         if at - self._up_since.get(client, at) >= CAUGHT_UP:
-            self.missed.pop(client, None)
+            box.has_all()
+        missed = [(one.text, one.groups) for one in box.missed if MISSABLE.search(one.text)]
+        box.missed.clear()
+        self._up_since[client] = at
+        for begin_at in range(0, len(missed), MOST_RESENT):
+            part = tuple(missed[begin_at : begin_at + MOST_RESENT])
+            self.commit([ReportsResent(at, self.state.last_id + 1, client, part)], cmd.Stop(at), OURS)
 
     def look_after(self) -> None:
         """Keep the state, in a process beside, when a day's begin is worked off or many facts have come since."""
@@ -236,18 +249,17 @@ class Pipeline:
         self.flush()
         if self._held:
             return False
-        missed = tuple((out.comp_id, out.text, out.groups) for outs in self.missed.values() for out in outs)
-        return self.keeper.keep(self.state, *self.journal.place, missed)
+        return self.keeper.keep(self.state, *self.journal.place, self.outbox.dump)
 
-    def submit(self, command: cmd.Command) -> bool:
-        """Take a command, and what follows from it. Returns whether it is dealt with; if not, the message must be
-        brought again."""
+    def submit(self, command: cmd.Command, source: Source = OURS) -> bool:
+        """Take a command, that the source has brought, and what follows from it. Returns whether it is dealt with; if
+        not, the message must be brought again."""
         try:
             facts = decide(self.state, command)
         except Exception as error:  # noqa: BLE001 - whatever it is, the one command is refused and the broker goes on
             facts = self._undecided(command, error)
         self.decided = facts
-        taken = not facts or self.commit(facts, command)
+        taken = not facts or self.commit(facts, command, source)
         if self.state.agenda:
             self.follow_up(command.at)
         return taken
@@ -275,7 +287,7 @@ class Pipeline:
                 done(self.state)
             if not facts:
                 done(self.state)
-            elif not self.commit(facts, command):
+            elif not self.commit(facts, command, OURS):
                 # The disk is full: it stays on the agenda.
                 return
             elif self._oversized:
@@ -290,18 +302,22 @@ class Pipeline:
         log.exception("%s could not be decided: %r", type(command).__name__, command)
         return self._refusal(command, error)
 
-    def commit(self, facts: Sequence[Fact], command: cmd.Command) -> bool:
+    def commit(self, facts: list[Fact], command: cmd.Command, source: Source) -> bool:
         """Append the facts, apply them, send what they tell. Returns as `submit`."""
         if self.journal.full and not isinstance(command, USES_RESERVE):
             return self._unrecorded(command)
+        noted = self.outbox.take_noted()
+        written = time.time_ns()
         try:
-            position = self.journal.append(facts)
+            position = self.journal.append(facts, source, written, noted)
         except DiskFull as error:
-            return self._disk_full(facts, command, error)
+            self.outbox.note_again(noted)
+            return self._disk_full(facts, command, source, error)
         except TooLarge as error:
+            self.outbox.note_again(noted)
             self._oversized = True
             self.decided = self._undecided(command, error)
-            return self.commit(self.decided, command)
+            return self.commit(self.decided, command, source)
         outs: list[Out] = []
         state = self.state
         for fact in facts:
@@ -313,13 +329,14 @@ class Pipeline:
                 self._die()
                 raise
             outs += self._messages(fact)
+            if type(fact) in FOLLOWED:
+                self._follow(fact)
         self._log(facts)
         if state.copies:
             outs += self._copies(outs)
-        if state.away:
-            self._note_missed(outs)
+        self._post(outs, written)
         if self.journal.disk:
-            self._held.append((position, state.last_id, outs))
+            self._held.append((position, outs))
         else:
             self._send(outs)
         if self._bugs:
@@ -345,8 +362,10 @@ class Pipeline:
 
     def _alert_bugs(self, at: int) -> None:
         bugs, self._bugs = self._bugs, []
-        for number, text in enumerate(bugs[:MOST_ALERTS], self.state.last_id + 1):
-            self.commit([Alerted(at, number, "broker", "BUG", text)], cmd.Stop(at))
+        step = Step(at, self.state.last_id)
+        for text in bugs[:MOST_ALERTS]:
+            step.emit(Alerted, "broker", "BUG", text)
+        self.commit(step.facts, cmd.Stop(at), OURS)
 
     def release(self) -> None:
         """Send the messages whose facts have reached the disk. If the disk has failed, `failed` says how."""
@@ -357,12 +376,9 @@ class Pipeline:
         except OSError as error:
             self.failed = error
             return
-        last_id = 0
         while self._held and self._held[0][0] <= synced:
-            _, last_id, outs = self._held.popleft()
+            _, outs = self._held.popleft()
             self._send(outs)
-        if last_id:
-            self._mark_sent(last_id)
 
     @property
     def holds(self) -> bool:
@@ -375,54 +391,63 @@ class Pipeline:
             self.journal.wait_synced()
             self.release()
 
+    def note_numbers(self) -> None:
+        """Note in the journal, without a fact, which numbers the sessions have used; on disk before any more are."""
+        noted = self.outbox.take_noted()
+        try:
+            self.journal.append([], OURS, time.time_ns(), noted)
+            self.journal.wait_synced()
+        except (JournalError, OSError) as error:
+            self.outbox.note_again(noted)
+            log.error("%s: the sessions' numbers can't be noted: %s", self.journal.folder, error)
+
     def close(self) -> None:
-        """Close the journal. What was not flushed is sent after the next start."""
+        """Close the journal. What was not flushed is asked for by its receivers after the next start."""
         self.keeper.wait()
         self.journal.close()
-        if self._mark >= 0:
-            os.close(self._mark)
+        self.outbox.close()
 
     def _refusal(self, command: cmd.Command, error: Exception) -> list[Fact]:
         """For a command that we failed to decide: it is refused and the operator told; the state is as it was."""
         what = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
         source = getattr(command, "client", "") or getattr(command, "venue", "") or "broker"
-        number = self.state.last_id + 1
         raw = (getattr(command, "raw", "") or repr(command))[:MOST_RAW]
-        facts: list[Fact] = [Alerted(command.at, number, source, "BUG", what, raw)]
+        step = Step(command.at, self.state.last_id)
+        step.emit(Alerted, source, "BUG", what, raw)
         if isinstance(command, cmd.ClientCommand):
-            refused = _refused(command, number + 1, BusinessRejectReason.OTHER, BUG)
-            facts.append(msgspec.structs.replace(refused, ref_id=refused.ref_id[:MOST_RAW]))
-        return facts
+            refused = _refused(command, step.next_id, BusinessRejectReason.OTHER, BUG)
+            step.repeat(refused, ref_id=refused.ref_id[:MOST_RAW])
+        return step.facts
 
-    def _disk_full(self, facts: Sequence[Fact], command: cmd.Command, error: DiskFull) -> bool:
+    def _disk_full(self, facts: list[Fact], command: cmd.Command, source: Source, error: DiskFull) -> bool:
         """Nothing of the record is in the journal. Free the reserve for what must go on; refuse the rest."""
         if not self.journal.full:
             self.journal.full = True
             log.error("%s: %s", error, UNAVAILABLE)
             if self.journal.release_reserve() and isinstance(command, USES_RESERVE):
-                return self.commit(facts, command)
+                return self.commit(facts, command, source)
         return self._unrecorded(command)
 
     def _unrecorded(self, command: cmd.Command) -> bool:
         """A command that can't be recorded changes nothing. A client's gets an answer that promises nothing."""
         if not isinstance(command, cmd.ClientCommand):
             return False
-        self._send(self._messages(_refused(command, 0, BusinessRejectReason.NOT_AVAILABLE, UNAVAILABLE)))
+        for out in self._messages(_refused(command, 0, BusinessRejectReason.NOT_AVAILABLE, UNAVAILABLE)):
+            self.tell(out)
         return True
 
-    def _open_mark(self) -> int | None:
-        """The number of the last fact that is known to be sent, or None if only the last record can be unsent."""
-        path: Path = self.journal.folder / "sent"
-        if not self.journal.disk:
-            path.unlink(missing_ok=True)
-            return None
-        self._mark = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        stored = os.pread(self._mark, MARK.size, 0)
-        return int(MARK.unpack(stored)[0]) if len(stored) == MARK.size else None
 
-    def _mark_sent(self, last_id: int) -> None:
-        if self._mark >= 0:
-            os.pwrite(self._mark, MARK.pack(last_id), 0)
+def source_of(session: str, text: str, received: int) -> Source:
+    """What a session's message is on record with."""
+    return Source(
+        session, int(_value(text, "\x0134=")), received, _value(text, "\x0152="), _value(text, "\x0160="),
+        _value(text, "\x0150="),
+    )  # fmt: skip
+
+
+def _value(text: str, tag: str) -> str:
+    start = text.find(tag)
+    return text[start + 4 : text.index("\x01", start + 4)] if start >= 0 else ""
 
 
 def _refused(command: cmd.ClientCommand, number: int, reason: BusinessRejectReason, text: str) -> MessageRefused:

@@ -60,6 +60,7 @@ class BrokerSection(Section, frozen=True):
     market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
     store: bool = True
+    resend_messages: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
 
 
 class InstrumentSection(Section, frozen=True):

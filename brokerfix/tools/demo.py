@@ -252,7 +252,7 @@ def _fills(journal: Path, client: str = "") -> tuple[Fills, Fills]:
     orders: dict[int, tuple[str, str, str]] = {}
     children: dict[int, int] = {}
     for record in read(journal):
-        for fact in record:
+        for fact in record.facts:
             if isinstance(fact, OrderAccepted):
                 orders[fact.id] = fact.symbol, fact.side.name, fact.client
             elif isinstance(fact, OrderRouted):

@@ -570,6 +570,9 @@ def _entry(instrument: Instrument, symbol: str, entry_type: Any, price: Any, qty
 
 
 ENCODERS: dict[type[Any], Callable[[State, Any], list[Out]]] = {
+    f.ReportsResent: lambda state, fact: [
+        resent(Out(False, fact.client, text, groups)) for text, groups in fact.messages
+    ],
     f.OrderAccepted: _accepted,
     f.OrderRejected: _rejected,
     f.Trade: _trade,

@@ -6,7 +6,6 @@ been recorded by then, or is taken back.
 """
 
 import logging
-import os
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -18,17 +17,17 @@ from brokerfix.access.vouch import VOUCHER, is_vouched
 from brokerfix.fix.incoming.decode import GatewayRefusal
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.listen import CantListen, Listener, place
-from brokerfix.fix.session.settings import acceptor_settings, added_settings, initiator_settings, store
-from brokerfix.fix.text import SOH, Reader, clean, printable
+from brokerfix.fix.session.mailbox import MOST_UNNOTED, Gap, Mailbox, Sent
+from brokerfix.fix.session.settings import acceptor_settings, added_settings, initiator_settings
+from brokerfix.fix.text import SOH, Reader, clean, printable, timestamp
 from brokerfix.fix.versions.dialect import standard_dictionary
 from brokerfix.fix.versions.recode import FIX_42, outgoing
+from brokerfix.fix.versions.rules import message_type_of as _type_of
 from brokerfix.settings import passwords
 from brokerfix.settings.config import Config
 
 log = logging.getLogger("brokerfix.fix")
 MESSAGE, SEND = quickfix.Message, quickfix.Session.sendToTarget
-MOST_INDEX = 1 << 17
-"""Bytes of a store's index that are looked through for a message: some thousand messages."""
 REFUSED = "Logon refused"
 """All that a refused client learns. Why is in the operator's log."""
 
@@ -46,6 +45,8 @@ class Receiver(Protocol):
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None: ...
     def client_began_anew(self, client: str) -> None: ...
     def failed(self, source: str, text: str, raw: str) -> None: ...
+    def flush_held(self) -> None: ...
+    def note_numbers(self) -> None: ...
 
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
@@ -72,27 +73,48 @@ def _readable(text: str) -> str:
 
 
 class Peer:
-    """One configured session: the client's or venue's name, its QuickFIX id, whether it is logged on, the
+    """One configured session: the client's or venue's name, its QuickFIX id, its mailbox, whether it is logged on, the
     MsgSeqNum of the first message that we sent since then, whether its sequence numbers have begun anew since it
     was logged on before, and the routes of BusinessMessageRejects that are still to be sent, by RefSeqNum."""
 
-    def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str) -> None:
+    def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str, box: Mailbox) -> None:
         self.name = name
         self.is_venue = is_venue
+        self.box = box
+        self.begin_string, self.sender, self.target = begin_string, sender, target
         self.session_id = quickfix.SessionID(begin_string, sender, target)
         self.recode = outgoing(begin_string)
         self.is_up = False
         self.first_number = 0
         self.anew = False
         self.routes: dict[str, str] = {}
+        self._session: Any = None
+
+    @property
+    def session(self) -> Any:
+        """QuickFIX's own, which is there once the engine is built."""
+        if self._session is None:
+            self._session = quickfix.Session.lookupSession(self.session_id)
+        return self._session
+
+
+class Boxes(Protocol):
+    """Where the sessions' mailboxes are."""
+
+    def box(self, is_venue: bool, name: str) -> Mailbox: ...
 
 
 class Sessions(quickfix.Application):  # type: ignore[misc]
     """All sessions of one process: an acceptor for clients, initiators for exchanges."""
 
-    def __init__(self, config: Config, receiver: Receiver) -> None:
+    def __init__(self, config: Config, receiver: Receiver, boxes: Boxes, clock: Callable[[], int]) -> None:
+        """`clock` gives ns UTC."""
         super().__init__()
         self.receiver = receiver
+        self.clock = clock
+        self._boxes = boxes
+        self._active: dict[Peer, None] = {}
+        self._again: Sent | Gap | None = None
         self.config = config
         self.activity = 0
         self.clients: dict[str, Peer] = {}
@@ -100,21 +122,22 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._by_id: dict[str, Peer] = {}
         name = config.broker.name
         for client, section in config.clients.items():
-            self._add(Peer(client, False, section.fix, name, client))
+            self._add(client, False, section.fix, name, client)
         for venue, exchange in config.venues.items():
-            self._add(Peer(venue, True, exchange.fix, exchange.sender, exchange.target))
+            self._add(venue, True, exchange.fix, exchange.sender, exchange.target)
         self._engines: list[Any] = []
         self._polls: list[Callable[[], Any]] = []
         self._dictionary: Any = None
-        self._sending = False
         self._rejected: list[tuple[str, str]] = []
         self._listeners: dict[int, Listener] = {}
         self.secret = b""
         self._logged_out: list[Peer] = []
 
-    def _add(self, peer: Peer) -> None:
-        (self.venues if peer.is_venue else self.clients)[peer.name] = peer
+    def _add(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str) -> Peer:
+        peer = Peer(name, is_venue, begin_string, sender, target, self._boxes.box(is_venue, name))
+        (self.venues if is_venue else self.clients)[name] = peer
         self._by_id[peer.session_id.toString()] = peer
+        return peer
 
     def start(self, anew: bool = False) -> None:
         """Listen to clients and begin to connect to exchanges, with sequence numbers that begin `anew` where a trading
@@ -143,49 +166,69 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         ):
             if settings is None:
                 continue
-            files = quickfix.FileStoreFactory(settings)
-            built = engine(self, files, settings)
-            # QuickFIX keeps references to what it was built with, so these must live as long.
-            self._engines.append((built, files, settings))
-            self._polls.append(built.poll)
+            self._open(engine, settings)
         self._dictionary = quickfix.DataDictionary(str(standard_dictionary()))
+        for peer in (*self.clients.values(), *self.venues.values()):
+            self._go_on(peer)
         if anew:
             self.reset_all()
         self.poll()
         for listener in self._listeners.values():
             listener.replace()
 
+    def _open(self, engine: Any, settings: Any) -> Any:
+        """Build an acceptor or initiators. QuickFIX holds the sessions' numbers in memory and none of their messages:
+        both are in the mailboxes."""
+        store = quickfix.MemoryStoreFactory()
+        built = engine(self, store, settings)
+        # QuickFIX keeps references to what it was built with, so these must live as long.
+        self._engines.append((built, store, settings))
+        self._polls.append(built.poll)
+        return built
+
+    @staticmethod
+    def _go_on(peer: Peer) -> None:
+        """A session goes on with the numbers that its mailbox has."""
+        session = peer.session
+        session.setNextSenderMsgSeqNum(peer.box.sent)
+        session.setNextTargetMsgSeqNum(peer.box.next_in)
+
     def add(self, name: str) -> None:
         """Open a session for a client that has been added to the configuration. Raises SessionsError."""
         section = self.config.clients[name]
-        self._add(Peer(name, False, section.fix, self.config.broker.name, name))
+        peer = self._add(name, False, section.fix, self.config.broker.name, name)
         try:
             listener = self._listeners[section.port] = Listener(place(self.config, name, section.port))
-            settings = added_settings(self.config, name, listener.port)
-            files = quickfix.FileStoreFactory(settings)
-            built = quickfix.SocketAcceptor(self, files, settings)
-            self._engines.append((built, files, settings))
+            built = self._open(quickfix.SocketAcceptor, added_settings(self.config, name, listener.port))
+            self._go_on(peer)
             built.poll()
             listener.replace()
         except (RuntimeError, quickfix.FIXException, CantListen) as error:
             raise SessionsError(str(error)) from error
-        self._polls.append(built.poll)
 
     def forget(self, name: str) -> None:
         """Take a client out again whose session could not be opened."""
         peer = self.clients.pop(name)
         del self._by_id[peer.session_id.toString()]
 
+    def file_names(self) -> dict[str, str]:
+        """How QuickFIX's files of a session are called -> the key of its mailbox."""
+        peers = (*self.clients.values(), *self.venues.values())
+        return {f"{peer.begin_string}-{peer.sender}-{peer.target}": peer.box.key for peer in peers}
+
     def numbers(self, name: str) -> tuple[int, int]:
         """The next MsgSeqNums of a session: of ours, and of its peer."""
         peer = self.clients.get(name) or self.venues[name]
-        session = quickfix.Session.lookupSession(peer.session_id)
-        return session.getExpectedSenderNum(), session.getExpectedTargetNum()
+        return peer.session.getExpectedSenderNum(), peer.session.getExpectedTargetNum()
 
     def poll(self) -> None:
         """Read and write what there is; callbacks run in here."""
         for poll in self._polls:
             poll()
+        if self._active:
+            for peer in self._active:
+                peer.box.came(peer.session.getExpectedTargetNum())
+            self._active.clear()
         if self._logged_out:
             self._reopen()
         while self._rejected:
@@ -195,32 +238,52 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def _reopen(self) -> None:
         """Let sessions log on again that we have logged out. Only now: before, it would take the logout back."""
         for peer in [peer for peer in self._logged_out if not peer.is_up]:
-            quickfix.Session.lookupSession(peer.session_id).logon()
+            peer.session.logon()
             self._logged_out.remove(peer)
 
     def send(self, out: Out) -> None:
-        """Hand a message to its session, which stores it, numbers it and sends it now or, if it is logged out, when
-        the peer asks for it. A peer without a session (the built-in market maker) is told nothing."""
+        """Hand a message that is posted to its session, which numbers it and sends it now or, if it is logged out, has
+        it asked for by the peer. A peer without a session is told nothing."""
         to_venue, comp_id, text, groups = out
         peer = (self.venues if to_venue else self.clients).get(comp_id)
         if peer is None:
             return
-        if peer.recode is not None:
-            text = peer.recode(text)
-        if peer.routes:
-            text = self._routed(peer, text)
-        message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
-        self._sending = True
+        number = peer.box.sent
         try:
+            if peer.recode is not None:
+                text = peer.recode(text)
+            if peer.routes:
+                text = self._routed(peer, text)
+            message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
+            peer.box.went()
             SEND(message, peer.session_id)
-        finally:
-            self._sending = False
+        except Exception:
+            # The number is used up, whatever became of its message: the next one has the next.
+            if peer.box.sent == number:
+                peer.box.went()
+            peer.session.setNextSenderMsgSeqNum(number + 1)
+            raise
+
+    def _flush(self, peer: Peer) -> None:
+        """What waits for the disk goes before another message of its session: its number is the one before."""
+        if peer.box.next_out != peer.box.sent:
+            self.receiver.flush_held()
+
+    def tell(self, out: Out) -> None:
+        """Send a message that no record stands behind: market data, refusals of what can't be recorded."""
+        peer = (self.venues if out.to_venue else self.clients).get(out.comp_id)
+        if peer is not None:
+            self._flush(peer)
+            peer.box.post(self.clock(), out.text, out.groups)
+            peer.box.note_later()
+            if peer.box.unnoted >= MOST_UNNOTED:
+                self.receiver.note_numbers()
+            self.send(out)
 
     def disconnect(self, name: str, text: str = "disconnected by the broker's operator") -> None:
         """Log a session out; it may log on again at once."""
         peer = self.clients.get(name) or self.venues[name]
-        session = quickfix.Session.lookupSession(peer.session_id)
-        session.logout(text)
+        peer.session.logout(text)
         self._logged_out.append(peer)
 
     def reject(self, client: str, refusal: GatewayRefusal) -> None:
@@ -248,12 +311,13 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def reset(self, name: str) -> None:
         """Begin a session's sequence numbers anew. A session that is up is logged out; it may log on again at once."""
         peer = self.clients.get(name) or self.venues[name]
-        session = quickfix.Session.lookupSession(peer.session_id)
+        session = peer.session
         peer.anew = True
         if peer.is_venue:
             # The exchange may not have begun anew at this moment: the Logon tells it to.
             session.setResetOnLogon(True)
         session.reset()
+        peer.box.begin_anew()
 
     def reset_all(self) -> None:
         """Begin all sequence numbers anew, as at a trading day's begin."""
@@ -264,7 +328,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         """Ask every session to log out. Returns whether any is still logged on; poll and call again until none is."""
         up = [peer for peer in (*self.clients.values(), *self.venues.values()) if peer.is_up]
         for peer in up:
-            quickfix.Session.lookupSession(peer.session_id).logout("the broker stops")
+            peer.session.logout("the broker stops")
         return bool(up)
 
     def close(self) -> None:
@@ -297,7 +361,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self.activity += 1
         peer = self._by_id[session_id.toString()]
         if is_up:
-            peer.first_number = quickfix.Session.lookupSession(session_id).getExpectedSenderNum()
+            peer.first_number = peer.session.getExpectedSenderNum()
         if is_up and peer.is_up and peer.anew and peer.is_venue:
             # An exchange's session that is up has begun anew.
             peer.anew = False
@@ -310,33 +374,84 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             peer.is_up = is_up
             anew, peer.anew = peer.anew and is_up, peer.anew and not is_up
             if is_up and peer.is_venue:
-                quickfix.Session.lookupSession(session_id).setResetOnLogon(False)
+                peer.session.setResetOnLogon(False)
             peer.routes.clear()
             self.receiver.session_changed(peer.name, peer.is_venue, is_up, anew)
 
     @_guarded
     def toAdmin(self, message: Any, session_id: Any) -> None:
-        """Nothing that could send: QuickFIX may hold the session's lock here."""
+        header = message.getHeader()
+        kind = header.getField(35)
         peer = self._by_id[session_id.toString()]
-        if peer.is_venue and message.getHeader().getField(35) == "3":
+        if self._again is not None:
+            self._mark_again(header, self._again, 0)
+            return
+        if kind == "4":
+            self._send_again(peer, message, header)
+            return
+        number = int(header.getField(34))
+        if number < peer.box.sent:
+            peer.box.begin_anew()
+        self._flush(peer)
+        told = peer.box.use()
+        if told != number:
+            header.setField(34, str(told))
+        if peer.box.unnoted >= MOST_UNNOTED:
+            self.receiver.note_numbers()
+        if peer.is_venue and kind == "3":
             self._rejected.append((peer.name, printable(_readable(message.toString()))))
 
+    def _send_again(self, peer: Peer, message: Any, header: Any) -> None:
+        """QuickFIX, which has no messages, would fill a whole gap that the peer asks for: send again what the mailbox
+        has, and make of QuickFIX's message the last part of it. Market data, and requests for it or for a status, of
+        before this logon are out of date, and asked for anew: they are filled."""
+        first, following = int(header.getField(34)), int(message.getField(36))
+
+        def is_wanted(sent: Sent) -> bool:
+            return sent.number >= peer.first_number or _type_of(sent.text) not in OUT_OF_DATE
+
+        *earlier, last = peer.box.between(first, following, is_wanted)
+        next_out = peer.session.getExpectedSenderNum()
+        try:
+            for self._again in earlier:
+                SEND(self._message(peer, self._again), peer.session_id)
+        finally:
+            self._again = None
+            peer.session.setNextSenderMsgSeqNum(next_out)
+        if isinstance(last, Gap):
+            header.setField(34, str(last.first))
+            message.setField(36, str(last.following))
+        else:
+            at = header.getField(52)
+            message.setString(self._message(peer, last).toString(), False)
+            header = message.getHeader()
+            for tag, value in ((8, peer.begin_string), (49, peer.sender), (52, at), (56, peer.target)):
+                header.setField(tag, value)
+            self._mark_again(header, last, last.at)
+
+    def _message(self, peer: Peer, again: Sent | Gap) -> Any:
+        if isinstance(again, Gap):
+            return MESSAGE(f"8=FIX.4.4{SOH}9=0{SOH}35=4{SOH}36={again.following}{SOH}123=Y{SOH}10=000{SOH}", False)
+        text = again.text if peer.recode is None else peer.recode(again.text)
+        return MESSAGE(text, self._dictionary, False) if again.groups else MESSAGE(text, False)
+
+    @staticmethod
+    def _mark_again(header: Any, again: Sent | Gap, at: int) -> None:
+        """The header of a message that is sent again: its number, PossDupFlag(43), OrigSendingTime(122)."""
+        header.setField(34, str(again.number if isinstance(again, Sent) else again.first))
+        header.setField(43, "Y")
+        header.setField(122, timestamp(at) if at else header.getField(52))
+
     def toApp(self, message: Any, session_id: Any) -> None:
-        """Market data, and requests for it or for a status, of before this logon are not sent again: they are out of
-        date, and asked for anew."""
-        if self._sending:
-            return
-        header = message.getHeader()
-        if header.isSetField(43) and header.getField(35) in OUT_OF_DATE:
-            peer = self._by_id[session_id.toString()]
-            if int(header.getField(34)) < peer.first_number:
-                raise quickfix.DoNotSend()
+        if self._again is not None and isinstance(self._again, Sent):
+            self._mark_again(message.getHeader(), self._again, self._again.at)
 
     @_guarded
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         text = _readable(message.toString())
         self.activity += 1
         peer = self._by_id[session_id.toString()]
+        self._active[peer] = None
         if "\x0135=A\x01" in text and not peer.is_venue:
             try:
                 self._authenticate(peer.name, text)
@@ -348,30 +463,19 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
                 raise quickfix.RejectLogon(REFUSED) from None
         if "\x0135=A\x01" in text and "\x01141=Y\x01" in text:
             peer.anew = True
+            if peer.session.getExpectedSenderNum() < peer.box.sent:
+                peer.box.begin_anew()
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
-                self.receiver.venue_reject(peer.name, text, self._sent(session_id, text))
+                self.receiver.venue_reject(peer.name, text, self._sent(peer, text))
             else:
                 log.warning("client %s rejected a message of ours: %s", peer.name, printable(text))
 
-    def _sent(self, session_id: Any, reject: str) -> str:
-        """The message of ours that a Reject(3) is about, from QuickFIX's store, or ''."""
-        number = REJECT.read(reject)[0]["45"]
-        ids = (session_id.getBeginString(), session_id.getSenderCompID(), session_id.getTargetCompID())
-        stored = store(self.config) / "-".join(part.getValue() for part in ids)
-        # The binding does not give the store to Python; its index is "number,offset,size ..." beside the messages. What
-        # is rejected was sent a moment ago, so it stands near the end.
-        with stored.with_name(f"{stored.name}.header").open("rb") as index:
-            index.seek(max(0, index.seek(0, os.SEEK_END) - MOST_INDEX))
-            entries = index.read().decode().split()
-        for entry in reversed(entries):
-            known, _, where = entry.partition(",")
-            if known == number:
-                offset, size = map(int, where.split(","))
-                with stored.with_name(f"{stored.name}.body").open("rb") as body:
-                    body.seek(offset)
-                    return body.read(size).decode("latin-1")
-        return ""
+    @staticmethod
+    def _sent(peer: Peer, reject: str) -> str:
+        """The message of ours that a Reject(3) is about, or ''."""
+        found = peer.box.find(int(REJECT.read(reject)[0]["45"] or 0))
+        return found.text if found is not None else ""
 
     def _authenticate(self, client: str, text: str) -> None:
         """Check the gateway's voucher or, without a gateway, Username(553) and Password(554). None is ever logged."""
@@ -400,6 +504,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             if not text.isascii():
                 text = _readable(text)
             peer = self._by_id[session_id.toString()]
+            self._active[peer] = None
             if peer.is_venue:
                 recorded = self.receiver.venue_message(peer.name, text)
             else:
@@ -416,7 +521,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def _take_back(self, peer: Peer, seq_num: int) -> None:
         """Leave the message unread: QuickFIX will add one to this, find a gap at the peer's next message and ask for
         it again."""
-        quickfix.Session.lookupSession(peer.session_id).setNextTargetMsgSeqNum(seq_num - 1)
+        peer.session.setNextTargetMsgSeqNum(seq_num - 1)
 
 
 REJECT = Reader("3", (45,), (58, 371, 372, 373))

@@ -17,7 +17,6 @@ HEARTBEAT_SECONDS = 30
 RECONNECT_SECONDS = 1
 
 COMMON = """[DEFAULT]
-FileStorePath={store}
 NonStopSession=Y
 UseDataDictionary=Y
 HeartBtInt={heartbeat}
@@ -25,7 +24,7 @@ SocketNodelay=Y
 ResetOnLogon=N
 ResetOnLogout=N
 ResetOnDisconnect=N
-PersistMessages=Y
+PersistMessages=N
 TimestampPrecision=3
 """
 
@@ -115,7 +114,7 @@ def _dictionaries(config: Config, versions: set[str], is_venue: bool) -> dict[st
 
 
 def store(config: Config) -> Path:
-    """The folder of QuickFIX's files."""
+    """The folder of the dictionaries that QuickFIX is given."""
     return config.data / "fix"
 
 
@@ -124,6 +123,6 @@ def _settings(config: Config, kind: str, sessions: list[str]) -> quickfix.Sessio
         return None
     settings = quickfix.SessionSettings()
     # Sequence numbers begin anew when we say so, at the trading day's begin: its time zone may have summer time.
-    common = COMMON.format(store=store(config), heartbeat=HEARTBEAT_SECONDS)
+    common = COMMON.format(heartbeat=HEARTBEAT_SECONDS)
     settings.setFromString(common + kind + "".join(sessions))
     return settings

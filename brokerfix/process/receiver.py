@@ -1,0 +1,146 @@
+"""What the sessions bring: messages become commands, sessions that come and go are recorded."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from brokerfix import commands as cmd
+from brokerfix.domain import BusinessRejectReason, OrdStatus, id_text
+from brokerfix.engine.engine import observe, one_trade_at_a_time
+from brokerfix.engine.orders.order import Order
+from brokerfix.fix.incoming.decode import GatewayRefusal, from_client, route_of, unreadable
+from brokerfix.fix.incoming.reports import from_venue, from_venue_reject
+from brokerfix.fix.outgoing import encode
+from brokerfix.fix.text import printable
+from brokerfix.live.feed import Feed, MarketDataRequest, Told
+from brokerfix.record.journal import Source
+from brokerfix.record.pipeline import Pipeline, source_of
+from brokerfix.settings.config import Config
+from brokerfix.simulate.chaos import Chaos
+
+if TYPE_CHECKING:
+    from brokerfix.fix.session.sessions import Sessions
+
+log = logging.getLogger("brokerfix")
+
+
+class Receiver:
+    """Takes what the sessions bring. `sessions`, `pipeline` and, of a simulated exchange, `chaos` are set once they are
+    made: each needs the others."""
+
+    sessions: "Sessions"
+    pipeline: Pipeline
+    chaos: Chaos | None = None
+
+    def __init__(self, config: Config, clock: Callable[[], int]) -> None:
+        self.config = config
+        self.clock = clock
+        self.feed = Feed()
+        self._unrecorded: deque[cmd.Command] = deque()
+
+    def client_message(self, client: str, text: str) -> bool:
+        if self.chaos is not None and self.chaos.holds(client, text, self.clock()):
+            return True
+        return self.bring(client, text)
+
+    def status_of(self, client: str, cl_ord_id: str) -> tuple[str, str]:
+        known = self.pipeline.state.clients[client].requests.get(cl_ord_id)
+        return (id_text(known.order_id), known.status) if isinstance(known, Order) else ("NONE", OrdStatus.REJECTED)
+
+    def bring(self, client: str, text: str) -> bool:
+        at = self.clock()
+        source = source_of("c:" + client, text, at)
+        try:
+            version = self.config.clients[client].fix
+            command = from_client(text, client, at, self.pipeline.state.instruments, version)
+        except Exception as error:
+            log.exception("a message of %s can't be read", client)
+            self.failed(client, f"a message can't be read: {type(error).__name__}: {error}", printable(text))
+            return self.pipeline.submit(unreadable(text, client, at), source)
+        if isinstance(command, cmd.Command):
+            if isinstance(command, cmd.RefuseMessage):
+                self.sessions.route(client, command.ref_seq_num, route_of(text))
+            return self.pipeline.submit(command, source)
+        if isinstance(command, GatewayRefusal):
+            return self._gateway_refuses(client, text, command, source)
+        if isinstance(command, list):
+            # Of a list that comes again, what was taken is known by its ClOrdIDs; it is done with the last.
+            *others, last = command
+            taken = [self.pipeline.submit(one, source._replace(seq_num=0)) for one in others]
+            return all([*taken, self.pipeline.submit(last, source if all(taken) else source._replace(seq_num=0))])
+        if isinstance(command, MarketDataRequest):
+            self.tell(self.feed.request(self.pipeline.state, command))
+        else:
+            self.tell(self.feed.request_session_status(self.pipeline.state, command))
+        return True
+
+    def _gateway_refuses(self, client: str, text: str, refusal: GatewayRefusal, source: Source) -> bool:
+        """The gateway has us answer a message of the client."""
+        if self.config.gateway is None:
+            return self.pipeline.submit(unreadable(text, client, self.clock()), source)
+        if refusal.answer == "5":
+            self.sessions.disconnect(client, refusal.text)
+            # It stands in no message's place: its number is the client's next.
+            return False
+        if refusal.answer == "3":
+            self.sessions.reject(client, refusal)
+            # A SequenceReset that is refused has no number of its own.
+            return refusal.ref_msg_type != "4"
+        else:
+            self.sessions.route(client, refusal.ref_seq_num, refusal.route)
+            told = refusal.ref_seq_num, refusal.ref_msg_type, BusinessRejectReason(str(refusal.reason)), refusal.text
+            return self.pipeline.submit(cmd.RefuseMessage(self.clock(), client, *told, refusal.ref_id), source)
+        return True
+
+    def venue_message(self, venue: str, text: str) -> bool:
+        at = self.clock()
+        try:
+            told = from_venue(text, venue, at, self.pipeline.state.instruments, self.config.venues[venue].fix)
+        except Exception as error:
+            log.exception("a message of %s can't be read", venue)
+            what = f"{venue} sent a message that can't be read: {type(error).__name__}: {error}"
+            told = cmd.VenueOther(at, venue, "UNREADABLE", what, printable(text))
+        if isinstance(told, cmd.Command):
+            return self.pipeline.submit(told, source_of("v:" + venue, text, at))
+        for update in told:
+            for step in one_trade_at_a_time(update):
+                observe(self.pipeline.state, step)
+                self.pipeline.follow_up(at)
+        return True
+
+    def venue_reject(self, venue: str, text: str, sent: str) -> bool:
+        return self.pipeline.submit(from_venue_reject(text, sent, venue, self.clock()))
+
+    def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None:
+        if not is_venue:
+            self.feed.forget(comp_id)
+        now = self.clock()
+        change = cmd.SessionUp(now, comp_id, is_venue, anew) if is_up else cmd.SessionDown(now, comp_id, is_venue)
+        self._unrecorded.append(change)
+        self.record_sessions()
+        if is_up and not is_venue:
+            self.pipeline.client_is_back(comp_id, now, anew)
+
+    def client_began_anew(self, client: str) -> None:
+        self.pipeline.client_is_back(client, self.clock(), True)
+
+    def flush_held(self) -> None:
+        if self.pipeline.holds:
+            self.pipeline.flush()
+
+    def note_numbers(self) -> None:
+        self.pipeline.note_numbers()
+
+    def record_sessions(self) -> None:
+        """What could not be recorded on a full disk is tried again every second, in its order."""
+        while self._unrecorded and self.pipeline.submit(self._unrecorded[0]):
+            self._unrecorded.popleft()
+
+    def failed(self, source: str, text: str, raw: str) -> None:
+        """A callback of ours failed outside of the engine: on record and in the log, and the broker goes on."""
+        self.pipeline.submit(cmd.VenueOther(self.clock(), source, "BUG", text, raw))
+
+    def tell(self, told: list[Told]) -> None:
+        for one in told:
+            self.sessions.tell(encode.market_data(self.pipeline.state, one))

@@ -1,0 +1,148 @@
+"""What the broker's process does by the clock."""
+
+import logging
+from collections.abc import Callable
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from brokerfix import commands as cmd
+from brokerfix.engine.sessions import is_due
+from brokerfix.engine.venues.questions import is_owed
+from brokerfix.settings.config import MAKER
+from brokerfix.simulate.maker import RandomWalk
+
+if TYPE_CHECKING:
+    from brokerfix.process.broker import Broker
+
+log = logging.getLogger("brokerfix")
+
+MILLISECOND = 10**6
+SECOND = 10**9
+EXPIRE_EVERY = 60 * SECOND
+OPERATOR_EVERY = 10 * MILLISECOND
+WATCH_EVERY = 50 * MILLISECOND
+MOST_RECORDED = 50
+"""Symbols whose prices are put on record in one turn of the loop."""
+
+
+class Timer:
+    """An action every `interval` ns."""
+
+    def __init__(self, interval: int, action: Callable[[int], None]) -> None:
+        self.interval = interval
+        self.action = action
+        self.due = 0
+
+
+class Timers:
+    """The timers of a broker; `next_due` is when the first of `every` is due, and `to_record` the symbols whose prices
+    are to be put on record in the loop's next turns."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self.broker = broker
+        self.every: list[Timer] = []
+        self.next_due = 0
+        self.to_record: dict[str, None] = {}
+        self._expire_due = 0
+        self._reset_due = False
+
+    def run(self, now: int) -> None:
+        """Do what is due."""
+        for timer in self.every:
+            if now >= timer.due:
+                timer.due = now + timer.interval
+                self.fire(timer, now)
+        self.next_due = min((timer.due for timer in self.every), default=now)
+
+    def fire(self, timer: Timer, now: int) -> None:
+        try:
+            timer.action(now)
+        except Exception as error:
+            log.exception("a timer failed")
+            self.broker.receiver.failed("timer", f"{type(error).__name__}: {error}", "")
+
+    def begin(self) -> None:
+        """Have all timers run from now on."""
+        config = self.broker.config
+        timers = [
+            Timer(config.broker.market_data_interval_ms * MILLISECOND, self._publish),
+            Timer(config.broker.record_interval_ms * MILLISECOND, self._record),
+            Timer(WATCH_EVERY, self._watch_clock),
+            Timer(OPERATOR_EVERY, lambda now: self.broker.door.poll()),
+            Timer(SECOND, self._look_after),
+        ]
+        if config.maker is not None:
+            maker = config.maker
+            walk = RandomWalk(
+                maker.account, config.instruments, config.maker_qty, maker.seed, maker.levels, maker.spread_ticks,
+                maker.step_ticks,
+            )  # fmt: skip
+            timers.append(Timer(maker.interval_ms * MILLISECOND, lambda now: self._requote(walk, now)))
+        if self.broker.chaos is not None:
+            timers.append(Timer(MILLISECOND, self.broker.chaos.release))
+        self.every = timers
+
+    def _publish(self, now: int) -> None:
+        self.broker.receiver.tell(self.broker.receiver.feed.flush(self.broker.state))
+        if self.broker.receiver.feed.session_watchers:
+            self.broker.receiver.tell(self.broker.receiver.feed.flush_session_status(self.broker.state))
+
+    def _record(self, now: int) -> None:
+        """Have the prices that have moved put on record, in the loop's next turns."""
+        market = self.broker.state.market
+        market.unrecorded, self.to_record = {}, {**self.to_record, **market.unrecorded}
+
+    def record_some(self, now: int) -> None:
+        symbols = tuple(islice(self.to_record, MOST_RECORDED))
+        for symbol in symbols:
+            del self.to_record[symbol]
+        if not self.broker.pipeline.submit(cmd.RecordQuotes(now, symbols)):
+            self.broker.state.market.unrecorded |= dict.fromkeys(symbols)
+
+    def _requote(self, walk: RandomWalk, now: int) -> None:
+        for quote in walk.quotes(MAKER, now):
+            self.broker.pipeline.submit(quote)
+
+    def _look_after(self, now: int) -> None:
+        """Once a second: the trading day, a disk that was full, the projection's process."""
+        broker = self.broker
+        day = broker.trading_day(now)
+        if day > broker.state.day:
+            self.roll(day, now)
+        elif broker.state.overdue and now >= self._expire_due:
+            # An order of the day before may have been waiting for an exchange at the roll.
+            self._expire_due = now + EXPIRE_EVERY
+            broker.pipeline.submit(cmd.RollDay(now, broker.state.day))
+        if self._reset_due and not broker.state.jobs:
+            self._reset_due = False
+            broker.sessions.reset_all()
+        broker.pipeline.look_after()
+        if broker.journal.watch_space():
+            log.error("%s: the disk is %s", broker.journal.folder, "full" if broker.journal.full else "free again")
+        broker.receiver.record_sessions()
+        broker.pauses.end_second()
+        for helper in broker.helpers:
+            helper.look_after()
+
+    def roll(self, day: int, now: int) -> None:
+        """Begin a trading day: Day orders expire and, when all is told, sequence numbers begin anew where they are
+        configured to."""
+        if self.broker.pipeline.submit(cmd.RollDay(now, day)):
+            self._reset_due = self.broker.config.broker.session_reset == "daily"
+
+    def _watch_clock(self, now: int) -> None:
+        """Phases that begin, orders whose time has come, pegs that may follow the market again."""
+        for symbol, hours in self.broker.hours.items():
+            phase = hours.phase(now)
+            if self.broker.state.phases.get(symbol) is not phase:
+                self.broker.pipeline.submit(cmd.ChangePhase(now, symbol, phase))
+        for name in list(self.broker.state.away):
+            if is_due(self.broker.state.clients[name], now):
+                self.broker.pipeline.submit(cmd.ClientAway(now, name))
+        if is_owed(self.broker.state, now):
+            self.broker.pipeline.submit(cmd.AskAgain(now))
+        if self.broker.state.expiries and self.broker.state.expiries.keys()[0][0] <= now:
+            self.broker.pipeline.submit(cmd.ExpireOrders(now))
+        for symbol, watched in self.broker.state.watching.items():
+            if watched:
+                self.broker.pipeline.submit(cmd.MarketMoved(now, symbol))

@@ -1,0 +1,225 @@
+"""The FIX sessions' numbers and messages: made again from the journal, and what it can't say from a mapped file.
+
+A record says which numbers its messages get: those that follow the session's last one. Where a session has used
+numbers otherwise since (its own messages, market data, a new beginning), the next record notes the session's next
+number. What was used after the last record stands in the file `sessions` beside the journal, which is mapped, so that
+it outlives the process; after a loss of power, when the file may be older than the journal, numbers go on some way
+beyond what is noted, and no more are used than that without a record.
+"""
+
+import mmap
+import os
+from collections.abc import Container, Iterable, Iterator, Mapping
+from pathlib import Path
+from struct import Struct
+
+import msgspec
+
+from brokerfix.fix.outgoing.encode import Out
+from brokerfix.fix.session.mailbox import MOST_UNNOTED, Mailbox, Sent
+from brokerfix.record.filestore import old_sessions
+
+MAGIC = b"brokerfix sessions 1\n"
+HEAD = Struct("<24s40s")
+SLOT = Struct("@40sQQ")
+NUMBERS = Struct("@QQ")
+EPOCH_BITS = 48
+"""The epoch stands above these bits of the next number, so that both change at once."""
+FIRST_SLOTS = 64
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+Noted = tuple[str, int, int]
+"""A session's key, epoch and next number."""
+
+
+class BoxImage(msgspec.Struct, array_like=True):
+    """A mailbox as a kept state has it."""
+
+    key: str
+    epoch: int
+    next_out: int
+    next_in: int
+    missed_from: int
+    messages: list[Sent]
+    missed: list[Sent]
+
+
+def key_of(is_venue: bool, name: str) -> str:
+    """The key of a session: an exchange and a client may have the same name."""
+    return f"{'v' if is_venue else 'c'}:{name}"
+
+
+class Outbox:
+    """All sessions' mailboxes, by key. `most` is how many messages of each are kept; `silent` are clients without a
+    session, which are told nothing."""
+
+    def __init__(self, most: int, silent: Container[str] = ()) -> None:
+        self.most = most
+        self.boxes: dict[str, Mailbox] = {}
+        self._silent = silent
+        self._changed: dict[str, Mailbox] = {}
+        self._file: _Mapped | None = None
+        self._is_on_record = False
+
+    def box(self, is_venue: bool, name: str) -> Mailbox:
+        return self._by_key(key_of(is_venue, name))
+
+    def _by_key(self, key: str) -> Mailbox:
+        box = self.boxes.get(key)
+        if box is None:
+            box = self.boxes[key] = Mailbox(key, self.most, self._changed)
+            if self._file is not None:
+                box.map_to(self._file.writer(key))
+        return box
+
+    def post(self, outs: Iterable[Out], at: int, away: Container[str]) -> None:
+        """Number the messages of a record that was written `at` (ns UTC). Clients that are `away` may miss theirs."""
+        boxes = self.boxes
+        for to_venue, name, text, groups in outs:
+            key = ("v:" if to_venue else "c:") + name
+            box = boxes.get(key) or self._by_key(key)
+            if not to_venue:
+                if name in self._silent:
+                    continue
+                if away and name in away and not box.missed_from:
+                    box.missed_from = box.next_out
+            box.post(at, text, groups)
+
+    def take_noted(self) -> list[Noted]:
+        """What the next record has to note."""
+        noted = [(key, box.epoch, box.next_out) for key, box in self._changed.items()]
+        for box in self._changed.values():
+            box.unnoted = 0
+        self._changed.clear()
+        return noted
+
+    def note_again(self, noted: Iterable[Noted]) -> None:
+        """The record could not be written."""
+        for key, _, _ in noted:
+            self.boxes[key].note_later()
+
+    def replay(self, noted: Iterable[Noted], session: str, seq_num: int) -> None:
+        """What a record says of the sessions, before its messages are posted."""
+        self._is_on_record = True
+        for key, epoch, next_out in noted:
+            box = self._by_key(key)
+            if epoch > box.epoch:
+                box.begin_anew()
+                box.epoch = epoch
+            box.next_out = next_out
+        self._changed.clear()
+        if seq_num:
+            box = self._by_key(session)
+            box.next_in = max(box.next_in, seq_num + 1)
+
+    def dump(self) -> bytes:
+        """The mailboxes as bytes, for a kept state."""
+        return msgspec.msgpack.encode(
+            [
+                BoxImage(
+                    key, box.epoch, box.next_out, box.next_in, box.missed_from, list(box.messages), list(box.missed)
+                )
+                for key, box in self.boxes.items()
+            ]
+        )
+
+    def load(self, data: bytes) -> None:
+        """Be what was dumped."""
+        self._is_on_record = True
+        for image in msgspec.msgpack.decode(data, type=list[BoxImage]):
+            box = self._by_key(image.key)
+            box.epoch, box.next_out, box.next_in = image.epoch, image.next_out, image.next_in
+            box.missed_from = image.missed_from
+            box.messages.extend(image.messages)
+            box.missed.extend(image.missed)
+
+    def open(self, path: Path, old_store: Path, names: Mapping[str, str]) -> None:
+        """Go on with the mapped file: what it knows beyond the journal counts. Where there is none, an older version's
+        files of the sessions may be in `old_store`, see `filestore`."""
+        file = self._file = _Mapped(path)
+        if not self._is_on_record:
+            for key, next_out, next_in, messages in old_sessions(old_store, names, self.most):
+                box = self._by_key(key)
+                box.next_out, box.next_in = max(box.next_out, next_out), max(box.next_in, next_in)
+                box.messages.extend(messages)
+        elif not file.is_of_now:
+            # The machine has been down since: the file may have been told of less than was used.
+            for box in self.boxes.values():
+                box.next_out += MOST_UNNOTED
+        for key, epoch, next_out, next_in in file.known():
+            box = self._by_key(key)
+            if epoch > box.epoch:
+                box.begin_anew()
+                box.epoch, box.next_out, box.next_in = epoch, next_out, next_in
+            elif epoch == box.epoch:
+                if next_out < box.next_out and key.startswith("c:"):
+                    # These were recorded, and may not have been sent.
+                    box.may_miss(next_out)
+                box.next_out, box.next_in = max(box.next_out, next_out), max(box.next_in, next_in)
+        for key, box in self.boxes.items():
+            box.sent = box.next_out
+            box.note_later()
+            box.map_to(file.writer(key))
+
+    def close(self) -> None:
+        if self._file is not None:
+            for box in self.boxes.values():
+                box.map_to(None)
+            self._file.close()
+            self._file = None
+
+
+class _Mapped:
+    """The file `sessions`: a line MAGIC and the boot that wrote it, then slots: key, epoch and next_out, next_in.
+    `is_of_now`: the machine has not been down since it was written."""
+
+    def __init__(self, path: Path) -> None:
+        boot = BOOT_ID.read_bytes().strip() if BOOT_ID.exists() else b""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        size = os.fstat(self._descriptor).st_size
+        was_there = size >= HEAD.size
+        if not was_there:
+            os.ftruncate(self._descriptor, HEAD.size + FIRST_SLOTS * SLOT.size)
+        self._map = mmap.mmap(self._descriptor, 0)
+        magic, wrote = HEAD.unpack_from(self._map)
+        self.is_of_now = was_there and magic.rstrip(b"\0") == MAGIC and wrote.rstrip(b"\0") == boot
+        if was_there and magic.rstrip(b"\0") != MAGIC:
+            self._map[:] = bytes(len(self._map))
+        HEAD.pack_into(self._map, 0, MAGIC, boot)
+        self._slots: dict[str, int] = {}
+        for at in range(HEAD.size, len(self._map), SLOT.size):
+            key = SLOT.unpack_from(self._map, at)[0].rstrip(b"\0").decode()
+            if key:
+                self._slots[key] = at
+
+    def known(self) -> Iterator[tuple[str, int, int, int]]:
+        """Every session's key, epoch, next_out and next_in."""
+        for key, at in self._slots.items():
+            _, ours, theirs = SLOT.unpack_from(self._map, at)
+            yield key, ours >> EPOCH_BITS, ours & ((1 << EPOCH_BITS) - 1), theirs
+
+    def writer(self, key: str) -> "_Writer":
+        at = self._slots.get(key)
+        if at is None:
+            at = self._slots[key] = HEAD.size + len(self._slots) * SLOT.size
+            if at + SLOT.size > len(self._map):
+                self._map.resize(len(self._map) + FIRST_SLOTS * SLOT.size)
+            SLOT.pack_into(self._map, at, key.encode(), 1, 1)
+        return _Writer(self._map, at + 40)
+
+    def close(self) -> None:
+        self._map.close()
+        os.close(self._descriptor)
+
+
+class _Writer:
+    """Writes one session's numbers, each in one go."""
+
+    __slots__ = ("_at", "_map")
+
+    def __init__(self, mapped: mmap.mmap, at: int) -> None:
+        self._map = mapped
+        self._at = at
+
+    def __call__(self, epoch: int, next_out: int, next_in: int) -> None:
+        NUMBERS.pack_into(self._map, self._at, epoch << EPOCH_BITS | next_out, next_in)

@@ -1,0 +1,150 @@
+"""The sessions' numbers and messages: what is sent again, what a mapped file adds to the journal, an older version's
+files."""
+
+import itertools
+from pathlib import Path
+from struct import Struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokerfix.fix.outgoing.encode import Out
+from brokerfix.fix.session.mailbox import MOST_UNNOTED, Gap, Mailbox, Sent
+from brokerfix.record import outbox as module
+from brokerfix.record.filestore import old_sessions
+from brokerfix.record.outbox import Outbox
+
+NOWHERE = Path("/nonexistent")
+
+
+def report(text: str = "x", client: str = "ALICE") -> Out:
+    return Out(False, client, f"8=FIX.4.4\x019=0\x0135=8\x0158={text}\x0110=000\x01")
+
+
+@given(st.lists(st.sampled_from("mao"), max_size=30), st.integers(1, 30), st.integers(1, 31), st.integers(1, 10))
+def test_what_is_sent_again_is_every_number_once(kinds: list[str], first: int, following: int, most: int) -> None:
+    """m: a message, o: one that is out of date, a: a number of the session's own."""
+    box = Mailbox("c:A", most, {})
+    for at, kind in enumerate(kinds):
+        if kind == "a":
+            box.use()
+        else:
+            box.post(at, kind, False)
+            box.went()
+    chunks = list(box.between(first, following, lambda sent: sent.text == "m"))
+    numbers = []
+    for chunk in chunks:
+        numbers += [chunk.number] if isinstance(chunk, Sent) else list(range(chunk.first, chunk.following))
+    assert numbers == list(range(first, following))
+    wanted = [number for number, kind in enumerate(kinds, 1) if kind == "m" and first <= number < following]
+    kept = [chunk.number for chunk in chunks if isinstance(chunk, Sent)]
+    assert kept == [number for number in wanted if number in {sent.number for sent in box.messages}]
+    assert len(box.messages) <= most
+    assert not any(isinstance(a, Gap) and isinstance(b, Gap) for a, b in itertools.pairwise(chunks))
+
+
+def opened(path: Path, *replayed: tuple[list[tuple[str, int, int]], int]) -> Outbox:
+    """An outbox after records that note some numbers and post so many reports to ALICE."""
+    made = Outbox(10)
+    for noted, reports in replayed:
+        made.replay(noted, "", 0)
+        made.post([report()] * reports, 1, ())
+    made.open(path, NOWHERE, {})
+    return made
+
+
+def test_numbers_that_no_record_tells_of_are_in_the_mapped_file(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+    first = opened(path)
+    box = first.box(False, "ALICE")
+    first.post([report()], 1, ())
+    box.went()
+    assert (box.use(), box.use()) == (2, 3)
+    box.came(7)
+    # The process dies: nothing is closed.
+    again = opened(path, ([("c:ALICE", 0, 1)], 1)).box(False, "ALICE")
+    assert (again.next_out, again.sent, again.next_in) == (4, 4, 7)
+    assert list(again.between(1, 4, lambda sent: True)) == [again.messages[0], Gap(2, 4)]
+
+
+def test_a_record_beyond_the_file_counts_and_may_be_missed(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+    opened(path).box(False, "ALICE").use()
+    again = opened(path, ([("c:ALICE", 0, 2)], 3)).box(False, "ALICE")
+    assert (again.next_out, again.missed_from) == (5, 2)
+
+
+def test_a_new_beginning_that_no_record_tells_of(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+    box = opened(path).box(False, "ALICE")
+    box.use()
+    box.begin_anew()
+    box.use()
+    again = opened(path, ([("c:ALICE", 0, 2)], 3)).box(False, "ALICE")
+    assert (again.epoch, again.next_out, len(again.messages)) == (1, 2, 0)
+
+
+def test_after_a_loss_of_power_numbers_go_on_beyond_all_that_may_have_been_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sessions"
+    opened(path, ([("c:ALICE", 0, 1)], 2))
+    boot = tmp_path / "boot"
+    boot.write_text("another\n")
+    monkeypatch.setattr(module, "BOOT_ID", boot)
+    assert opened(path, ([("c:ALICE", 0, 1)], 2)).box(False, "ALICE").next_out == 3 + MOST_UNNOTED
+    path.unlink()
+    assert opened(path, ([("c:ALICE", 0, 1)], 2)).box(False, "ALICE").next_out == 3 + MOST_UNNOTED
+
+
+def test_many_sessions_have_room_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+    first = opened(path)
+    for number in range(200):
+        for _ in range(number):
+            first.box(number % 2 == 0, f"N{number}").use()
+    again = opened(path)
+    assert all(again.box(number % 2 == 0, f"N{number}").next_out == number + 1 for number in range(200))
+
+
+def test_it_is_kept_and_loaded(tmp_path: Path) -> None:
+    first = opened(tmp_path / "sessions", ([("c:ALICE", 3, 9)], 4))
+    first.box(False, "ALICE").may_miss(11)
+    again = Outbox(10)
+    again.load(first.dump())
+    box, known = again.box(False, "ALICE"), first.box(False, "ALICE")
+    for name in ("epoch", "next_out", "next_in", "missed_from", "messages"):
+        assert getattr(box, name) == getattr(known, name)
+
+
+def test_an_older_versions_files_are_taken_over(tmp_path: Path) -> None:
+    messages = {
+        4: "8=FIX.4.4|9=1|35=8|34=4|49=BROKER|52=20261126-10:00:00.123|56=ALICE|11=C1|37=1|10=1|",
+        5: "8=FIX.4.4|9=1|35=0|34=5|49=BROKER|52=20261126-10:00:01.000|56=ALICE|10=1|",
+    }
+    body, index, offset = b"", "", 0
+    for number, text in messages.items():
+        data = text.replace("|", "\x01").encode()
+        index += f"{number},{offset},{len(data)} "
+        body, offset = body + data, offset + len(data)
+    name = "FIX.4.4-BROKER-ALICE"
+    (tmp_path / f"{name}.seqnums").write_text("0000000006 : 0000000012")
+    (tmp_path / f"{name}.header").write_text(index)
+    (tmp_path / f"{name}.body").write_bytes(body)
+    (found,) = old_sessions(tmp_path, {name: "c:ALICE", "FIX.4.4-BROKER-BOB": "c:BOB"}, 10)
+    key, next_out, next_in, kept = found
+    assert (key, next_out, next_in) == ("c:ALICE", 6, 12)
+    assert [(one.number, one.at, one.text.replace("\x01", "|")) for one in kept] == [
+        (4, 1_795_687_200_123_000_000, "8=FIX.4.4|9=0|35=8|11=C1|37=1|10=000|")
+    ]
+    made = Outbox(10)
+    made.open(tmp_path / "sessions", tmp_path, {name: "c:ALICE"})
+    assert (made.box(False, "ALICE").sent, made.box(False, "ALICE").next_in) == (6, 12)
+
+
+def test_a_number_is_written_in_one_go() -> None:
+    """A kill must not leave an epoch with another's number: both are one word of the processor."""
+    assert module.NUMBERS.size == 2 * Struct("@Q").size
+    assert (module.HEAD.size + 40) % 8 == 0
+    assert module.SLOT.size % 8 == 0
