@@ -1,0 +1,187 @@
+"""Orders, executions, positions and books: shown, and orders changed by hand."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    pass
+
+from brokerfix.cli.base import (
+    ask_broker,
+    client_option,
+    config_option,
+    database,
+    for_people,
+    json_option,
+    limit_option,
+    main,
+    show_rows,
+    terms_of_order,
+    text_option,
+)
+
+
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.option("--all", "everything", is_flag=True, help="Finished orders too.")
+@click.option("--client", help="Only this client's.")
+@limit_option
+@click.pass_context
+@for_people
+def orders(
+    context: click.Context, config: str, as_json: bool, everything: bool, client: str | None, limit: int
+) -> None:
+    """Show working orders and the exchanges that hold them, newest first; or cancel, release, enter one."""
+    if context.invoked_subcommand is not None:
+        return
+    where = [] if everything else ["leaves_qty <> '0' and cast(leaves_qty as real) > 0"]
+    where += ["client = :client"] if client else []
+    query = f"""
+        select o.*, (select group_concat(c.venue || ' ' || c.leaves_qty || '@' || c.price, ', ') from child_orders c
+                     where c.order_id = o.order_id and cast(c.leaves_qty as real) > 0) as routes
+        from orders o {"where " + " and ".join(where) if where else ""} order by entered desc limit :limit"""
+    show_rows(database(config).query(query, {"client": client, "limit": limit}), "orders", as_json)
+
+
+@orders.command("cancel")
+@click.argument("order")
+@client_option
+@text_option
+@config_option
+@json_option
+@for_people
+def orders_cancel(order: str, client: str | None, text: str, config: str, as_json: bool) -> None:
+    """Cancel the order with OrderID ORDER, as asked for by voice."""
+    ask_broker(
+        config,
+        as_json,
+        f"{order}: canceled, or the exchanges that hold it are asked",
+        action="cancel",
+        order=order,
+        client=client,
+        text=text,
+    )
+
+
+@orders.command("release")
+@click.argument("order")
+@client_option
+@config_option
+@json_option
+@for_people
+def orders_release(order: str, client: str | None, config: str, as_json: bool) -> None:
+    """Let the order with OrderID ORDER go that is held for manual handling."""
+    ask_broker(config, as_json, f"{order}: released", action="release", order=order, client=client)
+
+
+@orders.command("resolve")
+@click.argument("child")
+@click.option("--filled", metavar="QTY@PRICE", help="So much more was filled, at this price.")
+@click.option("--canceled", is_flag=True, help="What is left of it is canceled.")
+@click.option(
+    "--request-refused", "refused", is_flag=True, help="Our cancel or replace is refused, or never came there."
+)
+@text_option
+@config_option
+@json_option
+@for_people
+def orders_resolve(
+    child: str, filled: str | None, canceled: bool, refused: bool, text: str, config: str, as_json: bool
+) -> None:
+    """Enter what an exchange has said otherwise than by FIX of CHILD: the ClOrdID that it knows the order by."""
+    qty, _, price = (filled or "").partition("@")
+    if filled and not (qty and price):
+        raise click.UsageError("a fill is QTY@PRICE, e.g. --filled 30@148.95")
+    ask_broker(
+        config,
+        as_json,
+        f"{child}: entered",
+        action="resolve",
+        child=child,
+        qty=qty or None,
+        price=price or None,
+        canceled=int(canceled),
+        refused=int(refused),
+        text=text,
+    )
+
+
+@orders.command("enter")
+@click.option("--as", "client", required=True, help="The client who has called.")
+@click.option("--account")
+@click.option("--cl-ord-id", default="", help="If the client has given one: the same by FIX is then a duplicate.")
+@config_option
+@json_option
+@click.argument("terms", nargs=-1, required=True, metavar="buy|sell QTY SYMBOL [@ PRICE]")
+@for_people
+def orders_enter(
+    client: str, account: str | None, cl_ord_id: str, config: str, as_json: bool, terms: tuple[str, ...]
+) -> None:
+    """Enter an order that a client gives by telephone."""
+    side, qty, symbol, price = terms_of_order(terms)
+    named = {"1": "buy", "2": "sell"}[side]
+    answer = ask_broker(
+        config,
+        as_json,
+        "",
+        action="enter",
+        client=client,
+        account=account,
+        cl_ord_id=cl_ord_id,
+        side=named,
+        qty=qty,
+        symbol=symbol,
+        price=price,
+    )
+    if not as_json:
+        click.echo(f"order {answer['order']} entered for {client}")
+
+
+@main.command()
+@config_option
+@json_option
+@click.option("--client", help="Only this client's.")
+@limit_option
+@for_people
+def executions(config: str, as_json: bool, client: str | None, limit: int) -> None:
+    """Show fills, newest first."""
+    where = "where client = :client" if client else ""
+    query = f"select * from executions {where} order by at desc, exec_id desc limit :limit"
+    show_rows(database(config).query(query, {"client": client, "limit": limit}), "executions", as_json)
+
+
+@main.command()
+@config_option
+@json_option
+@for_people
+def positions(config: str, as_json: bool) -> None:
+    """Show every account's cash and holdings."""
+    query = """
+        select a.account, a.cash, a.buying_power, p.symbol, p.qty, p.bought, p.sold, p.mark
+        from accounts a left join positions p on p.account = a.account order by a.account, p.symbol"""
+    show_rows(database(config).query(query), "positions", as_json)
+
+
+@main.command()
+@click.argument("symbol")
+@config_option
+@json_option
+@for_people
+def book(symbol: str, config: str, as_json: bool) -> None:
+    """Show the consolidated book of SYMBOL as last recorded, by exchange."""
+    row = next(iter(database(config).query("select * from books where symbol = ?", [symbol])), None)
+    if row is None:
+        raise click.ClickException(f"there is no recorded book of {symbol}; is it configured, and is the broker up?")
+    bids, asks = json.loads(row["bids"]), json.loads(row["asks"])
+    if as_json:
+        click.echo(json.dumps({**row, "bids": bids, "asks": asks}, indent=2))
+        return
+    levels = [("ask", level) for level in reversed(asks)] + [("bid", level) for level in bids]
+    rows = [
+        {"side": side, "price": level["price"], "qty": level["qty"], "venue": level["venue"] or "own book"}
+        for side, level in levels
+    ]
+    show_rows(rows, f"book of {symbol} at {row['at']}, last {row['last'] or '-'}", as_json)

@@ -1,0 +1,140 @@
+"""Starting things: broker, gateway, HTTP door, demo; and how a broker is."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from brokerfix.operate.admin import ask
+from brokerfix.settings.config import (
+    MAKER,
+    Config,
+    added_clients,
+)
+
+if TYPE_CHECKING:
+    pass
+
+from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
+
+
+@main.command()
+@click.argument("config")
+@for_people
+def start(config: str) -> None:
+    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM."""
+    if sys.stderr.isatty():
+        handler: logging.Handler = RichHandler(show_path=False, markup=False, console=Console(stderr=True))
+        logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    from brokerfix.process.broker import Broker
+
+    broker = Broker(config_of(config))
+    broker.start()
+    sys.exit(broker.run())
+
+
+@main.command()
+@click.argument("config")
+@for_people
+def gateway(config: str) -> None:
+    """Run the gateway of the file CONFIG alone, e.g. on another machine, until Ctrl-C or SIGTERM.
+
+    SIGHUP has it read its certificates again. `brokerfix start` runs it by itself where it is on the same machine."""
+    from brokerfix.gateway.process import run
+    from brokerfix.operate import logs
+
+    loaded = config_of(config)
+    if loaded.gateway is None:
+        raise click.ClickException(f"{config}: there is no [gateway]")
+    logs.configure("gateway")
+    sys.exit(run(loaded))
+
+
+@main.command()
+@click.argument("config")
+@for_people
+def http(config: str) -> None:
+    """Run the HTTP door of the file CONFIG until Ctrl-C or SIGTERM: REST for orders, executions, accounts, instruments
+    and books, a WebSocket stream, and a page about it all at /. The broker runs by itself."""
+    from brokerfix.operate import logs
+    from brokerfix.web.process import run
+
+    loaded = config_of(config)
+    if loaded.http is None or not loaded.api_keys:
+        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] are needed")
+    logs.configure("http")
+    run(loaded)
+
+
+@main.command()
+@click.option("--seconds", default=30, show_default=True, help="How long to trade.")
+@click.option("--kill", is_flag=True, help="Kill the broker with kill -9 in the middle and start it again.")
+@click.option("--folder", default="var/demo", show_default=True, help="Where the demo's files go; emptied first.")
+@for_people
+def demo(seconds: int, kill: bool, folder: str) -> None:
+    """Watch two exchanges, the broker and scripted clients trade over real sockets."""
+    from brokerfix.tools.demo import run
+
+    sys.exit(run(Path(folder), seconds, kill))
+
+
+@main.command()
+@click.argument("config")
+@for_people
+def check(config: str) -> None:
+    """Check the file CONFIG and say what it sets up."""
+    loaded = config_of(config)
+    role = "broker" if loaded.venues else "exchange (no venues: it matches in its own book)"
+    click.echo(f"{config}: ok: {role} {loaded.broker.name} on port {loaded.broker.port}, data in {loaded.data}")
+    for title, names in (
+        ("instruments", loaded.instruments),
+        ("accounts", loaded.accounts),
+        ("clients", loaded.clients),
+        ("venues", loaded.venues),
+    ):
+        click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    _tell_left_behind(loaded)
+
+
+def _tell_left_behind(loaded: Config) -> None:
+    """What is open of that is no longer configured."""
+    journal = loaded.data / "journal"
+    if not journal.is_dir():
+        return
+    from brokerfix.engine.operator import left_behind
+    from brokerfix.record.kept import recovered
+
+    clients = (*loaded.clients, *added_clients(loaded.data), MAKER)
+    for line in left_behind(recovered(journal), loaded.venues, loaded.accounts, clients):
+        click.echo(f"  {line}")
+
+
+@main.command()
+@config_option
+@json_option
+@for_people
+def status(config: str, as_json: bool) -> None:
+    """Say how the running broker is: its day, what it holds, the jobs it works off, its loop's longest pauses."""
+    told = ask(config_of(config).data, {"action": "status"})
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    pauses = told["pause_ms"]
+    click.echo(f"trading day {told['day']}, {told['facts']:,} facts")
+    click.echo(
+        f"{told['working']:,} orders work, {told['orders']:,} in memory; {told['unanswered']} answers owed to us"
+    )
+    click.echo(
+        f"longest turn: {pauses['last_minute']} ms of the last minute, {pauses['since_start']} ms since the start"
+    )
+    for job in told["jobs"]:
+        click.echo(f"works off: {job} left")
+    if told["disk_full"]:
+        click.echo("THE DISK IS FULL: cancels are taken, orders are not")
