@@ -19,7 +19,7 @@ from brokerfix.gateway.budgets import Budgets
 from brokerfix.gateway.framing import Framer
 from brokerfix.gateway.messages import Names
 from brokerfix.gateway.relay import Relay
-from brokerfix.settings.config import Budget, BudgetsSection
+from brokerfix.settings.sections import Budget, BudgetsSection
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix.process.broker import Broker
-from brokerfix.settings.config import load
+from brokerfix.settings.load import load
 
 POINTS = (
     "before append",

@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["brokerfix.gateway.framing", "brokerfix
     from brokerfix.gateway.framing import Framer, checksum
     from brokerfix.gateway.messages import Names
     from brokerfix.gateway.relay import Relay
-    from brokerfix.settings.config import BudgetsSection
+    from brokerfix.settings.sections import BudgetsSection
 
 MOST = 4096
 

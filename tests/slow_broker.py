@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from brokerfix.process import broker, idle, timers
-from brokerfix.settings.config import load
+from brokerfix.settings.load import load
 
 SLOW = 4.0
 """Seconds between two turns of a loop that nothing wakes."""

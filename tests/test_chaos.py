@@ -8,7 +8,7 @@ import pytest
 
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.record.audit import verify
-from brokerfix.settings.config import ChaosSection
+from brokerfix.settings.sections import ChaosSection
 from brokerfix.simulate.chaos import Chaos
 from tests.live import Market
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.settings.config import ConfigError, load
+from brokerfix.settings.load import load
+from brokerfix.settings.sections import ConfigError
 from brokerfix.settings.shipped import folder
 
 BROKER = folder("config") / "broker.toml"

@@ -13,7 +13,7 @@ from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
 from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
 from brokerfix.facts import KINDS
 from brokerfix.fix.versions.dialect import dialect
-from brokerfix.settings.config import SECTIONS, TABLES
+from brokerfix.settings.sections import SECTIONS, TABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from brokerfix.settings.config import load
+from brokerfix.settings.load import load
 from brokerfix.web import known
 from brokerfix.web.known import Orders
 from brokerfix.web.model import Execution, NewOrder, Order, Replace

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from brokerfix.settings.config import load
+from brokerfix.settings.load import load
 from brokerfix.web.archive import Archive
 from brokerfix.web.model import Order
 from tests.door import Keys, Place, eventually, order, problem

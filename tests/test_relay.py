@@ -12,7 +12,7 @@ from brokerfix.gateway.budgets import Bucket, Budgets
 from brokerfix.gateway.framing import Framer, frame
 from brokerfix.gateway.messages import Bad, Names, data_tags, split
 from brokerfix.gateway.relay import PIECE, Relay
-from brokerfix.settings.config import Budget, BudgetsSection
+from brokerfix.settings.sections import Budget, BudgetsSection
 
 NAMES = Names("FIX.4.4", "ALICE", "BROKER")
 STAMP = b"20260101-10:00:00.000"

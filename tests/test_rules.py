@@ -11,7 +11,8 @@ from brokerfix.domain import Instrument
 from brokerfix.fix.incoming.decode import from_client
 from brokerfix.fix.versions.dialect import dialect, standard_dictionary
 from brokerfix.operate.rules import document, html, write_client_dictionary
-from brokerfix.settings.config import Config, from_tables
+from brokerfix.settings.load import from_tables
+from brokerfix.settings.sections import Config
 
 SOH = "\x01"
 VERSIONS = ["FIX.4.2", "FIX.4.4", "FIXT.1.1"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from brokerfix.access.redact import redacted
 from brokerfix.gateway import proxy
 from brokerfix.gateway.sources import Sources, source_of, to_address
-from brokerfix.settings.config import BrokerSection, Budget, ClientSection, Config, GatewaySection
+from brokerfix.settings.sections import BrokerSection, Budget, ClientSection, Config, GatewaySection
 
 A, B = to_address("192.0.2.1"), to_address("192.0.2.2")
 

@@ -10,7 +10,7 @@ from brokerfix.projections.sqlite import TABLES, Projection
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal, JournalError, segments
 from brokerfix.record.kept import write as write_kept
-from brokerfix.settings.config import database_path
+from brokerfix.settings.registry import database_path
 from tests.scenario import FACTS, World, run_step
 
 STEPS = """

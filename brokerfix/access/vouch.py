@@ -9,7 +9,7 @@ import hmac
 import secrets
 from pathlib import Path
 
-from brokerfix.settings.config import Config, ConfigError
+from brokerfix.settings.sections import Config, ConfigError
 
 VOUCHER = 20001
 """The tag of a Logon that carries the voucher."""

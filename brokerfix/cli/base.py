@@ -17,13 +17,9 @@ from brokerfix import __version__
 from brokerfix.cli.tables import show
 from brokerfix.operate.admin import Answer, NotRunning, Refused, ask
 from brokerfix.record.journal import JournalError
-from brokerfix.settings.config import (
-    Config,
-    ConfigError,
-    StartError,
-    database_path,
-    load,
-)
+from brokerfix.settings.load import load
+from brokerfix.settings.registry import database_path
+from brokerfix.settings.sections import Config, ConfigError, StartError
 from brokerfix.tools.client import Disconnected
 
 if TYPE_CHECKING:

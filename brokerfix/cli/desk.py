@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from brokerfix.operate.admin import ask
-from brokerfix.settings.config import (
-    Config,
-)
+from brokerfix.settings.sections import Config
 
 if TYPE_CHECKING:
     pass

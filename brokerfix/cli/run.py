@@ -11,11 +11,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from brokerfix.operate.admin import ask
-from brokerfix.settings.config import (
-    MAKER,
-    Config,
-    added_clients,
-)
+from brokerfix.settings.registry import added_clients
+from brokerfix.settings.sections import MAKER, Config
 
 if TYPE_CHECKING:
     pass

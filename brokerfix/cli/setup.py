@@ -10,9 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from brokerfix.settings import passwords
-from brokerfix.settings.config import (
-    COMP_ID,
-)
+from brokerfix.settings.sections import COMP_ID
 
 if TYPE_CHECKING:
     pass

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from brokerfix.operate.admin import Refused
-from brokerfix.settings.config import (
-    database_path,
-)
+from brokerfix.settings.registry import database_path
 
 if TYPE_CHECKING:
     pass

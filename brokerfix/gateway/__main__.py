@@ -5,7 +5,8 @@ from pathlib import Path
 
 from brokerfix.gateway.process import run
 from brokerfix.operate import logs
-from brokerfix.settings.config import ConfigError, load
+from brokerfix.settings.load import load
+from brokerfix.settings.sections import ConfigError
 
 if __name__ == "__main__":
     logs.configure("gateway")

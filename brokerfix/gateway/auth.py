@@ -19,7 +19,8 @@ import msgspec
 from brokerfix.gateway.messages import Bad, Pairs, split, whole_number
 from brokerfix.gateway.sources import Address, Networks
 from brokerfix.settings import passwords
-from brokerfix.settings.config import COMP_ID, ClientSection, Config, added_clients
+from brokerfix.settings.registry import added_clients
+from brokerfix.settings.sections import COMP_ID, ClientSection, Config
 
 log = logging.getLogger("brokerfix.gateway")
 MOST_CHECKS = 16

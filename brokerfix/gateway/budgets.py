@@ -6,7 +6,7 @@ budget. What is over it has a budget too, as refusals are work: beyond that, the
 
 from enum import Enum
 
-from brokerfix.settings.config import Budget, BudgetsSection
+from brokerfix.settings.sections import Budget, BudgetsSection
 
 REFUSED_SHARE = 10
 """Of what may be taken a second, the part that may be refused a second. At once it is as much."""

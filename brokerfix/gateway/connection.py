@@ -13,7 +13,8 @@ from brokerfix.gateway.messages import Names, vouched_logon
 from brokerfix.gateway.relay import Relay
 from brokerfix.gateway.sources import Address, source_of
 from brokerfix.gateway.tls import fingerprint
-from brokerfix.settings.config import ConfigError, address
+from brokerfix.settings.checks import address
+from brokerfix.settings.sections import ConfigError
 
 if TYPE_CHECKING:
     from brokerfix.gateway.server import Gateway

@@ -17,7 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from brokerfix.access.vouch import socket_path
 from brokerfix.operate.admin import NotRunning, Refused, ask
-from brokerfix.settings.config import Config, ConfigError, address
+from brokerfix.settings.checks import address
+from brokerfix.settings.sections import Config, ConfigError
 
 if TYPE_CHECKING:
     from brokerfix.gateway.server import Gateway

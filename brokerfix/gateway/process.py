@@ -12,7 +12,7 @@ import uvloop
 
 from brokerfix.gateway.operation import serve
 from brokerfix.gateway.server import Gateway
-from brokerfix.settings.config import Config, ConfigError
+from brokerfix.settings.sections import Config, ConfigError
 
 log = logging.getLogger("brokerfix.gateway")
 PARENT_SECONDS = 0.1

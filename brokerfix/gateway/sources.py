@@ -8,7 +8,7 @@ from collections import OrderedDict
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from brokerfix.gateway.budgets import Bucket
-from brokerfix.settings.config import Config, GatewaySection
+from brokerfix.settings.sections import Config, GatewaySection
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

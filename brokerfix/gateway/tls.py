@@ -5,7 +5,7 @@ import hashlib
 import ssl
 from pathlib import Path
 
-from brokerfix.settings.config import Config, ConfigError
+from brokerfix.settings.sections import Config, ConfigError
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2, as RFC 9325 (section 4.2) recommends; TLS 1.3 has no others."""

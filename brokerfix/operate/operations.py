@@ -11,7 +11,8 @@ from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
 from brokerfix.operate.admin import Answer, Refused, Request
-from brokerfix.settings.config import COMP_ID, ClientSection, Config, keep_client
+from brokerfix.settings.registry import keep_client
+from brokerfix.settings.sections import COMP_ID, ClientSection, Config
 
 
 class Running(Protocol):

@@ -25,7 +25,7 @@ from brokerfix.fix.session.settings import HEARTBEAT_SECONDS
 from brokerfix.fix.text import SOH, printable
 from brokerfix.fix.versions.dialect import Dialect, Taken, dialect, standard_dictionary, write_dictionary
 from brokerfix.fix.versions.recode import outgoing
-from brokerfix.settings.config import ClientSection, Config
+from brokerfix.settings.sections import ClientSection, Config
 
 REQUIRED, CONDITIONAL, OPTIONAL, IGNORED = "required", "conditional", "optional", "taken, ignored"
 VERSIONS = {"FIX.4.2": "FIX 4.2", "FIX.4.4": "FIX 4.4", "FIXT.1.1": "FIX 5.0 SP2 over FIXT 1.1"}

@@ -27,8 +27,9 @@ from brokerfix.process.warm import warm_up
 from brokerfix.record.journal import OURS, Journal, JournalError, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
-from brokerfix.settings.config import MAKER, ClientSection, Config, ConfigError, StartError, added_clients
+from brokerfix.settings.registry import added_clients
 from brokerfix.settings.schedule import Hours, trading_day
+from brokerfix.settings.sections import MAKER, ClientSection, Config, ConfigError, StartError
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")

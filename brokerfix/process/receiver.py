@@ -16,7 +16,7 @@ from brokerfix.fix.text import printable
 from brokerfix.live.feed import Feed, MarketDataRequest, Told
 from brokerfix.record.journal import Source
 from brokerfix.record.pipeline import Pipeline, source_of
-from brokerfix.settings.config import Config
+from brokerfix.settings.sections import Config
 from brokerfix.simulate.chaos import Chaos
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from brokerfix import commands as cmd
 from brokerfix.engine.sessions import is_due
 from brokerfix.engine.venues.questions import is_owed
-from brokerfix.settings.config import MAKER
+from brokerfix.settings.sections import MAKER
 from brokerfix.simulate.maker import RandomWalk
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from brokerfix.facts import (
 )
 from brokerfix.record.journal import Place, exists, places
 from brokerfix.record.kept import belongs, newest, oldest, place_of
-from brokerfix.settings.config import database_path
+from brokerfix.settings.registry import database_path
 
 POLL_SECONDS = 0.05
 BATCH = 2000

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from brokerfix.domain import CxlRejReason, OrdStatus
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.versions.rules import message_type_of
-from brokerfix.settings.config import ChaosSection
+from brokerfix.settings.sections import ChaosSection
 
 MILLISECOND = 10**6
 UNKNOWN_TAG = "\x019999=chaos"

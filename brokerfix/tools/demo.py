@@ -21,7 +21,7 @@ from brokerfix.facts import ChildFilled, OrderAccepted, OrderRouted, Trade
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.record.audit import Report, verify
 from brokerfix.record.journal import read
-from brokerfix.settings.config import database_path
+from brokerfix.settings.registry import database_path
 from brokerfix.settings.shipped import folder as shipped_folder
 from brokerfix.tools.client import Disconnected
 from brokerfix.tools.screen import LineView, LiveView, View

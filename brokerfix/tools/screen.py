@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from brokerfix.settings.config import database_path
+from brokerfix.settings.registry import database_path
 from brokerfix.tools.trader import Trader
 
 LINE_EVERY = 2.0

@@ -9,7 +9,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from brokerfix import __version__
-from brokerfix.settings.config import Config
+from brokerfix.settings.sections import Config
 from brokerfix.web import orders, page, reference
 from brokerfix.web.door import Authentication, Door, tell_limits
 from brokerfix.web.problems import HANDLERS

@@ -12,7 +12,8 @@ import sqlite_utils
 
 from brokerfix.domain import id_number
 from brokerfix.projections.sqlite import moment, number_of
-from brokerfix.settings.config import Config, database_path
+from brokerfix.settings.registry import database_path
+from brokerfix.settings.sections import Config
 from brokerfix.web.model import Execution, Order, Position
 from brokerfix.web.terms import execution_of_row, order_of_row
 from brokerfix.web.waiting import Unavailable

@@ -21,8 +21,8 @@ from litestar.types import Guard, Message, Scope
 
 from brokerfix.gateway.budgets import KINDS
 from brokerfix.gateway.sources import Sources, to_address
-from brokerfix.settings.config import ApiKeySection, Config, GatewaySection
 from brokerfix.settings.schedule import Hours
+from brokerfix.settings.sections import ApiKeySection, Config, GatewaySection
 from brokerfix.web.archive import Archive
 from brokerfix.web.limits import headers
 from brokerfix.web.model import Order, Problem

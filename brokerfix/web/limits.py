@@ -4,7 +4,7 @@ import math
 import time
 
 from brokerfix.gateway.budgets import KINDS, Bucket
-from brokerfix.settings.config import BudgetsSection
+from brokerfix.settings.sections import BudgetsSection
 
 
 class Limits:

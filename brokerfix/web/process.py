@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from brokerfix.gateway.server import KERNEL_BUFFER, family
 from brokerfix.gateway.tls import path_of
-from brokerfix.settings.config import Config, ConfigError
+from brokerfix.settings.sections import Config, ConfigError
 from brokerfix.web.api import build
 
 HEAD_BYTES = 16_384

@@ -9,9 +9,9 @@ from litestar.exceptions import HTTPException
 
 from brokerfix.domain import day_of, to_text
 from brokerfix.projections.sqlite import moment
-from brokerfix.settings.config import Config
 from brokerfix.settings.schedule import Hours as Schedule
 from brokerfix.settings.schedule import trading_day
+from brokerfix.settings.sections import Config
 from brokerfix.web.door import Caller, SymbolPath, door_of, needs, problems
 from brokerfix.web.model import AccountLimits, AccountState, Book, Clock, Hours, Instrument, Position
 from brokerfix.web.terms import day, to_ms

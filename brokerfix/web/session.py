@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from brokerfix.access.vouch import VOUCHER, read_secret, socket_path, voucher
-from brokerfix.settings.config import Config, ConfigError, address
+from brokerfix.settings.checks import address
+from brokerfix.settings.sections import Config, ConfigError
 from brokerfix.tools.client import Client, Disconnected, Message, TooLow
 from brokerfix.web.waiting import Unavailable
 

@@ -11,7 +11,7 @@ import msgspec
 
 from brokerfix import domain
 from brokerfix.domain import id_number
-from brokerfix.settings.config import Config
+from brokerfix.settings.sections import Config
 from brokerfix.tools.client import Message, utc_now
 from brokerfix.web.known import UNREPORTED, Orders
 from brokerfix.web.limits import Limits

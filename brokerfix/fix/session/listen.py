@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brokerfix.access.vouch import socket_path
-from brokerfix.settings.config import Config, address
+from brokerfix.settings.checks import address
+from brokerfix.settings.sections import Config
 
 BACKLOG = 128
 LONGEST_PATH = 107

@@ -24,7 +24,7 @@ from brokerfix.fix.versions.dialect import standard_dictionary
 from brokerfix.fix.versions.recode import FIX_42, outgoing
 from brokerfix.fix.versions.rules import message_type_of as _type_of
 from brokerfix.settings import passwords
-from brokerfix.settings.config import Config
+from brokerfix.settings.sections import Config
 
 log = logging.getLogger("brokerfix.fix")
 MESSAGE, SEND = quickfix.Message, quickfix.Session.sendToTarget

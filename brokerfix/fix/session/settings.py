@@ -11,7 +11,7 @@ from brokerfix.fix.versions.dialect import (
     write_lenient_dictionary,
     write_transport_dictionary,
 )
-from brokerfix.settings.config import Config
+from brokerfix.settings.sections import Config
 
 HEARTBEAT_SECONDS = 30
 RECONNECT_SECONDS = 1

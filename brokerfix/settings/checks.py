@@ -1,0 +1,287 @@
+"""What a configuration's values have to be beyond their types. Anything wrong is a ConfigError that names the file,
+the key and the reason."""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from brokerfix.domain import (
+    FEATURES,
+    MONEY_DIGITS,
+    Inexact,
+    Instrument,
+    to_money,
+    to_scaled,
+)
+from brokerfix.settings import passwords
+from brokerfix.settings.sections import (
+    COMP_ID,
+    MAKER,
+    AccountSection,
+    ClientSection,
+    Config,
+    ConfigError,
+    GatewaySection,
+    HttpSection,
+    InstrumentSection,
+    MakerSection,
+    VenueSection,
+)
+
+
+def checked(path: Path, read: dict[str, Any]) -> Config:
+    """The settings of a file's tables. Raises ConfigError."""
+    _zone(path, "broker.time_zone", read["broker"].time_zone)
+    _network(path, "broker.address", read["broker"].address)
+    instruments = {
+        symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
+    }
+    if not instruments:
+        raise ConfigError(f"{path}: instruments: at least one is needed, [instruments.SYMBOL]")
+    _accounts(path, read["accounts"])
+    _clients(path, read, _venues(path, read["venues"], instruments))
+    return Config(
+        path,
+        (path.parent / read["broker"].data).resolve(),
+        read["broker"],
+        instruments,
+        read["accounts"],
+        read["clients"],
+        read["venues"],
+        read.get("maker"),
+        _maker_qty(path, read, instruments),
+        read.get("chaos"),
+        _seconds(path, "broker.trading_day_start", read["broker"].trading_day_start),
+        {symbol: section.calendar for symbol, section in read["instruments"].items() if section.calendar},
+        _gateway(path, read.get("gateway"), read["clients"]),
+        _http(path, read),
+        read["api_keys"],
+    )
+
+
+def _accounts(path: Path, accounts: Mapping[str, AccountSection]) -> None:
+    for name, account in accounts.items():
+        for key, value in (
+            ("cash", account.cash),
+            ("limits.max_order_qty", account.limits.max_order_qty or "0"),
+            ("limits.max_order_notional", account.limits.max_order_notional or "0"),
+        ):
+            if _money(path, f"accounts.{name}.{key}", value) < 0 and key != "cash":
+                raise ConfigError(f"{path}: accounts.{name}.{key}: must not be below 0")
+
+
+def _venues(
+    path: Path, venues: Mapping[str, VenueSection], instruments: Mapping[str, Instrument]
+) -> dict[tuple[str, str], str]:
+    """Check the exchanges. Returns (SenderCompID, TargetCompID) -> the exchange that this session is with."""
+    sessions: dict[tuple[str, str], str] = {}
+    for name, venue in venues.items():
+        session = (venue.sender, venue.target)
+        if session in sessions:
+            raise ConfigError(f"{path}: venues.{name}.target: is the same session as [venues.{sessions[session]}]")
+        sessions[session] = name
+        _money(path, f"venues.{name}.taker_fee", venue.taker_fee)
+        _money(path, f"venues.{name}.maker_fee", venue.maker_fee)
+        for feature in venue.supports:
+            if feature not in FEATURES:
+                known = ", ".join(FEATURES)
+                raise ConfigError(f"{path}: venues.{name}.supports: there is no {feature!r}; there are {known}")
+        for symbol in venue.symbols:
+            if symbol not in instruments:
+                raise ConfigError(f"{path}: venues.{name}.symbols: there is no [instruments.{symbol}]")
+    return sessions
+
+
+def _clients(path: Path, read: Mapping[str, Any], sessions: Mapping[tuple[str, str], str]) -> None:
+    own, clients = read["broker"].name, read["clients"]
+    for name, client in clients.items():
+        if not COMP_ID.fullmatch(name):
+            raise ConfigError(
+                f"{path}: clients.{name!r}: a CompID is 1 to 32 letters, digits, dots, dashes, underlines"
+            )
+        if (own, name) in sessions:
+            with_venue = sessions[own, name]
+            raise ConfigError(f"{path}: clients.{name}: has the CompIDs of the session with [venues.{with_venue}]")
+        if name == MAKER and "maker" in read:
+            raise ConfigError(f"{path}: clients.{name}: is the name of the built-in market maker; choose another")
+        for other in client.drop_copy:
+            if other not in clients:
+                raise ConfigError(f"{path}: clients.{name}.drop_copy: there is no [clients.{other}]")
+        for account in client.accounts:
+            if account not in read["accounts"]:
+                raise ConfigError(f"{path}: clients.{name}.accounts: there is no [accounts.{account}]")
+        if client.password_hash:
+            try:
+                passwords.parse(client.password_hash)
+            except ValueError as error:
+                raise ConfigError(f"{path}: clients.{name}.password_hash: {error}") from error
+
+
+def _maker_qty(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> dict[str, int]:
+    """By symbol, the scaled quantity that the maker quotes."""
+    maker: MakerSection | None = read.get("maker")
+    if maker is None:
+        return {}
+    if maker.account not in read["accounts"]:
+        raise ConfigError(f"{path}: maker.account: there is no [accounts.{maker.account}]")
+    quantities = {}
+    for symbol, instrument in instruments.items():
+        qty = quantities[symbol] = _scaled(path, "maker.qty", maker.qty, instrument.qty_digits)
+        if qty <= 0 or qty % instrument.lot:
+            raise ConfigError(f"{path}: maker.qty: must be above 0 and a multiple of the lot of {symbol}")
+    return quantities
+
+
+def address(text: str) -> tuple[str, int]:
+    """(host, port) of HOST:PORT; an IPv6 address stands in brackets. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is no HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, ClientSection]) -> GatewaySection | None:
+    """Check what strangers' access hangs on."""
+    for name, client in clients.items():
+        for network in client.addresses:
+            _network(path, f"clients.{name}.addresses", network)
+        for pin in client.certificates:
+            if not re.fullmatch("sha256:[0-9a-f]{64}", pin):
+                raise ConfigError(
+                    f"{path}: clients.{name}.certificates: {pin!r} is no fingerprint: sha256: and 64 digits of 0-9a-f; "
+                    f"`brokerfix certificates` and `openssl x509 -fingerprint -sha256` tell it"
+                )
+        if gateway is None and (client.addresses or client.certificates or client.budgets is not None):
+            raise ConfigError(f"{path}: clients.{name}: addresses, certificates and budgets need a [gateway]")
+        if client.certificates and gateway is not None and gateway.client_certificates == "none":
+            raise ConfigError(f'{path}: clients.{name}.certificates: need gateway.client_certificates = "optional"')
+    if gateway is None:
+        return None
+    if not gateway.plain and not gateway.tls:
+        raise ConfigError(f"{path}: gateway: listens nowhere: it needs plain, tls, or both")
+    for key in ("tls", "upstream"):
+        try:
+            if getattr(gateway, key):
+                ip_address(address(getattr(gateway, key))[0])
+        except ValueError as error:
+            raise ConfigError(f"{path}: gateway.{key}: {error}") from error
+    if gateway.plain:
+        _network(path, "gateway.plain", gateway.plain)
+    for network in gateway.load_balancers:
+        _network(path, "gateway.load_balancers", network)
+    if gateway.tls and not (gateway.certificate and gateway.key):
+        raise ConfigError(f"{path}: gateway.tls: needs certificate and key; `brokerfix certificates` makes a set")
+    if gateway.client_certificates != "none" and not gateway.client_ca:
+        raise ConfigError(f"{path}: gateway.client_certificates: needs client_ca")
+    if gateway.upstream and not ip_address(address(gateway.upstream)[0]).is_private:
+        raise ConfigError(f"{path}: gateway.upstream: needs an address of a private network: the link is not secured")
+    if gateway.upstream and not gateway.secret:
+        raise ConfigError(f"{path}: gateway.upstream: a gateway on another machine needs a secret that both can read")
+    return gateway
+
+
+def _http(path: Path, read: Mapping[str, Any]) -> HttpSection | None:
+    """Check the HTTP door and its keys."""
+    http: HttpSection | None = read.get("http")
+    for name, key in read["api_keys"].items():
+        client = read["clients"].get(key.client)
+        if client is None:
+            raise ConfigError(f"{path}: api_keys.{name}.client: there is no [clients.{key.client}]")
+        if client.fix != "FIX.4.4":
+            raise ConfigError(f"{path}: api_keys.{name}.client: {key.client} speaks {client.fix}; HTTP needs FIX.4.4")
+        for account in key.accounts:
+            if account not in client.accounts:
+                raise ConfigError(f"{path}: api_keys.{name}.accounts: {account} is none of {key.client}")
+    if http is None:
+        return None
+    _network(path, "http.address", http.address)
+    if read.get("gateway") is None:
+        raise ConfigError(f"{path}: http: needs a [gateway], whose budgets and secret it uses")
+    if bool(http.certificate) != bool(http.key):
+        raise ConfigError(f"{path}: http.certificate: needs key, and key needs certificate")
+    if not http.certificate and not ip_network(http.address).is_loopback:
+        raise ConfigError(f"{path}: http.address: {http.address} needs certificate and key: keys would go in clear")
+    return http
+
+
+def _network(path: Path, key: str, text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {key}: {error}; an address or network is like 10.1.0.0/16") from error
+
+
+def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Mapping[str, Any]) -> Instrument:
+    key = f"instruments.{symbol}"
+    if not symbol.isascii() or not symbol.isprintable() or " " in symbol or len(symbol) > 32:
+        raise ConfigError(f"{path}: {key}: a symbol is up to 32 printable characters without spaces")
+    if section.price_digits + section.qty_digits > MONEY_DIGITS:
+        raise ConfigError(f"{path}: {key}: price_digits + qty_digits must be at most {MONEY_DIGITS}")
+    tick = _scaled(path, f"{key}.tick", section.tick, section.price_digits)
+    lot = _scaled(path, f"{key}.lot", section.lot, section.qty_digits)
+    if tick <= 0 or lot <= 0:
+        raise ConfigError(f"{path}: {key}.{'tick' if tick <= 0 else 'lot'}: must be above 0")
+    if section.post == "book" and section.cross == "never" and venues:
+        raise ConfigError(f'{path}: {key}.post: "book" needs cross = "at-or-better" or "always"')
+    if section.cross == "never" and not venues:
+        raise ConfigError(f'{path}: {key}.cross: "never" needs venues: without, orders meet in our own book only')
+    reference = _scaled(path, f"{key}.reference", section.reference, section.price_digits)
+    if reference < 0:
+        raise ConfigError(f"{path}: {key}.reference: must not be below 0")
+    collar = _scaled(path, f"{key}.collar", section.collar, 4)
+    if collar < 0:
+        raise ConfigError(f"{path}: {key}.collar: must not be below 0")
+    return Instrument(
+        symbol,
+        section.price_digits,
+        section.qty_digits,
+        tick,
+        lot,
+        section.cross,
+        section.post,
+        collar,
+        reference,
+        _seconds(path, f"{key}.open", section.open),
+        _seconds(path, f"{key}.close", section.close),
+        section.halted,
+        trigger=section.trigger,
+        peg_interval=section.peg_interval_ms * 10**6,
+        pre_open=section.pre_open_seconds,
+        opening_auction=section.opening_auction_seconds,
+        closing_auction=section.closing_auction_seconds,
+        zone=_zone(path, f"{key}.time_zone", section.time_zone),
+    )
+
+
+def _zone(path: Path, key: str, name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(f'{path}: {key}: there is no time zone {name!r}; one is "America/New_York"') from error
+    return name
+
+
+def _scaled(path: Path, key: str, text: str, digits: int) -> int:
+    try:
+        return to_scaled(text, digits)
+    except Inexact as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+
+
+def _money(path: Path, key: str, text: str) -> int:
+    try:
+        return to_money(text)
+    except Inexact as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+
+
+def _seconds(path: Path, key: str, text: str) -> int:
+    parts = text.split(":")
+    if len(parts) == 3 and all(len(part) == 2 and part.isdecimal() for part in parts):
+        hours, minutes, seconds = map(int, parts)
+        if hours < 24 and minutes < 60 and seconds < 60:
+            return hours * 3600 + minutes * 60 + seconds
+    raise ConfigError(f"{path}: {key}: {text!r} is not a time of day, HH:MM:SS")

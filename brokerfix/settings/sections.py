@@ -1,0 +1,302 @@
+"""The configuration's tables as they are frozen, and what may be wrong with one."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from brokerfix.domain import (
+    MONEY_DIGITS,
+    ClientOptions,
+    Instrument,
+    Limits,
+    Venue,
+)
+
+COMP_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
+
+
+CompId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+
+
+MAKER = "MAKER"
+"""The client name of the built-in market maker, which has no session."""
+
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+Digits = Annotated[int, Meta(ge=0, le=MONEY_DIGITS)]
+
+
+Seconds = Annotated[int, Meta(ge=0, le=43_200)]
+
+
+FixVersion = Literal["FIX.4.2", "FIX.4.4", "FIXT.1.1"]
+
+
+class ConfigError(Exception):
+    """What is wrong with a configuration: file, key, reason."""
+
+
+class StartError(Exception):
+    """Why a broker can't start: for the operator, in one line."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: unknown keys are errors."""
+
+
+class BrokerSection(Section, frozen=True):
+    name: CompId
+    port: Port
+    data: str
+    address: str = "127.0.0.1"
+    durability: Literal["process", "disk"] = "process"
+    idle: Literal["wake", "spin", "backoff"] = "wake"  # "backoff" is an old name of "wake"
+    trading_day_start: str = "00:00:00"
+    time_zone: str = "UTC"
+    session_reset: Literal["daily", "never"] = "daily"
+    market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
+    store: bool = True
+    resend_messages: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
+
+
+class InstrumentSection(Section, frozen=True):
+    price_digits: Digits
+    qty_digits: Digits
+    tick: str
+    lot: str
+    cross: Literal["never", "at-or-better", "always"] = "at-or-better"
+    post: Literal["venue", "book"] = "venue"
+    collar: str = "0"
+    reference: str = "0"
+    open: str = "00:00:00"
+    close: str = "00:00:00"
+    time_zone: str = "UTC"
+    calendar: str = ""
+    pre_open_seconds: Seconds = 0
+    opening_auction_seconds: Seconds = 0
+    closing_auction_seconds: Seconds = 0
+    trigger: Literal["last", "quote"] = "last"
+    peg_interval_ms: Annotated[int, Meta(ge=0, le=60_000)] = 100
+    halted: bool = False
+
+
+class LimitsSection(Section, frozen=True):
+    max_order_qty: str = ""
+    max_order_notional: str = ""
+    buying_power: bool = True
+
+
+class AccountSection(Section, frozen=True):
+    cash: str
+    limits: LimitsSection = LimitsSection()
+
+
+class Budget(Section, frozen=True):
+    """So many a second, and so many at once. A rate of 0 is no limit."""
+
+    rate: Annotated[int, Meta(ge=0, le=10_000_000)]
+    burst: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
+
+
+class BudgetsSection(Section, frozen=True):
+    """What one session may ask of the broker."""
+
+    logons: Budget = Budget(1, 5)
+    orders: Budget = Budget(500, 50)
+    cancels: Budget = Budget(500, 100)
+    requests: Budget = Budget(50, 50)
+    mass_requests: Budget = Budget(1, 5)
+    mass_cancels: Budget = Budget(5, 10)
+    subscriptions: Budget = Budget(10, 30)
+    test_requests: Budget = Budget(5, 20)
+    resend_requests: Budget = Budget(2, 10)
+    replayed_messages: Budget = Budget(2000, 500)
+    others: Budget = Budget(50, 100)
+    beyond_gap: Annotated[int, Meta(ge=0, le=100_000)] = 1000
+    active_subscriptions: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+
+
+class ClientSection(Section, frozen=True):
+    accounts: Annotated[tuple[CompId, ...], Meta(min_length=1)]
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    fix: FixVersion = "FIX.4.4"
+    username: str = ""
+    password_hash: str = ""
+    max_orders_per_second: Annotated[int, Meta(ge=0)] = 0
+    pending_requests: Literal["queue", "announce", "reject"] = "queue"
+    acknowledge: Literal["accepted", "placed"] = "accepted"
+    cancel_on_disconnect: Literal["none", "day", "all"] = "none"
+    grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    drop_copy: tuple[CompId, ...] = ()
+    drop_copy_snapshot: bool = False
+    max_following_orders: Annotated[int, Meta(ge=0, le=100_000)] = 500
+    addresses: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    reset_seq_num: Literal["allow", "refuse"] = "allow"
+    budgets: BudgetsSection | None = None
+
+
+class VenueSection(Section, frozen=True):
+    host: str
+    port: Port
+    sender: CompId
+    target: CompId
+    fix: FixVersion = "FIX.4.4"
+    taker_fee: str = "0"
+    maker_fee: str = "0"
+    market_data: bool = True
+    symbols: tuple[str, ...] = ()
+    supports: tuple[str, ...] = ()
+
+
+class MakerSection(Section, frozen=True):
+    """A simulated exchange's liquidity: a two-sided quoter around a random walk."""
+
+    account: CompId
+    seed: int
+    interval_ms: Annotated[int, Meta(ge=1)] = 500
+    levels: Annotated[int, Meta(ge=1, le=50)] = 3
+    spread_ticks: Annotated[int, Meta(ge=1)] = 2
+    qty: str = "500"
+    step_ticks: Annotated[int, Meta(ge=0)] = 1
+
+
+class ChaosSection(Section, frozen=True):
+    """Faults of a simulated exchange; 0 switches each off. The `every` numbers count messages of the kind."""
+
+    seed: int = 0
+    delay_ack_ms: Annotated[int, Meta(ge=0)] = 0
+    drop_ack_every: Annotated[int, Meta(ge=0)] = 0
+    disconnect_every: Annotated[int, Meta(ge=0)] = 0
+    repeat_exec_id_every: Annotated[int, Meta(ge=0)] = 0
+    fill_after_cancel_every: Annotated[int, Meta(ge=0)] = 0
+    unknown_tag_every: Annotated[int, Meta(ge=0)] = 0
+    work_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
+    refuse_request_every: Annotated[int, Meta(ge=0)] = 0
+
+
+class GatewaySection(Section, frozen=True):
+    """The door that clients come to."""
+
+    plain: str = ""
+    tls: str = ""
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+    client_certificates: Literal["none", "optional", "required"] = "none"
+    upstream: str = ""
+    secret: str = ""
+    logon_seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    max_message_bytes: Annotated[int, Meta(ge=4096, le=1 << 24)] = 65_536
+    max_unread_bytes: Annotated[int, Meta(ge=65_536, le=1 << 30)] = 8 << 20
+    max_connections: Annotated[int, Meta(ge=1, le=50_000)] = 1000
+    reserved_connections: Annotated[int, Meta(ge=0, le=50_000)] = 100
+    max_connections_per_source: Annotated[int, Meta(ge=1, le=50_000)] = 100
+    max_half_open_per_source: Annotated[int, Meta(ge=1, le=50_000)] = 20
+    connects_per_source: Budget = Budget(20, 100)
+    failures_before_lockout: Annotated[int, Meta(ge=1, le=1000)] = 5
+    lockout_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+    load_balancers: tuple[str, ...] = ()
+    operation_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    budgets: BudgetsSection = BudgetsSection()
+
+
+class HttpSection(Section, frozen=True):
+    """The door for people without FIX."""
+
+    port: Port
+    address: str = "127.0.0.1"
+    certificate: str = ""
+    key: str = ""
+    answer_seconds: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    max_connections: Annotated[int, Meta(ge=1, le=50_000)] = 500
+    stream_messages: Annotated[int, Meta(ge=10, le=1_000_000)] = 1000
+    failures_before_lockout: Annotated[int, Meta(ge=1, le=1000)] = 20
+    lockout_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+
+
+class ApiKeySection(Section, frozen=True):
+    """An API key: the client whose session it uses, and what it may do there."""
+
+    hash: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+    client: CompId
+    scopes: Annotated[tuple[Literal["read", "trade", "market"], ...], Meta(min_length=1)] = ("read",)
+    accounts: tuple[CompId, ...] = ()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "broker": BrokerSection,
+    "gateway": GatewaySection,
+    "http": HttpSection,
+    "maker": MakerSection,
+    "chaos": ChaosSection,
+}
+
+
+TABLES: dict[str, type[Section]] = {
+    "instruments": InstrumentSection,
+    "accounts": AccountSection,
+    "clients": ClientSection,
+    "api_keys": ApiKeySection,
+    "venues": VenueSection,
+}
+
+
+class Config(msgspec.Struct, frozen=True):
+    """One broker's or exchange's settings. `data` is the data folder; instruments and venues are the domain's own."""
+
+    path: Path
+    data: Path
+    broker: BrokerSection
+    instruments: dict[str, Instrument]
+    accounts: dict[str, AccountSection]
+    clients: dict[str, ClientSection]
+    venues: dict[str, VenueSection]
+    maker: MakerSection | None = None
+    maker_qty: dict[str, int] = {}
+    chaos: ChaosSection | None = None
+    day_start: int = 0
+    calendars: dict[str, str] = {}
+    gateway: GatewaySection | None = None
+    http: HttpSection | None = None
+    api_keys: dict[str, ApiKeySection] = {}
+
+    def budgets(self, client: str) -> BudgetsSection:
+        """What a client's session may ask for: its own budgets, or the gateway's for all."""
+        own = self.clients[client].budgets
+        return own if own is not None else self.gateway.budgets if self.gateway is not None else BudgetsSection()
+
+    @property
+    def limits(self) -> dict[str, Limits]:
+        return {
+            name: Limits(account.limits.max_order_qty, account.limits.max_order_notional, account.limits.buying_power)
+            for name, account in self.accounts.items()
+        }
+
+    @property
+    def options(self) -> dict[str, ClientOptions]:
+        return {
+            name: ClientOptions(
+                client.pending_requests,
+                client.acknowledge,
+                client.cancel_on_disconnect,
+                client.grace_seconds * 10**9,
+                client.drop_copy,
+                client.drop_copy_snapshot,
+                client.max_following_orders,
+            )
+            for name, client in self.clients.items()
+        }
+
+    @property
+    def domain_venues(self) -> tuple[Venue, ...]:
+        return tuple(
+            Venue(name, venue.taker_fee, venue.maker_fee, venue.symbols, venue.market_data, venue.supports)
+            for name, venue in self.venues.items()
+        )
