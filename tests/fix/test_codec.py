@@ -26,6 +26,7 @@ from brokerfix.domain import (
 from brokerfix.fix.incoming.decode import from_client
 from brokerfix.fix.incoming.reports import from_venue
 from brokerfix.fix.outgoing import encode
+from brokerfix.fix.outgoing.base import instruction_tags
 from brokerfix.fix.text import Reader, pairs
 from brokerfix.fix.versions.dialect import dialect
 from brokerfix.fix.versions.recode import outgoing
@@ -156,7 +157,7 @@ def test_instructions_go_round_in_every_version(
     """What we write of an order to an exchange is read as the same order by an exchange of ours, in any version."""
     instrument = INSTRUMENTS["AAPL"]
     text = f"8=X|9=1|35=D|11=c|38=5|40={ord_type}|44=150.00|59={tif}".replace("|", SOH)
-    text += encode._instructions(asked, instrument) + f"{SOH}10=0{SOH}"
+    text += instruction_tags(asked, instrument) + f"{SOH}10=0{SOH}"
     recode = outgoing(begin_string)
     sent = pairs(recode(text) if recode is not None else text)
     body = sorted([*sent[3:-1], ["54", "1"], ["55", "AAPL"], ["60", "t"]], key=lambda field: int(field[0]))

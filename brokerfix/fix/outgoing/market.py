@@ -1,0 +1,64 @@
+"""What subscribers are told of the market."""
+
+from typing import Any
+
+from brokerfix.domain import (
+    Instrument,
+    Phase,
+    to_text,
+)
+from brokerfix.engine.state import State
+from brokerfix.fix.outgoing.base import Out
+from brokerfix.fix.text import clean
+from brokerfix.live.feed import Increment, Refusal, SessionStatus, Snapshot, Told
+
+EMPTY_BOOK = "\x01269=J"
+"""The one entry of a snapshot that has none: MDEntryType(269) Empty Book."""
+
+
+def market_data(state: State, told: Told) -> Out:
+    """A message of the market data feed."""
+    if isinstance(told, Refusal):
+        reason = f"\x01281={told.reason}" if told.reason else ""
+        body = f"35=Y\x01262={told.md_req_id}{reason}\x0158={clean(told.text)}"
+        return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")
+    if isinstance(told, SessionStatus):
+        return _session_status(told)
+    instrument = state.instruments[told.symbol]
+    if isinstance(told, Snapshot):
+        entries = "".join(_entry(instrument, "", *entry) for entry in told.entries) or EMPTY_BOOK
+        head = f"35=W\x01262={told.md_req_id}\x0155={told.symbol}\x01268={len(told.entries) or 1}"
+    else:
+        assert isinstance(told, Increment)
+        entries = "".join(
+            f"\x01279={action}" + _entry(instrument, f"\x0155={told.symbol}", *entry) for action, *entry in told.entries
+        )
+        head = f"35=X\x01262={told.md_req_id}\x01268={len(told.entries)}"
+    return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{head}{entries}\x0110=000\x01", True)
+
+
+TRADING_STATUS = {
+    Phase.CLOSED: "3",
+    Phase.PRE_OPEN: "4",
+    Phase.OPENING_AUCTION: "4",
+    Phase.CONTINUOUS: "2",
+    Phase.CLOSING_AUCTION: "5",
+}
+"""TradSesStatus(340): open, closed, pre-open, pre-close."""
+HALTED, UNKNOWN_STATUS = "1", "6"
+
+
+def _session_status(told: SessionStatus) -> Out:
+    """TradingSessionStatus(h). The TradingSessionID is the symbol; its phase in words is the Text."""
+    status = HALTED if told.halted else TRADING_STATUS[told.phase] if told.phase is not None else UNKNOWN_STATUS
+    words = told.phase.value if told.phase is not None else told.text or f"UNKNOWN_SYMBOL: value={told.symbol}"
+    unsolicited = "\x01325=Y" if told.unsolicited else ""
+    body = f"35=h\x01335={told.req_id}\x01336={told.symbol}{unsolicited}\x01340={status}\x0158={clean(words)}"
+    return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")
+
+
+def _entry(instrument: Instrument, symbol: str, entry_type: Any, price: Any, qty: Any) -> str:
+    return (
+        f"\x01269={entry_type}{symbol}\x01270={to_text(price, instrument.price_digits)}"
+        f"\x01271={to_text(qty, instrument.qty_digits)}"
+    )

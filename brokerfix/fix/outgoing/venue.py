@@ -1,0 +1,97 @@
+"""What exchanges are asked: orders, cancels, replaces, statuses, market data."""
+
+from brokerfix import facts as f
+from brokerfix.domain import (
+    Instructions,
+    OrdType,
+    id_text,
+    to_text,
+)
+from brokerfix.engine.orders.order import Child
+from brokerfix.engine.state import State
+from brokerfix.fix.outgoing.base import Encoders, Out, instruction_tags
+from brokerfix.fix.text import timestamp
+
+ENCODE = Encoders()
+
+
+@ENCODE.on(f.OrderRouted)
+def _routed(state: State, fact: f.OrderRouted) -> list[Out]:
+    child = state.children[fact.id]
+    terms = _child_terms(state, child, fact.qty, fact.price, fact.instructions)
+    return [
+        Out(
+            True,
+            fact.venue,
+            f"8=FIX.4.4\x019=0\x0135=D\x0111={id_text(fact.id)}\x0121=1\x0155={child.symbol}\x0154={child.side}"
+            f"{terms}\x0160={timestamp(fact.at)}\x0110=000\x01",
+        )
+    ]
+
+
+def _child_terms(state: State, child: Child, qty: int, price: int, asked: Instructions | None) -> str:
+    instrument = state.instruments[child.symbol]
+    terms = f"\x0138={to_text(qty, instrument.qty_digits)}\x0140={child.ord_type}"
+    if price and child.ord_type is not OrdType.MARKET:
+        terms += f"\x0144={to_text(price, instrument.price_digits)}"
+    terms += f"\x0159={child.time_in_force}"
+    return terms if asked is None else terms + instruction_tags(asked, instrument)
+
+
+@ENCODE.on(f.ChildCancelSent)
+def _child_cancel(state: State, fact: f.ChildCancelSent) -> list[Out]:
+    child = state.children[fact.child_id]
+    qty = to_text(child.qty, state.instruments[child.symbol].qty_digits)
+    return [
+        Out(
+            True,
+            child.venue,
+            f"8=FIX.4.4\x019=0\x0135=F\x0111={id_text(fact.id)}\x0141={id_text(child.cl_ord_id)}\x0138={qty}"
+            f"\x0155={child.symbol}\x0154={child.side}\x0160={timestamp(fact.at)}\x0110=000\x01",
+        )
+    ]
+
+
+@ENCODE.on(f.ChildReplaceSent)
+def _child_replace(state: State, fact: f.ChildReplaceSent) -> list[Out]:
+    child = state.children[fact.child_id]
+    terms = _child_terms(state, child, fact.qty, fact.price, fact.instructions)
+    return [
+        Out(
+            True,
+            child.venue,
+            f"8=FIX.4.4\x019=0\x0135=G\x0111={id_text(fact.id)}\x0141={id_text(child.cl_ord_id)}\x0121=1"
+            f"\x0155={child.symbol}\x0154={child.side}{terms}\x0160={timestamp(fact.at)}\x0110=000\x01",
+        )
+    ]
+
+
+@ENCODE.on(f.ChildStatusAsked)
+def _child_status(state: State, fact: f.ChildStatusAsked) -> list[Out]:
+    child: Child = state.children[fact.child_id]
+    return [
+        Out(
+            True,
+            child.venue,
+            f"8=FIX.4.4\x019=0\x0135=H\x0111={id_text(child.cl_ord_id)}\x0155={child.symbol}\x0154={child.side}"
+            "\x0110=000\x01",
+        )
+    ]
+
+
+@ENCODE.on(f.VenueUp)
+def _subscribe(state: State, fact: f.VenueUp) -> list[Out]:
+    """An exchange that is up is asked for the books of all it trades."""
+    symbols = [symbol for symbol in state.instruments if state.venue_quotes(fact.venue, symbol)]
+    if not symbols or not state.venues[fact.venue].market_data:
+        return []
+    related = "".join(f"\x0155={symbol}" for symbol in symbols)
+    return [
+        Out(
+            True,
+            fact.venue,
+            f"8=FIX.4.4\x019=0\x0135=V\x01262={id_text(fact.id)}\x01263=1\x01264=0\x01265=1"
+            f"\x01267=3\x01269=0\x01269=1\x01269=2\x01146={len(symbols)}{related}\x0110=000\x01",
+            True,
+        )
+    ]
