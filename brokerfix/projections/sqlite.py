@@ -18,10 +18,8 @@ import sqlite_utils
 
 from brokerfix.domain import SEQUENCES, SHARDS, Instructions, Instrument, average_text, id_text, money_text, to_text
 from brokerfix.engine.entities import Account
-from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.state import State
-from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
     ChildFilled,
     ClientDefined,
@@ -38,8 +36,8 @@ from brokerfix.facts import (
     VenueDown,
     VenueUp,
 )
-from brokerfix.record.journal import Place, exists, places
-from brokerfix.record.kept import belongs, newest, oldest, place_of
+from brokerfix.projections.tail import Anew, Tail
+from brokerfix.record.journal import Place, Record
 from brokerfix.settings.registry import database_path
 
 POLL_SECONDS = 0.05
@@ -111,8 +109,7 @@ INDEXES = {
 
 
 class Projection:
-    """Follows a journal and keeps the database up to date with it. It begins with the newest kept state that is not
-    beyond what the database has."""
+    """Keeps the database up to date with a journal, which its tail follows."""
 
     def __init__(self, data: Path) -> None:
         self.folder = data / "journal"
@@ -120,39 +117,28 @@ class Projection:
         self.db = self._open()
         self._rows: dict[str, dict[Any, dict[str, Any]]] = {name: {} for name in TABLES}
         self._changes: dict[int, dict[str, Any]] = {}
-        self._touched = Touched()
-        self._begin()
+        try:
+            self._begin()
+        except Anew:
+            self._anew()
+
+    @property
+    def state(self) -> State:
+        return self.tail.state
 
     def _begin(self) -> None:
-        """Find where to go on. A database that is ahead of its journal, as after a power loss, is made anew."""
         stored = next(iter(self.db.query("select segment, offset, last_id from progress")), None)
-        self._stored = Place(stored["segment"], stored["offset"]) if stored else Place("", 0)
-        self._stored_id = stored["last_id"] if stored else 0
-        if stored and not exists(self.folder, self._stored):
-            self._anew()
-            return
-        found = newest(self.folder, lambda head: place_of(head) <= self._stored and belongs(self.folder, head))
-        if found is not None:
-            self.state, head, _ = found
-            self._place = place_of(head)
-        else:
-            self.state, self._place = oldest(self.folder)
-            if self.state.last_id:
-                self._whole_state()
-        self._compare()
+        place = Place(stored["segment"], stored["offset"]) if stored else Place("", 0)
+        self.tail = Tail(self.folder, place, stored["last_id"] if stored else 0)
+        if self.tail.begins_with_state:
+            self._whole_state()
 
     def _whole_state(self) -> None:
-        """Write all that the state has: the facts that it has it from are gone. Which exchanges are up is not kept."""
-        state = self.state
-        for order in state.orders.values():
-            self._touched.order(order)
-        for child in state.children.values():
-            self._touched.children[child.child_id] = child
-        for name, account in state.accounts.items():
-            self._touched.positions.update(dict.fromkeys((name, symbol) for symbol in ("", *account.positions)))
+        """Write all that the state has. Which exchanges are up is not kept."""
+        self.tail.whole_state()
         rows = self._rows["sessions"]
-        rows.update({("exchange", name): _session_row("exchange", name, "down", 0) for name in state.venues})
-        for name, client in state.clients.items():
+        rows.update({("exchange", name): _session_row("exchange", name, "down", 0) for name in self.state.venues})
+        for name, client in self.state.clients.items():
             rows["client", name] = _session_row("client", name, "up" if client.is_up else "down", client.down_at)
         self._flush()
 
@@ -160,16 +146,7 @@ class Projection:
         self.db.close()
         remove(self.path)
         self.db = self._open()
-        self._touched = Touched()
         self._begin()
-
-    def _compare(self) -> bool:
-        """Whether the journal has, where the database stands, the fact that the database has been made from; else that
-        is made anew."""
-        if self._place == self._stored and self.state.last_id != self._stored_id:
-            self._anew()
-            return False
-        return True
 
     def _open(self) -> sqlite_utils.Database:
         """Open the database; one of another schema is made anew."""
@@ -190,28 +167,19 @@ class Projection:
 
     def follow(self) -> int:
         """Project what the journal has beyond what was projected. Returns how many records that were."""
-        count = 0
-        # A last record may be in the middle of its write: it is whole at the next look.
-        for record, place in places(self.folder, since=self._place):
-            is_new = place > self._stored
-            for fact in record.facts:
-                evolve(self.state, fact)
-                if is_new:
-                    self._note(fact)
-            self._place = place
-            if not is_new and not self._compare():
-                return 1 + self.follow()
-            count += 1
-            if count % BATCH == 0:
+        total = 0
+        try:
+            while count := self.tail.follow(self._note, BATCH):
+                total += count
                 self._flush()
-        if count:
-            self._flush()
-        return count
+        except Anew:
+            self._anew()
+            return 1 + self.follow()
+        return total
 
-    def _note(self, fact: Fact) -> None:
-        """Remember which rows a fact has changed; keep the row of an event."""
+    def _note(self, fact: Fact, record: Record) -> None:
+        """Keep the row of an event."""
         state = self.state
-        note(state, fact, self._touched)
         if isinstance(fact, Trade):
             self._execution(fact, fact.id - 1, state.orders[fact.maker_order_id], "", "")
             self._execution(fact, fact.id, state.orders[fact.taker_order_id], "", "")
@@ -316,7 +284,7 @@ class Projection:
 
     def _flush(self) -> None:
         """Write the rows that changed and how far the journal is projected, in one transaction."""
-        state, rows, touched = self.state, self._rows, self._touched
+        state, rows, touched = self.state, self._rows, self.tail.touched
         for order in touched.orders.values():
             rows["orders"][order.order_id] = order_row(state, order)
         for child in touched.children.values():
@@ -325,9 +293,8 @@ class Projection:
             rows["accounts"][name] = account_row(state.accounts[name])
             if symbol:
                 rows["positions"][name, symbol] = position_row(state, name, symbol)
-        if self._place > self._stored:
-            rows["progress"][1] = {"id": 1, **self._place._asdict(), "last_id": state.last_id}
-            self._stored, self._stored_id = self._place, state.last_id
+        if self.tail.place > self.tail.stored:
+            rows["progress"][1] = {"id": 1, **self.tail.place._asdict(), "last_id": state.last_id}
         with self.db.atomic():
             for name, changed in rows.items():
                 if changed:
@@ -337,7 +304,7 @@ class Projection:
         for written in rows.values():
             written.clear()
         self._changes.clear()
-        self._touched = Touched()
+        self.tail.is_stored()
 
 
 def remove(path: Path) -> None:

@@ -1,0 +1,78 @@
+"""What every projection of the journal does: begin with the newest kept state that is not beyond what it has, follow
+the records, and know what each fact has touched."""
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from brokerfix.engine.evolve import evolve, note
+from brokerfix.engine.touched import Touched
+from brokerfix.facts import Fact
+from brokerfix.record.journal import Place, Record, exists, places
+from brokerfix.record.kept import belongs, newest, oldest, place_of
+
+
+class Anew(Exception):
+    """The projection has what its journal has not, as after a power loss: it is to be made anew, from nothing."""
+
+
+class Tail:
+    """Follows a journal for a projection that has what is before `stored`, whose last fact was `stored_id` (0: it has
+    nothing). `place` is where the state is, `touched` what the facts have touched that were told. Raises Anew."""
+
+    def __init__(self, folder: Path, stored: Place, stored_id: int) -> None:
+        self.folder = folder
+        self.stored = stored
+        self._stored_id = stored_id
+        self.touched = Touched()
+        self.begins_with_state = False
+        if stored_id and not exists(folder, stored):
+            raise Anew
+        found = newest(folder, lambda head: place_of(head) <= stored and belongs(folder, head))
+        if found is not None:
+            self.state, head, _ = found
+            self.place = place_of(head)
+        else:
+            self.state, self.place = oldest(folder)
+            # The facts that it has this from are gone: the projection has to take all of the state.
+            self.begins_with_state = bool(self.state.last_id)
+        self._compare()
+
+    def _compare(self) -> None:
+        """The journal must have, where the projection stands, the fact that it has been made from."""
+        if self.place == self.stored and self.state.last_id != self._stored_id:
+            raise Anew
+
+    def follow(self, tell: Callable[[Fact, Record], None], most: int) -> int:
+        """Apply the next records, so many at most, and tell each fact that the projection has not, with its record, as
+        soon as it is applied. Returns how many records that were. Raises Anew."""
+        count = 0
+        # A last record may be in the middle of its write: it is whole at the next look.
+        for record, place in islice(places(self.folder, since=self.place), most):
+            is_new = place > self.stored
+            for fact in record.facts:
+                evolve(self.state, fact)
+                if is_new:
+                    note(self.state, fact, self.touched)
+                    tell(fact, record)
+            self.place = place
+            if not is_new:
+                self._compare()
+            count += 1
+        return count
+
+    def whole_state(self) -> None:
+        """All that the state has counts as touched."""
+        state = self.state
+        for order in state.orders.values():
+            self.touched.order(order)
+        for child in state.children.values():
+            self.touched.children[child.child_id] = child
+        for name, account in state.accounts.items():
+            self.touched.positions.update(dict.fromkeys((name, symbol) for symbol in ("", *account.positions)))
+
+    def is_stored(self) -> None:
+        """The projection has all up to `place` now: what was touched counts anew."""
+        if self.place > self.stored:
+            self.stored, self._stored_id = self.place, self.state.last_id
+        self.touched = Touched()
