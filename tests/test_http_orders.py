@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from brokerfix.facts import OrderAccepted
+from brokerfix.record.journal import read
 from brokerfix.tools.demo import Process, _free_port
 from tests.door import Keys, Place, WebSocket, eventually, order, problem
 from tests.live import EXCHANGE, INSTRUMENT, run_cli
@@ -272,6 +274,19 @@ def test_copies_of_anothers_orders_are_streamed_and_are_not_this_clients(place: 
 
 
 # Lists
+
+
+def test_an_order_is_on_record_with_the_name_of_its_key(place: Place) -> None:
+    for key in ("desk", "other"):
+        with place.api(key) as api:
+            assert api.post("/v1/orders", json=book_order(f"by-{key}")).status_code == 201
+    found = {
+        fact.cl_ord_id: record.source.who
+        for record in read(place.folder / "data" / "journal")
+        for fact in record.facts
+        if isinstance(fact, OrderAccepted) and fact.cl_ord_id.startswith("by-")
+    }
+    assert found == {"by-desk": "desk", "by-other": "other"}
 
 
 def test_a_list_has_filters(place: Place) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from brokerfix.facts import ClockChecked, OrderAccepted
 from brokerfix.operate.admin import ask
 from brokerfix.record.journal import read
 from brokerfix.tools.client import utc_now
-from tests.live import BROKER, Market, Wire, desk, until
+from tests.live import BROKER, Market, Wire, desk
 
 
 @pytest.fixture(params=["process", "disk"])
@@ -178,20 +179,26 @@ def test_a_loss_of_power_leaves_what_was_synced(market: Market, wire: Wire) -> N
     back.socket.close()
 
 
+@pytest.mark.parametrize("market", ["process"], indirect=True)
 def test_what_brought_an_order_about_is_on_record(market: Market, wire: Wire) -> None:
-    order(wire, 2, "A1", (50, "trader-7"))
-    journal = market.folder / "broker" / "journal"
+    terms = ((55, "AAPL"), (54, "1"), (60, utc_now()), (38, "1"), (40, "2"), (44, "140.00"), (528, "A"))
+    wire.send("D", 2, (50, "trader-7"), (11, "A1"), *terms)
+    assert wire.read_until("8")[528] == "A"
+    (record,) = [
+        record
+        for record in read(market.folder / "broker" / "journal")
+        if any(isinstance(fact, OrderAccepted) for fact in record.facts)
+    ]
+    source, accepted = record.source, record.facts[0]
+    assert (source.session, source.seq_num, source.who, source.transact_time) == ("c:ALICE", 2, "trader-7", terms[2][1])
+    assert isinstance(accepted, OrderAccepted)
+    assert accepted.capacity == "A"
+    assert source.sending_time
+    assert accepted.at == source.received <= record.written
 
-    def sources() -> list[tuple[str, int, str]]:
-        return [
-            (one.source.session, one.source.seq_num, one.source.who)
-            for one in read(journal)
-            if any(getattr(fact, "cl_ord_id", "") == "A1" for fact in one.facts)
-        ]
 
-    until(lambda: bool(sources()))
-    assert sources()[0] == ("c:ALICE", 2, "trader-7")
-    (record,) = [one for one in read(journal) if any(getattr(fact, "cl_ord_id", "") == "A1" for fact in one.facts)]
-    assert record.source.sending_time
-    assert record.source.transact_time
-    assert record.source.received <= record.written
+@pytest.mark.parametrize("market", ["process"], indirect=True)
+def test_the_clock_is_on_record_from_the_start(market: Market) -> None:
+    facts = [fact for record in read(market.folder / "broker" / "journal") for fact in record.facts]
+    (checked,) = [fact for fact in facts if isinstance(fact, ClockChecked)]
+    assert checked.max_error >= 0

@@ -20,7 +20,8 @@ class ClientCommand(Command, frozen=True, gc=False):
 class NewOrder(ClientCommand, frozen=True, gc=False):
     """NewOrderSingle(D). `defect` is what the codec found that no scaled int can say. `possible_duplicate`:
     PossDupFlag(43) or PossResend(97). `instructions` is None for a plain order. `cash` is CashOrderQty(152) as decimal
-    text, with `qty` 0. `operator` is who entered the order by hand. `told` is the message, tag -> value."""
+    text, with `qty` 0. `capacity` is OrderCapacity(528). `operator` is who entered the order by hand. `told` is the
+    message, tag -> value."""
 
     MSG_TYPE: ClassVar[str] = "D"
     cl_ord_id: str
@@ -37,6 +38,7 @@ class NewOrder(ClientCommand, frozen=True, gc=False):
     instructions: Instructions | None = None
     cash: str = ""
     operator: str = ""
+    capacity: str = ""
     told: Mapping[str, str | None] = NOTHING_TOLD
 
 

@@ -54,3 +54,11 @@ class SessionDown(Command, frozen=True, gc=False):
 
 class WorkOff(Command, frozen=True, gc=False):
     """The next slice of a job that is too large to be done at once."""
+
+
+class CheckClock(Command, frozen=True, gc=False):
+    """How the clock is, see `ClockChecked`."""
+
+    synchronized: bool
+    offset: int
+    max_error: int

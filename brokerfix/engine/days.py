@@ -49,7 +49,12 @@ def stop(state: State, c: cmd.Stop, step: Step) -> None:
     step.emit(f.Stopped)
 
 
-EVOLVE.only_tells(f.Stopped)
+@DECIDE.on(cmd.CheckClock)
+def check_clock(state: State, c: cmd.CheckClock, step: Step) -> None:
+    step.emit(f.ClockChecked, c.synchronized, c.offset, c.max_error)
+
+
+EVOLVE.only_tells(f.Stopped, f.ClockChecked)
 
 
 @DECIDE.on(cmd.RollDay, silent="the trading day has begun already")

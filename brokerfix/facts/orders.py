@@ -18,7 +18,7 @@ from brokerfix.facts.base import Fact
 class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     """A client's order is ours. Its OrderID is this fact's id. `risk_price` values it while it is open. An order that
     is not `acknowledged` yet has no New. `operator` entered it for the client; `cash` is CashOrderQty(152) as it
-    came."""
+    came, `capacity` OrderCapacity(528)."""
 
     client: str
     cl_ord_id: str
@@ -35,6 +35,7 @@ class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     acknowledged: bool = True
     operator: str = ""
     cash: str = ""
+    capacity: str = ""
 
 
 class OrderAcknowledged(Fact, frozen=True, gc=False):

@@ -11,6 +11,15 @@ class Stopped(Fact, frozen=True, gc=False):
     """The process ended in good order; everything was sent."""
 
 
+class ClockChecked(Fact, frozen=True, gc=False):
+    """How the process's clock was: whether the kernel keeps it with another, how far it is from that and how wrong it
+    may be at most (ns), as adjtimex(2) tells."""
+
+    synchronized: bool
+    offset: int
+    max_error: int
+
+
 class DayRolled(Fact, frozen=True, gc=False):
     """A trading day began; its number starts the ids."""
 

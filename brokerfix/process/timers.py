@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from brokerfix import commands as cmd
 from brokerfix.engine.sessions import is_due
 from brokerfix.engine.venues.questions import is_owed
+from brokerfix.process.clock import clock_state
 from brokerfix.settings.sections import MAKER
 from brokerfix.simulate.maker import RandomWalk
 
@@ -18,6 +19,7 @@ log = logging.getLogger("brokerfix")
 
 MILLISECOND = 10**6
 SECOND = 10**9
+HOUR = 3600 * SECOND
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
@@ -70,6 +72,7 @@ class Timers:
             Timer(WATCH_EVERY, self._watch_clock),
             Timer(OPERATOR_EVERY, lambda now: self.broker.door.poll()),
             Timer(SECOND, self._look_after),
+            Timer(HOUR, self._check_clock),
         ]
         if config.maker is not None:
             maker = config.maker
@@ -123,6 +126,11 @@ class Timers:
         broker.pauses.end_second()
         for helper in broker.helpers:
             helper.look_after()
+
+    def _check_clock(self, now: int) -> None:
+        state = clock_state()
+        if state is not None:
+            self.broker.pipeline.submit(cmd.CheckClock(now, *state))
 
     def roll(self, day: int, now: int) -> None:
         """Begin a trading day: Day orders expire and, when all is told, sequence numbers begin anew where they are

@@ -39,7 +39,8 @@ MOST_SENT = 10_000
 
 
 class Client:
-    """One FIX client session. Not thread-safe. `messages` holds application messages not taken yet."""
+    """One FIX client session. Not thread-safe. `messages` holds application messages not taken yet; `sender_sub_id`
+    gives the SenderSubID(50) of each that is sent, if it has one."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Client:
         self.vouch = vouch
         self.password = password
         self.username = username or comp_id
+        self.sender_sub_id: Callable[[], str] = str
         self.messages: deque[Message] = deque()
         self.admin: deque[Message] = deque()
         self.next_out = self.next_in = 1
@@ -306,6 +308,8 @@ class Client:
         number = self.next_out
         self.next_out += 1
         if message_type not in ADMIN:
+            who = self.sender_sub_id()
+            body = [(50, who), *body] if who else body
             self._sent[number] = [(35, message_type), *body]
             if len(self._sent) > MOST_SENT:
                 del self._sent[next(iter(self._sent))]

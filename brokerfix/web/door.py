@@ -26,7 +26,7 @@ from brokerfix.settings.sections import ApiKeySection, Config, GatewaySection
 from brokerfix.web.archive import Archive
 from brokerfix.web.limits import headers
 from brokerfix.web.model import Order, Problem
-from brokerfix.web.users import User
+from brokerfix.web.users import KEY_NAME, User
 from brokerfix.web.waiting import Unavailable
 
 log = logging.getLogger("brokerfix.http")
@@ -93,6 +93,8 @@ class Door:
         return found
 
     def user(self, caller: Caller) -> User:
+        """The session that the key's requests go through; they are on record with the key's name."""
+        KEY_NAME.set(caller.name)
         return self.users[caller.key.client]
 
     def accounts(self, caller: Caller) -> tuple[str, ...]:

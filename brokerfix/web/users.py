@@ -5,6 +5,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -26,6 +27,9 @@ UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
 NAMING = "0568E"
 """ExecTypes of reports whose ClOrdIDs are the order's from then on: a late fill of an older order may have one that is
 another's by now."""
+
+
+KEY_NAME: ContextVar[str] = ContextVar("the name of the API key that a request came with", default="")
 
 
 class User:
@@ -58,6 +62,7 @@ class User:
         self.market = Market(self.session, self._tell)
         handlers |= {"W": self.market.snapshot, "Y": self.market.reject, "h": self.market.session_status}
         self.client = self.session.client
+        self.client.sender_sub_id = KEY_NAME.get
 
     @property
     def is_up(self) -> bool:

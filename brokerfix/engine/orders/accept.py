@@ -63,6 +63,7 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
         instructions=asked,
         operator=c.operator,
         cash=c.cash,
+        capacity=c.capacity,
     )
     order = Order.from_fact(accepted)
     if asked is not None:

@@ -160,13 +160,14 @@ class Order(msgspec.Struct, gc=False):
     restated_on: int = 0
     shunned: tuple[str, ...] = ()
     done: int = 0
+    capacity: str = ""
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
         order = cls(
             fact.id, fact.at, fact.client, fact.cl_ord_id, fact.account, fact.symbol, fact.side, fact.ord_type,
             fact.time_in_force, fact.qty, fact.price, fact.risk_price, fact.ex_destination, fact.instructions,
-            fact.acknowledged, fact.operator, fact.cash,
+            fact.acknowledged, fact.operator, fact.cash, capacity=fact.capacity,
         )  # fmt: skip
         if fact.instructions is not None:
             order.stop_px = fact.instructions.stop_px

@@ -42,6 +42,7 @@ def new_order(message: Fields, client: str, at: int, instruments: Instruments, u
         Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else defect,
         asked,
         cash,
+        capacity=message.get("528") or "",
         told=message,
     )
 

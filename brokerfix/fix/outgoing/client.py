@@ -42,7 +42,7 @@ def _report(
     if cl_ord_id:
         own, orig = cl_ord_id, own
     price = order.price
-    if order.instructions is not None or order.renewed or order.cash:
+    if order.instructions is not None or order.renewed or order.cash or order.capacity:
         extra += _special_terms(order, instrument)
         if order.ord_type is OrdType.PEGGED and order.instructions is not None:
             price = order.instructions.limit
@@ -74,6 +74,8 @@ def _special_terms(order: Order, instrument: Instrument) -> str:
         terms = instruction_tags(order.instructions, instrument, order.stop_px)
         if order.ord_type is OrdType.PEGGED and order.price:
             terms += f"\x01839={to_text(order.price, instrument.price_digits)}"
+    if order.capacity:
+        terms += f"\x01528={order.capacity}"
     if order.cash:
         terms += f"\x01152={order.cash}"
     if order.renewed:
