@@ -14,7 +14,7 @@ from brokerfix.facts import ClockChecked, OrderAccepted
 from brokerfix.operate.admin import ask
 from brokerfix.record.journal import read
 from brokerfix.tools.client import utc_now
-from tests.live import BROKER, Market, Wire, desk
+from tests.live import BROKER, Market, Wire, desk, run_cli, until
 
 
 @pytest.fixture(params=["process", "disk"])
@@ -202,3 +202,21 @@ def test_the_clock_is_on_record_from_the_start(market: Market) -> None:
     facts = [fact for record in read(market.folder / "broker" / "journal") for fact in record.facts]
     (checked,) = [fact for fact in facts if isinstance(fact, ClockChecked)]
     assert checked.max_error >= 0
+
+
+@pytest.mark.parametrize("market", ["process"], indirect=True)
+def test_numbers_have_the_brokers_shard_and_keep_it(market: Market, wire: Wire) -> None:
+    assert order(wire, 2, "A1")[37].split("-")[1] == "00"
+    market.broker.stop()
+    data, text = market.folder / "broker", market.broker.config.read_text()
+    market.broker.config.write_text(text.replace("store = false", "store = false\nshard = 7"))
+    refused = run_cli("start", str(market.broker.config))
+    assert refused.returncode == 1
+    assert "broker.shard: is 7, but the journal's numbers are of shard 0" in refused.stderr
+    data.rename(market.folder / "of before")
+    market.broker.start()
+    new = logged_on(market, 1, (141, "Y"))
+    assert new.read()[35] == "A"
+    until(lambda: "up" in run_cli("sessions", "--json", "--config", str(market.broker.config)).stdout)
+    assert order(new, 2, "A1")[37].split("-")[1] == "07"
+    new.socket.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 from brokerfix import commands as cmd
 from brokerfix.access.vouch import make_secret
-from brokerfix.domain import ClientOptions, sequence_of
+from brokerfix.domain import ClientOptions, sequence_of, shard_of
 from brokerfix.engine.operator import left_behind
 from brokerfix.facts import Fact
 from brokerfix.fix.outgoing.encode import Out
@@ -94,7 +94,7 @@ class Broker:
             self._idle = Idle()
             unsent = self.pipeline.recover(self.trading_day(self.clock()))
             self.outbox.open(config.data / "sessions", config.data / "fix", self.sessions.file_names())
-            self._check_digits()
+            self._check_journal()
         except (JournalError, OSError) as error:
             raise StartError(str(error)) from error
         if config.gateway is not None:
@@ -128,8 +128,15 @@ class Broker:
         gc.set_threshold(50_000, 50, 1000)
         log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
 
-    def _check_digits(self) -> None:
-        """The journal's prices and quantities are scaled by the digits it was written with."""
+    def _check_journal(self) -> None:
+        """The journal's numbers are of a shard, and its prices and quantities scaled by the digits it was written with.
+        Raises StartError where the configuration says otherwise."""
+        shard = shard_of(self.state.last_id)
+        if self.state.last_id and shard != self.config.broker.shard:
+            raise StartError(
+                f"{self.config.path}: broker.shard: is {self.config.broker.shard}, but the journal's numbers are of "
+                f"shard {shard}, and that can't change: use another data folder"
+            )
         for symbol, known in self.state.instruments.items():
             wanted = self.config.instruments.get(symbol, known)
             for key in ("price_digits", "qty_digits"):
@@ -303,6 +310,7 @@ class Broker:
             tuple(clients),
             config.domain_venues,
             tuple((symbol, hours.phase(now)) for symbol, hours in self.hours.items()),
+            config.broker.shard,
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from brokerfix.domain import (
     MONEY_DIGITS,
+    SHARDS,
     ClientOptions,
     Instrument,
     Limits,
@@ -62,6 +63,7 @@ class BrokerSection(Section, frozen=True):
     market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
     store: bool = True
+    shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     resend_messages: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
 
 

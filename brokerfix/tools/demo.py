@@ -235,7 +235,7 @@ def _summary(folder: Path, traders: list[Trader]) -> int:
     for name, report in reports.items():
         print(f"{name}: {report.facts} facts, {_verdict(report)}, state {report.state_hash[:16]}")
         balanced &= not report.problems
-    print(f"files: {folder}/var (journals, FIX stores, SQLite), {folder}/*.log, {folder}/config")
+    print(f"files: {folder}/var (journals, SQLite), {folder}/*.log, {folder}/config")
     print("everything balances" if balanced and told else "THE ACCOUNTS DIFFER" if told else "NOTHING WAS TRADED")
     return 0 if balanced and told else 1
 
