@@ -168,7 +168,7 @@ def compare_numbers(harness: Harness) -> int:
     for name in ("BROKER", "XNAS", "XNYS") if not harness.chaos else ("BROKER",):
         last: dict[str, int] = {}
         for record in read(data / name.lower() / "journal"):
-            session, number = record.source.session, record.source.seq_num
+            session, number = record.origin.session, record.origin.seq_num
             if not number:
                 continue
             assert number > last.get(session, 0), f"{name} has taken message {number} of {session} twice"

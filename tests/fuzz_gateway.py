@@ -10,7 +10,7 @@ from contextlib import suppress
 import atheris
 
 with atheris.instrument_imports(include=["brokerfix.gateway.framing", "brokerfix.gateway.messages"]):
-    from brokerfix.gateway.auth import Logon, Refused
+    from brokerfix.gateway.auth import Logon, LogonRefused
     from brokerfix.gateway.budgets import Budgets
     from brokerfix.gateway.framing import Framer, checksum
     from brokerfix.gateway.messages import Names
@@ -44,7 +44,7 @@ def one_input(data: bytes) -> None:
     assert found == messages([whole[at : at + step] for at in range(0, len(whole), step)]), "the split matters"
     relay = Relay(Names("FIX.4.4", "ALICE", "BROKER"), Budgets(BudgetsSection(), 0.0), 1)
     for message in found:
-        with suppress(Refused):
+        with suppress(LogonRefused):
             Logon(message)
         passed = messages([relay.message(message, 0.0)])
         assert all(one.startswith(b"8=FIX.4.4\x01") for one in passed)

@@ -20,9 +20,9 @@ from brokerfix.operate.admin import (
     REQUEST_SECONDS,
     SPARED_SECONDS,
     UNREAD_SECONDS,
-    Door,
+    ActionRefused,
+    AdminSocket,
     NotRunning,
-    Refused,
     ask,
 )
 
@@ -35,13 +35,13 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.now = 0.0
         self.requests: list[admin.Request] = []
-        self.door = Door(folder, self.handle, lambda: self.now)
+        self.door = AdminSocket(folder, self.handle, lambda: self.now)
         self.callers: list[socket.socket] = []
 
     def handle(self, operator: str, request: admin.Request) -> admin.Answer:
         self.requests.append(request)
         if request["action"] == "refuse":
-            raise Refused("not today")
+            raise ActionRefused("not today")
         return {"operator": operator, "text": "x" * request.get("length", 0)}
 
     def call(self, request: str = "") -> socket.socket:

@@ -14,7 +14,7 @@ from brokerfix.web.known import Orders
 from brokerfix.web.model import Execution, NewOrder, Order, Replace
 from brokerfix.web.terms import changed
 from brokerfix.web.users import User
-from brokerfix.web.waiting import MassCancel, Refused, Unavailable
+from brokerfix.web.waiting import MassCancel, RequestRefused, Unavailable
 from tests.door import CONFIG
 from tests.live import INSTRUMENT
 
@@ -94,7 +94,7 @@ def test_what_a_refused_replace_asked_for_is_forgotten(tmp_path: Path, response_
         if not is_waiting:
             user._ended()
         user._cancel_reject({11: "K", 41: "A", 434: response_to, 58: "too late"}, [])
-        with pytest.raises(Refused if is_waiting else Unavailable):
+        with pytest.raises(RequestRefused if is_waiting else Unavailable):
             await asking
         assert ("K" in user.orders.asked) == (response_to == "1")
 
@@ -251,7 +251,7 @@ def test_what_waits_is_the_same_only_if_all_of_it_is(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             asked = user.orders.asked.get("K")
             for other in (one for others in kinds if others is not kind for one in others):
-                with pytest.raises(Refused, match="there is another request K already") as refused:
+                with pytest.raises(RequestRefused, match="there is another request K already") as refused:
                     await other()
                 assert refused.value.status == 409
             assert user.orders.asked.get("K") is asked, "what was asked first stays known"

@@ -281,10 +281,10 @@ def test_an_order_is_on_record_with_the_name_of_its_key(place: Place) -> None:
         with place.api(key) as api:
             assert api.post("/v1/orders", json=book_order(f"by-{key}")).status_code == 201
     found = {
-        fact.cl_ord_id: record.source.who
+        fact.cl_ord_id: record.origin.who
         for record in read(place.folder / "data" / "journal")
         for fact in record.facts
-        if isinstance(fact, OrderAccepted) and fact.cl_ord_id.startswith("by-")
+        if isinstance(fact, OrderAccepted) and fact.cl_ord_id in ("by-desk", "by-other")
     }
     assert found == {"by-desk": "desk", "by-other": "other"}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from brokerfix.facts import OperatorActed
-from brokerfix.operate.admin import Refused, ask
+from brokerfix.operate.admin import ActionRefused, ask
 from brokerfix.record.journal import read
 from brokerfix.record.kept import kept_states
 from brokerfix.tools.client import Client, Disconnected, Message
@@ -92,7 +92,7 @@ def test_an_operator_gets_in_past_silent_connections(market: Market) -> None:
     ],
 )
 def test_what_is_no_request_is_refused(market: Market, request_: dict[str, object], told: str) -> None:
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(ActionRefused, match=told):
         ask(market.folder / "broker", request_)
 
 

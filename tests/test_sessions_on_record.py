@@ -21,9 +21,11 @@ from tests.live import BROKER, Market, Wire, desk, run_cli, until
 def market(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Market]:
     settings = f'durability = "{request.param}"\nresend_messages = 100\n'
     market = Market(tmp_path, broker=BROKER.replace("store = true", "store = false\n" + settings))
-    market.start()
-    yield market
-    market.stop()
+    try:
+        market.start()
+        yield market
+    finally:
+        market.stop()
 
 
 @pytest.fixture
@@ -189,7 +191,7 @@ def test_what_brought_an_order_about_is_on_record(market: Market, wire: Wire) ->
         for record in read(market.folder / "broker" / "journal")
         if any(isinstance(fact, OrderAccepted) for fact in record.facts)
     ]
-    source, accepted = record.source, record.facts[0]
+    source, accepted = record.origin, record.facts[0]
     assert (source.session, source.seq_num, source.who, source.transact_time) == ("c:ALICE", 2, "trader-7", terms[2][1])
     assert isinstance(accepted, OrderAccepted)
     assert accepted.capacity == "A"

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main, terms_of_order
 
-FINAL = {"2": "filled", "4": "canceled", "8": "rejected", "C": "expired"}
+ENDED_AS = {"2": "filled", "4": "canceled", "8": "rejected", "C": "expired"}
 
 
-STATUS = {"0": "new", "1": "partially filled", "6": "pending cancel", "E": "pending replace", **FINAL}
+STATUS = {"0": "new", "1": "partially filled", "6": "pending cancel", "E": "pending replace", **ENDED_AS}
 
 
 EXEC_TYPE = {"0": "NEW", "4": "CANCELED", "5": "REPLACED", "6": "PENDING", "8": "REJECTED", "C": "EXPIRED", "F": "FILL"}
@@ -64,7 +64,7 @@ def order(
 def _print_reports(client: Client, cl_ord_id: str, wait: float, as_json: bool) -> str:
     """Print what comes about the order until it is final or nothing more comes. Returns its OrdStatus or ''."""
     status = ""
-    while status not in FINAL:
+    while status not in ENDED_AS:
         try:
             message = client.receive(wait)
         except TimeoutError:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from brokerfix.operate.admin import Refused
+from brokerfix.operate.admin import ActionRefused
 from brokerfix.settings.registry import database_path
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def trades_bust(exec_id: str, text: str, config: str, as_json: bool) -> None:
     cancel it."""
     try:
         ask_broker(config, as_json, f"{exec_id}: busted", action="bust", exec=exec_id, text=text)
-    except Refused:
+    except ActionRefused:
         terms = _terms_of(config, exec_id)
         if terms is None:
             raise

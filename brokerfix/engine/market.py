@@ -11,7 +11,7 @@ from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
 from brokerfix.engine.matching.book import Book, Entry, at_least_as_good
 
-Level = tuple[str, Side, int]
+VenueLevel = tuple[str, Side, int]
 """A venue's price level: (venue, side, price)."""
 
 
@@ -21,7 +21,7 @@ class Market:
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}
-        self.books: dict[str, Book[Level]] = {}
+        self.books: dict[str, Book[VenueLevel]] = {}
         self.last: dict[str, tuple[int, int]] = {}
         self.dirty: dict[str, None] = {}
         self.prints: dict[str, list[tuple[int, int]]] = {}
@@ -77,7 +77,7 @@ class Market:
         The venue's next message about such a level says what is really left of it.
         """
         book = self.books[symbol]
-        hit: list[tuple[Level, int]] = []
+        hit: list[tuple[VenueLevel, int]] = []
         for entry in book.walk(side):
             if not qty or not at_least_as_good(side.opposite, entry.price, limit):
                 break
@@ -103,21 +103,21 @@ class Market:
     def best(self, symbol: str, side: Side) -> int | None:
         return self.books[symbol].best(side)
 
-    def walk(self, symbol: str, side: Side) -> Iterator[Entry[Level]]:
+    def walk(self, symbol: str, side: Side) -> Iterator[Entry[VenueLevel]]:
         return self.books[symbol].walk(side)
 
-    def by_price(self, symbol: str, side: Side) -> Iterator[list[Entry[Level]]]:
+    def by_price(self, symbol: str, side: Side) -> Iterator[list[Entry[VenueLevel]]]:
         return self.books[symbol].by_price(side)
 
     @staticmethod
-    def _forget(book: Book[Level], venue: str) -> bool:
+    def _forget(book: Book[VenueLevel], venue: str) -> bool:
         gone = [key for key in book.entries if key[0] == venue]
         for key in gone:
             book.remove(key)
         return bool(gone)
 
 
-def is_stale(quote: Entry[Level], side: Side, venue: str, limit: int) -> bool:
+def is_stale(quote: Entry[VenueLevel], side: Side, venue: str, limit: int) -> bool:
     """Whether a quote is one that an order at the venue with this limit (0: any price) was to take."""
     return quote.key[0] == venue and (not limit or at_least_as_good(side.opposite, quote.price, limit))
 

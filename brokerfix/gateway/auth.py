@@ -37,7 +37,7 @@ NOBODY = passwords.make_hash("")
 """Checked where there is no such client, so that the answer takes as long."""
 
 
-class Refused(Exception):
+class LogonRefused(Exception):
     """Why a Logon is refused: for our log. `credentials`: its sender has not shown that it is the client, which counts
     against its source; whoever knows the secret is never locked out for anything else. `told`: what its sender has to
     change, where that is for the client's people; a Logout tells it. All others are closed without a word, because many
@@ -49,7 +49,7 @@ class Refused(Exception):
 
 
 class Logon:
-    """A Logon as a client sent it. Raises Refused where it can't be one of this broker's clients'."""
+    """A Logon as a client sent it. Raises LogonRefused where it can't be one of this broker's clients'."""
 
     def __init__(self, message: bytes) -> None:
         self.begin_string = message[2 : message.index(b"\x01")].decode("ascii")
@@ -57,34 +57,34 @@ class Logon:
         try:
             self.pairs: Pairs = split(message)
         except Bad as error:
-            raise Refused(f"the first message is not well formed: {error.text}") from error
+            raise LogonRefused(f"the first message is not well formed: {error.text}") from error
         tags: dict[int, str] = {}
         for tag, value in self.pairs:
             if tag in tags:
-                raise Refused(f"tag {tag} stands twice in the Logon")
+                raise LogonRefused(f"tag {tag} stands twice in the Logon")
             tags[tag] = value.decode("utf-8", "surrogateescape")
         if tags.get(35) != "A":
-            raise Refused(f"the first message is no Logon but MsgType {tags.get(35)!r}")
+            raise LogonRefused(f"the first message is no Logon but MsgType {tags.get(35)!r}")
         self.tags = tags
         self.sender, self.target = tags.get(49, ""), tags.get(56, "")
         if not (COMP_ID.fullmatch(self.sender) and COMP_ID.fullmatch(self.target)):
-            raise Refused("SenderCompID or TargetCompID is no CompID of ours")
+            raise LogonRefused("SenderCompID or TargetCompID is no CompID of ours")
         number = whole_number(tags.get(34, "").encode("ascii", "replace"))
         if not number:
-            raise Refused("MsgSeqNum(34) is no number from 1 on")
+            raise LogonRefused("MsgSeqNum(34) is no number from 1 on")
         self.seq_num = number
         self.time = tags.get(52, "")
         self.reset = tags.get(141, "")
         if tags.get(43) == "Y":
-            raise Refused("a Logon with PossDupFlag=Y, which the broker would not answer")
+            raise LogonRefused("a Logon with PossDupFlag=Y, which the broker would not answer")
         if self.reset == "Y" and self.seq_num != 1:
-            raise Refused("ResetSeqNumFlag=Y with a MsgSeqNum other than 1")
+            raise LogonRefused("ResetSeqNumFlag=Y with a MsgSeqNum other than 1")
         try:
             sent = datetime.strptime(self.time[:17], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC).timestamp()
         except ValueError as error:
-            raise Refused("SendingTime(52) is no time") from error
+            raise LogonRefused("SendingTime(52) is no time") from error
         if abs(sent - time.time()) > CLOCK_SKEW:
-            raise Refused("SendingTime(52) is more than 120 s from now: an old message, or a wrong clock")
+            raise LogonRefused("SendingTime(52) is more than 120 s from now: an old message, or a wrong clock")
 
 
 class Authenticator:
@@ -113,10 +113,10 @@ class Authenticator:
     async def check(self, logon: Logon, source: str, address: Address, fingerprint: str, *, again: bool = False) -> str:
         """Check a Logon from a `source` (see `sources`). `fingerprint` is that of its TLS certificate, '' without.
         `again`: it came in a session that is up, where a recording is worth nothing.
-        Returns the hash of the new password that it asks for, or ''. Raises Refused."""
+        Returns the hash of the new password that it asks for, or ''. Raises LogonRefused."""
         client = self.client(logon.sender)
         if any(tag in logon.tags for tag in ENCRYPTED):
-            raise Refused(
+            raise LogonRefused(
                 "EncryptedPassword is not taken", told="EncryptedPassword(1402) is not taken: use Password(554)"
             )
         # The password is looked at whatever else is wrong, so that all refusals take as long.
@@ -124,36 +124,36 @@ class Authenticator:
         new = await self._check_password(logon, client, source, fingerprint, wrong)
         assert client is not None
         if logon.reset == "Y" and client.reset_seq_num == "refuse":
-            raise Refused("ResetSeqNumFlag=Y is not allowed", told="ResetSeqNumFlag(141)=Y is not allowed")
+            raise LogonRefused("ResetSeqNumFlag=Y is not allowed", told="ResetSeqNumFlag(141)=Y is not allowed")
         if logon.digest in self._accepted and not again:
-            raise Refused("this very Logon came before")
+            raise LogonRefused("this very Logon came before")
         return new
 
     def _out_of_place(
         self, logon: Logon, client: ClientSection | None, address: Address, fingerprint: str
-    ) -> Refused | None:
+    ) -> LogonRefused | None:
         """Why a Logon can't be the client's whatever its password is, or None."""
         if client is None:
-            return Refused(f"there is no client {logon.sender}", credentials=True)
+            return LogonRefused(f"there is no client {logon.sender}", credentials=True)
         if logon.target != self.config.broker.name:
-            return Refused(f"{logon.target} is not the TargetCompID of this broker")
+            return LogonRefused(f"{logon.target} is not the TargetCompID of this broker")
         if logon.begin_string != client.fix:
-            return Refused(f"{logon.sender} speaks {client.fix}, not {logon.begin_string}")
+            return LogonRefused(f"{logon.sender} speaks {client.fix}, not {logon.begin_string}")
         networks = self._networks[logon.sender]
         if networks and address not in networks:
-            return Refused(f"{logon.sender} does not come from {address}", credentials=True)
+            return LogonRefused(f"{logon.sender} does not come from {address}", credentials=True)
         if client.certificates and fingerprint not in client.certificates:
-            return Refused(f"{logon.sender} has not the certificate {fingerprint or '(none)'}", credentials=True)
+            return LogonRefused(f"{logon.sender} has not the certificate {fingerprint or '(none)'}", credentials=True)
         others = [name for name, other in self.config.clients.items() if fingerprint in other.certificates]
         if fingerprint and others and logon.sender not in others:
-            return Refused(f"the certificate is that of {others[0]}, not of {logon.sender}", credentials=True)
+            return LogonRefused(f"the certificate is that of {others[0]}, not of {logon.sender}", credentials=True)
         return None
 
     async def _check_password(
-        self, logon: Logon, client: ClientSection | None, source: str, fingerprint: str, wrong: Refused | None
+        self, logon: Logon, client: ClientSection | None, source: str, fingerprint: str, wrong: LogonRefused | None
     ) -> str:
-        """Returns the hash of a new password, or ''. Raises Refused, also for what is `wrong` besides: then it counts
-        only if the client's secret, its password or else its certificate, was not shown."""
+        """Returns the hash of a new password, or ''. Raises LogonRefused, also for what is `wrong` besides: then it
+        counts only if the client's secret, its password or else its certificate, was not shown."""
         name, new = logon.sender, logon.tags.get(925, "")
         stored = self.stored(name, client) if client is not None else ""
         known = client is not None and fingerprint in client.certificates
@@ -161,20 +161,20 @@ class Authenticator:
             # FIX 4.2 has no Password: by custom it comes as RawData.
             given = logon.tags.get(554, logon.tags.get(96, "") if logon.begin_string == "FIX.4.2" else "")
             if len(given) > LONGEST_PASSWORD:
-                raise Refused(f"a password of {len(given)} characters for {name}", credentials=True)
+                raise LogonRefused(f"a password of {len(given)} characters for {name}", credentials=True)
             right = await self._compute(source, passwords.matches, given, stored or NOBODY)
             if stored and not right:
-                raise Refused(str(wrong or f"wrong password for {name}"), credentials=True)
+                raise LogonRefused(str(wrong or f"wrong password for {name}"), credentials=True)
             if wrong is not None:
-                raise Refused(str(wrong), credentials=wrong.credentials and not (stored or known))
+                raise LogonRefused(str(wrong), credentials=wrong.credentials and not (stored or known))
             assert client is not None
             if logon.tags.get(553, name) != (client.username or name) and (client.username or 553 in logon.tags):
-                raise Refused(f"wrong username for {name}")
+                raise LogonRefused(f"wrong username for {name}")
         if not new:
             return ""
         if not stored or len(new) > LONGEST_PASSWORD:
             why = f"up to {LONGEST_PASSWORD} characters" if stored else "this client has no password"
-            raise Refused(f"a NewPassword of {name} that can't be", told=f"NewPassword(925): {why}")
+            raise LogonRefused(f"a NewPassword of {name} that can't be", told=f"NewPassword(925): {why}")
         return await self._compute(source, passwords.make_hash, new)
 
     def stored(self, name: str, known: ClientSection) -> str:
@@ -184,9 +184,9 @@ class Authenticator:
 
     async def _compute(self, source: str, function: Callable[..., T], *arguments: str) -> T:
         """Call the function in a password thread: with what the processors have left or, where they have nothing left
-        for too long, like any other work. Raises Refused where too many wait already."""
+        for too long, like any other work. Raises LogonRefused where too many wait already."""
         if self._waiting.total() >= MOST_CHECKS or self._waiting[source] >= MOST_OF_ONE:
-            raise Refused("too many passwords wait to be checked")
+            raise LogonRefused("too many passwords wait to be checked")
         self._waiting[source] += 1
         loop = asyncio.get_running_loop()
         try:

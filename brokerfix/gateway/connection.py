@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from brokerfix.access.vouch import read_secret, socket_path, voucher
-from brokerfix.gateway.auth import Logon, Refused
+from brokerfix.gateway.auth import Logon, LogonRefused
 from brokerfix.gateway.brokerend import BrokerEnd
 from brokerfix.gateway.framing import Framer
 from brokerfix.gateway.messages import Names, vouched_logon
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
     async def _log_on(self, message: bytes) -> None:
         try:
             logon = await self.gateway.check(self, message)
-        except Refused as error:
+        except LogonRefused as error:
             self.gateway.refused(self, error)
             if self._names is not None and error.told:
                 self._write(self._names.goodbye(error.told))
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
         try:
             logon = await self.gateway.check(self, message)
             vouched = self._vouched(logon)
-        except Refused as error:
+        except LogonRefused as error:
             self.gateway.refused(self, error)
             self._again = False
             self.log_out(error.told or REFUSED)

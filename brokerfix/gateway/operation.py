@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from brokerfix.access.vouch import socket_path
-from brokerfix.operate.admin import NotRunning, Refused, ask
+from brokerfix.operate.admin import ActionRefused, NotRunning, ask
 from brokerfix.settings.checks import address
 from brokerfix.settings.sections import Config, ConfigError
 
@@ -91,7 +91,7 @@ class BrokerCollector:
     def collect(self) -> Iterator[Metric]:
         try:
             told = ask(self.data, {"action": "status"})
-        except (NotRunning, Refused, OSError):
+        except (NotRunning, ActionRefused, OSError):
             return
         pauses = GaugeMetricFamily("brokerfix_loop_pause_seconds", "Longest turn of the loop", labels=["since"])
         for since in ("last_minute", "since_start"):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import cast
 
 from brokerfix.gateway import proxy
-from brokerfix.gateway.auth import Authenticator, Logon, Refused
+from brokerfix.gateway.auth import Authenticator, Logon, LogonRefused
 from brokerfix.gateway.budgets import Bucket, Budgets
 from brokerfix.gateway.connection import Connection
 from brokerfix.gateway.sources import Address, Networks, Sources, source_of, to_address
@@ -193,7 +193,7 @@ class Gateway:
 
     async def check(self, connection: Connection, message: bytes) -> Logon:
         """Authenticate a Logon: a connection's first, or one with which the numbers of its session begin anew. Raises
-        Refused."""
+        LogonRefused."""
         logon = Logon(message)
         again = self.sessions.get(connection.client) is connection
         if again:
@@ -202,23 +202,23 @@ class Gateway:
             connection.names_are(logon)
             # A session that is up is not concerned by what others of its source do: its first wrong Logon ends it.
             if self.sources.is_locked(connection.address, time.monotonic()):
-                raise Refused("its source is locked out after failed logons")
+                raise LogonRefused("its source is locked out after failed logons")
         source = source_of(connection.address)
         new = await self.authenticator.check(logon, source, connection.address, connection.fingerprint, again=again)
         if connection.closed:
-            raise Refused("the connection has closed meanwhile")
+            raise LogonRefused("the connection has closed meanwhile")
         up = self.sessions.get(logon.sender)
         if up is not None and up is not connection:
-            raise Refused(f"{logon.sender} is logged on already, from {up.address}")
+            raise LogonRefused(f"{logon.sender} is logged on already, from {up.address}")
         if self.draining:
-            raise Refused("the gateway stops")
+            raise LogonRefused("the gateway stops")
         if not again and not self._logons(logon.sender).take(time.monotonic()):
-            raise Refused(f"too many Logons of {logon.sender}")
+            raise LogonRefused(f"too many Logons of {logon.sender}")
         if new:
             try:
                 self.authenticator.change(logon.sender, new)
             except OSError as error:
-                raise Refused(f"the new password of {logon.sender} can't be kept: {error}") from error
+                raise LogonRefused(f"the new password of {logon.sender} can't be kept: {error}") from error
         self.sessions[logon.sender] = connection
         return logon
 
@@ -234,7 +234,7 @@ class Gateway:
         while not logons.take(time.monotonic()):
             await asyncio.sleep(logons.wait())
 
-    def refused(self, connection: Connection, error: Refused) -> None:
+    def refused(self, connection: Connection, error: LogonRefused) -> None:
         """A Logon was refused: it counts against its source if it was for its credentials."""
         self.counts["refused_logons"] += 1
         self.tell(

@@ -44,7 +44,7 @@ RETRY_SECONDS = 0.02
 CREDENTIALS = struct.Struct("3i")
 
 
-class Refused(Exception):
+class ActionRefused(Exception):
     """Why an action can't be done, for the operator."""
 
 
@@ -120,9 +120,9 @@ class Caller:
                 self.heard = now
 
 
-class Door:
-    """The listening end. `handle` does what a request asks for, in the loop's thread, and raises Refused. `clock` is in
-    seconds and never goes back."""
+class AdminSocket:
+    """The listening end. `handle` does what a request asks for, in the loop's thread, and raises ActionRefused. `clock`
+    is in seconds and never goes back."""
 
     def __init__(
         self, data: Path, handle: Callable[[str, Request], Answer], clock: Callable[[], float] = time.monotonic
@@ -240,10 +240,10 @@ class Door:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
-                raise Refused("a request is a JSON object")
+                raise ActionRefused("a request is a JSON object")
             log.info("operator %s: %s", operator, line.decode(errors="replace")[:500])
             return {"ok": True, **self.handle(operator, request)}
-        except (Refused, ValueError) as error:
+        except (ActionRefused, ValueError) as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:
             log.exception("an operator's request failed: %r", line[:500])
@@ -276,7 +276,7 @@ def operator_of(caller: socket.socket) -> str:
 
 
 def ask(data: Path, request: Request) -> Answer:
-    """Ask the broker that runs on a data folder. Raises NotRunning, or Refused with its reason."""
+    """Ask the broker that runs on a data folder. Raises NotRunning, or ActionRefused with its reason."""
     path = socket_path(data)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.settimeout(TIMEOUT)
@@ -298,7 +298,7 @@ def ask(data: Path, request: Request) -> Answer:
             raise NotRunning(f"{path}: the broker hung up ({error.strerror})") from error
     answer: Answer = json.loads(answered)
     if not answer.pop("ok"):
-        raise Refused(answer["error"])
+        raise ActionRefused(answer["error"])
     return answer
 
 

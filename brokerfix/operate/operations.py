@@ -10,7 +10,7 @@ from brokerfix.domain import Inexact, Instrument, OrdType, Side, TimeInForce, id
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
-from brokerfix.operate.admin import Answer, Refused, Request
+from brokerfix.operate.admin import ActionRefused, Answer, Request
 from brokerfix.settings.registry import keep_client
 from brokerfix.settings.sections import COMP_ID, ClientSection, Config
 
@@ -32,7 +32,7 @@ class Running(Protocol):
     def add_client(self, name: str, section: ClientSection) -> None: ...
 
 
-class OnRecord(Refused):
+class OnRecord(ActionRefused):
     """An action that the engine has refused: that is in the journal already."""
 
 
@@ -43,15 +43,15 @@ TABLES = ("settings",)
 
 def _check(name: str, value: object) -> None:
     """What an operator sends goes into the journal and into messages: it is text without control characters, but for
-    the few numbers and tables. Raises Refused."""
+    the few numbers and tables. Raises ActionRefused."""
     if name in NUMBERS:
         if type(value) is not int:
-            raise Refused(f"{name} is a whole number")
+            raise ActionRefused(f"{name} is a whole number")
     elif name in TABLES:
         if not isinstance(value, dict):
-            raise Refused(f"{name} is a table")
+            raise ActionRefused(f"{name} is a table")
     elif not isinstance(value, str) or not value.isprintable() or len(value) > MOST_TEXT:
-        raise Refused(f"{name} is text of up to {MOST_TEXT} characters")
+        raise ActionRefused(f"{name} is text of up to {MOST_TEXT} characters")
 
 
 class Operations:
@@ -79,27 +79,27 @@ class Operations:
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
-        """Do what a request asks for. Raises Refused."""
+        """Do what a request asks for. Raises ActionRefused."""
         try:
             return self._do(operator, request)
         except OnRecord as error:
-            raise Refused(str(error)) from error
-        except Refused as error:
+            raise ActionRefused(str(error)) from error
+        except ActionRefused as error:
             self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
             raise
 
     def _do(self, operator: str, request: Request) -> Answer:
         action = self.actions.get(str(request.get("action")))
         if action is None:
-            raise Refused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")
+            raise ActionRefused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")
         for name, value in request.items():
             _check(name, value)
         try:
             return action(operator, request)
         except KeyError as error:
-            raise Refused(f"{request['action']}: {error.args[0]} is missing") from error
+            raise ActionRefused(f"{request['action']}: {error.args[0]} is missing") from error
         except Inexact as error:
-            raise Refused(str(error)) from error
+            raise ActionRefused(str(error)) from error
 
     def _done(self, command: cmd.Command) -> Answer:
         facts = self.broker.carry_out(command)
@@ -122,10 +122,10 @@ class Operations:
             known = client.requests.get(request["order"]) if client is not None else None
             if isinstance(known, Order):
                 return known
-            raise Refused(f"client {request['client']} has no order {request['order']}")
+            raise ActionRefused(f"client {request['client']} has no order {request['order']}")
         order = state.orders.get(id_number(request["order"]))
         if order is None:
-            raise Refused(f"there is no order {request['order']}; an OrderID is like {id_text(state.last_id)}")
+            raise ActionRefused(f"there is no order {request['order']}; an OrderID is like {id_text(state.last_id)}")
         return order
 
     def _cancel(self, operator: str, request: Request) -> Answer:
@@ -142,10 +142,12 @@ class Operations:
         state = self.broker.state
         child = state.children.get(id_number(request["child"]))
         if child is None:
-            raise Refused(f"there is no child order {request['child']}; it is the ClOrdID that the exchange knows")
+            raise ActionRefused(
+                f"there is no child order {request['child']}; it is the ClOrdID that the exchange knows"
+            )
         instrument, qty, price = state.instruments[child.symbol], request.get("qty"), request.get("price")
         if (qty is None) != (price is None):
-            raise Refused("a fill has a quantity and a price")
+            raise ActionRefused("a fill has a quantity and a price")
         filled = to_scaled(qty, instrument.qty_digits) if qty else 0
         at = to_scaled(price, instrument.price_digits) if price else 0
         canceled, refused = request.get("canceled", 0) == 1, request.get("refused", 0) == 1
@@ -164,7 +166,7 @@ class Operations:
         price = to_scaled(request["price"], instrument.price_digits)
         side = Side[request["side"].upper()] if request["side"].upper() in Side.__members__ else None
         if side is None:
-            raise Refused("side is buy or sell")
+            raise ActionRefused("side is buy or sell")
         command = cmd.OperatorReverse(
             self.broker.clock(),
             operator,
@@ -186,17 +188,17 @@ class Operations:
     def _instrument(self, symbol: str) -> Instrument:
         instrument = self.broker.state.instruments.get(symbol)
         if instrument is None:
-            raise Refused(f"there is no symbol {symbol!r}")
+            raise ActionRefused(f"there is no symbol {symbol!r}")
         return instrument
 
     def _enter(self, operator: str, request: Request) -> Answer:
         """An order that a client gave by telephone."""
         instrument = self._instrument(request["symbol"])
         if request["client"] not in self.broker.state.clients:
-            raise Refused(f"there is no client {request['client']!r}")
+            raise ActionRefused(f"there is no client {request['client']!r}")
         side = {"buy": Side.BUY, "sell": Side.SELL}.get(request["side"])
         if side is None:
-            raise Refused("side is buy or sell")
+            raise ActionRefused("side is buy or sell")
         price = request.get("price")
         command = cmd.NewOrder(
             self.broker.clock(),
@@ -214,7 +216,7 @@ class Operations:
         facts = self.broker.carry_out(command)
         first = facts[0]
         if not isinstance(first, OrderAccepted):
-            raise Refused(first.text if isinstance(first, OrderRejected) else "the order was not taken")
+            raise ActionRefused(first.text if isinstance(first, OrderRejected) else "the order was not taken")
         return {"order": id_text(first.id), "facts": [type(fact).__name__ for fact in facts]}
 
     def _bust(self, operator: str, request: Request) -> Answer:
@@ -225,7 +227,7 @@ class Operations:
         state, exec_id = self.broker.state, id_number(request["exec"])
         fill = state.fills.get(exec_id) or next((one for one in state.fills.values() if one.last_id == exec_id), None)
         if fill is None:
-            raise Refused(f"there is no fill {request['exec']}")
+            raise ActionRefused(f"there is no fill {request['exec']}")
         instrument = state.instruments[state.orders[fill.order_id].symbol]
         qty = to_scaled(request["qty"], instrument.qty_digits)
         price = to_scaled(request["price"], instrument.price_digits)
@@ -254,7 +256,7 @@ class Operations:
     def _session(self, request: Request) -> str:
         name = str(request["name"])
         if name not in self.broker.config.clients and name not in self.broker.config.venues:
-            raise Refused(f"there is no session {name!r}")
+            raise ActionRefused(f"there is no session {name!r}")
         return name
 
     def _disconnect(self, operator: str, request: Request) -> Answer:
@@ -274,26 +276,28 @@ class Operations:
         one. It stays after a restart."""
         config, name = self.broker.config, str(request["name"])
         if not COMP_ID.fullmatch(name):
-            raise Refused(f"{name!r}: a CompID is 1 to 32 letters, digits, dots, dashes, underlines")
+            raise ActionRefused(f"{name!r}: a CompID is 1 to 32 letters, digits, dots, dashes, underlines")
         if name in config.clients:
-            raise Refused(f"there is a client {name} already")
+            raise ActionRefused(f"there is a client {name} already")
         try:
             section = msgspec.convert(request["settings"], ClientSection)
         except msgspec.ValidationError as error:
-            raise Refused(f"{name}: {error}") from error
+            raise ActionRefused(f"{name}: {error}") from error
         if config.gateway is not None:
             if config.gateway.upstream:
-                raise Refused(f"{name}: with gateway.upstream, clients are added to the configuration")
+                raise ActionRefused(f"{name}: with gateway.upstream, clients are added to the configuration")
             if section.port:
-                raise Refused(f"{name}: port: clients come to the gateway's")
+                raise ActionRefused(f"{name}: port: clients come to the gateway's")
             # Its number is all that this says: each added client has an acceptor and a local socket of its own.
             highest = max(client.port for client in config.clients.values())
             section = msgspec.structs.replace(section, port=highest + 1)
         elif not section.port:
-            raise Refused(f"{name}: port is missing: a client that is added to a running broker has one of its own")
+            raise ActionRefused(
+                f"{name}: port is missing: a client that is added to a running broker has one of its own"
+            )
         for account in section.accounts:
             if account not in config.accounts:
-                raise Refused(f"{name}: there is no account {account}")
+                raise ActionRefused(f"{name}: there is no account {account}")
         self.broker.add_client(name, section)
         options = config.options[name]
         rate = section.max_orders_per_second

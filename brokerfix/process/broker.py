@@ -16,7 +16,7 @@ from brokerfix.engine.operator import left_behind
 from brokerfix.facts import Fact
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
-from brokerfix.operate.admin import Door, Refused
+from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
 from brokerfix.process.helpers import Helper
 from brokerfix.process.idle import Idle
@@ -113,7 +113,7 @@ class Broker:
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, MAKER)):
             log.warning("%s", line)
         self.state.market.is_told = True
-        self.door = Door(config.data, Operations(self).handle)
+        self.admin = AdminSocket(config.data, Operations(self).handle)
         self.timers.begin()
         if config.broker.store:
             told = str(config.data), str(os.getpid())
@@ -161,7 +161,7 @@ class Broker:
         return self.stop()
 
     def _run_with_rests(self) -> None:
-        operator = Timer(OPERATOR_EVERY, lambda now: self.door.poll())
+        operator = Timer(OPERATOR_EVERY, lambda now: self.admin.poll())
         while self.running:
             seconds = (self.timers.next_due - self.clock()) / SECOND
             if self.pipeline.holds:
@@ -203,7 +203,7 @@ class Broker:
         if self.pipeline.failed is None:
             self.pipeline.submit(cmd.Stop(self.clock()))
             self.pipeline.flush()
-        self.door.close()
+        self.admin.close()
         self.sessions.close()
         self.pipeline.close()
         self._idle.close()
@@ -216,10 +216,10 @@ class Broker:
     # What an operator asks for
 
     def carry_out(self, command: cmd.Command) -> list[Fact]:
-        """Submit an operator's command. Returns its facts; raises Refused where it can't be recorded."""
-        source = OURS._replace(who=command.operator) if isinstance(command, cmd.OperatorCommand) else OURS
-        if not self.pipeline.submit(command, source):
-            raise Refused("it can't be recorded: the disk is full")
+        """Submit an operator's command. Returns its facts; raises ActionRefused where it can't be recorded."""
+        origin = OURS._replace(who=command.operator) if isinstance(command, cmd.OperatorCommand) else OURS
+        if not self.pipeline.submit(command, origin):
+            raise ActionRefused("it can't be recorded: the disk is full")
         return self.pipeline.decided
 
     def next_day(self) -> int:
@@ -272,14 +272,14 @@ class Broker:
         self.sessions.reset(name)
 
     def add_client(self, name: str, section: ClientSection) -> None:
-        """Open a session for a new client. Raises Refused, e.g. where its port is taken."""
+        """Open a session for a new client. Raises ActionRefused, e.g. where its port is taken."""
         self.config.clients[name] = section
         try:
             self.sessions.add(name)
         except SessionsError as error:
             del self.config.clients[name]
             self.sessions.forget(name)
-            raise Refused(str(error)) from error
+            raise ActionRefused(str(error)) from error
 
     def _spoil(self, out: Out) -> None:
         assert self.chaos is not None

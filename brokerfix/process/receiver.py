@@ -14,8 +14,8 @@ from brokerfix.fix.incoming.reports import from_venue, from_venue_reject
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.text import printable
 from brokerfix.live.feed import Feed, MarketDataRequest, Told
-from brokerfix.record.journal import Source
-from brokerfix.record.pipeline import Pipeline, source_of
+from brokerfix.record.journal import Origin
+from brokerfix.record.pipeline import Pipeline, origin_of
 from brokerfix.settings.sections import Config
 from brokerfix.simulate.chaos import Chaos
 
@@ -50,35 +50,35 @@ class Receiver:
 
     def bring(self, client: str, text: str) -> bool:
         at = self.clock()
-        source = source_of("c:" + client, text, at)
+        origin = origin_of("c:" + client, text, at)
         try:
             version = self.config.clients[client].fix
             command = from_client(text, client, at, self.pipeline.state.instruments, version)
         except Exception as error:
             log.exception("a message of %s can't be read", client)
             self.failed(client, f"a message can't be read: {type(error).__name__}: {error}", printable(text))
-            return self.pipeline.submit(unreadable(text, client, at), source)
+            return self.pipeline.submit(unreadable(text, client, at), origin)
         if isinstance(command, cmd.Command):
             if isinstance(command, cmd.RefuseMessage):
                 self.sessions.route(client, command.ref_seq_num, route_of(text))
-            return self.pipeline.submit(command, source)
+            return self.pipeline.submit(command, origin)
         if isinstance(command, GatewayRefusal):
-            return self._gateway_refuses(client, text, command, source)
+            return self._gateway_refuses(client, text, command, origin)
         if isinstance(command, list):
             # Of a list that comes again, what was taken is known by its ClOrdIDs; it is done with the last.
             *others, last = command
-            taken = [self.pipeline.submit(one, source._replace(seq_num=0)) for one in others]
-            return all([*taken, self.pipeline.submit(last, source if all(taken) else source._replace(seq_num=0))])
+            taken = [self.pipeline.submit(one, origin._replace(seq_num=0)) for one in others]
+            return all([*taken, self.pipeline.submit(last, origin if all(taken) else origin._replace(seq_num=0))])
         if isinstance(command, MarketDataRequest):
             self.tell(self.feed.request(self.pipeline.state, command))
         else:
             self.tell(self.feed.request_session_status(self.pipeline.state, command))
         return True
 
-    def _gateway_refuses(self, client: str, text: str, refusal: GatewayRefusal, source: Source) -> bool:
+    def _gateway_refuses(self, client: str, text: str, refusal: GatewayRefusal, origin: Origin) -> bool:
         """The gateway has us answer a message of the client."""
         if self.config.gateway is None:
-            return self.pipeline.submit(unreadable(text, client, self.clock()), source)
+            return self.pipeline.submit(unreadable(text, client, self.clock()), origin)
         if refusal.answer == "5":
             self.sessions.disconnect(client, refusal.text)
             # It stands in no message's place: its number is the client's next.
@@ -90,7 +90,7 @@ class Receiver:
         else:
             self.sessions.route(client, refusal.ref_seq_num, refusal.route)
             told = refusal.ref_seq_num, refusal.ref_msg_type, BusinessRejectReason(str(refusal.reason)), refusal.text
-            return self.pipeline.submit(cmd.RefuseMessage(self.clock(), client, *told, refusal.ref_id), source)
+            return self.pipeline.submit(cmd.RefuseMessage(self.clock(), client, *told, refusal.ref_id), origin)
         return True
 
     def venue_message(self, venue: str, text: str) -> bool:
@@ -102,7 +102,7 @@ class Receiver:
             what = f"{venue} sent a message that can't be read: {type(error).__name__}: {error}"
             told = cmd.VenueOther(at, venue, "UNREADABLE", what, printable(text))
         if isinstance(told, cmd.Command):
-            return self.pipeline.submit(told, source_of("v:" + venue, text, at))
+            return self.pipeline.submit(told, origin_of("v:" + venue, text, at))
         for update in told:
             for step in one_trade_at_a_time(update):
                 observe(self.pipeline.state, step)

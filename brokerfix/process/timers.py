@@ -70,7 +70,7 @@ class Timers:
             Timer(config.broker.market_data_interval_ms * MILLISECOND, self._publish),
             Timer(config.broker.record_interval_ms * MILLISECOND, self._record),
             Timer(WATCH_EVERY, self._watch_clock),
-            Timer(OPERATOR_EVERY, lambda now: self.broker.door.poll()),
+            Timer(OPERATOR_EVERY, lambda now: self.broker.admin.poll()),
             Timer(SECOND, self._look_after),
             Timer(HOUR, self._check_clock),
         ]

@@ -29,7 +29,7 @@ from brokerfix.record.kept import read as read_kept
 MOST_PROBLEMS = 20
 
 
-class Report(msgspec.Struct):
+class Verification(msgspec.Struct):
     """What a replay found; `kept` is how many kept states it was compared with. `problems` is empty if every invariant
     holds."""
 
@@ -49,7 +49,7 @@ class Auditor:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.report = Report()
+        self.report = Verification()
         self._bought: Counter[tuple[str, str]] = Counter()
         self._sold: Counter[tuple[str, str]] = Counter()
         self._cash: Counter[str] = Counter()
@@ -125,7 +125,7 @@ class Auditor:
             self._problem(f"{path}: it is not what the facts before it give")
         self.report.kept += 1
 
-    def finish(self) -> Report:
+    def finish(self) -> Verification:
         """Compare the whole state with the count."""
         state, report = self.state, self.report
         for problem in broken_in_state(state):
@@ -184,7 +184,7 @@ def _kept_by_place(folder: Path, auditor: Auditor) -> dict[Place, Path]:
     return found
 
 
-def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -> tuple[Report, State]:
+def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -> tuple[Verification, State]:
     """Replay the journal in `folder`. Raises JournalError where it is damaged."""
     state, since = oldest(folder)
     auditor = Auditor(state)

@@ -28,7 +28,7 @@ RESERVE = 4 << 20
 """Bytes kept free for cancels and fills when the disk is full."""
 
 
-class Source(NamedTuple):
+class Origin(NamedTuple):
     """What brought a record about: the session (see `outbox.key_of`; empty: the broker itself), the MsgSeqNum(34) of
     the message (0: it is not done with it yet, or none), when it came (ns UTC), its SendingTime(52), TransactTime(60)
     and SenderSubID(50) as they were; of an operator's action, who."""
@@ -41,15 +41,15 @@ class Source(NamedTuple):
     who: str = ""
 
 
-OURS = Source()
+OURS = Origin()
 
 
 class Record(msgspec.Struct, array_like=True, tag="r2", gc=False):
-    """One input: its facts, its source, when it was written (ns UTC; its messages went at once, or once it was synced),
+    """One input: its facts, its origin, when it was written (ns UTC; its messages went at once, or once it was synced),
     and the next numbers of sessions that used some otherwise, as `outbox.Noted`. An older version's has facts only."""
 
     facts: list[AnyFact]
-    source: Source = OURS
+    origin: Origin = OURS
     written: int = 0
     noted: list[tuple[str, int, int]] = []
 
@@ -268,7 +268,7 @@ class Journal:
     def append(
         self,
         facts: list[Fact],
-        source: Source = OURS,
+        origin: Origin = OURS,
         written: int = 1,
         noted: Sequence[tuple[str, int, int]] = (),
     ) -> int:
@@ -277,7 +277,7 @@ class Journal:
         Raises DiskFull or TooLarge, and then has written nothing.
         """
         try:
-            payload = _encode(Record(facts, source, written, list(noted)))
+            payload = _encode(Record(facts, origin, written, list(noted)))
         except OverflowError as error:
             raise TooLarge(f"{self.folder}: a number is beyond 64 bits ({error})") from error
         if len(payload) > MAX_RECORD:

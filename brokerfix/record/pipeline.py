@@ -19,7 +19,7 @@ from brokerfix.engine.step import Step
 from brokerfix.facts import Alerted, ClientDown, ClientUp, Fact, MessageRefused, ReportsResent, Stopped
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
-from brokerfix.record.journal import OURS, DiskFull, Journal, JournalError, Place, Source, TooLarge, Torn, read
+from brokerfix.record.journal import OURS, DiskFull, Journal, JournalError, Origin, Place, TooLarge, Torn, read
 from brokerfix.record.kept import BadState, Keeper, begin, belongs, kept_states, read_head
 from brokerfix.record.oplog import LINES
 from brokerfix.record.outbox import Outbox
@@ -122,7 +122,7 @@ class Pipeline:
         unsent: list[Out] = []
         for record in read(self.journal.folder, torn.append, self._load_kept()):
             if not record.is_old:
-                self.outbox.replay(record.noted, record.source.session, record.source.seq_num)
+                self.outbox.replay(record.noted, record.origin.session, record.origin.seq_num)
             outs: list[Out] = []
             for fact in record.facts:
                 self._replay(fact)
@@ -251,15 +251,15 @@ class Pipeline:
             return False
         return self.keeper.keep(self.state, *self.journal.place, self.outbox.dump)
 
-    def submit(self, command: cmd.Command, source: Source = OURS) -> bool:
-        """Take a command, that the source has brought, and what follows from it. Returns whether it is dealt with; if
+    def submit(self, command: cmd.Command, origin: Origin = OURS) -> bool:
+        """Take a command, that the origin tells of, and what follows from it. Returns whether it is dealt with; if
         not, the message must be brought again."""
         try:
             facts = decide(self.state, command)
         except Exception as error:  # noqa: BLE001 - whatever it is, the one command is refused and the broker goes on
             facts = self._undecided(command, error)
         self.decided = facts
-        taken = not facts or self.commit(facts, command, source)
+        taken = not facts or self.commit(facts, command, origin)
         if self.state.agenda:
             self.follow_up(command.at)
         return taken
@@ -302,22 +302,22 @@ class Pipeline:
         log.exception("%s could not be decided: %r", type(command).__name__, command)
         return self._refusal(command, error)
 
-    def commit(self, facts: list[Fact], command: cmd.Command, source: Source) -> bool:
+    def commit(self, facts: list[Fact], command: cmd.Command, origin: Origin) -> bool:
         """Append the facts, apply them, send what they tell. Returns as `submit`."""
         if self.journal.full and not isinstance(command, USES_RESERVE):
             return self._unrecorded(command)
         noted = self.outbox.take_noted()
         written = time.time_ns()
         try:
-            position = self.journal.append(facts, source, written, noted)
+            position = self.journal.append(facts, origin, written, noted)
         except DiskFull as error:
             self.outbox.note_again(noted)
-            return self._disk_full(facts, command, source, error)
+            return self._disk_full(facts, command, origin, error)
         except TooLarge as error:
             self.outbox.note_again(noted)
             self._oversized = True
             self.decided = self._undecided(command, error)
-            return self.commit(self.decided, command, source)
+            return self.commit(self.decided, command, origin)
         outs: list[Out] = []
         state = self.state
         for fact in facts:
@@ -419,13 +419,13 @@ class Pipeline:
             step.repeat(refused, ref_id=refused.ref_id[:MOST_RAW])
         return step.facts
 
-    def _disk_full(self, facts: list[Fact], command: cmd.Command, source: Source, error: DiskFull) -> bool:
+    def _disk_full(self, facts: list[Fact], command: cmd.Command, origin: Origin, error: DiskFull) -> bool:
         """Nothing of the record is in the journal. Free the reserve for what must go on; refuse the rest."""
         if not self.journal.full:
             self.journal.full = True
             log.error("%s: %s", error, UNAVAILABLE)
             if self.journal.release_reserve() and isinstance(command, USES_RESERVE):
-                return self.commit(facts, command, source)
+                return self.commit(facts, command, origin)
         return self._unrecorded(command)
 
     def _unrecorded(self, command: cmd.Command) -> bool:
@@ -437,9 +437,9 @@ class Pipeline:
         return True
 
 
-def source_of(session: str, text: str, received: int) -> Source:
+def origin_of(session: str, text: str, received: int) -> Origin:
     """What a session's message is on record with."""
-    return Source(
+    return Origin(
         session, int(_value(text, "\x0134=")), received, _value(text, "\x0152="), _value(text, "\x0160="),
         _value(text, "\x0150="),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from brokerfix.facts import ChildFilled, OrderAccepted, OrderRouted, Trade
 from brokerfix.operate.admin import NotRunning, ask
-from brokerfix.record.audit import Report, verify
+from brokerfix.record.audit import Verification, verify
 from brokerfix.record.journal import read
 from brokerfix.settings.registry import database_path
 from brokerfix.settings.shipped import folder as shipped_folder
@@ -240,7 +240,7 @@ def _summary(folder: Path, traders: list[Trader]) -> int:
     return 0 if balanced and told else 1
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: Verification) -> str:
     return "every invariant holds" if not report.problems else "; ".join(report.problems)
 
 

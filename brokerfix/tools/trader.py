@@ -12,7 +12,7 @@ PRICES = {"AAPL": 15_000, "MSFT": 40_000}
 ORDER_EVERY = 0.12
 PATIENCE = 0.05
 SIDES = {"1": "BUY", "2": "SELL"}
-FINAL = frozenset(["2", "4", "8", "C"])
+ENDED = frozenset(["2", "4", "8", "C"])
 
 Fills = Counter[tuple[str, str]]
 """(symbol, side) -> quantity."""
@@ -130,7 +130,7 @@ class Trader:
             self.counts["rejects"] += 1
         if message[150] in ("4", "5") and 41 in message:
             self.working.pop(message[41], None)
-        if message[39] in FINAL:
+        if message[39] in ENDED:
             self.working.pop(message[11], None)
         elif message[150] in ("0", "5"):
             self.working[message[11]] = (message[55], message[54])

@@ -6,7 +6,7 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import id_number
-from brokerfix.web.model import FINAL, Execution, NewOrder, Order, Replace
+from brokerfix.web.model import ENDED_STATUSES, Execution, NewOrder, Order, Replace
 
 MOST_ORDERS = 50_000
 """How many orders are remembered; of more, finished ones are forgotten, and asked for when they are wanted."""
@@ -42,7 +42,7 @@ class Orders:
         number = id_number(order.order_id)
         self.by_id[order.order_id] = self.by_number[number] = order
         self._finished.pop(order.order_id, None)
-        if order.status in FINAL:
+        if order.status in ENDED_STATUSES:
             self._finished[order.order_id] = None
         known = self._names.setdefault(order.order_id, [])
         for name in names:

@@ -42,7 +42,7 @@ Status = Literal[
     "suspended", "pending_new", "calculated", "expired", "pending_replace",
 ]  # fmt: skip
 Phase = Literal["closed", "pre_open", "opening_auction", "continuous", "closing_auction"]
-FINAL = ("filled", "canceled", "rejected", "expired")
+ENDED_STATUSES = ("filled", "canceled", "rejected", "expired")
 
 
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

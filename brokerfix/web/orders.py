@@ -29,7 +29,7 @@ from brokerfix.web.pages import (
 )
 from brokerfix.web.terms import UNPRICED, exact, fix_time, has_terms, is_same, new_order_fields
 from brokerfix.web.users import User
-from brokerfix.web.waiting import Refused
+from brokerfix.web.waiting import RequestRefused
 
 NewId = Annotated[
     str | None,
@@ -127,7 +127,7 @@ async def new_order(request: Request[Caller, None, Any], data: Annotated[NewOrde
             shown = {"order": known} if door.sees(request.user, known) else None
             raise HTTPException(f"there is another order {data.cl_ord_id} already", status_code=409, extra=shown)
         if known.status == "rejected":
-            raise Refused(known.text or "rejected", known)
+            raise RequestRefused(known.text or "rejected", known)
         return Response(known, status_code=200)
     order = await user.new_order(data, account, body, _is_immediate(data))
     return Response(own(door, request.user, order, data.cl_ord_id), status_code=201)

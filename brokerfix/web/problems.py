@@ -9,14 +9,14 @@ from litestar.exceptions import HTTPException
 
 from brokerfix.web.door import PROBLEM
 from brokerfix.web.model import Order, Problem
-from brokerfix.web.waiting import Refused, Unavailable
+from brokerfix.web.waiting import RequestRefused, Unavailable
 
 log = logging.getLogger("brokerfix.http")
 
 
 def _problem(status: int, detail: str, order: Order | None = None, headers: Any = None) -> Response[Problem]:
     titles = {400: "Bad request", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-              409: "Conflict", 413: "Too large", 422: "Refused", 429: "Too many requests",
+              409: "Conflict", 413: "Too large", 422: "RequestRefused", 429: "Too many requests",
               503: "Unavailable"}  # fmt: skip
     problem = Problem(titles.get(status, "Error"), status, detail, order=order)
     return Response(problem, status_code=status, media_type=PROBLEM, headers=headers)
@@ -40,7 +40,7 @@ def _bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]
 
 
 HANDLERS: dict[type[Exception], Callable[..., Response[Problem]]] = {
-    Refused: lambda request, error: _problem(error.status, str(error) or "refused", error.order),
+    RequestRefused: lambda request, error: _problem(error.status, str(error) or "refused", error.order),
     UnicodeDecodeError: lambda request, error: _problem(400, "the body is no UTF-8"),
     Unavailable: lambda request, error: _problem(503, str(error), headers={"Retry-After": "1"}),
     HTTPException: _http_problem,

@@ -17,10 +17,10 @@ from brokerfix.tools.client import Message, utc_now
 from brokerfix.web.known import UNREPORTED, Orders
 from brokerfix.web.limits import Limits
 from brokerfix.web.market import Market
-from brokerfix.web.model import FINAL, NewOrder, Order, Quote, Replace, Report
+from brokerfix.web.model import ENDED_STATUSES, NewOrder, Order, Quote, Replace, Report
 from brokerfix.web.session import Handler, Session
 from brokerfix.web.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
-from brokerfix.web.waiting import MassCancel, Refused, Stream, Unavailable, Waiter, is_covered
+from brokerfix.web.waiting import MassCancel, RequestRefused, Stream, Unavailable, Waiter, is_covered
 
 log = logging.getLogger("brokerfix.http")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
@@ -102,7 +102,7 @@ class User:
     # Orders
 
     async def new_order(self, asked: NewOrder, account: str, body: list[tuple[int, str]], immediate: bool) -> Order:
-        """Send an order, and wait for its first report, of an `immediate` one for its last. Raises Refused,
+        """Send an order, and wait for its first report, of an `immediate` one for its last. Raises RequestRefused,
         Unavailable."""
         name = asked.cl_ord_id
         if name not in self._waiting:
@@ -134,7 +134,7 @@ class User:
 
     async def cancel_all(self, symbol: str, side: str) -> tuple[list[Order], bool]:
         """Cancel all open orders, or those of a symbol, of a side ("": any). Returns them once they have ended or,
-        after as long as an answer may take, as they are then: False. Raises Refused, Unavailable."""
+        after as long as an answer may take, as they are then: False. Raises RequestRefused, Unavailable."""
         assert self.config.http is not None
         name = f"m-{time.time_ns()}-{next(self._requests)}"
         mass = self._mass_cancels[name] = MassCancel(lambda order: is_covered(order, symbol, side))
@@ -166,7 +166,7 @@ class User:
         answers = await asyncio.gather(*canceling, return_exceptions=True)
         for answer in answers:
             # One that could not be canceled has ended, or it is told as it is.
-            if isinstance(answer, BaseException) and not isinstance(answer, Refused | Unavailable):
+            if isinstance(answer, BaseException) and not isinstance(answer, RequestRefused | Unavailable):
                 raise answer
         if not self.is_up:
             raise Unavailable("the session with the broker was lost; ask for the orders' states")
@@ -212,7 +212,7 @@ class User:
             found = await self._ask(
                 f"H {request}", ("H", cl_ord_id), lambda: self.client.send("H", [(11, cl_ord_id), (790, request)])
             )
-        except Refused as error:
+        except RequestRefused as error:
             return error.order
         self.orders.note(found, cl_ord_id)
         return found
@@ -221,11 +221,11 @@ class User:
         self, key: str, asked: tuple[object, ...], send: Callable[[], int], immediate: bool = False
     ) -> Order:
         """Send a request, and wait for its answer. Who asks the same meanwhile gets the same answer; who asks for
-        something else under the same name is refused. Raises Refused, Unavailable."""
+        something else under the same name is refused. Raises RequestRefused, Unavailable."""
         assert self.config.http is not None
         waiter = self._waiting.get(key)
         if waiter is not None and waiter.asked != asked:
-            raise Refused(f"there is another request {key} already", status=409)
+            raise RequestRefused(f"there is another request {key} already", status=409)
         if waiter is None:
             waiter = Waiter(asked, immediate)
             number = self._send(send)
@@ -239,18 +239,18 @@ class User:
             under_way = self._waiting.keys() | self._mass_cancels.keys()
             self._numbers = {number: name for number, name in self._numbers.items() if name in under_way}
 
-    def _answer(self, key: str, answer: Order | Refused) -> None:
+    def _answer(self, key: str, answer: Order | RequestRefused) -> None:
         waiter = self._waiting.get(key)
         if waiter is None:
             return
-        if isinstance(answer, Order) and waiter.immediate and answer.status not in FINAL:
+        if isinstance(answer, Order) and waiter.immediate and answer.status not in ENDED_STATUSES:
             return
         del self._waiting[key]
-        if isinstance(answer, Refused) and waiter.asked[0] == "G":
+        if isinstance(answer, RequestRefused) and waiter.asked[0] == "G":
             self.orders.asked.pop(key, None)
         if waiter.answer.done():
             return
-        if isinstance(answer, Refused):
+        if isinstance(answer, RequestRefused):
             waiter.answer.set_exception(answer)
             # It is known to be taken, should nobody wait any more.
             waiter.answer.exception()
@@ -279,7 +279,7 @@ class User:
         if message.get(37) == "NONE":
             # Of an order that was rejected at once it has no OrderID.
             rejected = None if message.get(103) == UNKNOWN_ORDER else self.orders.named(request)
-            self._answer(asked, Refused(message.get(58, "unknown order"), rejected))
+            self._answer(asked, RequestRefused(message.get(58, "unknown order"), rejected))
         elif message.get(797) != "Y":
             order = self._whole(order_of(message), message)
             self.orders.note(order, request, message.get(41, ""))
@@ -315,7 +315,7 @@ class User:
         for mass in self._mass_cancels.values():
             mass.tell(order)
         if exec_type == "8":
-            self._answer(request, Refused(order.text or "rejected", order))
+            self._answer(request, RequestRefused(order.text or "rejected", order))
         elif not pending:
             self._answer(request, order)
 
@@ -344,7 +344,7 @@ class User:
         if mass is None:
             return
         if message.get(531) == "0":
-            mass.fail(Refused(message.get(58, "refused")))
+            mass.fail(RequestRefused(message.get(58, "refused")))
         else:
             # All that was open when the broker took it has been reported before.
             mass.take(self.orders.by_number.values())
@@ -354,16 +354,16 @@ class User:
         if message.get(434) == "2" and isinstance(self.orders.asked.get(name), Replace):
             # Nobody may wait for it any more.
             del self.orders.asked[name]
-        self._answer(name, Refused(message.get(58, "refused"), order, 409))
+        self._answer(name, RequestRefused(message.get(58, "refused"), order, 409))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
-        self._answer(message.get(379, ""), Refused(message.get(58, "refused")))
+        self._answer(message.get(379, ""), RequestRefused(message.get(58, "refused")))
         self._reject(message, every)
 
     def _reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         """A Reject(3) says by MsgSeqNum what it is about."""
         log.warning("the broker refuses a message of %s: %s", self.name, message.get(58, ""))
-        refused, name = Refused(message.get(58, "malformed")), self._numbers.get(int(message.get(45, "0")), "")
+        refused, name = RequestRefused(message.get(58, "malformed")), self._numbers.get(int(message.get(45, "0")), "")
         mass = self._mass_cancels.get(name)
         if mass is not None:
             mass.fail(refused)

@@ -10,7 +10,7 @@ class Unavailable(Exception):
     """The broker can't be asked now."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The broker has refused a request: its text, the order's state if there is one, and the HTTP status."""
 
     def __init__(self, text: str, order: Order | None = None, status: int = 422) -> None:

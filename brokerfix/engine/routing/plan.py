@@ -18,7 +18,7 @@ from brokerfix.domain import (
     Side,
     TimeInForce,
 )
-from brokerfix.engine.market import Level, is_stale
+from brokerfix.engine.market import VenueLevel, is_stale
 from brokerfix.engine.matching.book import Entry, at_least_as_good
 from brokerfix.engine.orders.instructions import (
     ADDED,
@@ -204,7 +204,9 @@ def _rest(order: Order, left: int, result: Plan) -> None:
         result.held, result.hold = left - shown, Hold.ICEBERG
 
 
-def _cheapest_first(state: State, symbol: str, side: Side, shunned: set[str], avoid: Avoid) -> Iterator[Entry[Level]]:
+def _cheapest_first(
+    state: State, symbol: str, side: Side, shunned: set[str], avoid: Avoid
+) -> Iterator[Entry[VenueLevel]]:
     """The quotes that may be aimed at, best price first, with those of one price ordered by the venue's taker fee."""
     for level in state.market.by_price(symbol, side):
         if len(level) > 1:
@@ -214,7 +216,7 @@ def _cheapest_first(state: State, symbol: str, side: Side, shunned: set[str], av
                 yield quote
 
 
-def _is_avoided(quote: Entry[Level], side: Side, avoid: Avoid) -> bool:
+def _is_avoided(quote: Entry[VenueLevel], side: Side, avoid: Avoid) -> bool:
     return avoid.limit is not None and is_stale(quote, side, avoid.venue, avoid.limit)
 
 

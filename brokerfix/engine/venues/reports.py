@@ -25,7 +25,7 @@ from brokerfix.facts import (
 )
 
 DECIDE = Decisions()
-Told = VenueReport | VenueCancelReject | OperatorResolve
+TellsOfEnd = VenueReport | VenueCancelReject | OperatorResolve
 """What may tell that a child is over."""
 ENDED = {
     ExecType.CANCELED: OrdStatus.CANCELED,
@@ -34,15 +34,15 @@ ENDED = {
     ExecType.DONE_FOR_DAY: OrdStatus.DONE_FOR_DAY,
 }
 """The reports after which an exchange holds nothing more of a child, and what the child then is."""
-Report = Callable[[State, VenueReport, Child, Step], None]
-REPORTS: dict[str, Report] = {}
+ReportHandler = Callable[[State, VenueReport, Child, Step], None]
+REPORTS: dict[str, ReportHandler] = {}
 """What handles each ExecType(150)."""
 
 
-def on(*exec_types: str) -> Callable[[Report], Report]:
+def on(*exec_types: str) -> Callable[[ReportHandler], ReportHandler]:
     """Enter the function below as the handler of these ExecTypes."""
 
-    def enter(handler: Report) -> Report:
+    def enter(handler: ReportHandler) -> ReportHandler:
         REPORTS.update(dict.fromkeys(exec_types, handler))
         return handler
 
@@ -117,7 +117,7 @@ def _ended(state: State, c: VenueReport, child: Child, step: Step) -> None:
         end_child(state, c, child, View(state.order_of(child)), ENDED[ExecType(c.exec_type)], c.text, step)
 
 
-def end_child(state: State, c: Told, child: Child, view: View, status: OrdStatus, text: str, step: Step) -> None:
+def end_child(state: State, c: TellsOfEnd, child: Child, view: View, status: OrdStatus, text: str, step: Step) -> None:
     """The child is gone: answer the pending request, place what is left, or end the order with it."""
     exec_id = c.exec_id if isinstance(c, VenueReport) else ""
     operator = c.operator if isinstance(c, OperatorResolve) else ""
