@@ -149,10 +149,11 @@ def connected(port: int) -> socket.socket:
 
 
 class Wire:
-    """A connection on which every byte is ours."""
+    """A connection on which every byte is ours. `last` is the last message that was read, field by field."""
 
     def __init__(self, connection: socket.socket, name: str, version: str = "FIX.4.4", target: str = "BROKER") -> None:
         self.socket, self.name, self.version, self.target = connection, name, version, target
+        self.last: list[tuple[int, str]] = []
         self.parser = simplefix.FixParser()
 
     def pack(
@@ -182,7 +183,8 @@ class Wire:
             if not data:
                 return {}
             self.parser.append_buffer(data)
-        return dict(reversed([(int(tag), value.decode()) for tag, value in parsed.pairs]))
+        self.last = [(int(tag), value.decode()) for tag, value in parsed.pairs]
+        return dict(reversed(self.last))
 
     def read_until(self, kind: str) -> dict[int, str]:
         while (message := self.read()) and message[35] != kind:

@@ -150,3 +150,29 @@ def test_a_stranger_and_a_wrong_version_get_no_session(market: Market, wire: Ses
     other.close()
     wire.send("1", 2, (112, "unharmed"))
     assert wire.read_until("0")[112] == "unharmed"
+
+
+def test_what_is_beyond_all_that_was_sent_can_not_be_had(wire: Session) -> None:
+    wire.send("2", 2, (7, "900"), (16, "0"))
+    wire.send("1", 3, (112, "still here"))
+    assert wire.read_until("0")[112] == "still here"
+
+
+def test_a_message_with_groups_is_sent_again_as_it_was(wire: Session) -> None:
+    """As the last part of what is asked for, and before others."""
+    name = utc_now()
+    body: list[tuple[int, str]] = [(66, f"L-{name}"), (394, "3"), (68, "2"), (73, "2")]
+    for at in "12":
+        terms = ((55, "AAPL"), (54, "1"), (60, utc_now()), (38, "1"), (40, "2"), (44, "140.00"), (21, "1"))
+        body += [(11, f"{name}-{at}"), (67, at), *terms]
+    wire.send("E", 2, *body)
+    told = wire.read_until("N")
+    entries = wire.last[[tag for tag, _ in wire.last].index(73) : -1]
+    assert len(entries) > 10
+    for turn in range(2):
+        wire.send("2", 3 + 2 * turn, (7, told[34]), (16, "0"))
+        again = wire.read_until("N")
+        assert (again[34], again[43]) == (told[34], "Y")
+        assert wire.last[[tag for tag, _ in wire.last].index(73) : -1] == entries
+        wire.send("1", 4 + 2 * turn, (112, "more"))
+        assert wire.read_until("0")

@@ -166,7 +166,7 @@ class Broker:
             seconds = (self.timers.next_due - self.clock()) / SECOND
             if self.pipeline.holds:
                 seconds = min(seconds, HELD_REST)
-            woken = self._idle.rest(self.sessions.activity, seconds)
+            woken = self._idle.rest(self.sessions.activity, seconds, self.sessions.changes)
             before = self.sessions.activity
             self.turn()
             if woken and self.sessions.activity == before:

@@ -38,10 +38,12 @@ class Idle:
         self._choked: dict[int, float] = {}
         self._drained_at = 0.0
         self._futile = 0
+        self._changes = 0
 
-    def rest(self, activity: int, seconds: float) -> bool:
+    def rest(self, activity: int, seconds: float, changes: int = 0) -> bool:
         """Sleep until there is something to read, but not longer than `seconds`, and not at all while messages come:
-        while `activity` is another than the last time. Returns whether a sleep has ended with something to read.
+        while `activity` is another than the last time. With other `changes` than the last time, as when a session has
+        logged on, new sockets are looked for. Returns whether a sleep has ended with something to read.
         """
         now = time.perf_counter()
         if activity != self._activity:
@@ -52,7 +54,8 @@ class Idle:
             return False
         seconds = max(0.0, min(seconds, LONGEST_REST))
         try:
-            if now >= self._look_due or self._next_number() != self._lowest_free:
+            if now >= self._look_due or changes != self._changes or self._next_number() != self._lowest_free:
+                self._changes = changes
                 self._look(now)
         except OSError:
             # No descriptor is free to look with. What was watched is watched, the rest waits for the clock.

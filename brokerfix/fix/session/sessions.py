@@ -105,7 +105,8 @@ class Boxes(Protocol):
 
 
 class Sessions(quickfix.Application):  # type: ignore[misc]
-    """All sessions of one process: an acceptor for clients, initiators for exchanges."""
+    """All sessions of one process: an acceptor for clients, initiators for exchanges. `activity` counts what has come,
+    `changes` the sessions that have begun or ended."""
 
     def __init__(self, config: Config, receiver: Receiver, boxes: Boxes, clock: Callable[[], int]) -> None:
         """`clock` gives ns UTC."""
@@ -116,7 +117,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._active: dict[Peer, None] = {}
         self._again: Sent | Gap | None = None
         self.config = config
-        self.activity = 0
+        self.activity = self.changes = 0
         self.clients: dict[str, Peer] = {}
         self.venues: dict[str, Peer] = {}
         self._by_id: dict[str, Peer] = {}
@@ -359,6 +360,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
     def _changed(self, session_id: Any, is_up: bool) -> None:
         self.activity += 1
+        self.changes += 1
         peer = self._by_id[session_id.toString()]
         if is_up:
             peer.first_number = peer.session.getExpectedSenderNum()
@@ -410,24 +412,49 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         def is_wanted(sent: Sent) -> bool:
             return sent.number >= peer.first_number or _type_of(sent.text) not in OUT_OF_DATE
 
-        *earlier, last = peer.box.between(first, following, is_wanted)
+        chunks = list(peer.box.between(first, following, is_wanted))
+        if not chunks:
+            # What is asked for is beyond all that was sent.
+            return
         next_out = peer.session.getExpectedSenderNum()
         try:
-            for self._again in earlier:
-                SEND(self._message(peer, self._again), peer.session_id)
+            for chunk in chunks[:-1]:
+                self._send_part(peer, chunk)
         finally:
-            self._again = None
             peer.session.setNextSenderMsgSeqNum(next_out)
+        last = chunks[-1]
+        if isinstance(last, Sent):
+            try:
+                again = self._message(peer, last).toString()
+            except Exception:
+                last = self._unsendable(peer, last)
         if isinstance(last, Gap):
             header.setField(34, str(last.first))
             message.setField(36, str(last.following))
         else:
             at = header.getField(52)
-            message.setString(self._message(peer, last).toString(), False)
+            message.setString(again, False, self._dictionary, self._dictionary)
             header = message.getHeader()
             for tag, value in ((8, peer.begin_string), (49, peer.sender), (52, at), (56, peer.target)):
                 header.setField(tag, value)
             self._mark_again(header, last, last.at)
+
+    def _send_part(self, peer: Peer, chunk: Sent | Gap) -> None:
+        """Send a part of what is asked for again: a message, or a gap for some that are not sent."""
+        self._again = chunk
+        try:
+            SEND(self._message(peer, chunk), peer.session_id)
+        except Exception:
+            if isinstance(chunk, Sent):
+                self._send_part(peer, self._unsendable(peer, chunk))
+        finally:
+            self._again = None
+
+    @staticmethod
+    def _unsendable(peer: Peer, sent: Sent) -> Gap:
+        """A message that can't be made costs no other: its number is filled."""
+        log.exception("message %d to %s can't be sent again: %r", sent.number, peer.name, sent.text)
+        return Gap(sent.number, sent.number + 1)
 
     def _message(self, peer: Peer, again: Sent | Gap) -> Any:
         if isinstance(again, Gap):
