@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from brokerfix.facts import ClockChecked, OrderAccepted
-from brokerfix.operate.admin import ask
+from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.record.journal import read
 from brokerfix.tools.client import utc_now
 from tests.live import BROKER, Market, Wire, desk, run_cli, until
@@ -79,10 +79,23 @@ def killed(market: Market) -> None:
     market.broker.stop(signal.SIGKILL)
 
 
+def started(market: Market) -> None:
+    """Start the broker, until it answers operators too: that is the last that it does at its start."""
+    market.broker.start()
+
+    def answers() -> bool:
+        try:
+            return bool(ask(market.folder / "broker", {"action": "status"}))
+        except NotRunning:
+            return False
+
+    until(answers)
+
+
 def test_after_a_kill_a_session_goes_on_where_it_was(market: Market, wire: Wire) -> None:
     told = [order(wire, 2, "A1"), order(wire, 3, "A2")]
     killed(market)
-    market.broker.start()
+    started(market)
     desk(market, "orders", "cancel", "A1", "--client", "ALICE")
     back = logged_on(market, 4)
     answer = back.read()
@@ -119,7 +132,7 @@ def test_no_number_is_used_twice_and_no_gap_is_left(market: Market, wire: Wire) 
             ours += 1
             answer(back, body[0][1])
         killed(market)
-        market.broker.start()
+        started(market)
         wire.socket.close()
         wire = logged_on(market, ours)
         ours += 1
@@ -146,8 +159,9 @@ def test_of_a_client_that_is_away_more_is_kept(market: Market, wire: Wire) -> No
     assert wire.is_cut()
     for number in range(2, 122):
         ask(market.folder / "broker", {"action": "cancel", "order": f"A{number}", "client": "ALICE"})
+    until(lambda: ask(market.folder / "broker", {"action": "status"})["working"] == 0)
     killed(market)
-    market.broker.start()
+    started(market)
     back = logged_on(market, 123)
     assert back.read()[35] == "A"
     found = everything(back, 124, 123)
@@ -169,7 +183,7 @@ def test_a_loss_of_power_leaves_what_was_synced(market: Market, wire: Wire) -> N
     shutil.rmtree(data / "journal")
     shutil.copytree(kept, data / "journal")
     (data / "sessions").unlink()
-    market.broker.start()
+    started(market)
     back = logged_on(market, 9)
     answer = back.read()
     assert answer[35] == "A"
@@ -219,7 +233,7 @@ def test_numbers_have_the_brokers_shard_and_keep_it(market: Market, wire: Wire) 
     assert refused.returncode == 1
     assert "broker.shard: is 7, but the journal's numbers are of shard 0" in refused.stderr
     data.rename(market.folder / "of before")
-    market.broker.start()
+    started(market)
     new = logged_on(market, 1, (141, "Y"))
     assert new.read()[35] == "A"
     until(lambda: "up" in run_cli("sessions", "--json", "--config", str(market.broker.config)).stdout)
