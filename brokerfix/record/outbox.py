@@ -26,6 +26,7 @@ NUMBERS = Struct("@QQ")
 EPOCH_BITS = 48
 """The epoch stands above these bits of the next number, so that both change at once."""
 FIRST_SLOTS = 64
+CLOSED = b"closed"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 Noted = tuple[str, int, int]
@@ -170,25 +171,28 @@ class Outbox:
 
 
 class _Mapped:
-    """The file `sessions`: a line MAGIC and the boot that wrote it, then slots: key, epoch and next_out, next_in.
-    `is_of_now`: the machine has not been down since it was written."""
+    """The file `sessions`: a line MAGIC and the boot that wrote it (or that it was closed in good order), then slots:
+    key, epoch and next_out, next_in. `is_of_now`: it has all, since the machine has not been down while it was in use.
+    One that is not whole is begun anew."""
 
     def __init__(self, path: Path) -> None:
         boot = BOOT_ID.read_bytes().strip() if BOOT_ID.exists() else b""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        head = os.pread(self._descriptor, HEAD.size, 0)
         size = os.fstat(self._descriptor).st_size
-        was_there = size >= HEAD.size
-        if not was_there:
-            os.ftruncate(self._descriptor, HEAD.size + FIRST_SLOTS * SLOT.size)
+        magic, wrote = HEAD.unpack(head) if len(head) == HEAD.size else (b"", b"")
+        is_whole = magic.rstrip(b"\0") == MAGIC and (size - HEAD.size) % SLOT.size == 0
+        self.is_of_now = is_whole and wrote.rstrip(b"\0") in (boot, CLOSED)
+        if not is_whole:
+            os.ftruncate(self._descriptor, 0)
+            size = HEAD.size + FIRST_SLOTS * SLOT.size
+        # With the space on the disk: a mapped page that has none would end the process.
+        os.posix_fallocate(self._descriptor, 0, size)
         self._map = mmap.mmap(self._descriptor, 0)
-        magic, wrote = HEAD.unpack_from(self._map)
-        self.is_of_now = was_there and magic.rstrip(b"\0") == MAGIC and wrote.rstrip(b"\0") == boot
-        if was_there and magic.rstrip(b"\0") != MAGIC:
-            self._map[:] = bytes(len(self._map))
         HEAD.pack_into(self._map, 0, MAGIC, boot)
         self._slots: dict[str, int] = {}
         for at in range(HEAD.size, len(self._map), SLOT.size):
-            key = SLOT.unpack_from(self._map, at)[0].rstrip(b"\0").decode()
+            key = SLOT.unpack_from(self._map, at)[0].rstrip(b"\0").decode(errors="replace")
             if key:
                 self._slots[key] = at
 
@@ -203,11 +207,17 @@ class _Mapped:
         if at is None:
             at = self._slots[key] = HEAD.size + len(self._slots) * SLOT.size
             if at + SLOT.size > len(self._map):
-                self._map.resize(len(self._map) + FIRST_SLOTS * SLOT.size)
+                size = len(self._map) + FIRST_SLOTS * SLOT.size
+                os.posix_fallocate(self._descriptor, 0, size)
+                self._map.resize(size)
             SLOT.pack_into(self._map, at, key.encode(), 1, 1)
         return _Writer(self._map, at + 40)
 
     def close(self) -> None:
+        """Close it in good order: all is on disk."""
+        self._map.flush()
+        HEAD.pack_into(self._map, 0, MAGIC, CLOSED)
+        self._map.flush()
         self._map.close()
         os.close(self._descriptor)
 

@@ -98,6 +98,27 @@ def test_after_a_loss_of_power_numbers_go_on_beyond_all_that_may_have_been_used(
     assert opened(path, ([("c:ALICE", 0, 1)], 2)).box(False, "ALICE").next_out == 3 + MOST_UNNOTED
 
 
+def test_after_a_stop_in_good_order_a_restart_of_the_machine_costs_no_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sessions"
+    first = opened(path, ([("c:ALICE", 0, 1)], 2))
+    used = first.box(False, "ALICE").use()
+    first.close()
+    boot = tmp_path / "boot"
+    boot.write_text("another\n")
+    monkeypatch.setattr(module, "BOOT_ID", boot)
+    assert opened(path, ([("c:ALICE", 0, 1)], 2)).box(False, "ALICE").next_out == used + 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"x" * 200])
+def test_a_damaged_file_is_begun_anew(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "sessions"
+    path.write_bytes(damage)
+    assert opened(path, ([("c:ALICE", 0, 1)], 2)).box(False, "ALICE").next_out == 3 + MOST_UNNOTED
+    assert opened(path, ([("c:ALICE", 0, 1)], 2)).box(False, "ALICE").next_out == 3 + MOST_UNNOTED
+
+
 def test_many_sessions_have_room_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "sessions"
     first = opened(path)
