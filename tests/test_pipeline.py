@@ -95,6 +95,27 @@ class Died(BaseException):
     """What a test has in place of the process's end."""
 
 
+def test_what_was_told_after_a_new_beginning_is_not_told_again_after_a_crash(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.pipeline.outbox.open(tmp_path / "sessions", tmp_path, {})
+    desk.pipeline.submit(SessionUp(2, "ALICE", False))
+    desk.order("C1")
+    desk.pipeline.submit(SessionDown(3, "ALICE", False))
+    order_id = desk.pipeline.state.clients["ALICE"].requests["C1"].order_id
+    desk.pipeline.submit(OperatorCancel(4, "jo", order_id, text="closing early"))
+    desk.take()
+    desk.pipeline.outbox.box(False, "ALICE").begin_anew()
+    desk.pipeline.submit(SessionUp(5, "ALICE", False))
+    desk.pipeline.client_is_back("ALICE", 5, anew=True)
+    assert desk.take() == ["8 4 Y"]
+    desk.pipeline.journal.close()
+    again = Desk(tmp_path)
+    again.take()
+    again.pipeline.outbox.box(False, "ALICE").begin_anew()
+    again.pipeline.client_is_back("ALICE", 6, anew=True)
+    assert again.take() == []
+
+
 def test_trial_13_a_fact_that_is_in_the_journal_but_not_in_the_state_ends_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -56,7 +56,7 @@ MOST_RESENT = 1000
 """Messages of one record that sends again what was missed."""
 CAUGHT_UP = 60 * 10**9
 """Nanoseconds after which a client whose session is up has had what it missed resent."""
-FOLLOWED = (ClientUp, ClientDown)
+FOLLOWED = (ClientUp, ClientDown, ReportsResent)
 """The facts that say what a client may have missed."""
 TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
@@ -174,9 +174,12 @@ class Pipeline:
             self.outbox.post(outs, at, self.state.away)
 
     def _follow(self, fact: Fact) -> None:
-        """A client's session that begins or ends: if it was up for long, the client has got what it had missed."""
+        """A client's session that begins or ends: if it was up for long, the client has got what it had missed. What is
+        told after a new beginning is no longer missed."""
         if isinstance(fact, ClientUp):
             self._up_since[fact.client] = fact.at
+        elif isinstance(fact, ReportsResent):
+            self.outbox.box(False, fact.client).has({text for text, _ in fact.messages})
         elif isinstance(fact, ClientDown) and fact.at - self._up_since.pop(fact.client, fact.at) >= CAUGHT_UP:
             self.outbox.box(False, fact.client).has_all()
 
@@ -226,7 +229,6 @@ class Pipeline:
         if at - self._up_since.get(client, at) >= CAUGHT_UP:
             box.has_all()
         missed = [(one.text, one.groups) for one in box.missed if MISSABLE.search(one.text)]
-        box.missed.clear()
         self._up_since[client] = at
         for begin_at in range(0, len(missed), MOST_RESENT):
             part = tuple(missed[begin_at : begin_at + MOST_RESENT])

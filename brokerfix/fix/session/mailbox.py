@@ -1,7 +1,7 @@
 """What one FIX session has been sent, as far as its peer may ask for it again, and the numbers of both sides."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 
@@ -114,6 +114,12 @@ class Mailbox:
         """The peer has got what it had missed."""
         self.missed_from = 0
         self.missed.clear()
+
+    def has(self, texts: Container[str]) -> None:
+        """The peer is told these of what it has missed."""
+        left = [one for one in self.missed if one.text not in texts]
+        self.missed.clear()
+        self.missed.extend(left)
 
     def find(self, number: int) -> Sent | None:
         """The message of this number, if it is kept."""
