@@ -22,6 +22,8 @@ SEQUENCES = 10**9
 """Numbers that a day and shard have."""
 SHARDS = 100
 LAST_DAY = 99_999_999
+MOST_AT_HAND = 512
+"""How many ids' texts are kept. Each is used within a moment and never again: more would only be cold memory."""
 MAX_TEXT = 64
 """Longest text of a number that is looked at."""
 MAX_DIGITS = 15
@@ -404,7 +406,7 @@ def sequence_of(number: int) -> int:
     return number % SEQUENCES
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=MOST_AT_HAND)
 def id_text(number: int) -> str:
     """2026112203000000017 -> '20261122-03-17', and of before shards 20261122000000017 -> '20261122-17'."""
     head, sequence = divmod(number, SEQUENCES)

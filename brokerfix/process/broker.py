@@ -24,7 +24,7 @@ from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
-from brokerfix.record.journal import OURS, Journal, JournalError, lock
+from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
 from brokerfix.settings.registry import added_clients
@@ -217,7 +217,7 @@ class Broker:
 
     def carry_out(self, command: cmd.Command) -> list[Fact]:
         """Submit an operator's command. Returns its facts; raises ActionRefused where it can't be recorded."""
-        origin = OURS._replace(who=command.operator) if isinstance(command, cmd.OperatorCommand) else OURS
+        origin = Origin(who=command.operator) if isinstance(command, cmd.OperatorCommand) else OURS
         if not self.pipeline.submit(command, origin):
             raise ActionRefused("it can't be recorded: the disk is full")
         return self.pipeline.decided

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason, OrdStatus, id_text
 from brokerfix.engine.engine import observe, one_trade_at_a_time
@@ -67,8 +69,9 @@ class Receiver:
         if isinstance(command, list):
             # Of a list that comes again, what was taken is known by its ClOrdIDs; it is done with the last.
             *others, last = command
-            taken = [self.pipeline.submit(one, origin._replace(seq_num=0)) for one in others]
-            return all([*taken, self.pipeline.submit(last, origin if all(taken) else origin._replace(seq_num=0))])
+            not_done = msgspec.structs.replace(origin, seq_num=0)
+            taken = [self.pipeline.submit(one, not_done) for one in others]
+            return all([*taken, self.pipeline.submit(last, origin if all(taken) else not_done)])
         if isinstance(command, MarketDataRequest):
             self.tell(self.feed.request(self.pipeline.state, command))
         else:

@@ -28,7 +28,7 @@ RESERVE = 4 << 20
 """Bytes kept free for cancels and fills when the disk is full."""
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What brought a record about: the session (see `outbox.key_of`; empty: the broker itself), the MsgSeqNum(34) of
     the message (0: it is not done with it yet, or none), when it came (ns UTC), its SendingTime(52), TransactTime(60)
     and SenderSubID(50) as they were; of an operator's action, who."""

@@ -76,18 +76,21 @@ class Outbox:
     def post(self, outs: Iterable[Out], at: int, away: Container[str]) -> None:
         """Number the messages of a record that was written `at` (ns UTC). Clients that are `away` may miss theirs."""
         boxes = self.boxes
-        for to_venue, name, text, groups in outs:
-            key = ("v:" if to_venue else "c:") + name
+        for out in outs:
+            name = out.comp_id
+            key = ("v:" if out.to_venue else "c:") + name
             box = boxes.get(key) or self._by_key(key)
-            if not to_venue:
+            if not out.to_venue:
                 if name in self._silent:
                     continue
                 if away and name in away and not box.missed_from:
                     box.missed_from = box.next_out
-            box.post(at, text, groups)
+            box.post(at, out.text, out.groups)
 
     def take_noted(self) -> list[Noted]:
         """What the next record has to note."""
+        if not self._changed:
+            return []
         noted = [(key, box.epoch, box.next_out) for key, box in self._changed.items()]
         for box in self._changed.values():
             box.unnoted = 0

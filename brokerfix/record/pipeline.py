@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 
 from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason, id_text
@@ -56,7 +57,12 @@ MOST_RESENT = 1000
 """Messages of one record that sends again what was missed."""
 CAUGHT_UP = 60 * 10**9
 """Nanoseconds after which a client whose session is up has had what it missed resent."""
-FOLLOWED = (ClientUp, ClientDown, ReportsResent)
+HEAD = re.compile(
+    "[^\x01]*\x01[^\x01]*\x01[^\x01]*\x0134=([0-9]+)\x01(?:43=[^\x01]*\x01)?49=[^\x01]*\x01(?:50=([^\x01]*)\x01)?52=([^\x01]*)\x01"
+)
+"""How nearly every message begins, as QuickFIX gives it."""
+_TO_VENUE = attrgetter("to_venue")
+FOLLOWED = frozenset((ClientUp, ClientDown, ReportsResent))
 """The facts that say what a client may have missed."""
 TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
@@ -132,7 +138,7 @@ class Pipeline:
             if self.state.copies:
                 outs += self._copies(outs)
             if record.is_old:
-                unsent = [] if isinstance(record.facts[-1], Stopped) else sorted(outs, key=lambda out: not out.to_venue)
+                unsent = [] if isinstance(record.facts[-1], Stopped) else sorted(outs, key=_TO_VENUE, reverse=True)
             else:
                 unsent = []
                 self._post(outs, record.written)
@@ -207,7 +213,7 @@ class Pipeline:
 
     def _send(self, outs: list[Out]) -> None:
         """Exchanges first: an order's way to the market is not kept waiting by reports."""
-        for out in sorted(outs, key=lambda out: not out.to_venue) if len(outs) > 1 else outs:
+        for out in sorted(outs, key=_TO_VENUE, reverse=True) if len(outs) > 1 else outs:
             try:
                 self.send(out)
             except Exception as error:
@@ -441,10 +447,12 @@ class Pipeline:
 
 def origin_of(session: str, text: str, received: int) -> Origin:
     """What a session's message is on record with."""
-    return Origin(
-        session, int(_value(text, "\x0134=")), received, _value(text, "\x0152="), _value(text, "\x0160="),
-        _value(text, "\x0150="),
-    )  # fmt: skip
+    head = HEAD.match(text)
+    if head is not None:
+        seq_num, sender_sub_id, sending_time = head.groups("")
+    else:
+        seq_num, sender_sub_id, sending_time = (_value(text, f"\x01{tag}=") for tag in (34, 50, 52))
+    return Origin(session, int(seq_num), received, sending_time, _value(text, "\x0160="), sender_sub_id)
 
 
 def _value(text: str, tag: str) -> str:

@@ -8,6 +8,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from brokerfix.domain import CxlRejReason, OrdStatus
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.versions.rules import message_type_of
@@ -116,14 +118,14 @@ class Chaos:
             # A status report is no execution; that its ExecID came again would hide nothing.
             last = self._last_exec_ids.get(out.comp_id, "")
             if self._strikes("exec_id", self.section.repeat_exec_id_every) and last:
-                yield out._replace(text=_EXEC_ID.sub(f"\x0117={last}", text))
+                yield msgspec.structs.replace(out, text=_EXEC_ID.sub(f"\x0117={last}", text))
             found = _EXEC_ID.search(text)
             self._last_exec_ids[out.comp_id] = found[1] if found else ""
         if self._strikes("tag", self.section.unknown_tag_every):
             text = text.replace("\x0110=000", f"{UNKNOWN_TAG}\x0110=000")
-        yield out._replace(text=text)
+        yield msgspec.structs.replace(out, text=text)
         if "\x01150=4\x01" in text and self._strikes("cancel", self.section.fill_after_cancel_every):
-            yield out._replace(text=_late_fill(text))
+            yield msgspec.structs.replace(out, text=_late_fill(text))
 
     def _strikes(self, kind: str, every: int) -> bool:
         if not every:

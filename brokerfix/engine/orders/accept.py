@@ -126,6 +126,7 @@ def _no_venue(state: State, ex_destination: str, symbol: str) -> Reject | None:
         return None
     if not state.venues or state.instruments[symbol].post == "book":
         return None
-    if any(state.venue_quotes(venue, symbol) for venue in state.venues):
-        return None
+    for venue in state.venues:
+        if state.venue_quotes(venue, symbol):
+            return None
     return Reject(OrdRejReason.BROKER_OPTION, f"NO_VENUE: no exchange for {symbol} is connected")

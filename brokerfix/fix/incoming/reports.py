@@ -15,7 +15,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.facts import NO_STATUS
-from brokerfix.fix.text import Reader, pairs, possible_duplicate, printable
+from brokerfix.fix.text import Reader, pairs, printable
 from brokerfix.fix.versions.dialect import dialect
 from brokerfix.fix.versions.recode import FIX_42, FIX_44, report_to_44
 from brokerfix.fix.versions.rules import message_type_of
@@ -78,6 +78,7 @@ def _execution_report(text: str, venue: str, at: int, instruments: Instruments, 
     instrument = instruments.get(message["55"] or "")
     price_digits = instrument.price_digits if instrument else 0
     qty_digits = instrument.qty_digits if instrument else 0
+    orig, last_qty, last_px, cum, leaves, order_qty, price = map(message.get, NUMBERS)
     return VenueReport(
         at,
         venue,
@@ -85,29 +86,31 @@ def _execution_report(text: str, venue: str, at: int, instruments: Instruments, 
         message["150"] or "",
         message["39"] or "",
         id_number(message["11"] or ""),
-        id_number(message["41"] or ""),
+        id_number(orig) if orig else 0,
         message["37"] or "",
-        _told(message["32"], qty_digits, defects),
-        _told(message["31"], price_digits, defects),
-        _told(message["14"] or "-1", qty_digits, defects),
+        _told(last_qty, qty_digits, defects) if last_qty else 0,
+        _told(last_px, price_digits, defects) if last_px else 0,
+        _told(cum, qty_digits, defects) if cum else -1,
         message["6"] or "",
         message["103"] or "",
         message["58"] or "",
         text,
-        "; ".join(defects),
-        possible_duplicate(message),
-        _told(message["151"] or "-1", qty_digits, defects),
-        _told(message["38"], qty_digits, defects),
-        _told(message["44"], price_digits, defects),
+        "; ".join(defects) if defects else "",
+        message["43"] == "Y" or message["97"] == "Y",
+        _told(leaves, qty_digits, defects) if leaves else -1,
+        _told(order_qty, qty_digits, defects) if order_qty else 0,
+        _told(price, price_digits, defects) if price else 0,
         message["19"] or "",
         message["378"] or "",
     )
 
 
-def _told(value: str | None, digits: int, defects: list[str]) -> int:
+NUMBERS = ("41", "32", "31", "14", "151", "38", "44")
+"""OrigClOrdID, LastQty, LastPx, CumQty, LeavesQty, OrderQty, Price."""
+
+
+def _told(value: str, digits: int, defects: list[str]) -> int:
     """A number that an exchange tells. It has happened, so one that is not exact is rounded, and said."""
-    if not value:
-        return 0
     try:
         return to_scaled(value, digits)
     except Inexact as error:

@@ -2,7 +2,9 @@
 MsgType and the body."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from brokerfix.domain import (
     Instructions,
@@ -16,7 +18,7 @@ from brokerfix.fix.text import timestamp
 E = TypeVar("E", bound=Callable[[Any, Any], Any])
 
 
-class Out(NamedTuple):
+class Out(msgspec.Struct, frozen=True, gc=False):
     """A message to send: to which client or exchange, its text, and whether it carries repeating groups."""
 
     to_venue: bool
@@ -28,12 +30,12 @@ class Out(NamedTuple):
 def resent(out: Out) -> Out:
     """The same message marked PossResend(97)."""
     end = out.text.index("\x01", out.text.index("\x0135=") + 1)
-    return out._replace(text=f"{out.text[:end]}\x0197=Y{out.text[end:]}")
+    return msgspec.structs.replace(out, text=f"{out.text[:end]}\x0197=Y{out.text[end:]}")
 
 
 def copy_for(client: str, out: Out) -> Out:
     """The message as a copy, with CopyMsgIndicator(797)."""
-    return out._replace(comp_id=client, text=out.text.replace("\x0110=000", "\x01797=Y\x0110=000"))
+    return msgspec.structs.replace(out, comp_id=client, text=out.text.replace("\x0110=000", "\x01797=Y\x0110=000"))
 
 
 def instruction_tags(asked: Instructions, instrument: Instrument, stop_px: int = 0) -> str:

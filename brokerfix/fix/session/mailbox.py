@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Container, Iterator
-from typing import NamedTuple
+
+import msgspec
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A message: its MsgSeqNum(34), when it was sent (ns UTC), its text as it was made (in FIX.4.4), and whether it has
     repeating groups."""
 
@@ -15,7 +16,7 @@ class Sent(NamedTuple):
     groups: bool
 
 
-class Gap(NamedTuple):
+class Gap(msgspec.Struct, frozen=True):
     """Numbers that are not sent again: from `first` to before `following`."""
 
     first: int

@@ -73,9 +73,10 @@ def _readable(text: str) -> str:
 
 
 class Peer:
-    """One configured session: the client's or venue's name, its QuickFIX id, its mailbox, whether it is logged on, the
-    MsgSeqNum of the first message that we sent since then, whether its sequence numbers have begun anew since it
-    was logged on before, and the routes of BusinessMessageRejects that are still to be sent, by RefSeqNum."""
+    """One configured session: the client's or venue's name, its QuickFIX id and (once it is built) session, its
+    mailbox, whether it is logged on, the MsgSeqNum of the first message that we sent since then, whether its sequence
+    numbers have begun anew since it was logged on before, and the routes of BusinessMessageRejects that are still to be
+    sent, by RefSeqNum."""
 
     def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str, box: Mailbox) -> None:
         self.name = name
@@ -88,14 +89,7 @@ class Peer:
         self.first_number = 0
         self.anew = False
         self.routes: dict[str, str] = {}
-        self._session: Any = None
-
-    @property
-    def session(self) -> Any:
-        """QuickFIX's own, which is there once the engine is built."""
-        if self._session is None:
-            self._session = quickfix.Session.lookupSession(self.session_id)
-        return self._session
+        self.session: Any = None
 
 
 class Boxes(Protocol):
@@ -116,6 +110,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._boxes = boxes
         self._active: dict[Peer, None] = {}
         self._again: Sent | Gap | None = None
+        self._spare: Any = None
         self.config = config
         self.activity = self.changes = 0
         self.clients: dict[str, Peer] = {}
@@ -190,7 +185,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     @staticmethod
     def _go_on(peer: Peer) -> None:
         """A session goes on with the numbers that its mailbox has."""
-        session = peer.session
+        session = peer.session = quickfix.Session.lookupSession(peer.session_id)
         session.setNextSenderMsgSeqNum(peer.box.sent)
         session.setNextTargetMsgSeqNum(peer.box.next_in)
 
@@ -245,25 +240,34 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
     def send(self, out: Out) -> None:
         """Hand a message that is posted to its session, which numbers it and sends it now or, if it is logged out, has
         it asked for by the peer. A peer without a session is told nothing."""
-        to_venue, comp_id, text, groups = out
-        peer = (self.venues if to_venue else self.clients).get(comp_id)
+        peer = (self.venues if out.to_venue else self.clients).get(out.comp_id)
         if peer is None:
             return
-        number = peer.box.sent
+        box, text = peer.box, out.text
+        number = box.sent
+        # A failing session calls back, and may have us send another message meanwhile.
+        message, self._spare = self._spare, None
         try:
             if peer.recode is not None:
                 text = peer.recode(text)
             if peer.routes:
                 text = self._routed(peer, text)
-            message = MESSAGE(text, self._dictionary, False) if groups else MESSAGE(text, False)
-            peer.box.went()
-            SEND(message, peer.session_id)
+            if out.groups:
+                message = MESSAGE(text, self._dictionary, False)
+            elif message is None:
+                message = MESSAGE(text, False)
+            else:
+                message.setString(text, False)
+            box.went()
+            peer.session.send(message)
         except Exception:
             # The number is used up, whatever became of its message: the next one has the next.
-            if peer.box.sent == number:
-                peer.box.went()
+            if box.sent == number:
+                box.went()
             peer.session.setNextSenderMsgSeqNum(number + 1)
             raise
+        finally:
+            self._spare = message
 
     def _flush(self, peer: Peer) -> None:
         """What waits for the disk goes before another message of its session: its number is the one before."""
@@ -530,7 +534,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             text = message.toString()
             if not text.isascii():
                 text = _readable(text)
-            peer = self._by_id[session_id.toString()]
+            peer = self._by_id[session_id.toStringFrozen()]
             self._active[peer] = None
             if peer.is_venue:
                 recorded = self.receiver.venue_message(peer.name, text)
