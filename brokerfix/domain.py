@@ -314,11 +314,54 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
     buying_power: bool = True
 
 
+class Evidence(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a refusal rests on: the check that refused, its limit, and the value that was beyond it, both as people
+    write them (empty: the check has none)."""
+
+    check: str
+    limit: str = ""
+    value: str = ""
+
+
 class Reject(msgspec.Struct, frozen=True, gc=False):
-    """Why an order is refused: OrdRejReason(103) and Text(58) `CODE: limit=.., value=..`."""
+    """Why an order is refused: OrdRejReason(103), and the evidence; what it does not say, in words."""
 
     reason: OrdRejReason
-    text: str
+    check: str
+    words: str = ""
+    limit: str = ""
+    value: str = ""
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(self.check, self.limit, self.value)
+
+    @property
+    def text(self) -> str:
+        """Text(58): `CHECK: limit=.., value=.., words`."""
+        told = f"limit={self.limit}" if self.limit else "", f"value={self.value}" if self.value else "", self.words
+        return f"{self.check}: {', '.join(filter(None, told))}"
+
+
+class RouteRule(StrEnum):
+    """Which rule of the router has sent a child order to an exchange."""
+
+    BEST_PRICE = "best price"
+    BEST_PRICE_THEN_POST = "best price, then posted"
+    LOWEST_MAKER_FEE = "posted, lowest maker fee"
+    HOLDS_ENOUGH = "holds enough of it"
+    DOES_IT_ITSELF = "does it itself"
+    EX_DESTINATION = "ExDestination"
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A quote of an exchange that a routing decision has looked at: price in ticks, scaled quantity, and how much of it
+    the child orders aim at."""
+
+    venue: str
+    price: int
+    qty: int
+    aimed: int
 
 
 class Inexact(ValueError):

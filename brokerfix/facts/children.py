@@ -1,12 +1,13 @@
 """Facts: what exchanges hold of orders."""
 
-from brokerfix.domain import Instructions, OrdStatus, OrdType, TimeInForce
+from brokerfix.domain import Instructions, OrdStatus, OrdType, RouteRule, Seen, TimeInForce
 from brokerfix.facts.base import Fact
 
 
 class OrderRouted(Fact, frozen=True, gc=False, kw_only=True):
     """A child order goes to an exchange. Its ClOrdID there is this fact's id. `instructions` are what the exchange
-    itself is asked for."""
+    itself is asked for. `why` and `seen` are the evidence: the rule, and the quotes that it has looked at, best first
+    (of an older version: none)."""
 
     order_id: int
     venue: str
@@ -14,8 +15,9 @@ class OrderRouted(Fact, frozen=True, gc=False, kw_only=True):
     price: int
     ord_type: OrdType
     time_in_force: TimeInForce
-    why: str
+    why: RouteRule
     instructions: Instructions | None = None
+    seen: tuple[Seen, ...] = ()
 
 
 class ChildAccepted(Fact, frozen=True, gc=False):

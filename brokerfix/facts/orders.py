@@ -3,6 +3,7 @@
 from brokerfix.domain import (
     BusinessRejectReason,
     CxlRejReason,
+    Evidence,
     Hold,
     Instructions,
     OrdRejReason,
@@ -46,7 +47,8 @@ class OrderAcknowledged(Fact, frozen=True, gc=False):
 
 class OrderRejected(Fact, frozen=True, gc=False, kw_only=True):
     """A client's order was refused. `known_as_new`: its ClOrdID was not used before, so it now names this refusal;
-    else it may be that of the order `order_id`. `told` are its terms as they came, (tag, value)."""
+    else it may be that of the order `order_id`. `told` are its terms as they came, (tag, value). `evidence` is what the
+    refusal rests on (None: an older version's)."""
 
     client: str
     cl_ord_id: str
@@ -62,6 +64,7 @@ class OrderRejected(Fact, frozen=True, gc=False, kw_only=True):
     known_as_new: bool = True
     order_id: int = 0
     told: tuple[tuple[str, str], ...] = ()
+    evidence: Evidence | None = None
 
 
 class OrderHeld(Fact, frozen=True, gc=False):
@@ -205,7 +208,8 @@ class OrderReplaced(Fact, frozen=True, gc=False, kw_only=True):
 
 class RequestRejected(Fact, frozen=True, gc=False, kw_only=True):
     """A cancel or replace is refused. `order_id` 0: no such order of this client. `known_as_new` as in
-    OrderRejected. `ends_pending`: it was the order's pending request."""
+    OrderRejected. `ends_pending`: it was the order's pending request. `evidence`: of a replace whose terms were
+    refused."""
 
     client: str
     order_id: int
@@ -216,6 +220,7 @@ class RequestRejected(Fact, frozen=True, gc=False, kw_only=True):
     text: str
     known_as_new: bool = True
     ends_pending: bool = False
+    evidence: Evidence | None = None
 
 
 class StatusReported(Fact, frozen=True, gc=False, kw_only=True):

@@ -28,7 +28,7 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
         verbal = isinstance(known, Order) and known.operator
         reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
         order_id = known.order_id if isinstance(known, Order) else 0
-        return reject(c, step, Reject(reason, f"DUPLICATE: ClOrdID={c.cl_ord_id}"), False, order_id)
+        return reject(c, step, Reject(reason, "DUPLICATE", f"ClOrdID={c.cl_ord_id}"), False, order_id)
     name = c.account or client.accounts[0]
     refused = risk.check_session(state, client, name, c.symbol, c.at) or c.defect
     if refused is not None:
@@ -82,7 +82,7 @@ def follows_too_many(client: Client) -> Reject | None:
     most = client.options.most_following
     if client.following < most:
         return None
-    return Reject(OrdRejReason.EXCEEDS_LIMIT, f"FOLLOWING: limit={most}, value={client.following + 1}")
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, "FOLLOWING", limit=str(most), value=str(client.following + 1))
 
 
 def named(state: State, client: Client, cl_ord_id: str, again: bool) -> Order | OrderRejected | RequestRejected | None:
@@ -110,6 +110,7 @@ def reject(c: NewOrder, step: Step, why: Reject, known_as_new: bool = True, orde
         price=c.price,
         reason=why.reason,
         text=why.text,
+        evidence=why.evidence,
         known_as_new=known_as_new,
         order_id=order_id,
         told=tuple((tag, value) for tag in ECHOED if (value := c.told.get(tag))),
@@ -120,13 +121,13 @@ def _no_venue(state: State, ex_destination: str, symbol: str) -> Reject | None:
     """An order that can go nowhere is refused; a broker without exchanges matches in its own book."""
     if ex_destination:
         if ex_destination not in state.venues:
-            return Reject(OrdRejReason.OTHER, f"UNKNOWN_VENUE: value={ex_destination}")
+            return Reject(OrdRejReason.OTHER, "UNKNOWN_VENUE", value=ex_destination)
         if not state.venue_quotes(ex_destination, symbol):
-            return Reject(OrdRejReason.BROKER_OPTION, f"NO_VENUE: {ex_destination} is not available for {symbol}")
+            return Reject(OrdRejReason.BROKER_OPTION, "NO_VENUE", f"{ex_destination} is not available for {symbol}")
         return None
     if not state.venues or state.instruments[symbol].post == "book":
         return None
     for venue in state.venues:
         if state.venue_quotes(venue, symbol):
             return None
-    return Reject(OrdRejReason.BROKER_OPTION, f"NO_VENUE: no exchange for {symbol} is connected")
+    return Reject(OrdRejReason.BROKER_OPTION, "NO_VENUE", f"no exchange for {symbol} is connected")

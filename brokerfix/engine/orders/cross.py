@@ -57,10 +57,10 @@ def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | 
     client = state.clients[c.client]
     first, second = orders
     if first.side is second.side or first.qty != second.qty or first.cl_ord_id == second.cl_ord_id:
-        return Reject(OrdRejReason.OTHER, "CROSS: needs a buy and a sell of the same quantity, each with its ClOrdID")
+        return Reject(OrdRejReason.OTHER, "CROSS", "needs a buy and a sell of the same quantity, each with its ClOrdID")
     for one in orders:
         if named(state, client, one.cl_ord_id, False) is not None:
-            return Reject(OrdRejReason.DUPLICATE_ORDER, f"DUPLICATE: ClOrdID={one.cl_ord_id}")
+            return Reject(OrdRejReason.DUPLICATE_ORDER, "DUPLICATE", f"ClOrdID={one.cl_ord_id}")
         account = one.account or client.accounts[0]
         refused = risk.check_session(state, client, account, c.symbol, c.at)
         if refused is None:
@@ -73,5 +73,5 @@ def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | 
         for best in (state.books[c.symbol].best(side), state.market.best(c.symbol, side)):
             if best is not None and best != c.price and at_least_as_good(side.opposite, best, c.price):
                 price = to_text(best, state.instruments[c.symbol].price_digits)
-                return Reject(OrdRejReason.OTHER, f"CROSS: limit={price}, there is a better price")
+                return Reject(OrdRejReason.OTHER, "CROSS", "there is a better price", limit=price)
     return None

@@ -84,35 +84,36 @@ def refusal(
     total, shown, least = (to_text(value, instrument.qty_digits) for value in (qty, asked.max_floor, asked.min_qty))
     dated = bool(asked.expire_at or asked.expire_day)
     all_or_none, post_only = ExecInst.ALL_OR_NONE in insts, ExecInst.POST_ONLY in insts
-    for wrong, text in (
-        (ord_type is OrdType.PEGGED and not trails and len(pegs) != 1, "PEG: ExecInst must have one of R, P, M or a"),
-        (ord_type is not OrdType.PEGGED and pegs, "PEG: ExecInst R, P and M need OrdType P"),
-        (trails and ord_type not in (OrdType.STOP, OrdType.PEGGED), "TRAILING_STOP: needs OrdType 3 or P"),
-        (trails and not asked.peg_offset, "TRAILING_STOP: PegOffsetValue must not be 0"),
-        (asked.peg_offset and ord_type is not OrdType.PEGGED and not trails, "PEG: PegOffsetValue needs a peg"),
-        (asked.peg_offset % tick, "TICK: PegOffsetValue must be a multiple of the tick"),
-        (asked.stop_px and ord_type not in STOPS and not trails, "STOP: StopPx needs OrdType 3 or 4"),
-        (asked.stop_px < 0 or asked.stop_px % tick, "TICK: StopPx must be above 0 and a multiple of the tick"),
-        (ord_type in STOPS and not asked.stop_px and not trails, "STOP: StopPx must be above 0"),
-        (asked.limit < 0 or asked.limit % tick, "TICK: Price must be above 0 and a multiple of the tick"),
-        (ord_type is OrdType.PEGGED and immediate, "PEG: not with IOC or FOK"),
-        (asked.max_floor < 0 or asked.max_floor % lot, f"MAX_FLOOR: limit=a multiple of the lot, value={shown}"),
-        (asked.max_floor > qty, f"MAX_FLOOR: limit={total}, value={shown}"),
-        (asked.max_floor and (immediate or not limited), "MAX_FLOOR: needs a limit that rests"),
-        (asked.min_qty < 0 or asked.min_qty > qty, f"MIN_QTY: limit={total}, value={least}"),
-        (all_or_none and (asked.max_floor or asked.min_qty), "ALL_OR_NONE: not with MaxFloor or MinQty"),
-        (post_only and (immediate or not limited), "POST_ONLY: needs a limit that rests"),
-        (post_only and ExecInst.MARKET_PEG in pegs, "POST_ONLY: not with a market peg"),
-        (asked.max_floor and asked.min_qty, "MIN_QTY: not with MaxFloor"),
-        (time_in_force is TimeInForce.GTD and not dated, "GTD: needs a date or a time"),
-        (time_in_force is not TimeInForce.GTD and dated, "GTD: a date needs TimeInForce 6"),
+    for wrong, *why in (
+        (ord_type is OrdType.PEGGED and not trails and len(pegs) != 1, "PEG", "ExecInst must have one of R, P, M or a"),
+        (ord_type is not OrdType.PEGGED and pegs, "PEG", "ExecInst R, P and M need OrdType P"),
+        (trails and ord_type not in (OrdType.STOP, OrdType.PEGGED), "TRAILING_STOP", "needs OrdType 3 or P"),
+        (trails and not asked.peg_offset, "TRAILING_STOP", "PegOffsetValue must not be 0"),
+        (asked.peg_offset and ord_type is not OrdType.PEGGED and not trails, "PEG", "PegOffsetValue needs a peg"),
+        (asked.peg_offset % tick, "TICK", "PegOffsetValue must be a multiple of the tick"),
+        (asked.stop_px and ord_type not in STOPS and not trails, "STOP", "StopPx needs OrdType 3 or 4"),
+        (asked.stop_px < 0 or asked.stop_px % tick, "TICK", "StopPx must be above 0 and a multiple of the tick"),
+        (ord_type in STOPS and not asked.stop_px and not trails, "STOP", "StopPx must be above 0"),
+        (asked.limit < 0 or asked.limit % tick, "TICK", "Price must be above 0 and a multiple of the tick"),
+        (ord_type is OrdType.PEGGED and immediate, "PEG", "not with IOC or FOK"),
+        (asked.max_floor < 0 or asked.max_floor % lot, "MAX_FLOOR", "", "a multiple of the lot", shown),
+        (asked.max_floor > qty, "MAX_FLOOR", "", total, shown),
+        (asked.max_floor and (immediate or not limited), "MAX_FLOOR", "needs a limit that rests"),
+        (asked.min_qty < 0 or asked.min_qty > qty, "MIN_QTY", "", total, least),
+        (all_or_none and (asked.max_floor or asked.min_qty), "ALL_OR_NONE", "not with MaxFloor or MinQty"),
+        (post_only and (immediate or not limited), "POST_ONLY", "needs a limit that rests"),
+        (post_only and ExecInst.MARKET_PEG in pegs, "POST_ONLY", "not with a market peg"),
+        (asked.max_floor and asked.min_qty, "MIN_QTY", "not with MaxFloor"),
+        (time_in_force is TimeInForce.GTD and not dated, "GTD", "needs a date or a time"),
+        (time_in_force is not TimeInForce.GTD and dated, "GTD", "a date needs TimeInForce 6"),
         (
             time_in_force in AT_AUCTION and (pegs or trails or ord_type in STOPS),
-            "AUCTION: only market and limit orders",
+            "AUCTION",
+            "only market and limit orders",
         ),
     ):
         if wrong:
-            return Reject(OrdRejReason.OTHER, text)
+            return Reject(OrdRejReason.OTHER, *why)
     return None
 
 
@@ -121,19 +122,19 @@ def not_now(state: State, instrument: Instrument, order: Order, at: int) -> Reje
     asked = order.instructions or NONE
     symbol = instrument.symbol
     if 0 < asked.expire_at <= at or 0 < asked.expire_day < state.day:
-        return Reject(OrdRejReason.OTHER, "GTD: the date is in the past")
+        return Reject(OrdRejReason.OTHER, "GTD", "the date is in the past")
     if order.time_in_force in AT_AUCTION and symbol not in state.phases and not natively(state, order):
-        return Reject(OrdRejReason.UNSUPPORTED, f"AUCTION: {symbol} has no opening and closing here")
+        return Reject(OrdRejReason.UNSUPPORTED, "AUCTION", f"{symbol} has no opening and closing here")
     if (
         order.time_in_force is TimeInForce.OPENING
         and state.phase(symbol) not in BEFORE_OPENING
         and not natively(state, order)
     ):
-        return Reject(OrdRejReason.EXCHANGE_CLOSED, f"AUCTION: the opening of {symbol} is over")
+        return Reject(OrdRejReason.EXCHANGE_CLOSED, "AUCTION", f"the opening of {symbol} is over")
     if order.has(ExecInst.POST_ONLY) and order.ord_type is OrdType.LIMIT and would_take(state, order, order.price):
-        return Reject(OrdRejReason.BROKER_OPTION, "POST_ONLY: it would take at its price")
+        return Reject(OrdRejReason.BROKER_OPTION, "POST_ONLY", "it would take at its price")
     if order.has(ExecInst.TRAILING_STOP) and not order.stop_px:
-        return Reject(OrdRejReason.BROKER_OPTION, f"NO_PRICE: {symbol} has no price to trail from")
+        return Reject(OrdRejReason.BROKER_OPTION, "NO_PRICE", f"{symbol} has no price to trail from")
     return None
 
 

@@ -36,7 +36,7 @@ def quote(state: State, c: Quote, step: Step) -> None:
     if not c.qty or state.phase(c.symbol) is Phase.CLOSED:
         return
     if refused is not None:
-        if isinstance(known, OrderRejected) and known.text.partition(":")[0] == refused.text.partition(":")[0]:
+        if isinstance(known, OrderRejected) and known.text.partition(":")[0] == refused.check:
             # That was told already.
             return
         step.emit(
@@ -52,6 +52,7 @@ def quote(state: State, c: Quote, step: Step) -> None:
             price=c.price,
             reason=refused.reason,
             text=refused.text,
+            evidence=refused.evidence,
         )
         return
     accepted = step.emit(

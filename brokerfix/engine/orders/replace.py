@@ -82,6 +82,7 @@ def _refuse(order: Order, cl_ord_id: str, refused: Reject, step: Step) -> None:
         response_to=Request.REPLACE,
         reason=CxlRejReason.BROKER_OPTION if of_limit else CxlRejReason.OTHER,
         text=refused.text,
+        evidence=refused.evidence,
     )
 
 
@@ -165,9 +166,9 @@ def next_request(state: State, c: NextRequest, step: Step) -> None:
 def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
     """Why an order may not get these terms."""
     if c.symbol != order.symbol or c.side is not order.side or c.ord_type is not order.ord_type:
-        return Reject(OrdRejReason.OTHER, "FIXED: Symbol, Side and OrdType can't be replaced")
+        return Reject(OrdRejReason.OTHER, "FIXED", "Symbol, Side and OrdType can't be replaced")
     if c.time_in_force is not None and c.time_in_force is not order.time_in_force:
-        return Reject(OrdRejReason.OTHER, "FIXED: TimeInForce can't be replaced")
+        return Reject(OrdRejReason.OTHER, "FIXED", "TimeInForce can't be replaced")
     if c.defect is not None:
         return c.defect
     if risk.too_fast(state.clients[c.client], c.at):
@@ -195,7 +196,7 @@ def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instruc
         and order.time_in_force is not TimeInForce.GTD
         and is_over(order, state.day, at)
     ):
-        return Reject(OrdRejReason.OTHER, "OVER: the order was for an earlier day")
+        return Reject(OrdRejReason.OTHER, "OVER", "the order was for an earlier day")
     # Less than what is filled means: work no more of it.
     qty = max(qty, order.cum)
     valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, price, asked) or order.risk_price

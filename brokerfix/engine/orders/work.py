@@ -115,6 +115,7 @@ def work(
             time_in_force=route.time_in_force,
             why=route.why,
             instructions=route.instructions,
+            seen=planned.seen,
         )
         left -= route.qty
     if planned.book:

@@ -111,7 +111,7 @@ def too_fast(client: Client, at: int) -> bool:
 
 
 def rate_reject(client: Client) -> Reject:
-    return Reject(OrdRejReason.EXCEEDS_LIMIT, f"RATE: limit={client.max_rate}/s, value={client.max_rate + 1}/s")
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, "RATE", limit=f"{client.max_rate}/s", value=f"{client.max_rate + 1}/s")
 
 
 def check_session(state: State, client: Client, account: str, symbol: str, at: int) -> Reject | None:
@@ -125,20 +125,20 @@ def check_market(state: State, client: Client, account: str, symbol: str) -> Rej
     """Whether the client may trade for this account and symbol, and the symbol trades."""
     instrument = state.instruments.get(symbol)
     if instrument is None:
-        return Reject(OrdRejReason.UNKNOWN_SYMBOL, f"UNKNOWN_SYMBOL: value={symbol}")
+        return Reject(OrdRejReason.UNKNOWN_SYMBOL, "UNKNOWN_SYMBOL", value=symbol)
     if account not in client.accounts or account not in state.accounts:
-        return Reject(OrdRejReason.UNKNOWN_ACCOUNT, f"UNKNOWN_ACCOUNT: value={account}")
+        return Reject(OrdRejReason.UNKNOWN_ACCOUNT, "UNKNOWN_ACCOUNT", value=account)
     if instrument.halted:
-        return Reject(OrdRejReason.EXCHANGE_CLOSED, f"HALTED: value={symbol}")
+        return Reject(OrdRejReason.EXCHANGE_CLOSED, "HALTED", value=symbol)
     if state.halts:
         for halt in (("all", ""), ("account", account), ("symbol", symbol)):
             if halt in state.halts:
                 return Reject(
-                    OrdRejReason.EXCHANGE_CLOSED, f"HALTED: {' '.join(halt).strip()}, by the broker's operator"
+                    OrdRejReason.EXCHANGE_CLOSED, "HALTED", f"{' '.join(halt).strip()}, by the broker's operator"
                 )
     if state.phases and state.phase(symbol) is Phase.CLOSED:
         hours = f"{_clock(instrument.opens)}-{_clock(instrument.closes)} {instrument.zone}"
-        return Reject(OrdRejReason.EXCHANGE_CLOSED, f"CLOSED: limit={hours}")
+        return Reject(OrdRejReason.EXCHANGE_CLOSED, "CLOSED", limit=hours)
     return None
 
 
@@ -156,20 +156,20 @@ def check_terms(
     """Whether an order of these terms may be open. `valued_at` is its risk price, `replaced` the order whose place
     it takes."""
     if qty <= 0:
-        return Reject(OrdRejReason.INCORRECT_QUANTITY, f"QUANTITY: limit=above 0, value={_qty(instrument, qty)}")
+        return Reject(OrdRejReason.INCORRECT_QUANTITY, "QUANTITY", limit="above 0", value=_qty(instrument, qty))
     if qty % instrument.lot:
         limit = _qty(instrument, instrument.lot)
-        return Reject(OrdRejReason.INCORRECT_QUANTITY, f"LOT: limit={limit}, value={_qty(instrument, qty)}")
+        return Reject(OrdRejReason.INCORRECT_QUANTITY, "LOT", limit=limit, value=_qty(instrument, qty))
     if account.max_order_qty and qty * 10 ** (MONEY_DIGITS - instrument.qty_digits) > account.max_order_qty:
         limit = money_text(account.max_order_qty)
-        return Reject(OrdRejReason.EXCEEDS_LIMIT, f"MAX_ORDER_QTY: limit={limit}, value={_qty(instrument, qty)}")
+        return Reject(OrdRejReason.EXCEEDS_LIMIT, "MAX_ORDER_QTY", limit=limit, value=_qty(instrument, qty))
     mark = reference(state, instrument)
     if ord_type is OrdType.LIMIT or ord_type is OrdType.STOP_LIMIT:
         if price <= 0:
-            return Reject(OrdRejReason.OTHER, f"PRICE: limit=above 0, value={_price(instrument, price)}")
+            return Reject(OrdRejReason.OTHER, "PRICE", limit="above 0", value=_price(instrument, price))
         if price % instrument.tick:
             limit = _price(instrument, instrument.tick)
-            return Reject(OrdRejReason.OTHER, f"TICK: limit={limit}, value={_price(instrument, price)}")
+            return Reject(OrdRejReason.OTHER, "TICK", limit=limit, value=_price(instrument, price))
         if (
             ord_type is OrdType.LIMIT
             and instrument.collar_bps
@@ -178,14 +178,14 @@ def check_terms(
         ):
             edge = mark * instrument.collar_bps // BASIS_POINTS
             limit = _price(instrument, mark + edge if side is Side.BUY else mark - edge)
-            return Reject(OrdRejReason.OTHER, f"COLLAR: limit={limit}, value={_price(instrument, price)}")
+            return Reject(OrdRejReason.OTHER, "COLLAR", limit=limit, value=_price(instrument, price))
     elif not valued_at:
-        return Reject(OrdRejReason.BROKER_OPTION, f"NO_PRICE: there is no price to value {instrument.symbol} at")
+        return Reject(OrdRejReason.BROKER_OPTION, "NO_PRICE", f"there is no price to value {instrument.symbol} at")
     factor = instrument.money_factor
     notional = qty * valued_at * factor
     if account.max_order_notional and notional > account.max_order_notional:
         limit = money_text(account.max_order_notional)
-        return Reject(OrdRejReason.EXCEEDS_LIMIT, f"MAX_ORDER_NOTIONAL: limit={limit}, value={money_text(notional)}")
+        return Reject(OrdRejReason.EXCEEDS_LIMIT, "MAX_ORDER_NOTIONAL", limit=limit, value=money_text(notional))
     if account.limits.buying_power:
         position = account.positions.get(instrument.symbol) or NOTHING_HELD
         needed = notional
@@ -193,7 +193,7 @@ def check_terms(
             needed = _more_load(position, side, qty, valued_at, replaced, mark, factor)
         if needed > account.buying_power and needed > 0:
             limit = money_text(account.buying_power)
-            return Reject(OrdRejReason.EXCEEDS_LIMIT, f"BUYING_POWER: limit={limit}, value={money_text(needed)}")
+            return Reject(OrdRejReason.EXCEEDS_LIMIT, "BUYING_POWER", limit=limit, value=money_text(needed))
     return None
 
 

@@ -15,6 +15,8 @@ from brokerfix.domain import (
     Instructions,
     Instrument,
     OrdType,
+    RouteRule,
+    Seen,
     Side,
     TimeInForce,
 )
@@ -65,13 +67,13 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     price: int
     ord_type: OrdType
     time_in_force: TimeInForce
-    why: str
+    why: RouteRule
     instructions: Instructions | None = None
 
 
 class Plan(msgspec.Struct, gc=False):
     """What to do with a quantity. What `crosses`, `routes`, `book` and `held` leave over can't be placed now. `price`
-    is where a peg works (0: at the order's price)."""
+    is where a peg works (0: at the order's price). `seen` are the exchanges' quotes that were looked at."""
 
     crosses: list[Cross] = []
     routes: list[Route] = []
@@ -80,6 +82,7 @@ class Plan(msgspec.Struct, gc=False):
     hold: Hold | None = None
     price: int = 0
     why_left: str = ""
+    seen: tuple[Seen, ...] = ()
 
 
 def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, take: bool = True) -> Plan:
@@ -138,7 +141,7 @@ def _special(state: State, order: Order, qty: int, avoid: Avoid, take: bool) -> 
         venue = natively(state, order, avoid.venue if avoid.limit is None else "")
         if venue:
             price = asked.limit or order.price
-            route = Route(venue, qty, price, order.ord_type, order.time_in_force, "does it itself", asked)
+            route = Route(venue, qty, price, order.ord_type, order.time_in_force, RouteRule.DOES_IT_ITSELF, asked)
             return Plan(routes=[route])
     if hold is not None:
         return Plan(held=qty, hold=hold)
@@ -228,9 +231,10 @@ def _direct(state: State, order: Order, qty: int) -> Plan:
     if not state.venue_quotes(venue, order.symbol) or order.tries >= MAX_TRIES:
         return Plan(why_left=f"NO_VENUE: {venue} is not available")
     if at_once:
-        return Plan(routes=[Route(venue, qty, order.price, order.works_as, order.time_in_force, "ExDestination")])
+        terms = qty, order.price, order.works_as, order.time_in_force
+        return Plan(routes=[Route(venue, *terms, RouteRule.EX_DESTINATION)])
     result = Plan()
-    _send(state, order, qty, venue, "ExDestination", result)
+    _send(state, order, qty, venue, RouteRule.EX_DESTINATION, result)
     return result
 
 
@@ -252,6 +256,7 @@ def _take(
     quotes = _cheapest_first(state, order.symbol, side.opposite, shunned, avoid)
     quote = next(quotes, None)
     hits: dict[str, tuple[int, int]] = {}
+    seen: list[Seen] = []
     left = qty
     while left:
         internal = mine is not None and (
@@ -270,9 +275,13 @@ def _take(
             assert quote is not None
             venue = quote.key[0]
             hits[venue] = (hits.get(venue, (0, 0))[0] + part, quote.price)
+            seen.append(Seen(venue, quote.price, quote.qty, part))
             quote = next(quotes, None)
+    if quote is not None:
+        seen.append(Seen(quote.key[0], quote.price, quote.qty, 0))
+    result.seen = tuple(seen)
     for venue, (part, price) in hits.items():
-        result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, "best price"))
+        result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, RouteRule.BEST_PRICE))
     return qty - left
 
 
@@ -323,8 +332,9 @@ def _in_one_place(
     if not enough:
         return False
     venue, part, price = max(enough, key=lambda offer: offer[1])
+    result.seen = tuple(Seen(name, at, qty, part if name == venue else 0) for name, (qty, at) in held.items())
     result.crosses.clear()
-    result.routes[:] = [Route(venue, part, price, OrdType.LIMIT, TimeInForce.FOK, "holds enough of it")]
+    result.routes[:] = [Route(venue, part, price, OrdType.LIMIT, TimeInForce.FOK, RouteRule.HOLDS_ENOUGH)]
     return True
 
 
@@ -333,7 +343,7 @@ def _post(state: State, order: Order, left: int, shunned: set[str], result: Plan
     the lowest maker fee, one that can do what the order asks for before one that can't."""
     if result.routes:
         first = result.routes.pop(0)
-        _send(state, order, left, first.venue, "best price, then posted", result, first.qty)
+        _send(state, order, left, first.venue, RouteRule.BEST_PRICE_THEN_POST, result, first.qty)
         result.routes.insert(0, result.routes.pop())
         return
     open_to_it = [
@@ -349,10 +359,10 @@ def _post(state: State, order: Order, left: int, shunned: set[str], result: Plan
         open_to_it,
         key=lambda venue: (sum(feature not in venue.supports for feature in wanted), Decimal(venue.maker_fee)),
     )
-    _send(state, order, left, venue.venue, "posted, lowest maker fee", result)
+    _send(state, order, left, venue.venue, RouteRule.LOWEST_MAKER_FEE, result)
 
 
-def _send(state: State, order: Order, qty: int, venue: str, why: str, result: Plan, taken: int = 0) -> None:
+def _send(state: State, order: Order, qty: int, venue: str, why: RouteRule, result: Plan, taken: int = 0) -> None:
     """Route what rests at a venue, and `taken` with it. What the venue can't do itself we do: it gets a slice of an
     iceberg at a time, and a GTD order as GTC."""
     time_in_force, sent = order.time_in_force, None

@@ -49,7 +49,8 @@ def from_client(
         return refused(message_type, message, client, at, reason, refusal)
     if message_type in WITH_GROUPS:
         if unsupported:
-            return refused(message_type, message, client, at, BusinessRejectReason.OTHER, unsupported)
+            refusal = f"UNSUPPORTED: {unsupported}"
+            return refused(message_type, message, client, at, BusinessRejectReason.OTHER, refusal)
         return WITH_GROUPS[message_type](text, message, client, at, instruments, begin_string)
     return DECODERS[message_type](message, client, at, instruments, unsupported)
 

@@ -39,7 +39,7 @@ def new_order(message: Fields, client: str, at: int, instruments: Instruments, u
         price,
         message["100"] or "",
         message["43"] == "Y" or message["97"] == "Y",
-        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else defect,
+        Reject(OrdRejReason.UNSUPPORTED, "UNSUPPORTED", unsupported) if unsupported else defect,
         asked,
         cash,
         capacity=message.get("528") or "",
@@ -68,7 +68,7 @@ def _replace_order(message: Fields, client: str, at: int, instruments: Instrumen
         qty,
         price,
         possible_duplicate(message),
-        Reject(OrdRejReason.UNSUPPORTED, unsupported) if unsupported else defect,
+        Reject(OrdRejReason.UNSUPPORTED, "UNSUPPORTED", unsupported) if unsupported else defect,
         asked,
         id_number(message["37"] or ""),
     )
@@ -109,7 +109,7 @@ def _terms(message: Fields, instruments: Instruments) -> _Terms:
         asked = _asked(message, instrument)
     except (Inexact, ValueError) as error:
         reason = OrdRejReason.INCORRECT_QUANTITY if what == "QUANTITY" else OrdRejReason.OTHER
-        return 0, 0, Reject(reason, f"{what}: {error}"), None, ""
+        return 0, 0, Reject(reason, what, str(error)), None, ""
     if ord_type == OrdType.PEGGED and ExecInst.TRAILING_STOP not in asked.exec_inst:
         asked, price = msgspec.structs.replace(asked, limit=price), 0
     return qty, price, None, asked, cash

@@ -109,7 +109,7 @@ def _cross(text: str, message: Fields, client: str, at: int, instruments: Instru
                 qty = to_scaled(side.get("38") or "", instrument.qty_digits)
                 price = to_scaled(message["44"] or "", instrument.price_digits)
             except Inexact as error:
-                defect = Reject(OrdRejReason.OTHER, f"CROSS: {error}")
+                defect = Reject(OrdRejReason.OTHER, "CROSS", str(error))
         sides.append((SIDES[side["54"] == "1"], side.get("11") or "", side.get("1") or "", qty))
     if len(sides) != 2:
         told = f"CROSS: a cross has 2 sides, not {len(sides)}"

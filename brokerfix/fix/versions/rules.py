@@ -109,14 +109,14 @@ class Rules:
     def unsupported(self, message: Fields, unknown: str) -> str:
         """What we do not support in the message, as text, or ''. `unknown` is the lowest tag that we do not take."""
         if unknown:
-            return f"UNSUPPORTED: tag {unknown} is not taken"
+            return f"tag {unknown} is not taken"
         for tag, values in self.values:
             value = message[tag]
             if value is not None and value not in values:
-                return f"UNSUPPORTED: tag {tag} limit={'/'.join(sorted(values))}, value={value}"
+                return f"tag {tag} limit={'/'.join(sorted(values))}, value={value}"
         several = message.get(SEVERAL)
         if several is not None and self.several and not self.several.issuperset(several.split(" ")):
-            return f"UNSUPPORTED: tag {SEVERAL} limit={'/'.join(sorted(self.several))}, value={several}"
+            return f"tag {SEVERAL} limit={'/'.join(sorted(self.several))}, value={several}"
         return ""
 
 
