@@ -306,12 +306,18 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     most_following: int = 500
 
 
-class Limits(msgspec.Struct, frozen=True, gc=False):
-    """Pre-trade limits as decimal text, empty for none: quantity in units, notional and cash in money."""
+class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """An account's pre-trade limits, in the configuration's own words: those that are numbers as decimal text (empty
+    for none), quantities in units, notionals in money."""
 
     max_order_qty: str = ""
     max_order_notional: str = ""
     buying_power: bool = True
+
+    def numbers(self) -> dict[str, int]:
+        """Name -> number, scaled by MONEY_DIGITS; 0 for none. Raises Inexact."""
+        texts = msgspec.structs.asdict(self).items()
+        return {name: to_money(text or "0") for name, text in texts if isinstance(text, str)}
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -17,7 +17,7 @@ from brokerfix.record.journal import read
 from brokerfix.record.kept import kept_states
 from brokerfix.tools.client import Client, Disconnected, Message
 from brokerfix.tools.demo import _free_port
-from tests.live import BROKER, Market, desk, report, run_cli, until
+from tests.live import BROKER, EXCHANGE, INSTRUMENT, Market, Process, desk, report, run_cli, until
 
 MORE = """
 [accounts.CAROL]
@@ -173,6 +173,36 @@ def test_sessions_are_listed_disconnected_and_reset(market: Market) -> None:
     rows = {row["name"]: row for row in json.loads(desk(market, "sessions", "--json"))}
     assert rows["ALICE"]["next_in"] == 2
     assert "no session" in refused(market, "sessions", "reset", "NOBODY")
+
+
+def test_an_exchange_is_added_without_a_restart(market: Market) -> None:
+    port = _free_port()
+    config = market.folder / "XBOS.toml"
+    config.write_text(EXCHANGE.replace("XNAS", "XBOS").replace("xnas", "xbos").format(port=port, instrument=INSTRUMENT))
+    other = Process("XBOS", config, market.folder / "XBOS.log", port)
+    other.start()
+    add = "exchanges", "add", "XBOS", "--host", "127.0.0.1", "--port", str(port), "--sender", "BROKER", "--target", "XBOS"
+
+    def is_up() -> bool:
+        return {row["name"]: row["state"] for row in json.loads(desk(market, "sessions", "--json"))}["XBOS"] == "up"
+
+    try:
+        assert "there is no 'magic'" in refused(market, *add, "--supports", "magic")
+        desk(market, *add)
+        until(is_up)
+        assert "already" in refused(market, *add)
+        seller = Client("LP", "XBOS", "127.0.0.1", port)
+        seller.connect()
+        seller.new_order("S1", "2", "5", "AAPL", "150.00")
+        report(seller, "S1", "0")
+        alice = market.client("ALICE")
+        alice.new_order("bos-1", "1", "5", "AAPL", "150.00", t100="XBOS")
+        assert report(alice, "bos-1", "F")[30] == "XBOS"
+        restart(market)
+        until(is_up)
+        seller.logout()
+    finally:
+        other.stop()
 
 
 def test_a_client_is_added_without_a_restart(market: Market) -> None:

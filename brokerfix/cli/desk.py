@@ -1,4 +1,4 @@
-"""What a desk does to a running broker: halts, days, splits, sessions, clients."""
+"""What a desk does to a running broker: halts, days, splits, sessions, clients, exchanges."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -135,3 +135,28 @@ def clients_add(
     answer = ask_broker(config, as_json, "", action="add-client", name=name, settings=settings)
     if not as_json:
         click.echo(f"{name}: may log on to port {answer['port']}")
+
+
+@main.group()
+def exchanges() -> None:
+    """Exchanges of the running broker."""
+
+
+@exchanges.command("add")
+@click.argument("name")
+@click.option("--host", required=True, help="Where the exchange listens.")
+@click.option("--port", type=int, required=True)
+@click.option("--sender", required=True, help="Our CompID there.")
+@click.option("--target", required=True, help="The exchange's CompID.")
+@click.option("--fix", default="FIX.4.4", show_default=True, type=click.Choice(["FIX.4.2", "FIX.4.4", "FIXT.1.1"]))
+@click.option("--taker-fee", default="0", show_default=True, help="Money per unit; below 0 for a rebate.")
+@click.option("--maker-fee", default="0", show_default=True, help="Money per unit; below 0 for a rebate.")
+@click.option("--symbol", "symbols", multiple=True, help="What it trades; all instruments if it is not given.")
+@click.option("--supports", multiple=True, help="What it does itself, as `supports` of the configuration says.")
+@click.option("--market-data/--no-market-data", default=True, help="Whether it sends its book.")
+@config_option
+@json_option
+@for_people
+def exchanges_add(name: str, config: str, as_json: bool, **settings: Any) -> None:
+    """Connect to the exchange NAME without a restart. It stays after a restart."""
+    ask_broker(config, as_json, f"{name}: is being connected to", action="add-exchange", name=name, settings=settings)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from brokerfix.operate.admin import ask
-from brokerfix.settings.registry import added_clients
+from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import MAKER, Config
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def _tell_left_behind(loaded: Config) -> None:
     from brokerfix.engine.operator import left_behind
     from brokerfix.record.kept import recovered
 
-    clients = (*loaded.clients, *added_clients(loaded.data), MAKER)
-    for line in left_behind(recovered(journal), loaded.venues, loaded.accounts, clients):
+    complete(loaded)
+    for line in left_behind(recovered(journal), loaded.venues, loaded.accounts, (*loaded.clients, MAKER)):
         click.echo(f"  {line}")
 
 

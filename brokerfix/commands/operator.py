@@ -1,7 +1,7 @@
 """Commands: what a person does by hand."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Side
+from brokerfix.domain import ClientOptions, Side, Venue
 
 
 class OperatorCommand(Command, frozen=True, gc=False):
@@ -24,6 +24,12 @@ class DefineClient(OperatorCommand, frozen=True, gc=False):
     accounts: tuple[str, ...]
     max_rate: int
     options: ClientOptions
+
+
+class DefineVenue(OperatorCommand, frozen=True, gc=False):
+    """An exchange is added to a running broker."""
+
+    venue: Venue
 
 
 class OperatorCancel(OperatorCommand, frozen=True, gc=False):

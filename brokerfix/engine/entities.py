@@ -32,15 +32,13 @@ class Position(msgspec.Struct, gc=False):
 
 
 class Account(msgspec.Struct, gc=False):
-    """Money and holdings. `paid_in` and `cash` are money; the limits are money and units scaled by MONEY_DIGITS
-    (0: none)."""
+    """Money and holdings. `paid_in` and `cash` are money; `most` are the limits' numbers, see `Limits.numbers`."""
 
     account: str
     limits: Limits
     paid_in: int
     cash: int
-    max_order_qty: int
-    max_order_notional: int
+    most: dict[str, int]
     load: int = 0
     positions: dict[str, Position] = {}
 

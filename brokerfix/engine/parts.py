@@ -96,7 +96,7 @@ class LinkImage(msgspec.Struct):
     mute: bool = False
 
 
-NUMBERS = ("paid_in", "cash", "max_order_qty", "max_order_notional", "load")
+NUMBERS = ("paid_in", "cash", "load")
 LARGE = 1 << 62
 """MessagePack's integers have 64 bits."""
 
@@ -119,9 +119,10 @@ def _dump_accounts(state: "State") -> list[AccountImage]:
 def _load_accounts(state: "State", images: list[AccountImage]) -> None:
     for one in images:
         positions = {symbol: Position(*map(int, numbers)) for symbol, numbers in one.positions.items()}
-        paid_in, cash, max_qty, max_notional, taken = map(int, one.numbers)
-        limits = one.limits, paid_in, cash, max_qty, max_notional, taken
-        state.accounts[one.account] = Account(one.account, *limits, positions)
+        # An older version's have the limits' numbers between them.
+        paid_in, cash, *_, taken = map(int, one.numbers)
+        limits = one.limits
+        state.accounts[one.account] = Account(one.account, limits, paid_in, cash, limits.numbers(), taken, positions)
 
 
 def _dump_orders(state: "State") -> list[Order]:

@@ -62,15 +62,13 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
 @EVOLVE.on(f.AccountDefined, touched.the_account)
 def _account_defined(state: State, fact: f.AccountDefined) -> None:
     paid_in = to_money(fact.cash)
-    limits = fact.limits
-    qty, notional = to_money(limits.max_order_qty or "0"), to_money(limits.max_order_notional or "0")
+    limits, most = fact.limits, fact.limits.numbers()
     account = state.accounts.get(fact.account)
     if account is None:
-        state.accounts[fact.account] = Account(fact.account, limits, paid_in, paid_in, qty, notional)
+        state.accounts[fact.account] = Account(fact.account, limits, paid_in, paid_in, most)
         return
     account.cash += paid_in - account.paid_in
-    account.paid_in, account.limits = paid_in, limits
-    account.max_order_qty, account.max_order_notional = qty, notional
+    account.paid_in, account.limits, account.most = paid_in, limits, most
 
 
 @DECIDE.on(cmd.DefineClient)
@@ -78,6 +76,13 @@ def define_client(state: State, c: cmd.DefineClient, step: Step) -> None:
     """A client that is added to a running broker."""
     step.emit(f.OperatorActed, c.operator, "add client", c.client)
     step.emit(f.ClientDefined, c.client, c.accounts, c.max_rate, c.options)
+
+
+@DECIDE.on(cmd.DefineVenue)
+def define_venue(state: State, c: cmd.DefineVenue, step: Step) -> None:
+    """An exchange that is added to a running broker."""
+    step.emit(f.OperatorActed, c.operator, "add exchange", c.venue.venue)
+    step.emit(f.VenueDefined, c.venue)
 
 
 @EVOLVE.on(f.ClientDefined, touched.nothing)

@@ -11,8 +11,9 @@ from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
 from brokerfix.operate.admin import ActionRefused, Answer, Request
-from brokerfix.settings.registry import keep_client
-from brokerfix.settings.sections import COMP_ID, ClientSection, Config
+from brokerfix.settings.checks import check_venues
+from brokerfix.settings.registry import keep_client, keep_venue
+from brokerfix.settings.sections import COMP_ID, ClientSection, Config, ConfigError, VenueSection
 
 
 class Running(Protocol):
@@ -30,6 +31,7 @@ class Running(Protocol):
     def disconnect(self, name: str) -> None: ...
     def reset_session(self, name: str) -> None: ...
     def add_client(self, name: str, section: ClientSection) -> None: ...
+    def add_venue(self, name: str, section: VenueSection) -> None: ...
 
 
 class OnRecord(ActionRefused):
@@ -76,6 +78,7 @@ class Operations:
             "disconnect": self._disconnect,
             "reset": self._reset,
             "add-client": self._add_client,
+            "add-exchange": self._add_exchange,
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
@@ -298,9 +301,30 @@ class Operations:
         for account in section.accounts:
             if account not in config.accounts:
                 raise ActionRefused(f"{name}: there is no account {account}")
+        # On record first: a session that nothing is known of must not come up.
+        terms = section.accounts, section.max_orders_per_second, section.options
+        self.broker.carry_out(cmd.DefineClient(self.broker.clock(), operator, name, *terms))
         self.broker.add_client(name, section)
-        options = config.options[name]
-        rate = section.max_orders_per_second
-        self.broker.carry_out(cmd.DefineClient(self.broker.clock(), operator, name, section.accounts, rate, options))
         keep_client(config.data, name, section)
         return {"name": name, "port": section.port if config.gateway is None else config.broker.port}
+
+    def _add_exchange(self, operator: str, request: Request) -> Answer:
+        """An exchange without a restart: its session has an initiator of its own. It stays after a restart."""
+        config, name = self.broker.config, str(request["name"])
+        if not COMP_ID.fullmatch(name):
+            raise ActionRefused(f"{name!r}: an exchange's name is 1 to 32 letters, digits, dots, dashes, underlines")
+        if not config.venues:
+            raise ActionRefused(f"{name}: this broker matches in its own book; its first exchange needs a restart")
+        if name in config.venues:
+            raise ActionRefused(f"there is an exchange {name} already")
+        try:
+            section = msgspec.convert(request["settings"], VenueSection)
+            check_venues(config.path, {**config.venues, name: section}, config.instruments)
+        except msgspec.ValidationError as error:
+            raise ActionRefused(f"{name}: {error}") from error
+        except ConfigError as error:
+            raise ActionRefused(str(error)) from error
+        self.broker.carry_out(cmd.DefineVenue(self.broker.clock(), operator, section.named(name)))
+        self.broker.add_venue(name, section)
+        keep_venue(config.data, name, section)
+        return {"name": name}

@@ -27,9 +27,9 @@ from brokerfix.process.warm import warm_up
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
-from brokerfix.settings.registry import added_clients
+from brokerfix.settings.registry import complete
 from brokerfix.settings.schedule import Hours, trading_day
-from brokerfix.settings.sections import MAKER, ClientSection, Config, ConfigError, StartError
+from brokerfix.settings.sections import MAKER, ClientSection, Config, ConfigError, StartError, VenueSection
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -55,8 +55,7 @@ class Broker:
     """One broker, or one simulated exchange."""
 
     def __init__(self, config: Config, clock: Callable[[], int] = time.time_ns) -> None:
-        for name, section in added_clients(config.data).items():
-            config.clients.setdefault(name, section)
+        complete(config)
         self.config = config
         self.clock = clock
         self.receiver = Receiver(config, clock)
@@ -275,10 +274,18 @@ class Broker:
         """Open a session for a new client. Raises ActionRefused, e.g. where its port is taken."""
         self.config.clients[name] = section
         try:
-            self.sessions.add(name)
+            self.sessions.add_client(name)
         except SessionsError as error:
             del self.config.clients[name]
-            self.sessions.forget(name)
+            raise ActionRefused(str(error)) from error
+
+    def add_venue(self, name: str, section: VenueSection) -> None:
+        """Begin to connect to a new exchange. Raises ActionRefused."""
+        self.config.venues[name] = section
+        try:
+            self.sessions.add_venue(name)
+        except SessionsError as error:
+            del self.config.venues[name]
             raise ActionRefused(str(error)) from error
 
     def _spoil(self, out: Out) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from brokerfix.domain import (
     FEATURES,
     MONEY_DIGITS,
@@ -42,7 +44,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
     if not instruments:
         raise ConfigError(f"{path}: instruments: at least one is needed, [instruments.SYMBOL]")
     _accounts(path, read["accounts"])
-    _clients(path, read, _venues(path, read["venues"], instruments))
+    _clients(path, read, check_venues(path, read["venues"], instruments))
     return Config(
         path,
         (path.parent / read["broker"].data).resolve(),
@@ -64,16 +66,14 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
 
 def _accounts(path: Path, accounts: Mapping[str, AccountSection]) -> None:
     for name, account in accounts.items():
-        for key, value in (
-            ("cash", account.cash),
-            ("limits.max_order_qty", account.limits.max_order_qty or "0"),
-            ("limits.max_order_notional", account.limits.max_order_notional or "0"),
-        ):
-            if _money(path, f"accounts.{name}.{key}", value) < 0 and key != "cash":
-                raise ConfigError(f"{path}: accounts.{name}.{key}: must not be below 0")
+        _money(path, f"accounts.{name}.cash", account.cash)
+        for limit, value in msgspec.structs.asdict(account.limits).items():
+            key = f"accounts.{name}.limits.{limit}"
+            if isinstance(value, str) and _money(path, key, value or "0") < 0:
+                raise ConfigError(f"{path}: {key}: must not be below 0")
 
 
-def _venues(
+def check_venues(
     path: Path, venues: Mapping[str, VenueSection], instruments: Mapping[str, Instrument]
 ) -> dict[tuple[str, str], str]:
     """Check the exchanges. Returns (SenderCompID, TargetCompID) -> the exchange that this session is with."""

@@ -88,15 +88,9 @@ class InstrumentSection(Section, frozen=True):
     halted: bool = False
 
 
-class LimitsSection(Section, frozen=True):
-    max_order_qty: str = ""
-    max_order_notional: str = ""
-    buying_power: bool = True
-
-
 class AccountSection(Section, frozen=True):
     cash: str
-    limits: LimitsSection = LimitsSection()
+    limits: Limits = Limits()
 
 
 class Budget(Section, frozen=True):
@@ -143,6 +137,19 @@ class ClientSection(Section, frozen=True):
     reset_seq_num: Literal["allow", "refuse"] = "allow"
     budgets: BudgetsSection | None = None
 
+    @property
+    def options(self) -> ClientOptions:
+        """The client's options as the engine has them."""
+        return ClientOptions(
+            self.pending_requests,
+            self.acknowledge,
+            self.cancel_on_disconnect,
+            self.grace_seconds * 10**9,
+            self.drop_copy,
+            self.drop_copy_snapshot,
+            self.max_following_orders,
+        )
+
 
 class VenueSection(Section, frozen=True):
     host: str
@@ -155,6 +162,10 @@ class VenueSection(Section, frozen=True):
     market_data: bool = True
     symbols: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
+
+    def named(self, name: str) -> Venue:
+        """The exchange as the engine has it."""
+        return Venue(name, self.taker_fee, self.maker_fee, self.symbols, self.market_data, self.supports)
 
 
 class MakerSection(Section, frozen=True):
@@ -276,29 +287,12 @@ class Config(msgspec.Struct, frozen=True):
 
     @property
     def limits(self) -> dict[str, Limits]:
-        return {
-            name: Limits(account.limits.max_order_qty, account.limits.max_order_notional, account.limits.buying_power)
-            for name, account in self.accounts.items()
-        }
+        return {name: account.limits for name, account in self.accounts.items()}
 
     @property
     def options(self) -> dict[str, ClientOptions]:
-        return {
-            name: ClientOptions(
-                client.pending_requests,
-                client.acknowledge,
-                client.cancel_on_disconnect,
-                client.grace_seconds * 10**9,
-                client.drop_copy,
-                client.drop_copy_snapshot,
-                client.max_following_orders,
-            )
-            for name, client in self.clients.items()
-        }
+        return {name: client.options for name, client in self.clients.items()}
 
     @property
     def domain_venues(self) -> tuple[Venue, ...]:
-        return tuple(
-            Venue(name, venue.taker_fee, venue.maker_fee, venue.symbols, venue.market_data, venue.supports)
-            for name, venue in self.venues.items()
-        )
+        return tuple(venue.named(name) for name, venue in self.venues.items())

@@ -160,8 +160,9 @@ def check_terms(
     if qty % instrument.lot:
         limit = _qty(instrument, instrument.lot)
         return Reject(OrdRejReason.INCORRECT_QUANTITY, "LOT", limit=limit, value=_qty(instrument, qty))
-    if account.max_order_qty and qty * 10 ** (MONEY_DIGITS - instrument.qty_digits) > account.max_order_qty:
-        limit = money_text(account.max_order_qty)
+    most = account.most["max_order_qty"]
+    if most and qty * 10 ** (MONEY_DIGITS - instrument.qty_digits) > most:
+        limit = money_text(most)
         return Reject(OrdRejReason.EXCEEDS_LIMIT, "MAX_ORDER_QTY", limit=limit, value=_qty(instrument, qty))
     mark = reference(state, instrument)
     if ord_type is OrdType.LIMIT or ord_type is OrdType.STOP_LIMIT:
@@ -183,8 +184,9 @@ def check_terms(
         return Reject(OrdRejReason.BROKER_OPTION, "NO_PRICE", f"there is no price to value {instrument.symbol} at")
     factor = instrument.money_factor
     notional = qty * valued_at * factor
-    if account.max_order_notional and notional > account.max_order_notional:
-        limit = money_text(account.max_order_notional)
+    most = account.most["max_order_notional"]
+    if most and notional > most:
+        limit = money_text(most)
         return Reject(OrdRejReason.EXCEEDS_LIMIT, "MAX_ORDER_NOTIONAL", limit=limit, value=money_text(notional))
     if account.limits.buying_power:
         position = account.positions.get(instrument.symbol) or NOTHING_HELD

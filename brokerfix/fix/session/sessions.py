@@ -158,7 +158,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         told = {port: listener.port for port, listener in self._listeners.items()}
         for settings, engine in (
             (acceptor_settings(config, told), quickfix.SocketAcceptor),
-            (initiator_settings(config), quickfix.SocketInitiator),
+            (initiator_settings(config, config.venues), quickfix.SocketInitiator),
         ):
             if settings is None:
                 continue
@@ -189,7 +189,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         session.setNextSenderMsgSeqNum(peer.box.sent)
         session.setNextTargetMsgSeqNum(peer.box.next_in)
 
-    def add(self, name: str) -> None:
+    def add_client(self, name: str) -> None:
         """Open a session for a client that has been added to the configuration. Raises SessionsError."""
         section = self.config.clients[name]
         peer = self._add(name, False, section.fix, self.config.broker.name, name)
@@ -200,11 +200,23 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             built.poll()
             listener.replace()
         except (RuntimeError, quickfix.FIXException, CantListen) as error:
+            self._forget(peer)
             raise SessionsError(str(error)) from error
 
-    def forget(self, name: str) -> None:
-        """Take a client out again whose session could not be opened."""
-        peer = self.clients.pop(name)
+    def add_venue(self, name: str) -> None:
+        """Begin to connect to an exchange that has been added to the configuration. Raises SessionsError."""
+        section = self.config.venues[name]
+        peer = self._add(name, True, section.fix, section.sender, section.target)
+        try:
+            self._open(quickfix.SocketInitiator, initiator_settings(self.config, (name,)))
+            self._go_on(peer)
+        except (RuntimeError, quickfix.FIXException) as error:
+            self._forget(peer)
+            raise SessionsError(str(error)) from error
+
+    def _forget(self, peer: Peer) -> None:
+        """Its session could not be opened."""
+        del (self.venues if peer.is_venue else self.clients)[peer.name]
         del self._by_id[peer.session_id.toString()]
 
     def file_names(self) -> dict[str, str]:

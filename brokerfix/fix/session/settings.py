@@ -1,6 +1,6 @@
 """Our configuration -> QuickFIX's settings."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import quickfix
@@ -68,14 +68,15 @@ def added_settings(config: Config, name: str, port: int) -> quickfix.SessionSett
     return settings
 
 
-def initiator_settings(config: Config) -> quickfix.SessionSettings | None:
-    """One initiator session per configured exchange, or None without exchanges."""
-    spoken = _dictionaries(config, {venue.fix for venue in config.venues.values()}, is_venue=True)
+def initiator_settings(config: Config, names: Collection[str]) -> quickfix.SessionSettings | None:
+    """One initiator session for each exchange of these names, or None without exchanges."""
+    venues = [config.venues[name] for name in names]
+    spoken = _dictionaries(config, {venue.fix for venue in venues}, is_venue=True)
     sessions = [
         _session(venue.sender, venue.target, venue.fix)
         + spoken[venue.fix]
         + f"SocketConnectHost={venue.host}\nSocketConnectPort={venue.port}\n"
-        for venue in config.venues.values()
+        for venue in venues
     ]
     return _settings(config, INITIATOR.format(reconnect=RECONNECT_SECONDS), sessions)
 
