@@ -181,7 +181,19 @@ def test_an_exchange_is_added_without_a_restart(market: Market) -> None:
     config.write_text(EXCHANGE.replace("XNAS", "XBOS").replace("xnas", "xbos").format(port=port, instrument=INSTRUMENT))
     other = Process("XBOS", config, market.folder / "XBOS.log", port)
     other.start()
-    add = "exchanges", "add", "XBOS", "--host", "127.0.0.1", "--port", str(port), "--sender", "BROKER", "--target", "XBOS"
+    add = (
+        "exchanges",
+        "add",
+        "XBOS",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--sender",
+        "BROKER",
+        "--target",
+        "XBOS",
+    )
 
     def is_up() -> bool:
         return {row["name"]: row["state"] for row in json.loads(desk(market, "sessions", "--json"))}["XBOS"] == "up"

@@ -17,7 +17,8 @@ from brokerfix.fix.outgoing import encode
 from brokerfix.fix.text import printable
 from brokerfix.live.feed import Feed, MarketDataRequest, Told
 from brokerfix.record.journal import Origin
-from brokerfix.record.pipeline import Pipeline, origin_of
+from brokerfix.record.origin import origin_of
+from brokerfix.record.pipeline import Pipeline
 from brokerfix.settings.sections import Config
 from brokerfix.simulate.chaos import Chaos
 

@@ -13,23 +13,21 @@ from typing import Any, Protocol, TypeVar
 
 import quickfix
 
-from brokerfix.access.vouch import VOUCHER, is_vouched
 from brokerfix.fix.incoming.decode import GatewayRefusal
 from brokerfix.fix.outgoing.encode import Out
+from brokerfix.fix.session.again import Again
 from brokerfix.fix.session.listen import CantListen, Listener, place
-from brokerfix.fix.session.mailbox import MOST_UNNOTED, Gap, Mailbox, Sent
+from brokerfix.fix.session.logon import REFUSED, check_logon
+from brokerfix.fix.session.mailbox import MOST_UNNOTED, Mailbox, Sent
+from brokerfix.fix.session.peer import Peer
 from brokerfix.fix.session.settings import acceptor_settings, added_settings, initiator_settings
-from brokerfix.fix.text import SOH, Reader, clean, printable, timestamp
+from brokerfix.fix.text import SOH, Reader, clean, printable
 from brokerfix.fix.versions.dialect import standard_dictionary
-from brokerfix.fix.versions.recode import FIX_42, outgoing
-from brokerfix.fix.versions.rules import message_type_of as _type_of
-from brokerfix.settings import passwords
+from brokerfix.fix.versions.recode import FIX_42
 from brokerfix.settings.sections import Config
 
 log = logging.getLogger("brokerfix.fix")
 MESSAGE, SEND = quickfix.Message, quickfix.Session.sendToTarget
-REFUSED = "Logon refused"
-"""All that a refused client learns. Why is in the operator's log."""
 
 
 class SessionsError(Exception):
@@ -72,26 +70,6 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-class Peer:
-    """One configured session: the client's or venue's name, its QuickFIX id and (once it is built) session, its
-    mailbox, whether it is logged on, the MsgSeqNum of the first message that we sent since then, whether its sequence
-    numbers have begun anew since it was logged on before, and the routes of BusinessMessageRejects that are still to be
-    sent, by RefSeqNum."""
-
-    def __init__(self, name: str, is_venue: bool, begin_string: str, sender: str, target: str, box: Mailbox) -> None:
-        self.name = name
-        self.is_venue = is_venue
-        self.box = box
-        self.begin_string, self.sender, self.target = begin_string, sender, target
-        self.session_id = quickfix.SessionID(begin_string, sender, target)
-        self.recode = outgoing(begin_string)
-        self.is_up = False
-        self.first_number = 0
-        self.anew = False
-        self.routes: dict[str, str] = {}
-        self.session: Any = None
-
-
 class Boxes(Protocol):
     """Where the sessions' mailboxes are."""
 
@@ -109,7 +87,6 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self.clock = clock
         self._boxes = boxes
         self._active: dict[Peer, None] = {}
-        self._again: Sent | Gap | None = None
         self._spare: Any = None
         self.config = config
         self.activity = self.changes = 0
@@ -124,6 +101,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._engines: list[Any] = []
         self._polls: list[Callable[[], Any]] = []
         self._dictionary: Any = None
+        self._again = Again(None)
         self._rejected: list[tuple[str, str]] = []
         self._listeners: dict[int, Listener] = {}
         self.secret = b""
@@ -164,6 +142,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
                 continue
             self._open(engine, settings)
         self._dictionary = quickfix.DataDictionary(str(standard_dictionary()))
+        self._again = Again(self._dictionary)
         for peer in (*self.clients.values(), *self.venues.values()):
             self._go_on(peer)
         if anew:
@@ -401,11 +380,11 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         header = message.getHeader()
         kind = header.getField(35)
         peer = self._by_id[session_id.toString()]
-        if self._again is not None:
-            self._mark_again(header, self._again, 0)
+        if self._again.current is not None:
+            self._again.mark(header, self._again.current, 0)
             return
         if kind == "4":
-            self._send_again(peer, message, header)
+            self._again.answer(peer, message, header)
             return
         number = int(header.getField(34))
         if number < peer.box.sent:
@@ -419,75 +398,10 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         if peer.is_venue and kind == "3":
             self._rejected.append((peer.name, printable(_readable(message.toString()))))
 
-    def _send_again(self, peer: Peer, message: Any, header: Any) -> None:
-        """QuickFIX, which has no messages, would fill a whole gap that the peer asks for: send again what the mailbox
-        has, and make of QuickFIX's message the last part of it. Market data, and requests for it or for a status, of
-        before this logon are out of date, and asked for anew: they are filled."""
-        first, following = int(header.getField(34)), int(message.getField(36))
-
-        def is_wanted(sent: Sent) -> bool:
-            return sent.number >= peer.first_number or _type_of(sent.text) not in OUT_OF_DATE
-
-        chunks = list(peer.box.between(first, following, is_wanted))
-        if not chunks:
-            # What is asked for is beyond all that was sent.
-            return
-        next_out = peer.session.getExpectedSenderNum()
-        try:
-            for chunk in chunks[:-1]:
-                self._send_part(peer, chunk)
-        finally:
-            peer.session.setNextSenderMsgSeqNum(next_out)
-        last = chunks[-1]
-        if isinstance(last, Sent):
-            try:
-                again = self._message(peer, last).toString()
-            except Exception:
-                last = self._unsendable(peer, last)
-        if isinstance(last, Gap):
-            header.setField(34, str(last.first))
-            message.setField(36, str(last.following))
-        else:
-            at = header.getField(52)
-            message.setString(again, False, self._dictionary, self._dictionary)
-            header = message.getHeader()
-            for tag, value in ((8, peer.begin_string), (49, peer.sender), (52, at), (56, peer.target)):
-                header.setField(tag, value)
-            self._mark_again(header, last, last.at)
-
-    def _send_part(self, peer: Peer, chunk: Sent | Gap) -> None:
-        """Send a part of what is asked for again: a message, or a gap for some that are not sent."""
-        self._again = chunk
-        try:
-            SEND(self._message(peer, chunk), peer.session_id)
-        except Exception:
-            if isinstance(chunk, Sent):
-                self._send_part(peer, self._unsendable(peer, chunk))
-        finally:
-            self._again = None
-
-    @staticmethod
-    def _unsendable(peer: Peer, sent: Sent) -> Gap:
-        """A message that can't be made costs no other: its number is filled."""
-        log.exception("message %d to %s can't be sent again: %r", sent.number, peer.name, sent.text)
-        return Gap(sent.number, sent.number + 1)
-
-    def _message(self, peer: Peer, again: Sent | Gap) -> Any:
-        if isinstance(again, Gap):
-            return MESSAGE(f"8=FIX.4.4{SOH}9=0{SOH}35=4{SOH}36={again.following}{SOH}123=Y{SOH}10=000{SOH}", False)
-        text = again.text if peer.recode is None else peer.recode(again.text)
-        return MESSAGE(text, self._dictionary, False) if again.groups else MESSAGE(text, False)
-
-    @staticmethod
-    def _mark_again(header: Any, again: Sent | Gap, at: int) -> None:
-        """The header of a message that is sent again: its number, PossDupFlag(43), OrigSendingTime(122)."""
-        header.setField(34, str(again.number if isinstance(again, Sent) else again.first))
-        header.setField(43, "Y")
-        header.setField(122, timestamp(at) if at else header.getField(52))
-
     def toApp(self, message: Any, session_id: Any) -> None:
-        if self._again is not None and isinstance(self._again, Sent):
-            self._mark_again(message.getHeader(), self._again, self._again.at)
+        current = self._again.current
+        if isinstance(current, Sent):
+            self._again.mark(message.getHeader(), current, current.at)
 
     @_guarded
     def fromAdmin(self, message: Any, session_id: Any) -> None:
@@ -497,7 +411,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._active[peer] = None
         if "\x0135=A\x01" in text and not peer.is_venue:
             try:
-                self._authenticate(peer.name, text)
+                check_logon(peer.name, self.config.clients[peer.name], self.secret, text)
             except quickfix.RejectLogon:
                 raise
             except Exception as error:
@@ -520,24 +434,6 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         found = peer.box.find(int(REJECT.read(reject)[0]["45"] or 0))
         return found.text if found is not None else ""
 
-    def _authenticate(self, client: str, text: str) -> None:
-        """Check the gateway's voucher or, without a gateway, Username(553) and Password(554). None is ever logged."""
-        section = self.config.clients[client]
-        if self.secret:
-            vouched = {tag: value or "" for tag, value in LOGON.read(text)[0].items()}
-            told = vouched["49"], vouched["56"], vouched["34"], vouched["52"], vouched["141"]
-            if not is_vouched(self.secret, vouched[str(VOUCHER)], *told):
-                log.warning("logon of %s refused: it did not come through the gateway", client)
-                raise quickfix.RejectLogon(REFUSED)
-            return
-        if not section.password_hash:
-            return
-        logon, _ = LOGON.read(text)
-        named = (logon["553"] or "") == (section.username or client)
-        if not (passwords.matches(logon["554"] or "", section.password_hash) and named):
-            log.warning("logon of %s refused: wrong %s", client, "password" if named else "username")
-            raise quickfix.RejectLogon(REFUSED)
-
     def fromApp(self, message: Any, session_id: Any) -> None:
         # The hot path: guarded by hand.
         text = ""
@@ -553,7 +449,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             else:
                 recorded = self.receiver.client_message(peer.name, text)
             if not recorded:
-                self._take_back(peer, int(LOGON.read(text)[0]["34"] or 0))
+                self._take_back(peer, int(REJECT.read(text)[0]["34"] or 0))
         except Exception as error:
             self._failed("fromApp", error, text)
 
@@ -569,8 +465,5 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
 
 REJECT = Reader("3", (45,), (58, 371, 372, 373))
 BUSINESS_REJECT = re.compile(r"([^\x01]*\x01[^\x01]*\x0135=j\x01)(?:[^\x01]*\x01)*?45=([0-9]+)\x01")
-LOGON = Reader("A", (49, 52, 56, 141, 553, 554, VOUCHER), (98, 108))
 HIGHEST_OF_42 = 11
 """The highest SessionRejectReason(373) that FIX 4.2 has."""
-OUT_OF_DATE = frozenset("VHWXY")
-"""The message types that are out of date once the session they were sent in has ended."""
