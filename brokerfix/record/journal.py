@@ -61,6 +61,8 @@ class Record(msgspec.Struct, array_like=True, tag="r2", gc=False):
 _ARRAY = rb"(?:[\x90-\x9f]|\xdc..|\xdd....)"
 NEW = b"\xa2r2"
 """How a Record begins behind its array's first byte."""
+LONG_ARRAY = 0xA0
+"""First bytes of MessagePack arrays of up to 15 elements are below this."""
 _NAMES = b"|".join(kind.__name__.encode() for kind in KINDS)
 PAYLOAD = re.compile(rb"[\x90-\x9f]" + NEW + b"|" + _ARRAY * 2 + rb"(?:[\xa0-\xbf]|\xd9.)(?:%b)" % _NAMES, re.S)
 """How a record's payload begins: a Record's tag or, of older versions, a list in a list and the name of a fact. What
@@ -72,7 +74,9 @@ _decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
 def _decode(payload: memoryview) -> Record:
-    return _decode_record(payload) if payload[1:4] == NEW else Record(_decode_facts(payload))
+    # A Record is a short array that begins with its tag, an older version's list one that begins with an array.
+    is_new = len(payload) > 1 and payload[1] == NEW[0] and payload[0] < LONG_ARRAY
+    return _decode_record(payload) if is_new else Record(_decode_facts(payload))
 
 
 class JournalError(Exception):
@@ -116,22 +120,31 @@ def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place 
     """Every record of every segment from the place `since` on, none if there is no such folder. `torn` is told of a
     last record that is not whole; it is left out. Raises JournalError where a record in the middle is damaged.
     """
-    for record, _ in places(folder, torn, since):
-        yield record
+    for _, found in _by_segment(folder, torn, since):
+        for record, _ in found:
+            yield record
 
 
 def places(
     folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START
 ) -> Iterator[tuple[Record, Place]]:
     """As `read`, each record with the place just behind it."""
+    for name, found in _by_segment(folder, torn, since):
+        for record, end in found:
+            yield record, Place(name, end)
+
+
+def _by_segment(
+    folder: Path, torn: Callable[[Torn], None] | None, since: Place
+) -> Iterator[tuple[str, Iterator[tuple[Record, int]]]]:
+    """Each segment's name and records, as `records` gives them, from the place `since` on."""
     every = segments(folder)
     for segment in every:
         if segment.name < since.segment:
             continue
         offset = since.offset if segment.name == since.segment else len(MAGIC)
         is_last = segment == every[-1]
-        for record, end in records(segment, offset, torn if is_last else None, may_tear=is_last):
-            yield record, Place(segment.name, end)
+        yield segment.name, records(segment, offset, torn if is_last else None, may_tear=is_last)
 
 
 def exists(folder: Path, place: Place) -> bool:

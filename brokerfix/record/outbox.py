@@ -111,7 +111,8 @@ class Outbox:
                 box.begin_anew()
                 box.epoch = epoch
             box.next_out = next_out
-        self._changed.clear()
+        if self._changed:
+            self._changed.clear()
         if seq_num:
             box = self._by_key(session)
             box.next_in = max(box.next_in, seq_num + 1)

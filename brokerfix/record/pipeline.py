@@ -49,8 +49,8 @@ MAX_FOLLOW_UPS = 100_000
 """More than this without an end is a circle."""
 KEEP_AGAIN = 300.0
 """Seconds until a state that could not be kept is tried again."""
-KEEP_EVERY = 2_000_000
-"""Facts after which the state is kept within a day too."""
+KEEP_EVERY = 500_000
+"""Facts after which the state is kept within a day too: what a restart replays at most, some seconds' worth."""
 MISSABLE = re.compile("\x0135=[89jrN]\x01")
 """The messages that a client must not miss: reports and rejects, and no market data."""
 MOST_RESENT = 1000
