@@ -151,6 +151,9 @@ class Bench:
             except NotRunning:
                 time.sleep(0.05)
 
+    def kept_states(self) -> set[str]:
+        return {path.name for path in (self.data / "journal").glob("*.state")}
+
     def idle(self) -> bool:
         return not self.status()["jobs"]
 
@@ -186,11 +189,9 @@ def run(count: int, folder: Path) -> tuple[list[list[str]], dict[str, float], fl
         holder.open_orders(count, b"1")
         each = (bench.memory() - empty) * 1024 / count
         bench.measure(count, "nothing", lambda: None, lambda: True)
-        kept = len(list((bench.data / "journal").glob("*.state")))
+        kept = bench.kept_states()
         bench.measure(count, "roll, all renewed", lambda: ask(bench.data, {"action": "roll"}), bench.idle)
-        bench.measure(
-            count, "snapshot", lambda: None, lambda: len(list((bench.data / "journal").glob("*.state"))) > kept
-        )
+        bench.measure(count, "snapshot", lambda: None, lambda: bool(bench.kept_states() - kept))
         ended = holder.ended
         bench.measure(count, "mass cancel", holder.cancel_all, lambda: holder.ended >= ended + count)
         holder.open_orders(count, b"0")
