@@ -46,6 +46,7 @@ from brokerfix.domain import (
     ClientOptions,
     ExecType,
     Instrument,
+    Level,
     Limits,
     OrdStatus,
     OrdType,
@@ -80,6 +81,14 @@ STATUSES = {str(status): status.name for status in OrdStatus}
 STATUS_OF = {name: value for value, name in STATUSES.items()}
 FACTS = msgspec.msgpack.Decoder(list[AnyFact])
 FACTS_ENCODER = msgspec.msgpack.Encoder()
+
+
+def limits_of(text: str) -> tuple[Level, Limits]:
+    """`account ALICE AAPL max_long=500 long_only=true` -> the level and its limits."""
+    words = text.split()
+    level = [word for word in words if "=" not in word]
+    told = dict(word.split("=") for word in words if "=" in word)
+    return Level(*level), msgspec.convert(told, Limits, strict=False)
 
 
 class World:
@@ -129,7 +138,10 @@ class World:
         )  # fmt: skip
         clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
-        return self.submit(Start(self.now, DAY, instruments, accounts, clients, venues, phases))
+        levels = tuple(limits_of(text) for text in s.get("limits", "").split(";") if text)
+        groups = (("DESK", ("ALICE", "BOB")),)
+        start = Start(self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels)
+        return self.submit(start)
 
     def submit(self, command: Command) -> list[str]:
         """Run a command and what follows from it; returns the messages that leave, exchanges' first."""

@@ -1,7 +1,7 @@
 """Commands: what a person does by hand."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Side, Venue
+from brokerfix.domain import ClientOptions, Level, Limits, Side, Venue
 
 
 class OperatorCommand(Command, frozen=True, gc=False):
@@ -24,6 +24,14 @@ class DefineClient(OperatorCommand, frozen=True, gc=False):
     accounts: tuple[str, ...]
     max_rate: int
     options: ClientOptions
+
+
+class SetLimits(OperatorCommand, frozen=True, gc=False):
+    """A level's limits are others from now on, and why."""
+
+    level: Level
+    limits: Limits
+    text: str = ""
 
 
 class DefineVenue(OperatorCommand, frozen=True, gc=False):

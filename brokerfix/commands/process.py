@@ -1,12 +1,12 @@
 """Commands: the process's own times, its sessions and jobs."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Instrument, Limits, Phase, Venue
+from brokerfix.domain import ClientOptions, Instrument, Level, Limits, Phase, Venue
 
 
 class Start(Command, frozen=True, gc=False):
     """The process starts: the trading day, what the configuration says now, the phases of instruments with hours, and
-    the shard that its numbers are of."""
+    the shard that its numbers are of. An account's limits come with it, those of all other levels in `limits`."""
 
     day: int
     instruments: tuple[Instrument, ...] = ()
@@ -15,6 +15,8 @@ class Start(Command, frozen=True, gc=False):
     venues: tuple[Venue, ...] = ()
     phases: tuple[tuple[str, Phase], ...] = ()
     shard: int = 0
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    limits: tuple[tuple[Level, Limits], ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):

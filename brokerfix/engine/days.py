@@ -12,6 +12,7 @@ from brokerfix.engine.jobs import begin_day
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
+from brokerfix.engine.risk import levels
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -29,6 +30,7 @@ def start(state: State, c: cmd.Start, step: Step) -> None:
         step.begin_day(c.day, c.shard)
     step.emit(f.Started)
     reference.define(state, c, step)
+    levels.define(state, c, step)
     for symbol, phase in c.phases:
         change_phase(state, ChangePhase(c.at, symbol, phase), step)
 

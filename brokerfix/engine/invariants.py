@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from brokerfix.domain import Hold, OrdStatus
+from brokerfix.engine.entities import NO_SHARE, Exposure
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.risk.bounds import EXPOSED, share_of
 from brokerfix.engine.state import State
 
 
@@ -75,7 +77,29 @@ def broken_in_state(state: State) -> Iterator[str]:
             total += position.load
         if total != account.load:
             yield f"account {account.account}: load {account.load} is not the sum {total}"
+    yield from _broken_exposures(state)
     for symbol, book in state.books.items():
         for key in book.entries:
             if state.orders[key].symbol != symbol:
                 yield f"book {symbol}: order {key} is for {state.orders[key].symbol}"
+
+
+def _broken_exposures(state: State) -> Iterator[str]:
+    """What is wrong with what positions and open orders come to at the levels that have limits."""
+    afresh: dict[int, Exposure] = {}
+    for account in state.accounts.values():
+        for only, exposure in account.exposures:
+            new = afresh.setdefault(id(exposure), Exposure())
+            for symbol, position in account.positions.items():
+                if not only or only == symbol:
+                    new.change(symbol, NO_SHARE, share_of(state, symbol, position))
+    for level, bound in state.bounds.items():
+        if EXPOSED.isdisjoint(bound.most):
+            continue
+        want = afresh.get(id(bound.exposure), Exposure())
+        for name in ("gross", "net", "buys", "sells"):
+            if getattr(want, name) != getattr(bound.exposure, name):
+                yield f"{level}: {name} {getattr(bound.exposure, name)} is not {getattr(want, name)}"
+        for symbol, held in bound.exposure.held.items():
+            if held != want.held.get(symbol, [0, 0, 0]):
+                yield f"{level}, {symbol}: holds {held}, its accounts {want.held.get(symbol)}"

@@ -42,5 +42,5 @@ def _quoted(state: State, fact: Quoted) -> None:
         state.marks[fact.symbol] = fact.mark
         for account in state.accounts.values():
             position = account.positions.get(fact.symbol)
-            if position is not None and position.qty < 0:
+            if position is not None and (position.qty < 0 or account.exposures):
                 booking.reload(state, account, position, state.instruments[fact.symbol])

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Phase, Side, Venue
-from brokerfix.engine.entities import KEPT_ALERTS, Account, Client, Job, Link, Position
+from brokerfix.domain import ClientOptions, Instrument, Level, Limits, OrdType, Phase, Side, Venue
+from brokerfix.engine.entities import KEPT_ALERTS, Account, Bound, Client, Job, Link, Position, Window
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
+from brokerfix.engine.risk.bounds import give_accounts, set_level
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class LinkImage(msgspec.Struct):
 
 
 NUMBERS = ("paid_in", "cash", "load")
+KEPT_OF_POSITION = 8
+"""A position's share of exposures is made anew."""
 LARGE = 1 << 62
 """MessagePack's integers have 64 bits."""
 
@@ -108,7 +111,7 @@ def _dump_accounts(state: "State") -> list[AccountImage]:
             account.limits,
             [str(getattr(account, name)) for name in NUMBERS],
             {
-                symbol: [str(one) for one in msgspec.structs.astuple(position)]
+                symbol: [str(one) for one in msgspec.structs.astuple(position)[:KEPT_OF_POSITION]]
                 for symbol, position in account.positions.items()
             },
         )
@@ -118,11 +121,76 @@ def _dump_accounts(state: "State") -> list[AccountImage]:
 
 def _load_accounts(state: "State", images: list[AccountImage]) -> None:
     for one in images:
-        positions = {symbol: Position(*map(int, numbers)) for symbol, numbers in one.positions.items()}
+        positions = {symbol: Position(*_eight(numbers)) for symbol, numbers in one.positions.items()}
         # An older version's have the limits' numbers between them.
         paid_in, cash, *_, taken = map(int, one.numbers)
-        limits = one.limits
-        state.accounts[one.account] = Account(one.account, limits, paid_in, cash, limits.numbers(), taken, positions)
+        state.accounts[one.account] = Account(one.account, one.limits, paid_in, cash, taken, positions)
+
+
+def _eight(texts: list[str]) -> tuple[int, int, int, int, int, int, int, int]:
+    one, two, three, four, five, six, seven, eight = map(int, texts)
+    return one, two, three, four, five, six, seven, eight
+
+
+def _hashed_accounts(accounts: dict[str, Account]) -> Iterable[object]:
+    return sorted(
+        (name, account.limits, account.paid_in, account.cash, account.load, items(account.positions))
+        for name, account in accounts.items()
+    )
+
+
+def _load_limits(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:
+    """An older version has those of accounts, with them."""
+    if limits is None:
+        limits = [(Level("account", name), account.limits) for name, account in state.accounts.items()]
+    state.limits = dict(limits)
+
+
+def _load_configured(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:
+    state.configured = dict(state.limits) if limits is None else dict(limits)
+
+
+class BoundImage(msgspec.Struct):
+    """What counts towards a level's limits of what was accepted lately; sums as text."""
+
+    level: Level
+    times: list[int]
+    units: list[str]
+    money: list[str]
+    before: tuple[str, str]
+    same: list[tuple[tuple[str, str, int, int], list[int]]]
+
+
+def _hashed_bounds(bounds: dict[Level, Bound]) -> Iterable[object]:
+    for level, bound in items(bounds):
+        exposure = bound.exposure
+        held = sorted((symbol, tuple(held)) for symbol, held in exposure.held.items() if any(held))
+        yield level, items(bound.most), bound.window, bound.same_window, bound.accepted, items(bound.same), held
+        yield exposure.gross, exposure.net, exposure.buys, exposure.sells
+
+
+def _dump_bounds(state: "State") -> list[BoundImage]:
+    return [
+        BoundImage(
+            level, bound.accepted.times, [*map(str, bound.accepted.units)], [*map(str, bound.accepted.money)],
+            (str(bound.accepted.before[0]), str(bound.accepted.before[1])), list(bound.same.items()),
+        )
+        for level, bound in state.bounds.items()
+    ]  # fmt: skip
+
+
+def _load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
+    """The bounds follow from the limits, and the exposures from the positions."""
+    for client in state.clients.values():
+        give_accounts(state, client, ())
+    for level, limits in state.limits.items():
+        set_level(state, level, limits)
+    for one in images:
+        units, money = one.before
+        bound = state.bounds[one.level]
+        window = [*map(int, one.units)], [*map(int, one.money)]
+        bound.accepted = Window(one.times, *window, (int(units), int(money)))
+        bound.same = dict(one.same)
 
 
 def _dump_orders(state: "State") -> list[Order]:
@@ -338,7 +406,15 @@ PARTS: tuple[Part, ...] = (
     number("day_began"),
     number("previous_day_began"),
     plain("instruments", dict, dict[str, Instrument], items),
-    Part("accounts", dict, items, list[AccountImage], _dump_accounts, _load_accounts),
+    Part("accounts", dict, _hashed_accounts, list[AccountImage], _dump_accounts, _load_accounts),
+    plain("groups", dict, dict[str, tuple[str, ...]], items),
+    Part(
+        "limits", dict, items, list[tuple[Level, Limits]], lambda state: list(state.limits.items()), _load_limits, None,
+    ),
+    Part(
+        "configured", dict, items, list[tuple[Level, Limits]], lambda state: list(state.configured.items()),
+        _load_configured, None,
+    ),
     plain("venues", dict, dict[str, Venue], items),
     Part("orders", dict, items, list[Order], _dump_orders, _load_orders),
     Part("children", dict, items, list[Child], _dump_children, _load_children, None),
@@ -392,6 +468,7 @@ PARTS: tuple[Part, ...] = (
     number("trade_count"),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),
+    Part("bounds", dict, _hashed_bounds, list[BoundImage], _dump_bounds, _load_bounds, ()),
 )  # fmt: skip
 """In the order in which they are loaded."""
 HASHED = tuple(part for part in PARTS if part.hashed is not None)

@@ -6,11 +6,12 @@ import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix import facts as f
-from brokerfix.domain import to_money
+from brokerfix.domain import Level, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
+from brokerfix.engine.risk.bounds import give_accounts, set_level
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -30,7 +31,8 @@ def define(state: State, c: cmd.Start, step: Step) -> None:
             step.emit(f.InstrumentDefined, msgspec.structs.replace(known, halted=True))
     for name, cash, limits in c.accounts:
         account = state.accounts.get(name)
-        if account is None or (account.paid_in, account.limits) != (to_money(cash), limits):
+        known_as = state.configured.get(Level("account", name))
+        if account is None or (account.paid_in, known_as) != (to_money(cash), limits):
             step.emit(f.AccountDefined, name, cash, limits)
     for name, accounts, max_rate, options in c.clients:
         client = state.clients.get(name)
@@ -62,13 +64,15 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
 @EVOLVE.on(f.AccountDefined, touched.the_account)
 def _account_defined(state: State, fact: f.AccountDefined) -> None:
     paid_in = to_money(fact.cash)
-    limits, most = fact.limits, fact.limits.numbers()
     account = state.accounts.get(fact.account)
     if account is None:
-        state.accounts[fact.account] = Account(fact.account, limits, paid_in, paid_in, most)
-        return
+        account = state.accounts[fact.account] = Account(fact.account, fact.limits, paid_in, paid_in)
+        account.clients = {client.client: None for client in state.clients.values() if fact.account in client.accounts}
     account.cash += paid_in - account.paid_in
-    account.paid_in, account.limits, account.most = paid_in, limits, most
+    account.paid_in = paid_in
+    level = Level("account", fact.account)
+    state.configured[level] = fact.limits
+    set_level(state, level, fact.limits)
 
 
 @DECIDE.on(cmd.DefineClient)
@@ -90,10 +94,15 @@ def _client_defined(state: State, fact: f.ClientDefined) -> None:
     recent: deque[int] = deque(maxlen=fact.max_rate)
     client = state.clients.get(fact.client)
     if client is None:
-        state.clients[fact.client] = Client(fact.client, fact.accounts, fact.max_rate, recent, options=fact.options)
+        client = state.clients[fact.client] = Client(
+            fact.client, fact.accounts, fact.max_rate, recent, options=fact.options
+        )
+        had: tuple[str, ...] = ()
     else:
+        had = client.accounts
         client.accounts, client.max_rate, client.recent = fact.accounts, fact.max_rate, recent
         client.options = fact.options
+    give_accounts(state, client, had)
     state.note_copies()
 
 

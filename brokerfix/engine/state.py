@@ -5,8 +5,8 @@ from collections import deque
 
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import Instrument, Phase, Venue, day_of
-from brokerfix.engine.entities import Account, Client, Job, Link
+from brokerfix.domain import Instrument, Level, Limits, Phase, Venue, day_of
+from brokerfix.engine.entities import Account, Bound, Client, Job, Link
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
@@ -21,6 +21,9 @@ class State:
 
     `last_id` is the number of the last fact, `day_began` that of the trading day's first.
 
+    `limits` are those of all levels as they are now, `configured` as the configuration has last named them, and
+    `bounds` what is set of them with what counts towards it.
+
     `venue_execs` is ExecID -> our fact, of each exchange for today (`old_venue_execs`: the day before). `stops` files
     the orders whose stop the market has not reached; `watching` are those that react to the market otherwise,
     `expiries` those that end at a time, `overdue` those whose time is over but that wait for an exchange. `halts` is
@@ -34,6 +37,10 @@ class State:
     last_id: int
     instruments: dict[str, Instrument]
     accounts: dict[str, Account]
+    groups: dict[str, tuple[str, ...]]
+    limits: dict[Level, Limits]
+    configured: dict[Level, Limits]
+    bounds: dict[Level, Bound]
     clients: dict[str, Client]
     venues: dict[str, Venue]
     orders: dict[int, Order]

@@ -14,6 +14,7 @@ from brokerfix.facts.operator import *
 from brokerfix.facts.orders import *
 from brokerfix.facts.process import *
 from brokerfix.facts.reference import *
+from brokerfix.facts.risk import *
 
 KINDS: tuple[type[Fact], ...] = tuple(Fact.__subclasses__())
 """Every kind of fact."""

@@ -191,7 +191,7 @@ def _clock(seconds: int) -> str:
 def _accounts(config: Config, section: ClientSection) -> str:
     rows = []
     for name in section.accounts:
-        limits = config.limits[name]
+        limits = config.accounts[name].limits
         power = "checked" if limits.buying_power else "not checked"
         rows.append((name, limits.max_order_qty or "none", limits.max_order_notional or "none", power))
     text = "Account(1) may be left out: then it is the first of these."

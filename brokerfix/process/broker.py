@@ -300,7 +300,6 @@ class Broker:
 
     def _start_command(self) -> cmd.Start:
         config = self.config
-        limits = config.limits
         options = config.options
         clients = [
             (name, client.accounts, client.max_orders_per_second, options[name])
@@ -313,11 +312,13 @@ class Broker:
             now,
             self.trading_day(now),
             tuple(config.instruments.values()),
-            tuple((name, account.cash, limits[name]) for name, account in config.accounts.items()),
+            tuple((name, account.cash, account.limits) for name, account in config.accounts.items()),
             tuple(clients),
             config.domain_venues,
             tuple((symbol, hours.phase(now)) for symbol, hours in self.hours.items()),
             config.broker.shard,
+            tuple((name, group.accounts) for name, group in config.groups.items()),
+            tuple(config.limits.items()),
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

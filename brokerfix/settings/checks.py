@@ -15,6 +15,7 @@ from brokerfix.domain import (
     MONEY_DIGITS,
     Inexact,
     Instrument,
+    Limits,
     to_money,
     to_scaled,
 )
@@ -22,7 +23,6 @@ from brokerfix.settings import passwords
 from brokerfix.settings.sections import (
     COMP_ID,
     MAKER,
-    AccountSection,
     ClientSection,
     Config,
     ConfigError,
@@ -43,7 +43,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
     }
     if not instruments:
         raise ConfigError(f"{path}: instruments: at least one is needed, [instruments.SYMBOL]")
-    _accounts(path, read["accounts"])
+    _accounts(path, read, instruments)
     _clients(path, read, check_venues(path, read["venues"], instruments))
     return Config(
         path,
@@ -61,16 +61,38 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _gateway(path, read.get("gateway"), read["clients"]),
         _http(path, read),
         read["api_keys"],
+        read["groups"],
+        read.get("limits") or Limits(),
     )
 
 
-def _accounts(path: Path, accounts: Mapping[str, AccountSection]) -> None:
-    for name, account in accounts.items():
+def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> None:
+    for name, account in read["accounts"].items():
         _money(path, f"accounts.{name}.cash", account.cash)
-        for limit, value in msgspec.structs.asdict(account.limits).items():
-            key = f"accounts.{name}.limits.{limit}"
-            if isinstance(value, str) and _money(path, key, value or "0") < 0:
-                raise ConfigError(f"{path}: {key}: must not be below 0")
+        _limits(path, f"accounts.{name}.limits", account.limits)
+        for symbol, limits in account.symbols.items():
+            if symbol not in instruments:
+                raise ConfigError(f"{path}: accounts.{name}.symbols: there is no [instruments.{symbol}]")
+            _limits(path, f"accounts.{name}.symbols.{symbol}", limits)
+    for name, group in read["groups"].items():
+        for account in group.accounts:
+            if account not in read["accounts"]:
+                raise ConfigError(f"{path}: groups.{name}.accounts: there is no [accounts.{account}]")
+        _limits(path, f"groups.{name}.limits", group.limits)
+    for name, client in read["clients"].items():
+        _limits(path, f"clients.{name}.limits", client.limits)
+    _limits(path, "limits", read.get("limits") or Limits())
+
+
+def _limits(path: Path, key: str, limits: Limits) -> None:
+    for name, value in msgspec.structs.asdict(limits).items():
+        if isinstance(value, str) and _money(path, f"{key}.{name}", value or "0") < 0:
+            raise ConfigError(f"{path}: {key}.{name}: must not be below 0")
+        if name.endswith("_seconds") and not 1 <= value <= MOST_SECONDS:
+            raise ConfigError(f"{path}: {key}.{name}: must be 1 to {MOST_SECONDS}")
+
+
+MOST_SECONDS = 86_400
 
 
 def check_venues(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from brokerfix.settings.checks import checked
-from brokerfix.settings.sections import SECTIONS, TABLES, Config, ConfigError, Section
+from brokerfix.settings.sections import SECTIONS, TABLES, Config, ConfigError
 
 
 def load(path: Path) -> Config:
@@ -42,7 +42,7 @@ def from_tables(path: Path, raw: Mapping[str, Any]) -> Config:
     return checked(path, read)
 
 
-def _convert(path: Path, key: str, value: object, section: type[Section]) -> Section:
+def _convert(path: Path, key: str, value: object, section: type[msgspec.Struct]) -> Any:
     try:
         return msgspec.convert(value, section)
     except msgspec.ValidationError as error:

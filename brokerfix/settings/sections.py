@@ -12,6 +12,7 @@ from brokerfix.domain import (
     SHARDS,
     ClientOptions,
     Instrument,
+    Level,
     Limits,
     Venue,
 )
@@ -89,8 +90,18 @@ class InstrumentSection(Section, frozen=True):
 
 
 class AccountSection(Section, frozen=True):
+    """`symbols` are limits that the account has in single symbols."""
+
     cash: str
     limits: Limits = Limits()
+    symbols: dict[str, Limits] = {}
+
+
+class GroupSection(Section, frozen=True):
+    """Accounts that have limits together."""
+
+    accounts: tuple[CompId, ...]
+    limits: Limits
 
 
 class Budget(Section, frozen=True):
@@ -136,6 +147,7 @@ class ClientSection(Section, frozen=True):
     certificates: tuple[str, ...] = ()
     reset_seq_num: Literal["allow", "refuse"] = "allow"
     budgets: BudgetsSection | None = None
+    limits: Limits = Limits()
 
     @property
     def options(self) -> ClientOptions:
@@ -243,8 +255,9 @@ class ApiKeySection(Section, frozen=True):
     accounts: tuple[CompId, ...] = ()
 
 
-SECTIONS: dict[str, type[Section]] = {
+SECTIONS: dict[str, type[msgspec.Struct]] = {
     "broker": BrokerSection,
+    "limits": Limits,
     "gateway": GatewaySection,
     "http": HttpSection,
     "maker": MakerSection,
@@ -255,6 +268,7 @@ SECTIONS: dict[str, type[Section]] = {
 TABLES: dict[str, type[Section]] = {
     "instruments": InstrumentSection,
     "accounts": AccountSection,
+    "groups": GroupSection,
     "clients": ClientSection,
     "api_keys": ApiKeySection,
     "venues": VenueSection,
@@ -279,6 +293,8 @@ class Config(msgspec.Struct, frozen=True):
     gateway: GatewaySection | None = None
     http: HttpSection | None = None
     api_keys: dict[str, ApiKeySection] = {}
+    groups: dict[str, GroupSection] = {}
+    firm: Limits = Limits()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
@@ -286,8 +302,14 @@ class Config(msgspec.Struct, frozen=True):
         return own if own is not None else self.gateway.budgets if self.gateway is not None else BudgetsSection()
 
     @property
-    def limits(self) -> dict[str, Limits]:
-        return {name: account.limits for name, account in self.accounts.items()}
+    def limits(self) -> dict[Level, Limits]:
+        """The limits of every level that has some, but for accounts' own in any symbol."""
+        found = {Level("firm"): self.firm}
+        found |= {Level("group", name): group.limits for name, group in self.groups.items()}
+        found |= {Level("client", name): client.limits for name, client in self.clients.items()}
+        for name, account in self.accounts.items():
+            found |= {Level("account", name, symbol): limits for symbol, limits in account.symbols.items()}
+        return {level: limits for level, limits in found.items() if limits != Limits()}
 
     @property
     def options(self) -> dict[str, ClientOptions]:

@@ -31,6 +31,7 @@ from brokerfix.commands import (
     RollDay,
     SessionDown,
     SessionUp,
+    SetLimits,
     VenueCancelReject,
     VenueReport,
 )
@@ -40,7 +41,7 @@ from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import ChildFilled, Trade, TradeBusted, TradeCorrected
 from brokerfix.projections.sqlite import account_row, child_row, order_row, position_row
-from tests.scenario import World
+from tests.scenario import World, limits_of
 
 CLIENTS = st.sampled_from(["ALICE", "BOB"])
 VENUES = st.sampled_from(["XNAS", "XNYS"])
@@ -67,6 +68,13 @@ SPECIAL: dict[str, Callable[[int, int], tuple[OrdType, Instructions]]] = {
 """What asks for more than a plain order, at a price and for a quantity."""
 
 
+LIMITS = (
+    "firm max_gross=900000", "client ALICE max_net=300000", "account BOB AAPL max_long=900 max_short=900",
+    "group DESK duplicates=3 max_long=2000", "client BOB max_window_qty=3000 window_seconds=1",
+)  # fmt: skip
+"""Some that are reached."""
+
+
 class BrokerMachine(RuleBasedStateMachine):
     @initialize(
         post=st.sampled_from(["book", "venue"]),
@@ -74,11 +82,13 @@ class BrokerMachine(RuleBasedStateMachine):
         pending=st.sampled_from(["queue", "announce", "reject"]),
         acknowledge=st.sampled_from(["accepted", "placed"]),
         supports=st.sampled_from(["", "stop iceberg", "pegged min-qty all-or-none post-only gtd"]),
+        limits=st.sampled_from(["", ";".join(LIMITS)]),
     )
-    def begin(self, post: str, cross: str, pending: str, acknowledge: str, supports: str) -> None:
+    def begin(self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str) -> None:
         self.world = World(
-            post=post, cross=cross, cash="100000000", pending=pending, acknowledge=acknowledge, supports=supports
-        )
+            post=post, cross=cross, cash="100000000", pending=pending, acknowledge=acknowledge, supports=supports,
+            limits=limits,
+        )  # fmt: skip
         self.number = 0
         self.known: dict[int, Order] = {}
         self.picture: dict[tuple[str, object], object] = {}
@@ -124,6 +134,10 @@ class BrokerMachine(RuleBasedStateMachine):
     def _new(self, client: str, side: Side, ord_type: OrdType, tif: TimeInForce, qty: int, price: int) -> None:
         number, now = self.next_id(), self.world.now
         self.world.submit(NewOrder(now, client, number, "", "AAPL", side, ord_type, tif, qty, price))
+
+    @rule(text=st.sampled_from(["firm", "firm max_net=500000", "client ALICE max_gross=100000", "group DESK", *LIMITS]))
+    def set_limits(self, text: str) -> None:
+        self.world.submit(SetLimits(self.world.now, "carol", *limits_of(text)))
 
     @rule(client=CLIENTS, index=st.integers(0, 99))
     def cancel(self, client: str, index: int) -> None:

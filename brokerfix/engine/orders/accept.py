@@ -37,8 +37,8 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
     asked = c.instructions
     valued_at = risk.risk_price(state, instrument, c.side, c.ord_type, c.price, asked)
     qty = risk.qty_for(instrument, c.cash, c.price or valued_at) if c.cash else c.qty
-    terms = c.side, c.ord_type, qty, c.price, valued_at
-    refused = risk.check_terms(state, state.accounts[name], instrument, *terms)
+    terms = risk.Terms(c.side, c.ord_type, qty, c.price, valued_at, asked.stop_px if asked is not None else 0)
+    refused = risk.check_terms(state, client, state.accounts[name], instrument, terms, c.at, may_repeat=False)
     refused = refused or _no_venue(state, c.ex_destination, c.symbol)
     if refused is None and asked is not None:
         refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)

@@ -28,6 +28,8 @@ def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     client.working[fact.id] = order
     client.recent.append(fact.at)
     booking.expose_new(state, order)
+    content = order.symbol, str(order.side), order.qty, order.price
+    booking.count(state, order, fact.at, order.qty, order.qty * order.risk_price, content)
     if fact.instructions is not None:
         booking.watch(state, order)
 
@@ -200,7 +202,9 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
         order.stop_px = asked.stop_px
         if why is Hold.STOP:
             booking.hold(state, order, held, why)
+    qty, notional = order.qty, order.leaves * order.risk_price
     _new_terms(state, order, fact.qty, fact.price, fact.risk_price)
+    booking.count(state, order, fact.at, order.qty - qty, order.leaves * order.risk_price - notional)
     if order.order_id in state.overdue and not is_over(order, state.day, fact.at):
         del state.overdue[order.order_id]
     booking.rename(state, order, fact.cl_ord_id)

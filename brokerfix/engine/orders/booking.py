@@ -1,9 +1,10 @@
 """What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
 
-from brokerfix.domain import AT_AUCTION, GOOD_TILL, Hold, Instrument, OrdStatus, Side
+from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, Hold, Instrument, OrdStatus, Side
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.risk.bounds import accepted, bounds_of, weigh
 from brokerfix.engine.state import State
 
 FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
@@ -115,7 +116,7 @@ def expose(state: State, order: Order, qty: int, price: int) -> None:
 
 def expose_new(state: State, order: Order) -> None:
     """What `expose` does for an order that has just come. With nothing held it takes just its notional."""
-    _, position = holding(state, order)
+    account, position = holding(state, order)
     if position.qty:
         expose(state, order, order.qty, order.risk_price)
         return
@@ -127,13 +128,34 @@ def expose_new(state: State, order: Order) -> None:
         position.open_sell_qty += order.qty
         position.open_sell_notional += notional
     position.load += notional
-    state.accounts[order.account].load += notional
+    account.load += notional
+    if account.exposures:
+        weigh(state, account, order.symbol, position)
+
+
+def count(
+    state: State,
+    order: Order,
+    at: int,
+    qty: int,
+    notional: int,
+    content: tuple[str, str, int, int] | None = None,
+) -> None:
+    """An order, or what a replace adds to it, was accepted: it counts towards the limits of what is accepted lately.
+    `notional` is price x quantity."""
+    bounds = bounds_of(state.clients[order.client], state.accounts[order.account], order.symbol)
+    if bounds:
+        instrument = state.instruments[order.symbol]
+        units = qty * 10 ** (MONEY_DIGITS - instrument.qty_digits)
+        accepted(bounds, at, units, notional * instrument.money_factor, content)
 
 
 def reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
     load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
     account.load += load - position.load
     position.load = load
+    if account.exposures:
+        weigh(state, account, instrument.symbol, position)
 
 
 def holding(state: State, order: Order) -> tuple[Account, Position]:

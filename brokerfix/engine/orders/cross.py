@@ -65,8 +65,8 @@ def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | 
         refused = risk.check_session(state, client, account, c.symbol, c.at)
         if refused is None:
             instrument = state.instruments[c.symbol]
-            terms = one.side, one.ord_type, one.qty, one.price, one.price
-            refused = risk.check_terms(state, state.accounts[account], instrument, *terms)
+            terms = risk.Terms(one.side, one.ord_type, one.qty, one.price, one.price)
+            refused = risk.check_terms(state, client, state.accounts[account], instrument, terms, c.at)
         if refused is not None:
             return refused
     for side in Side:

@@ -76,5 +76,6 @@ def _bad_quote(state: State, client: Client, c: Quote, standing: Order | None) -
     if refused is not None:
         return refused
     qty = c.qty + standing.cum if standing is not None else c.qty
-    terms = c.side, OrdType.LIMIT, qty, c.price, c.price
-    return risk.check_terms(state, state.accounts[c.account], state.instruments[c.symbol], *terms, standing)
+    terms = risk.Terms(c.side, OrdType.LIMIT, qty, c.price, c.price)
+    account, instrument = state.accounts[c.account], state.instruments[c.symbol]
+    return risk.check_terms(state, client, account, instrument, terms, c.at, standing)

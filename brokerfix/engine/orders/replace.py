@@ -200,5 +200,8 @@ def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instruc
     # Less than what is filled means: work no more of it.
     qty = max(qty, order.cum)
     valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, price, asked) or order.risk_price
-    terms = order.side, order.ord_type, qty, price, valued_at
-    return risk.check_terms(state, state.accounts[order.account], instrument, *terms, order)
+    stop_px = asked.stop_px if asked is not None else 0
+    terms = risk.Terms(order.side, order.ord_type, qty, price, valued_at, stop_px)
+    return risk.check_terms(
+        state, state.clients[order.client], state.accounts[order.account], instrument, terms, at, order
+    )

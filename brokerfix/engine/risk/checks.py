@@ -10,6 +10,8 @@ With long positions only this is cash less open buys: a position's value at the 
 carries a requirement of the same size, so it cannot be spent twice. Closing orders take nothing.
 """
 
+from typing import NamedTuple
+
 from brokerfix.domain import (
     MONEY_DIGITS,
     Instructions,
@@ -25,6 +27,8 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.risk.bounds import bounds_of
+from brokerfix.engine.risk.controls import Asked, Content, refusal
 from brokerfix.engine.state import State
 
 SECOND = 10**9
@@ -142,28 +146,35 @@ def check_market(state: State, client: Client, account: str, symbol: str) -> Rej
     return None
 
 
+class Terms(NamedTuple):
+    """What an order is to be: `valued_at` is its risk price, `stop_px` its stop's (0: none)."""
+
+    side: Side
+    ord_type: OrdType
+    qty: int
+    price: int
+    valued_at: int
+    stop_px: int = 0
+
+
 def check_terms(
     state: State,
+    client: Client,
     account: Account,
     instrument: Instrument,
-    side: Side,
-    ord_type: OrdType,
-    qty: int,
-    price: int,
-    valued_at: int,
+    terms: Terms,
+    at: int,
     replaced: Order | None = None,
+    may_repeat: bool = True,
 ) -> Reject | None:
-    """Whether an order of these terms may be open. `valued_at` is its risk price, `replaced` the order whose place
-    it takes."""
+    """Whether an order of these terms may be open. `replaced` is the order whose place it takes; one that may not
+    repeat is compared with those of the same content."""
+    side, ord_type, qty, price, valued_at, stop_px = terms
     if qty <= 0:
         return Reject(OrdRejReason.INCORRECT_QUANTITY, "QUANTITY", limit="above 0", value=_qty(instrument, qty))
     if qty % instrument.lot:
         limit = _qty(instrument, instrument.lot)
         return Reject(OrdRejReason.INCORRECT_QUANTITY, "LOT", limit=limit, value=_qty(instrument, qty))
-    most = account.most["max_order_qty"]
-    if most and qty * 10 ** (MONEY_DIGITS - instrument.qty_digits) > most:
-        limit = money_text(most)
-        return Reject(OrdRejReason.EXCEEDS_LIMIT, "MAX_ORDER_QTY", limit=limit, value=_qty(instrument, qty))
     mark = reference(state, instrument)
     if ord_type is OrdType.LIMIT or ord_type is OrdType.STOP_LIMIT:
         if price <= 0:
@@ -171,23 +182,19 @@ def check_terms(
         if price % instrument.tick:
             limit = _price(instrument, instrument.tick)
             return Reject(OrdRejReason.OTHER, "TICK", limit=limit, value=_price(instrument, price))
-        if (
-            ord_type is OrdType.LIMIT
-            and instrument.collar_bps
-            and mark
-            and _outside(price, side, mark, instrument.collar_bps)
-        ):
-            edge = mark * instrument.collar_bps // BASIS_POINTS
-            limit = _price(instrument, mark + edge if side is Side.BUY else mark - edge)
-            return Reject(OrdRejReason.OTHER, "COLLAR", limit=limit, value=_price(instrument, price))
+        refused = check_collar(instrument, side, price, mark if ord_type is OrdType.LIMIT else stop_px)
+        if refused is not None:
+            return refused
     elif not valued_at:
         return Reject(OrdRejReason.BROKER_OPTION, "NO_PRICE", f"there is no price to value {instrument.symbol} at")
     factor = instrument.money_factor
     notional = qty * valued_at * factor
-    most = account.most["max_order_notional"]
-    if most and notional > most:
-        limit = money_text(most)
-        return Reject(OrdRejReason.EXCEEDS_LIMIT, "MAX_ORDER_NOTIONAL", limit=limit, value=money_text(notional))
+    bounds = bounds_of(client, account, instrument.symbol)
+    if bounds:
+        content = None if may_repeat else (instrument.symbol, str(side), qty, price)
+        refused = refusal(_asked(account, instrument, terms, at, replaced, content), bounds)
+        if refused is not None:
+            return refused
     if account.limits.buying_power:
         position = account.positions.get(instrument.symbol) or NOTHING_HELD
         needed = notional
@@ -197,6 +204,36 @@ def check_terms(
             limit = money_text(account.buying_power)
             return Reject(OrdRejReason.EXCEEDS_LIMIT, "BUYING_POWER", limit=limit, value=money_text(needed))
     return None
+
+
+def _asked(
+    account: Account, instrument: Instrument, terms: Terms, at: int, replaced: Order | None, content: Content | None
+) -> Asked:
+    """An order as the limits weigh it."""
+    side, _, qty, _, valued_at, _ = terms
+    factor, scale = instrument.money_factor, 10 ** (MONEY_DIGITS - instrument.qty_digits)
+    position = account.positions.get(instrument.symbol) or NOTHING_HELD
+    left, had, had_money = qty, 0, 0
+    if replaced is not None:
+        left, had = qty - replaced.cum, replaced.leaves
+        had_money = had * replaced.risk_price * factor
+        position = with_open(position, side, -had, replaced.risk_price, factor)
+    closes = -position.qty - position.open_buy_qty if side is Side.BUY else position.qty - position.open_sell_qty
+    money = left * valued_at * factor
+    takes_less = replaced is not None and left <= had and money <= had_money
+    return Asked(
+        instrument.symbol, side, at, qty * scale, qty * valued_at * factor, (left - had) * scale, money - had_money,
+        0 if takes_less else max(0, left - max(0, closes)), position, left, left - had, scale, content,
+    )  # fmt: skip
+
+
+def check_collar(instrument: Instrument, side: Side, price: int, around: int) -> Reject | None:
+    """Whether a limit is not too far beyond a price: the mark or, of a stop limit, its stop. 0: there is none."""
+    if not (instrument.collar_bps and around and _outside(price, side, around, instrument.collar_bps)):
+        return None
+    edge = around * instrument.collar_bps // BASIS_POINTS
+    limit = _price(instrument, around + edge if side is Side.BUY else around - edge)
+    return Reject(OrdRejReason.OTHER, "COLLAR", limit=limit, value=_price(instrument, price))
 
 
 def _outside(price: int, side: Side, mark: int, collar_bps: int) -> bool:

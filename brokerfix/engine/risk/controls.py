@@ -1,0 +1,142 @@
+"""The limits that an order is weighed against: one table of controls, each the value that it compares with its limit.
+
+A limit stands at a level: the firm, a client, a group of accounts, an account, an account in one symbol. All levels of
+an order are looked at; of those whose limit it breaks the tightest refuses it, and is named. What only closes a
+position passes all controls but those of the single order. (FIX RiskLimitType(1530) has the gross, net, long and short
+limits; SEC Rule 15c3-5 and MiFID II RTS 6 article 15 ask for the others.)
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from brokerfix.domain import OrdRejReason, Reject, Side, money_text
+from brokerfix.engine.entities import Bound, Position
+
+Content = tuple[str, str, int, int]
+"""What makes two orders of an account the same: symbol, side, scaled quantity, price."""
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What an order would be (`units`, `money`), and what it would add to what is there (a replace: the delta), in
+    units and money scaled by MONEY_DIGITS. `opens` is how much of it does not close a position of the account, in the
+    instrument's scale; `position` is what the account has of the symbol without what is replaced, `qty` what would be
+    open then, and `scale` makes units of quantities. `content` is None where the same may come again."""
+
+    symbol: str
+    side: Side
+    at: int
+    units: int
+    money: int
+    more_units: int
+    more_money: int
+    opens: int
+    position: Position
+    qty: int
+    more_qty: int
+    scale: int
+    content: Content | None = None
+
+
+class Control(NamedTuple):
+    """A limit's code, its OrdRejReason(103), the value that is compared with it, and whether also what only closes a
+    position is."""
+
+    code: str
+    reason: OrdRejReason
+    value: Callable[[Asked, Bound], int]
+    closing_too: bool = False
+
+
+def _long(asked: Asked, bound: Bound) -> int:
+    """The position if all that is open to buy were filled, and nothing sold."""
+    if asked.side is not Side.BUY:
+        return 0
+    if bound.level.kind == "account":
+        return (asked.position.qty + asked.position.open_buy_qty + asked.qty) * asked.scale
+    held, buys, _ = bound.exposure.held.get(asked.symbol, NOTHING)
+    return (held + buys + asked.more_qty) * asked.scale
+
+
+def _short(asked: Asked, bound: Bound) -> int:
+    """The short position if all that is open to sell were filled, and nothing bought."""
+    if asked.side is Side.BUY:
+        return 0
+    if bound.level.kind == "account":
+        return -(asked.position.qty - asked.position.open_sell_qty - asked.qty) * asked.scale
+    held, _, sells = bound.exposure.held.get(asked.symbol, NOTHING)
+    return -(held - sells - asked.more_qty) * asked.scale
+
+
+def _net(asked: Asked, bound: Bound) -> int:
+    """The net exposure, either way, if all that is open on the order's side were filled, and nothing on the other."""
+    exposure = bound.exposure
+    if asked.side is Side.BUY:
+        return exposure.net + exposure.buys + asked.more_money
+    return -(exposure.net - exposure.sells - asked.more_money)
+
+
+def _same(asked: Asked, bound: Bound) -> int:
+    """How many of this content there were lately, with this one."""
+    if asked.content is None:
+        return 0
+    times = bound.same.get(asked.content, ())
+    return (sum(at > asked.at - bound.same_window for at in times) + 1) * ONE
+
+
+NOTHING = (0, 0, 0)
+ONE = 10**12
+LIMIT = OrdRejReason.EXCEEDS_LIMIT
+CONTROLS: dict[str, Control] = {
+    "max_order_qty": Control("MAX_ORDER_QTY", LIMIT, lambda asked, bound: asked.units, True),
+    "max_order_notional": Control("MAX_ORDER_NOTIONAL", LIMIT, lambda asked, bound: asked.money, True),
+    "reduce_only": Control("REDUCE_ONLY", OrdRejReason.BROKER_OPTION, lambda asked, bound: asked.opens * asked.scale),
+    "long_only": Control(
+        "LONG_ONLY",
+        OrdRejReason.BROKER_OPTION,
+        lambda asked, bound: asked.opens * asked.scale if asked.side is not Side.BUY else 0,
+    ),
+    "duplicates": Control("DUPLICATE_CONTENT", OrdRejReason.DUPLICATE_ORDER, _same),
+    "max_window_qty": Control(
+        "WINDOW_QTY", LIMIT,
+        lambda asked, bound: bound.accepted.since(asked.at - bound.window)[0] + max(0, asked.more_units),
+    ),
+    "max_window_notional": Control(
+        "WINDOW_NOTIONAL", LIMIT,
+        lambda asked, bound: bound.accepted.since(asked.at - bound.window)[1] + max(0, asked.more_money),
+    ),
+    "max_long": Control("LONG_LIMIT", LIMIT, _long),
+    "max_short": Control("SHORT_LIMIT", LIMIT, _short),
+    "max_gross": Control("GROSS_LIMIT", LIMIT, lambda asked, bound: bound.exposure.gross + asked.more_money),
+    "max_net": Control("NET_LIMIT", LIMIT, _net),
+}  # fmt: skip
+"""By the limit's name in `Limits`, in the order in which they refuse."""
+RANK = {name: rank for rank, name in enumerate(CONTROLS)}
+
+
+def broken(asked: Asked, bounds: Iterable[Bound]) -> Iterator[tuple[int, int, Bound, str, int]]:
+    """The limits that an order breaks: (rank of the control, headroom below 0, bound, limit's name, value)."""
+    for bound in bounds:
+        for name, most in bound.most.items():
+            control = CONTROLS[name]
+            if asked.opens or control.closing_too:
+                value = control.value(asked, bound)
+                if value > most:
+                    yield RANK[name], most - value, bound, name, value
+
+
+def refusal(asked: Asked, bounds: Iterable[Bound]) -> Reject | None:
+    """Why the limits do not allow an order: the first control that it breaks, at the tightest level."""
+    worst = min(broken(asked, bounds), key=lambda found: found[:2], default=None)
+    if worst is None:
+        return None
+    _, _, bound, name, value = worst
+    control, most = CONTROLS[name], bound.most[name]
+    return Reject(control.reason, control.code, limit=number(most), value=number(value), at=str(bound.level))
+
+
+def number(scaled: int) -> str:
+    """A limit's number as people write it."""
+    text = money_text(scaled)
+    return text.removesuffix(".00")

@@ -1,0 +1,57 @@
+"""Limits and groups of accounts: as they are configured, and as operators have set them since."""
+
+from brokerfix import commands as cmd
+from brokerfix import facts as f
+from brokerfix.domain import Level, Limits
+from brokerfix.engine import touched
+from brokerfix.engine.risk.bounds import arrange, set_level
+from brokerfix.engine.state import State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions, Evolution
+
+DECIDE, EVOLVE = Decisions(), Evolution()
+
+
+def define(state: State, c: cmd.Start, step: Step) -> None:
+    """The configuration's groups and limits, as far as they are others than it named before: what an operator has set
+    since stays."""
+    for group, accounts in c.groups:
+        if state.groups.get(group) != accounts:
+            step.emit(f.GroupDefined, group, accounts)
+    for group in state.groups.keys() - {group for group, _ in c.groups}:
+        step.emit(f.GroupDefined, group, ())
+    named = dict(c.limits)
+    for level, limits in named.items():
+        if state.configured.get(level) != limits:
+            _emit(level, limits, step)
+    for level in sorted(state.configured.keys() - named.keys()):
+        # An account's own come with it.
+        if level.kind != "account" or level.symbol:
+            _emit(level, Limits(), step)
+
+
+@DECIDE.on(cmd.SetLimits)
+def set_limits(state: State, c: cmd.SetLimits, step: Step) -> None:
+    """An operator sets a level's limits: from the next order on."""
+    _emit(c.level, c.limits, step, c.operator, c.text)
+
+
+def _emit(level: Level, limits: Limits, step: Step, operator: str = "", text: str = "") -> None:
+    kind, name, symbol = level
+    step.emit(f.LimitsSet, kind=kind, name=name, symbol=symbol, limits=limits, operator=operator, text=text)
+
+
+@EVOLVE.on(f.LimitsSet, touched.nothing)
+def _limits_set(state: State, fact: f.LimitsSet) -> None:
+    level = Level(fact.kind, fact.name, fact.symbol)
+    if not fact.operator:
+        state.configured[level] = fact.limits
+    set_level(state, level, fact.limits)
+
+
+@EVOLVE.on(f.GroupDefined, touched.nothing)
+def _group_defined(state: State, fact: f.GroupDefined) -> None:
+    had = state.groups.get(fact.group, ())
+    state.groups[fact.group] = fact.accounts
+    for name in sorted({*had, *fact.accounts}):
+        arrange(state, name)

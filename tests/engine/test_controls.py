@@ -1,0 +1,139 @@
+"""Every control passes an order at its exact boundary and refuses it one unit beyond, and names the level."""
+
+import pytest
+
+from brokerfix.commands import SetLimits
+from brokerfix.domain import Evidence
+from brokerfix.engine.invariants import broken_in_state
+from brokerfix.facts import OrderAccepted, OrderRejected, RequestRejected
+from tests.scenario import World, limits_of, run_step
+
+LONG_100 = "client ALICE new L1 buy 100 AAPL 150.00", "client BOB new L2 sell 100 AAPL 150.00"
+"""ALICE is long 100 AAPL, BOB short."""
+CASES = [
+    # limits | steps before | the order that passes | the order that does not | its evidence
+    ("firm max_order_qty=500", (), "buy 500 AAPL 10.00", "buy 501 AAPL 10.00", ("MAX_ORDER_QTY", "500", "501", "firm")),
+    ("client ALICE max_order_qty=500", (), "buy 500 AAPL 140.00", "buy 501 AAPL 140.00",
+     ("MAX_ORDER_QTY", "500", "501", "client ALICE")),
+    ("group DESK max_order_notional=14000", (), "buy 100 AAPL 140.00", "buy 100 AAPL 140.01",
+     ("MAX_ORDER_NOTIONAL", "14000", "14001", "group DESK")),
+    ("account ALICE AAPL max_order_notional=14000;firm max_order_notional=20000", (), "buy 100 AAPL 140.00",
+     "buy 150 AAPL 140.00", ("MAX_ORDER_NOTIONAL", "14000", "21000", "account ALICE AAPL")),
+    ("firm max_order_notional=16500", (), "buy 100 AAPL market", "buy 101 AAPL market",
+     ("MAX_ORDER_NOTIONAL", "16500", "16665", "firm")),
+    ("firm max_window_qty=300", ("client BOB new B1 buy 200 AAPL 140.00",), "buy 100 AAPL 140.00",
+     "buy 101 AAPL 140.00", ("WINDOW_QTY", "300", "301", "firm")),
+    ("client ALICE max_window_notional=28000",
+     ("client ALICE new B1 buy 100 AAPL 140.00", "client ALICE cancel B2 B1 buy AAPL"), "buy 100 AAPL 140.00",
+     "buy 101 AAPL 140.00", ("WINDOW_NOTIONAL", "28000", "28140", "client ALICE")),
+    ("account ALICE AAPL max_long=150", LONG_100, "buy 50 AAPL 140.00", "buy 51 AAPL 140.00",
+     ("LONG_LIMIT", "150", "151", "account ALICE AAPL")),
+    ("account ALICE AAPL max_long=150", ("client ALICE new B1 buy 100 AAPL 140.00",), "buy 50 AAPL 140.00",
+     "buy 51 AAPL 140.00", ("LONG_LIMIT", "150", "151", "account ALICE AAPL")),
+    ("account ALICE AAPL max_short=50", LONG_100, "sell 150 AAPL 160.00", "sell 151 AAPL 160.00",
+     ("SHORT_LIMIT", "50", "51", "account ALICE AAPL")),
+    ("firm max_long=100", ("client BOB new B1 buy 60 AAPL 140.00",), "buy 40 AAPL 140.00", "buy 41 AAPL 140.00",
+     ("LONG_LIMIT", "100", "101", "firm")),
+    ("group DESK max_gross=30000", LONG_100, "", "buy 1 AAPL 140.00",
+     ("GROSS_LIMIT", "30000", "30140", "group DESK")),
+    ("client ALICE max_gross=29000", LONG_100, "buy 100 AAPL 140.00", "buy 100 AAPL 140.01",
+     ("GROSS_LIMIT", "29000", "29001", "client ALICE")),
+    ("client ALICE max_net=29000", LONG_100, "buy 100 AAPL 140.00", "buy 100 AAPL 140.01",
+     ("NET_LIMIT", "29000", "29001", "client ALICE")),
+    ("client ALICE max_net=15000", LONG_100, "sell 200 AAPL 150.00", "sell 201 AAPL 150.00",
+     ("NET_LIMIT", "15000", "15150", "client ALICE")),
+    ("account ALICE AAPL duplicates=2", ("client ALICE new B1 buy 10 AAPL 140.00",), "buy 10 AAPL 140.00", "", ()),
+    ("client ALICE duplicates=1", ("client ALICE new B1 buy 10 AAPL 140.00",), "buy 11 AAPL 140.00",
+     "buy 10 AAPL 140.00", ("DUPLICATE_CONTENT", "1", "2", "client ALICE")),
+    ("account ALICE AAPL long_only=true", LONG_100, "sell 100 AAPL 160.00", "sell 101 AAPL 160.00",
+     ("LONG_ONLY", "0", "1", "account ALICE AAPL")),
+    ("firm reduce_only=true", (), "", "buy 1 AAPL 140.00", ("REDUCE_ONLY", "0", "1", "firm")),
+]  # fmt: skip
+
+
+def world_of(limits: str, before: tuple[str, ...]) -> World:
+    world = World(venues="", post="book", limits=limits, collar_bps="1000", max_qty="", max_notional="")
+    for step in before:
+        run_step(world, step)
+    return world
+
+
+@pytest.mark.parametrize(("limits", "before", "passes", "refused", "evidence"), CASES)
+def test_a_control_at_its_boundary(
+    limits: str, before: tuple[str, ...], passes: str, refused: str, evidence: tuple[str, ...]
+) -> None:
+    if passes:
+        world = world_of(limits, before)
+        run_step(world, f"client ALICE new P1 {passes}")
+        assert any(isinstance(fact, OrderAccepted) and fact.cl_ord_id == "P1" for fact in world.facts), world.facts[-1]
+        assert not list(broken_in_state(world.state))
+    if refused:
+        world = world_of(limits, before)
+        run_step(world, f"client ALICE new R1 {refused}")
+        fact = world.facts[-1]
+        assert isinstance(fact, OrderRejected), fact
+        assert fact.evidence == Evidence(*evidence)
+        assert not list(broken_in_state(world.state))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        "firm reduce_only=true",
+        "account ALICE AAPL max_short=0",
+        "client ALICE max_gross=1",
+        "client ALICE max_net=1",
+        "client ALICE max_window_qty=1",
+        "client ALICE duplicates=0",
+        "group DESK max_window_notional=1",
+    ],
+)
+def test_what_closes_a_position_is_never_refused(limits: str) -> None:
+    world = world_of("", LONG_100)
+    set_limits(world, limits)
+    run_step(world, "client ALICE new C1 sell 60 AAPL 160.00")
+    run_step(world, "client ALICE new C2 sell 40 AAPL 160.00")
+    assert [fact.cl_ord_id for fact in world.facts if isinstance(fact, OrderAccepted)][-2:] == ["C1", "C2"]
+    run_step(world, "client ALICE new C3 sell 1 AAPL 160.00")
+    assert isinstance(world.facts[-1], OrderRejected), "the third would sell what the others close already"
+
+
+def set_limits(world: World, text: str) -> None:
+    level, limits = limits_of(text)
+    world.submit(SetLimits(world.now, "carol", level, limits, "a test"))
+
+
+def test_a_replace_is_weighed_by_what_it_adds() -> None:
+    world = world_of("client ALICE max_gross=30000", ("client ALICE new R1 buy 100 AAPL 140.00",))
+    run_step(world, "client ALICE replace R2 R1 buy 214 AAPL 140.00")
+    assert not isinstance(world.facts[-1], RequestRejected)
+    run_step(world, "client ALICE replace R3 R2 buy 215 AAPL 140.00")
+    refused = world.facts[-1]
+    assert isinstance(refused, RequestRejected)
+    assert refused.evidence == Evidence("GROSS_LIMIT", "30000", "30100", "client ALICE")
+    set_limits(world, "client ALICE max_gross=1")
+    run_step(world, "client ALICE replace R4 R2 buy 213 AAPL 140.00")
+    assert not isinstance(world.facts[-1], RequestRejected), "what takes less always passes"
+
+
+def test_what_has_left_the_window_counts_no_more() -> None:
+    world = world_of("firm max_window_qty=100 window_seconds=5", ("client ALICE new A1 buy 100 AAPL 140.00",))
+    run_step(world, "client ALICE new A2 buy 1 AAPL 140.00")
+    assert isinstance(world.facts[-1], OrderRejected)
+    world.now += 5 * 10**9
+    run_step(world, "client ALICE new A3 buy 100 AAPL 140.00")
+    assert not isinstance(world.facts[-1], OrderRejected)
+
+
+def test_an_operators_limits_hold_from_the_next_order_on_and_over_a_restart() -> None:
+    world = world_of("firm max_order_qty=500", ())
+    set_limits(world, "firm max_order_qty=5")
+    run_step(world, "client ALICE new A1 buy 6 AAPL 140.00")
+    assert isinstance(world.facts[-1], OrderRejected)
+    world.start()
+    run_step(world, "client ALICE new A2 buy 6 AAPL 140.00")
+    assert isinstance(world.facts[-1], OrderRejected), "the configuration names the same as before"
+    world.settings["limits"] = "firm max_order_qty=6"
+    world.start()
+    run_step(world, "client ALICE new A3 buy 6 AAPL 140.00")
+    assert not isinstance(world.facts[-1], OrderRejected), "the configuration has been changed since"
