@@ -139,7 +139,7 @@ class World:
         clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
         levels = tuple(limits_of(text) for text in s.get("limits", "").split(";") if text)
-        groups = (("DESK", ("ALICE", "BOB")),)
+        groups = (("DESK", ("ALICE", "BOB")),) if levels else ()
         start = Start(self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels)
         return self.submit(start)
 

@@ -76,12 +76,14 @@ class OrderHeld(Fact, frozen=True, gc=False):
 
 
 class OrderReleased(Fact, frozen=True, gc=False):
-    """What held the order back is over: its stop was reached, its auction begins, an operator let it go."""
+    """What held the order back is over: its stop was reached, its auction begins, an operator let it go. From now on it
+    is valued at `risk_price` (0: as before)."""
 
     order_id: int
     hold: Hold
     price: int = 0
     operator: str = ""
+    risk_price: int = 0
 
 
 class StopMoved(Fact, frozen=True, gc=False):

@@ -5,7 +5,7 @@ import pytest
 from brokerfix.commands import SetLimits
 from brokerfix.domain import Evidence
 from brokerfix.engine.invariants import broken_in_state
-from brokerfix.facts import OrderAccepted, OrderRejected, RequestRejected
+from brokerfix.facts import Fact, OrderAccepted, OrderCanceled, OrderRejected, RequestRejected
 from tests.scenario import World, limits_of, run_step
 
 LONG_100 = "client ALICE new L1 buy 100 AAPL 150.00", "client BOB new L2 sell 100 AAPL 150.00"
@@ -85,7 +85,7 @@ def test_a_control_at_its_boundary(
         "client ALICE max_net=1",
         "client ALICE max_window_qty=1",
         "client ALICE duplicates=0",
-        "group DESK max_window_notional=1",
+        "firm max_window_notional=1",
     ],
 )
 def test_what_closes_a_position_is_never_refused(limits: str) -> None:
@@ -137,3 +137,61 @@ def test_an_operators_limits_hold_from_the_next_order_on_and_over_a_restart() ->
     world.start()
     run_step(world, "client ALICE new A3 buy 6 AAPL 140.00")
     assert not isinstance(world.facts[-1], OrderRejected), "the configuration has been changed since"
+
+
+def with_exchange(*steps: str, limits: str = "") -> World:
+    world = World(venues="XNAS", post="book", limits=limits, collar_bps="1000", max_qty="", max_notional="")
+    for step in ("venue XNAS up", *steps):
+        run_step(world, step)
+    return world
+
+
+def facts_of(world: World, step: str) -> dict[str, Fact]:
+    before = len(world.facts)
+    run_step(world, step)
+    assert not list(broken_in_state(world.state))
+    return {type(fact).__name__: fact for fact in world.facts[before:]}
+
+
+def test_a_stop_that_triggers_beyond_a_limit_is_canceled() -> None:
+    """It was valued at its stop; as a market order it may cost what the collar allows."""
+    stop = "client ALICE new S1 buy 100 AAPL stop:155.00"
+    found = facts_of(with_exchange(stop, limits="client ALICE max_gross=16499"), "print XNAS AAPL 10@155.00")
+    canceled = found["OrderCanceled"]
+    assert isinstance(canceled, OrderCanceled)
+    assert canceled.text == "GROSS_LIMIT: limit=16499, value=16500, at=client ALICE"
+    found = facts_of(with_exchange(stop, limits="client ALICE max_gross=16500"), "print XNAS AAPL 10@155.00")
+    assert "OrderReleased" in found
+
+
+def test_a_stop_that_closes_a_position_always_triggers() -> None:
+    world = with_exchange(*LONG_100, "client BOB new S1 buy 100 AAPL stop:155.00")
+    set_limits(world, "firm max_gross=1")
+    assert "OrderReleased" in facts_of(world, "print XNAS AAPL 10@155.00")
+
+
+@pytest.mark.parametrize(("limit", "is_taken"), [("170.50", True), ("170.51", False)])
+def test_a_stop_limits_limit_is_near_its_stop(limit: str, is_taken: bool) -> None:
+    found = facts_of(with_exchange(), f"client ALICE new S1 buy 100 AAPL stop-limit:155.00/{limit}")
+    assert ("OrderAccepted" in found) is is_taken
+    if not is_taken:
+        refused = found["OrderRejected"]
+        assert isinstance(refused, OrderRejected)
+        assert refused.evidence == Evidence("COLLAR", "170.50", "170.51")
+
+
+def test_a_peg_does_not_follow_beyond_the_collar() -> None:
+    world = with_exchange("quote XNAS AAPL bid 10@150.00 ask 10@170.00", "client ALICE new P1 buy 100 AAPL peg +18=R")
+    assert "OrderRepriced" in facts_of(world, "quote XNAS AAPL bid 10@165.00 ask 10@170.00")
+    canceled = facts_of(world, "quote XNAS AAPL bid 10@165.01 ask 10@170.00")["OrderCanceled"]
+    assert isinstance(canceled, OrderCanceled)
+    assert canceled.text == "COLLAR: limit=165.00, value=165.01"
+
+
+def test_a_peg_that_moves_takes_what_it_may_cost() -> None:
+    world = with_exchange("quote XNAS AAPL bid 10@150.00 ask 10@170.00", "client ALICE new P1 sell 100 AAPL peg +18=R")
+    set_limits(world, "client ALICE max_gross=17000")
+    facts_of(world, "quote XNAS AAPL bid 10@150.00 ask 10@170.00")
+    canceled = facts_of(world, "quote XNAS AAPL bid 10@150.00 ask 10@171.00")["OrderCanceled"]
+    assert isinstance(canceled, OrderCanceled)
+    assert canceled.text == "GROSS_LIMIT: limit=17000, value=17100, at=client ALICE"

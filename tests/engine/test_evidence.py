@@ -18,7 +18,7 @@ def facts_of(world: World, step: str) -> Sequence[Fact]:
 @pytest.mark.parametrize(
     ("order", "evidence"),
     [
-        ("buy 10001 AAPL 150.00", Evidence("MAX_ORDER_QTY", "10000.00", "10001")),
+        ("buy 10001 AAPL 150.00", Evidence("MAX_ORDER_QTY", "10000", "10001", "account ALICE")),
         ("buy 100 AAPL 150.005", Evidence("PRICE")),
         ("buy 100 NONE 150.00", Evidence("UNKNOWN_SYMBOL", "", "NONE")),
         ("buy 100 AAPL 150.00 +111=200", Evidence("MAX_FLOOR", "100", "200")),
@@ -40,7 +40,7 @@ def test_a_refused_replace_has_them_too() -> None:
     run_step(world, "client ALICE new C1 buy 100 AAPL 150.00")
     (refused,) = facts_of(world, "client ALICE replace C2 C1 buy 10001 AAPL 150.00")
     assert isinstance(refused, RequestRejected)
-    assert refused.evidence == Evidence("MAX_ORDER_QTY", "10000.00", "10001")
+    assert refused.evidence == Evidence("MAX_ORDER_QTY", "10000", "10001", "account ALICE")
 
 
 def test_a_route_has_its_rule_and_the_quotes_that_it_took_and_the_next_one() -> None:

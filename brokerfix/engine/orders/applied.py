@@ -56,6 +56,8 @@ def _order_released(state: State, fact: f.OrderReleased) -> None:
     order = state.orders[fact.order_id]
     booking.hold(state, order, 0, None)
     order.passed = (*order.passed, fact.hold)
+    if fact.risk_price:
+        booking.revalue(state, order, fact.risk_price)
 
 
 @EVOLVE.on(f.StopMoved, touched.the_order)
@@ -71,6 +73,8 @@ def _stop_moved(state: State, fact: f.StopMoved) -> None:
 def _order_repriced(state: State, fact: f.OrderRepriced) -> None:
     order = state.orders[fact.order_id]
     order.price, order.repriced_at = fact.price, fact.at
+    if fact.price > order.risk_price:
+        booking.revalue(state, order, fact.price)
     watching = state.watching[order.symbol]
     if order.order_id in watching:
         # Those that have not had their turn come first.

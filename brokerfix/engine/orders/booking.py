@@ -114,6 +114,13 @@ def expose(state: State, order: Order, qty: int, price: int) -> None:
     reload(state, account, position, instrument)
 
 
+def revalue(state: State, order: Order, risk_price: int) -> None:
+    """Value what is open of the order at another price."""
+    expose(state, order, -order.leaves, order.risk_price)
+    order.risk_price = risk_price
+    expose(state, order, order.leaves, risk_price)
+
+
 def expose_new(state: State, order: Order) -> None:
     """What `expose` does for an order that has just come. With nothing held it takes just its notional."""
     account, position = holding(state, order)

@@ -200,10 +200,46 @@ def check_terms(
         needed = notional
         if replaced is not None or position.qty:
             needed = _more_load(position, side, qty, valued_at, replaced, mark, factor)
-        if needed > account.buying_power and needed > 0:
-            limit = money_text(account.buying_power)
-            return Reject(OrdRejReason.EXCEEDS_LIMIT, "BUYING_POWER", limit=limit, value=money_text(needed))
+        return _check_power(account, needed)
     return None
+
+
+def check_again(state: State, order: Order, price: int, valued_at: int, at: int) -> Reject | None:
+    """Whether an order that was accepted may begin to trade at another price than it was checked at: a stop that the
+    market has reached, a peg that follows it. What only closes a position may."""
+    account, instrument = state.accounts[order.account], state.instruments[order.symbol]
+    terms = Terms(order.side, order.ord_type, order.qty, price, valued_at)
+    position = account.positions.get(order.symbol) or NOTHING_HELD
+    held = -position.qty if order.side is Side.BUY else position.qty
+    if held >= (position.open_buy_qty if order.side is Side.BUY else position.open_sell_qty):
+        return None
+    mark, last = reference(state, instrument), state.market.last.get(order.symbol)
+    # The mark on record may be from before the move.
+    refused = check_collar(instrument, order.side, price, last[0] if last is not None else mark) if price else None
+    if refused is None:
+        bounds = bounds_of(state.clients[order.client], account, order.symbol)
+        refused = refusal(_asked(account, instrument, terms, at, order, None), bounds) if bounds else None
+    if refused is None and account.limits.buying_power and valued_at > order.risk_price:
+        factor = instrument.money_factor
+        needed = _more_load(position, order.side, order.qty, valued_at, order, mark, factor)
+        refused = _check_power(account, needed)
+    return refused
+
+
+def _check_power(account: Account, needed: int) -> Reject | None:
+    if needed <= account.buying_power or needed <= 0:
+        return None
+    limit = money_text(account.buying_power)
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, "BUYING_POWER", limit=limit, value=money_text(needed))
+
+
+def worst_price(state: State, order: Order) -> int:
+    """What an order that begins to trade is valued at per unit: its limit or, without one, the worst price the collar
+    allows, which is not below what it was valued at before."""
+    if order.works_as is OrdType.LIMIT and order.price:
+        return order.price
+    instrument = state.instruments[order.symbol]
+    return max(order.risk_price, risk_price(state, instrument, order.side, OrdType.MARKET, 0))
 
 
 def _asked(

@@ -1,5 +1,7 @@
 """Limits and groups of accounts: as they are configured, and as operators have set them since."""
 
+from collections.abc import Container
+
 from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.domain import Level, Limits
@@ -33,6 +35,13 @@ def define(state: State, c: cmd.Start, step: Step) -> None:
 @DECIDE.on(cmd.SetLimits)
 def set_limits(state: State, c: cmd.SetLimits, step: Step) -> None:
     """An operator sets a level's limits: from the next order on."""
+    kind, name, symbol = c.level
+    known: dict[str, Container[str]] = {
+        "firm": ("",), "client": state.clients, "group": state.groups, "account": state.accounts,
+    }  # fmt: skip
+    if name not in known.get(kind, ()) or (symbol and (kind != "account" or symbol not in state.instruments)):
+        step.emit(f.OperatorRefused, c.operator, "limits", f"there is no {c.level}")
+        return
     _emit(c.level, c.limits, step, c.operator, c.text)
 
 

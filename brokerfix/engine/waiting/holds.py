@@ -8,6 +8,7 @@ from brokerfix.engine.orders.cancel import cancel
 from brokerfix.engine.orders.instructions import best
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
+from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.waiting.stops import trail
@@ -15,8 +16,15 @@ from brokerfix.facts import OrderBooked, OrderReleased, OrderRouted, Trade
 
 
 def release(state: State, order: Order, why: Hold, step: Step, operator: str = "") -> None:
-    """What held the order back is over: it is worked."""
-    step.emit(OrderReleased, order.order_id, why, operator=operator)
+    """What held the order back is over: it is worked. A stop that the market has reached is weighed again, now that it
+    is known where."""
+    valued_at = 0
+    if why is Hold.STOP:
+        valued_at = risk.worst_price(state, order)
+        refused = risk.check_again(state, order, order.price, valued_at, step.at)
+        if refused is not None:
+            return cancel(order, "", step, RestatementReason.BROKER_OPTION, refused.text)
+    step.emit(OrderReleased, order.order_id, why, operator=operator, risk_price=valued_at)
     free = msgspec.structs.replace(order, held=0, hold=None, passed=(*order.passed, why))
     others_open = bool(order.in_book or order.at_venues)
     work(state, free, order.held, step, others_open=others_open, last_px=order.last_px)

@@ -2,10 +2,12 @@
 
 import msgspec
 
-from brokerfix.domain import ExecInst, OrdType
+from brokerfix.domain import ExecInst, OrdType, RestatementReason
+from brokerfix.engine.orders.cancel import cancel
 from brokerfix.engine.orders.instructions import Anchors, peg_price
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
+from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import ChildReplaceSent, OrderRepriced, OrderUnbooked
@@ -18,6 +20,9 @@ def repeg(state: State, order: Order, anchors: Anchors, step: Step) -> None:
         return
     if order.has(ExecInst.TRAILING_STOP):
         return
+    refused = risk.check_again(state, order, price, max(order.risk_price, price), step.at)
+    if refused is not None:
+        return cancel(order, "", step, RestatementReason.BROKER_OPTION, refused.text)
     if order.in_book:
         free = msgspec.structs.replace(order, in_book=0)
         step.emit(OrderUnbooked, order.order_id)
