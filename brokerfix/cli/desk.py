@@ -14,7 +14,7 @@ from brokerfix.cli.base import ask_broker, config_of, config_option, for_people,
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["all", "account", "symbol", "venue"]))
+@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "venue"]))
 @click.argument("name", default="")
 @config_option
 @json_option
@@ -25,7 +25,7 @@ def halt(kind: str, name: str, config: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["all", "account", "symbol", "venue"]))
+@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "venue"]))
 @click.argument("name", default="")
 @config_option
 @json_option

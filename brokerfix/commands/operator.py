@@ -94,10 +94,12 @@ class OperatorCorrect(OperatorCommand, frozen=True, gc=False):
 
 
 class OperatorHalt(OperatorCommand, frozen=True, gc=False):
-    """`kind` is "all" (with no name), "account", "symbol" or "venue"."""
+    """`kind` is "all" (with no name), "client", "group", "account", "symbol" or "venue". `kill`: what works is canceled
+    too."""
 
     kind: str
     name: str
+    kill: bool = False
 
 
 class OperatorResume(OperatorCommand, frozen=True, gc=False):

@@ -188,6 +188,7 @@ class JobKind(StrEnum):
     CANCEL = "cancel"
     END_WITH_SESSION = "end with the session"
     END_ON_HALT = "end on a halt"
+    KILL = "kill"
     REPORT = "report"
     FREE = "free"
 
@@ -205,7 +206,8 @@ OF_A_DAYS_BEGIN = (
 class Job(msgspec.Struct, gc=False):
     """Work that is done in slices, see `jobs`: the numbers (of orders, fills, children) or ClOrdIDs that it has `left`
     to look at, the next one last. `name` is the exchange or client that it is about; only orders of `symbol`, `account`
-    and `side` are meant (empty: of any), and what is done to them has this reason. `total` is how many there were."""
+    and `side` are meant (empty: of any), and what is done to them has this reason. `total` is how many there were,
+    `began` when."""
 
     kind: JobKind
     left: list[Any]
@@ -217,3 +219,4 @@ class Job(msgspec.Struct, gc=False):
     text: str = ""
     operator: str = ""
     total: int = 0
+    began: int = 0

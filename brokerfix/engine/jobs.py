@@ -25,6 +25,9 @@ from brokerfix.facts import Alerted, ChildStatusAsked, SliceDone
 DECIDE, EVOLVE = Decisions(), Evolution()
 MOST_DONE = 50
 """Orders or children that a slice does something about: some milliseconds' worth."""
+MOST_KILLED = 500
+"""Of a kill switch: others wait for it."""
+SECOND = 10**9
 MOST_SEEN = 2000
 """What it looks at."""
 
@@ -38,6 +41,7 @@ def work_off(state: State, c: WorkOff, step: Step) -> None:
     look = LOOKS.get(job.kind)
     seen = done = 0
     overdue: list[int] = []
+    most = MOST_KILLED if job.kind is JobKind.KILL else MOST_DONE
     for item in islice(reversed(job.left), MOST_SEEN):
         seen += 1
         if look is None:
@@ -51,8 +55,11 @@ def work_off(state: State, c: WorkOff, step: Step) -> None:
             one.emit(Alerted, "broker", "BUG", f"{job.kind}: {item}: {type(error).__name__}: {error}")
         step.join(one)
         done += bool(one.facts)
-        if done >= MOST_DONE:
+        if done >= most:
             break
+    if job.kind is JobKind.KILL and seen == len(job.left):
+        took = (step.at - job.began) / SECOND
+        step.emit(Alerted, "broker", "KILLED", f"{job.name}: the last of {job.total} cancels went after {took:.3f} s")
     step.emit(SliceDone, seen, tuple(overdue))
 
 
@@ -103,6 +110,7 @@ LOOKS: dict[JobKind, Callable[[State, Job, Any, Step, list[int]], None]] = {
     JobKind.CANCEL: _cancel,
     JobKind.END_WITH_SESSION: _cancel,
     JobKind.END_ON_HALT: _cancel,
+    JobKind.KILL: _cancel,
     JobKind.REPORT: _report,
 }
 """What a slice does about each of what it looks at. The jobs that only forget have no decision to take."""
@@ -119,7 +127,9 @@ def _slice_done(state: State, fact: SliceDone) -> None:
         for item in job.left[: -fact.seen - 1 : -1]:
             forget(state, job, item)
     del job.left[len(job.left) - fact.seen :]
-    if job.left:
+    if job.left and job.kind is JobKind.KILL:
+        state.jobs.insert(0, job)
+    elif job.left:
         state.jobs.append(job)
     else:
         _follow(state, job)

@@ -48,7 +48,7 @@ from brokerfix.facts import (
 )
 
 DECIDE, EVOLVE = Decisions(), Evolution()
-KINDS = ("all", "account", "symbol", "venue")
+KINDS = ("all", "client", "group", "account", "symbol", "venue")
 
 
 def _refuse(c: OperatorCommand, step: Step, text: str) -> None:
@@ -253,22 +253,39 @@ def _both_sides(state: State, exec_id: int) -> list[Fill]:
 
 @DECIDE.on(OperatorHalt)
 def operator_halt(state: State, c: OperatorHalt, step: Step) -> None:
-    """Take no new orders for something. Orders that ask for it (ExecInst K) are canceled, which is a job."""
+    """Take no new orders for something. Orders that ask for it (ExecInst K) or, of a kill, all are canceled, which is a
+    job."""
     wrong = _wrong_target(state, c)
-    if wrong or (c.kind, c.name) in state.halts:
+    if not wrong and c.kill and c.kind == "venue":
+        wrong = "an exchange is halted; its orders are canceled by `kill all`"
+    if wrong or ((c.kind, c.name) in state.halts and not c.kill):
         return _refuse(c, step, wrong or f"{c.kind} {c.name} is halted already")
-    step.emit(Halted, c.kind, c.name, c.operator, True)
+    step.emit(Halted, c.kind, c.name, c.operator, True, c.kill)
 
 
 @EVOLVE.on(Halted, touched.nothing)
 def _halted(state: State, fact: Halted) -> None:
     state.halts[fact.kind, fact.name] = fact.operator
-    if fact.job and fact.kind != "venue":
-        left = [order_id for client in state.clients.values() for order_id in client.working][::-1]
-        job = Job(JobKind.END_ON_HALT, left, f"{fact.kind} {fact.name}", text="HALTED: trading is halted")
-        job.reason = str(RestatementReason.TRADING_HALT)
-        job.operator = fact.operator
-        job.account, job.symbol = (fact.name if fact.kind == kind else "" for kind in ("account", "symbol"))
+    if not fact.job or fact.kind == "venue":
+        return
+    clients = [state.clients[fact.name]] if fact.kind == "client" else list(state.clients.values())
+    accounts = state.groups[fact.name] if fact.kind == "group" else state.accounts
+    left = [
+        order.order_id
+        for client in clients
+        for order in client.working.values()
+        if order.account in accounts
+        and (fact.kind != "account" or order.account == fact.name)
+        and (fact.kind != "symbol" or order.symbol == fact.name)
+    ]
+    text = "KILLED: all orders are canceled" if fact.kill else "HALTED: trading is halted"
+    job = Job(JobKind.KILL if fact.kill else JobKind.END_ON_HALT, left[::-1], f"{fact.kind} {fact.name}".strip())
+    job.text, job.reason, job.operator = text, str(RestatementReason.TRADING_HALT), fact.operator
+    job.total, job.began = len(left), fact.at
+    if fact.kill:
+        # It is before all others, also those that came before it.
+        state.jobs.insert(0, job)
+    else:
         booking.begin_job(state, job)
 
 
@@ -282,11 +299,14 @@ def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
 @EVOLVE.on(Resumed, touched.nothing)
 def _resumed(state: State, fact: Resumed) -> None:
     state.halts.pop((fact.kind, fact.name), None)
-    ended = f"{fact.kind} {fact.name}"
-    state.jobs = [job for job in state.jobs if job.kind is not JobKind.END_ON_HALT or job.name != ended]
+    ended = f"{fact.kind} {fact.name}".strip()
+    state.jobs = [job for job in state.jobs if job.kind not in ENDED_BY_RESUME or job.name != ended]
     for symbol in state.instruments:
         booking.moved(state, symbol)
         state.agenda[booking.PHASE_CHANGED, symbol] = None
+
+
+ENDED_BY_RESUME = (JobKind.END_ON_HALT, JobKind.KILL)
 
 
 @EVOLVE.on(Alerted, touched.nothing)
@@ -300,6 +320,8 @@ def _alerted(state: State, fact: Alerted) -> None:
 def _wrong_target(state: State, c: OperatorHalt) -> str:
     known: dict[str, Container[str]] = {
         "all": [""],
+        "client": state.clients,
+        "group": state.groups,
         "account": state.accounts,
         "symbol": state.instruments,
         "venue": state.venues,

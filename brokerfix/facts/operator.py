@@ -4,13 +4,14 @@ from brokerfix.facts.base import Fact
 
 
 class Halted(Fact, frozen=True, gc=False):
-    """No new orders are taken for `name`; `kind` is "all", "account", "symbol" or "venue" (where nothing is sent).
-    `job`: the orders that end with it are canceled in slices."""
+    """No new orders are taken for `name`; `kind` is "all", "client", "group", "account", "symbol" or "venue" (where
+    nothing is sent). `job`: the orders that end with it are canceled in slices, with `kill` all that work."""
 
     kind: str
     name: str
     operator: str
     job: bool = False
+    kill: bool = False
 
 
 class Resumed(Fact, frozen=True, gc=False):

@@ -6,12 +6,25 @@ from typing import Any, Protocol
 import msgspec
 
 from brokerfix import commands as cmd
-from brokerfix.domain import Inexact, Instrument, OrdType, Side, TimeInForce, id_number, id_text, to_scaled
+from brokerfix.domain import (
+    Inexact,
+    Instrument,
+    Level,
+    Limits,
+    OrdType,
+    Side,
+    TimeInForce,
+    id_number,
+    id_text,
+    to_scaled,
+)
+from brokerfix.engine.entities import JobKind
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.risk.levels import utilisation
 from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
 from brokerfix.operate.admin import ActionRefused, Answer, Request
-from brokerfix.settings.checks import check_venues
+from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, Config, ConfigError, VenueSection
 
@@ -71,6 +84,10 @@ class Operations:
             "bust": self._bust,
             "correct": self._correct,
             "halt": self._halt,
+            "kill": self._kill,
+            "killed": self._killed,
+            "limits": self._limits,
+            "set-limits": self._set_limits,
             "resume": self._resume,
             "split": self._split,
             "roll": self._roll,
@@ -239,6 +256,32 @@ class Operations:
 
     def _halt(self, operator: str, request: Request) -> Answer:
         return self._done(cmd.OperatorHalt(self.broker.clock(), operator, request["kind"], request.get("name", "")))
+
+    def _kill(self, operator: str, request: Request) -> Answer:
+        kind, name = request["kind"], request.get("name", "")
+        self._done(cmd.OperatorHalt(self.broker.clock(), operator, kind, name, True))
+        return {"orders": sum(job.total for job in self.broker.state.jobs[:1])}
+
+    def _killed(self, operator: str, request: Request) -> Answer:
+        """How far kills are: whether any is under way, and what was said of the last that is done."""
+        state = self.broker.state
+        told = next((one.text for one in reversed(state.alerts) if one.code == "KILLED"), "")
+        return {"under_way": any(job.kind is JobKind.KILL for job in state.jobs), "told": told}
+
+    def _limits(self, operator: str, request: Request) -> Answer:
+        return {"limits": utilisation(self.broker.state, self.broker.clock())}
+
+    def _set_limits(self, operator: str, request: Request) -> Answer:
+        """Change some of a level's limits, and leave the others as they are."""
+        level = Level(request["kind"], request.get("name", ""), request.get("symbol", ""))
+        known = msgspec.structs.asdict(self.broker.state.limits.get(level, Limits()))
+        try:
+            limits = msgspec.convert({**known, **request["settings"]}, Limits, strict=False)
+            check_limits(str(level), limits)
+        except (msgspec.ValidationError, ConfigError) as error:
+            raise ActionRefused(f"{level}: {error}") from error
+        text = request.get("text", "")
+        return self._done(cmd.SetLimits(self.broker.clock(), operator, level, limits, text))
 
     def _resume(self, operator: str, request: Request) -> Answer:
         return self._done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))

@@ -85,11 +85,21 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
 
 
 def _limits(path: Path, key: str, limits: Limits) -> None:
+    check_limits(f"{path}: {key}", limits)
+
+
+def check_limits(where: str, limits: Limits) -> None:
+    """Raises ConfigError where one is no number, or out of range."""
     for name, value in msgspec.structs.asdict(limits).items():
-        if isinstance(value, str) and _money(path, f"{key}.{name}", value or "0") < 0:
-            raise ConfigError(f"{path}: {key}.{name}: must not be below 0")
+        if isinstance(value, str):
+            try:
+                number = to_money(value or "0")
+            except Inexact as error:
+                raise ConfigError(f"{where}.{name}: {error}") from error
+            if number < 0:
+                raise ConfigError(f"{where}.{name}: must not be below 0")
         if name.endswith("_seconds") and not 1 <= value <= MOST_SECONDS:
-            raise ConfigError(f"{path}: {key}.{name}: must be 1 to {MOST_SECONDS}")
+            raise ConfigError(f"{where}.{name}: must be 1 to {MOST_SECONDS}")
 
 
 MOST_SECONDS = 86_400

@@ -135,7 +135,8 @@ def check_market(state: State, client: Client, account: str, symbol: str) -> Rej
     if instrument.halted:
         return Reject(OrdRejReason.EXCHANGE_CLOSED, "HALTED", value=symbol)
     if state.halts:
-        for halt in (("all", ""), ("account", account), ("symbol", symbol)):
+        groups = (("group", group) for group, accounts in state.groups.items() if account in accounts)
+        for halt in (("all", ""), ("client", client.client), ("account", account), ("symbol", symbol), *groups):
             if halt in state.halts:
                 return Reject(
                     OrdRejReason.EXCHANGE_CLOSED, "HALTED", f"{' '.join(halt).strip()}, by the broker's operator"

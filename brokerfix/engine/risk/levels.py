@@ -1,12 +1,14 @@
 """Limits and groups of accounts: as they are configured, and as operators have set them since."""
 
 from collections.abc import Container
+from typing import Any
 
 from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.domain import Level, Limits
 from brokerfix.engine import touched
 from brokerfix.engine.risk.bounds import arrange, set_level
+from brokerfix.engine.risk.controls import number
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -64,3 +66,22 @@ def _group_defined(state: State, fact: f.GroupDefined) -> None:
     state.groups[fact.group] = fact.accounts
     for name in sorted({*had, *fact.accounts}):
         arrange(state, name)
+
+
+def utilisation(state: State, at: int) -> list[dict[str, Any]]:
+    """Every limit that is set: its level, name, number and, where something counts towards it, how much does now."""
+    rows = []
+    for level, bound in sorted(state.bounds.items()):
+        units, money = bound.accepted.since(at - bound.window)
+        exposure = bound.exposure
+        used = {
+            "max_gross": exposure.gross,
+            "max_net": max(abs(exposure.net + exposure.buys), abs(exposure.net - exposure.sells)),
+            "max_window_qty": units,
+            "max_window_notional": money,
+        }
+        for name, most in bound.most.items():
+            told = number(used[name]) if name in used else ""
+            share = round(100 * used[name] / most, 1) if name in used and most else None
+            rows.append({"level": str(level), "limit": name, "most": number(most), "used": told, "percent": share})
+    return rows

@@ -1,0 +1,71 @@
+"""What a desk does about risk: kills, limits."""
+
+import time
+
+import click
+
+from brokerfix.cli.base import (
+    ask_broker,
+    config_of,
+    config_option,
+    for_people,
+    json_option,
+    main,
+    show_rows,
+    text_option,
+)
+from brokerfix.operate.admin import ask
+
+MOST_SECONDS = 60.0
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol"]))
+@click.argument("name", default="")
+@config_option
+@json_option
+@for_people
+def kill(kind: str, name: str, config: str, as_json: bool) -> None:
+    """Cancel every order at once, at every exchange and in the book, and take no new ones: of all, or of the client,
+    group, account or symbol NAME. `resume` lets new ones in again."""
+    answer = ask_broker(config, False, "", action="kill", kind=kind, name=name)
+    if not as_json:
+        click.echo(f"{kind} {name}".strip() + f": killed; {answer['orders']} orders are canceled")
+    data, deadline = config_of(config).data, time.monotonic() + MOST_SECONDS
+    while (found := ask(data, {"action": "killed"}))["under_way"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if as_json:
+        ask_broker(config, True, "", action="killed")
+    else:
+        click.echo(found["told"])
+
+
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+@for_people
+def limits(context: click.Context, config: str, as_json: bool) -> None:
+    """Show every limit that is set and how much of it is used; or set some."""
+    if context.invoked_subcommand is None:
+        rows = ask(config_of(config).data, {"action": "limits"})["limits"]
+        show_rows(rows, "limits", as_json)
+
+
+@limits.command("set")
+@click.argument("words", nargs=-1, required=True, metavar="LEVEL NAME=VALUE...")
+@text_option
+@config_option
+@json_option
+@for_people
+def limits_set(words: tuple[str, ...], text: str, config: str, as_json: bool) -> None:
+    """Set limits of a level from the next order on: `limits set account ALICE MSFT max_long=500`. The level is firm,
+    client NAME, group NAME, account NAME or account NAME SYMBOL; the names are those of the configuration, and an empty
+    value takes a limit away. They stay until they are set again or the configuration is changed."""
+    level = [word for word in words if "=" not in word]
+    settings = dict(word.split("=", 1) for word in words if "=" in word)
+    if not 1 <= len(level) <= 3 or not settings:
+        raise click.UsageError("limits set LEVEL NAME=VALUE..., e.g. limits set account ALICE max_gross=2000000")
+    kind, name, symbol = (*level, "", "")[:3]
+    request = {"action": "set-limits", "kind": kind, "name": name, "symbol": symbol, "settings": settings, "text": text}
+    ask_broker(config, as_json, " ".join(level) + ": " + ", ".join(words[len(level) :]), **request)

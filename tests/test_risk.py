@@ -1,0 +1,110 @@
+"""Limits and the kill switch over real sockets, in every version that clients speak."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from brokerfix.facts import Halted, LimitsSet
+from brokerfix.record.journal import read
+from brokerfix.tools.client import Client
+from tests.live import BROKER, Market, desk, report, run_cli
+
+LIMITS = """
+[limits]
+max_gross = "100000"
+[groups.DESK]
+accounts = ["ALICE", "OLD", "NEW"]
+limits = {{ max_window_qty = "100000" }}
+[accounts.OLD]
+cash = "1000000"
+symbols = {{ AAPL = {{ max_long = "100" }} }}
+[accounts.NEW]
+cash = "1000000"
+symbols = {{ AAPL = {{ max_long = "100" }} }}
+[clients.OLD]
+accounts = ["OLD"]
+fix = "FIX.4.2"
+limits = {{ duplicates = "2" }}
+[clients.NEW]
+accounts = ["NEW"]
+fix = "FIXT.1.1"
+limits = {{ duplicates = "2" }}
+"""
+VERSIONS = {"OLD": "FIX.4.2", "NEW": "FIXT.1.1", "ALICE": "FIX.4.4"}
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    market = Market(tmp_path_factory.mktemp("risk"), broker=BROKER + LIMITS)
+    market.start()
+    yield market
+    market.stop()
+
+
+def client(market: Market, name: str) -> Client:
+    return market.client(name, begin_string=VERSIONS[name])
+
+
+@pytest.mark.parametrize("name", ["OLD", "NEW"])
+def test_limits_on_new_orders_and_replaces(market: Market, name: str) -> None:
+    """At the boundary it is taken, one beyond it is not: on D and on G, in FIX 4.2 and 5.0."""
+    trader = client(market, name)
+    trader.new_order("L1", "1", "101", "AAPL", "140.00")
+    told = report(trader, "L1", "8")
+    assert (told[103], told[58]) == ("3", f"LONG_LIMIT: limit=100, value=101, at=account {name} AAPL")
+    trader.new_order("L2", "1", "99", "AAPL", "140.00")
+    report(trader, "L2", "0")
+    trader.replace("L3", "L2", "1", "101", "AAPL", "140.00")
+    told = trader.receive_until(lambda message: message[35] == "9")
+    assert (told[102], told[58]) == ("2", f"LONG_LIMIT: limit=100, value=101, at=account {name} AAPL")
+    trader.replace("L4", "L2", "1", "98", "AAPL", "140.00")
+    report(trader, "L4", "5")
+    for number, reason in ((5, "0"), (6, "0"), (7, "8")):
+        trader.new_order(f"L{number}", "1", "1", "AAPL", "139.00")
+        told = report(trader, f"L{number}", reason)
+    assert (told[103], told[58]) == ("6", f"DUPLICATE_CONTENT: limit=2, value=3, at=client {name}")
+
+
+def test_limits_are_shown_and_set_while_the_broker_runs(market: Market) -> None:
+    alice = client(market, "ALICE")
+    alice.new_order("S1", "1", "10", "AAPL", "140.00")
+    report(alice, "S1", "0")
+    rows = {(row["level"], row["limit"]): row for row in json.loads(desk(market, "limits", "--json"))}
+    assert rows["firm", "max_gross"]["most"] == "100000"
+    assert float(rows["firm", "max_gross"]["used"]) >= 1400
+    desk(market, "limits", "set", "account", "ALICE", "max_order_qty=9", "--text", "too large for her")
+    alice.new_order("S2", "1", "10", "AAPL", "140.01")
+    assert report(alice, "S2", "8")[58] == "MAX_ORDER_QTY: limit=9, value=10, at=account ALICE"
+    desk(market, "limits", "set", "account", "ALICE", "max_order_qty=")
+    alice.new_order("S3", "1", "10", "AAPL", "140.01")
+    report(alice, "S3", "0")
+    for words, told in (
+        (("account", "NOBODY", "max_gross=1"), "there is no account NOBODY"),
+        (("firm", "max_gross=much"), "not a decimal number"),
+        (("firm", "max_fun=1"), "max_fun"),
+        (("firm", "max_gross=-1"), "must not be below 0"),
+    ):
+        done = run_cli("limits", "set", *words, "--config", str(market.broker.config))
+        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+    facts = [fact for record in read(market.folder / "broker" / "journal") for fact in record.facts]
+    set_by_hand = [fact for fact in facts if isinstance(fact, LimitsSet) and fact.operator]
+    assert [fact.text for fact in set_by_hand] == ["too large for her", ""]
+
+
+def test_a_kill_cancels_all_at_the_exchange_and_takes_nothing_new(market: Market) -> None:
+    alice = client(market, "ALICE")
+    for number in range(20):
+        alice.new_order(f"K{number}", "1", "1", "AAPL", f"130.{number:02}")
+        report(alice, f"K{number}", "0")
+    told = desk(market, "kill", "group", "DESK")
+    assert "group DESK: the last of" in told
+    ended = {alice.receive_until(lambda message: message[35] == "8" and message[150] == "4")[11] for _ in range(22)}
+    assert {f"K{number}" for number in range(20)} <= ended
+    alice.new_order("K20", "1", "1", "AAPL", "130.00")
+    assert report(alice, "K20", "8")[58] == "HALTED: group DESK, by the broker's operator"
+    desk(market, "resume", "group", "DESK")
+    alice.new_order("K21", "1", "1", "AAPL", "130.50")
+    report(alice, "K21", "0")
+    facts = [fact for record in read(market.folder / "broker" / "journal") for fact in record.facts]
+    assert any(isinstance(fact, Halted) and fact.kill for fact in facts)
