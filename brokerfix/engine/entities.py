@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import deque
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sortedcontainers import SortedDict
@@ -16,30 +16,11 @@ KEPT_ALERTS = 100
 """How many of the latest alerts the state holds; all are in the journal."""
 
 
-class Share(NamedTuple):
-    """What a position is of an exposure: in money its worth at the mark (a short one's below 0) and its open buys and
-    sells; and the quantities of the three."""
-
-    worth: int = 0
-    buys: int = 0
-    sells: int = 0
-    qty: int = 0
-    buy_qty: int = 0
-    sell_qty: int = 0
-
-    @property
-    def gross(self) -> int:
-        return abs(self.worth) + self.buys + self.sells
-
-
-NO_SHARE = Share()
-
-
 class Position(msgspec.Struct, gc=False):
     """An account's holding of a symbol. Quantities are scaled, notionals are money.
 
-    `load` is what the position and its open orders take from the account's buying power, see `risk.load`; `share` what
-    the exposures have of it that it counts for.
+    `load` is what the position and its open orders take from the account's buying power, see `risk.load`; `worth` what
+    it is worth at the mark (a short one below 0), where exposures count it.
     """
 
     qty: int = 0
@@ -50,7 +31,7 @@ class Position(msgspec.Struct, gc=False):
     open_buy_notional: int = 0
     open_sell_notional: int = 0
     load: int = 0
-    share: Share = NO_SHARE
+    worth: int = 0
 
 
 class Exposure(msgspec.Struct, gc=False):
@@ -63,18 +44,32 @@ class Exposure(msgspec.Struct, gc=False):
     sells: int = 0
     held: dict[str, list[int]] = {}
 
-    def change(self, symbol: str, had: Share, has: Share) -> None:
-        """A position's share is another one."""
-        self.gross += has.gross - had.gross
-        self.net += has.worth - had.worth
-        self.buys += has.buys - had.buys
-        self.sells += has.sells - had.sells
+    def open(self, symbol: str, is_buy: bool, qty: int, money: int) -> None:
+        """So much more is open (or less)."""
+        self.gross += money
+        if is_buy:
+            self.buys += money
+        else:
+            self.sells += money
         held = self.held.get(symbol)
         if held is None:
             held = self.held[symbol] = [0, 0, 0]
-        held[0] += has.qty - had.qty
-        held[1] += has.buy_qty - had.buy_qty
-        held[2] += has.sell_qty - had.sell_qty
+        held[1 if is_buy else 2] += qty
+
+    def own(self, symbol: str, qty: int, had: int, has: int) -> None:
+        """A position is so much larger, and worth `has` instead of `had`."""
+        self.gross += abs(has) - abs(had)
+        self.net += has - had
+        held = self.held.get(symbol)
+        if held is None:
+            held = self.held[symbol] = [0, 0, 0]
+        held[0] += qty
+
+    def count(self, symbol: str, position: Position, times: int = 1) -> None:
+        """A position counts from now on or, with `times` -1, no longer."""
+        self.own(symbol, times * position.qty, *((0, position.worth) if times > 0 else (position.worth, 0)))
+        self.open(symbol, True, times * position.open_buy_qty, times * position.open_buy_notional)
+        self.open(symbol, False, times * position.open_sell_qty, times * position.open_sell_notional)
 
 
 class Window(msgspec.Struct, gc=False):
@@ -111,23 +106,28 @@ LONG_WINDOW = 1000
 
 
 class Bound(msgspec.Struct, gc=False):
-    """The limits of one level that are set, see `Limits.numbers`, and what counts towards them: the exposure of its
-    accounts, and what was accepted lately; of an account also when orders of the same content were. `window` and
-    `same_window` are how long that counts, in nanoseconds."""
+    """The limits of one level that are set, see `Limits.numbers`, and what counts towards it: the exposure of its
+    accounts, and what was accepted lately. `checks` are the limits with what
+    compares them, see `controls.checks_of`; `window` and `same_window` are how long what was accepted counts, in
+    nanoseconds, `counts` whether it does, and `exposed` whether the exposure does."""
 
     level: Level
     most: dict[str, int]
+    checks: tuple[tuple[Any, bool, int, str], ...] = ()
     window: int = 0
     same_window: int = 0
+    counts: bool = False
+    exposed: bool = False
     exposure: Exposure = msgspec.field(default_factory=Exposure)
     accepted: Window = msgspec.field(default_factory=Window)
-    same: dict[tuple[str, str, int, int], list[int]] = {}
 
 
 class Account(msgspec.Struct, gc=False):
-    """Money and holdings. `paid_in` and `cash` are money. `clients` may trade for it. `bounds` are those of
-    the firm, of its groups and its own in any symbol, `of_symbol` its own in one; `exposures` are those that its
-    positions count for (of one symbol, or empty: of all)."""
+    """Money and holdings. `paid_in` and `cash` are money. `clients` may trade for it. `bounds` are those of the firm,
+    of its groups and its own in any symbol, `of_symbol` its own in one; `exposures` are those that its positions in any
+    symbol count for; `exposed`: there is such an exposure, or one of a symbol. `same` is when orders of the same
+    content (symbol, side, quantity, price) were accepted, for as long as any of its bounds asks (`same_window`
+    nanoseconds)."""
 
     account: str
     limits: Limits
@@ -138,7 +138,10 @@ class Account(msgspec.Struct, gc=False):
     clients: dict[str, None] = {}
     bounds: tuple[Bound, ...] = ()
     of_symbol: dict[str, Bound] = {}
-    exposures: tuple[tuple[str, Exposure], ...] = ()
+    exposures: tuple[Exposure, ...] = ()
+    exposed: bool = False
+    same_window: int = 0
+    same: dict[tuple[str, str, int, int], list[int]] = {}
 
     @property
     def buying_power(self) -> int:
@@ -189,6 +192,7 @@ class JobKind(StrEnum):
     END_WITH_SESSION = "end with the session"
     END_ON_HALT = "end on a halt"
     KILL = "kill"
+    REVALUE = "revalue"
     REPORT = "report"
     FREE = "free"
 

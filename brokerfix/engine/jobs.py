@@ -11,7 +11,7 @@ from typing import Any
 
 from brokerfix.commands import WorkOff
 from brokerfix.domain import GOOD_TILL, ExecInst
-from brokerfix.engine import touched
+from brokerfix.engine import marks, touched
 from brokerfix.engine.entities import Client, Job, JobKind
 from brokerfix.engine.orders.cancel import cancel, is_cancelable
 from brokerfix.engine.orders.expire import at_day_begin
@@ -25,6 +25,8 @@ from brokerfix.facts import Alerted, ChildStatusAsked, SliceDone
 DECIDE, EVOLVE = Decisions(), Evolution()
 MOST_DONE = 50
 """Orders or children that a slice does something about: some milliseconds' worth."""
+MOST_REVALUED = 200
+"""Accounts whose holdings a slice values at a new mark."""
 MOST_KILLED = 500
 """Of a kill switch: others wait for it."""
 SECOND = 10**9
@@ -42,7 +44,7 @@ def work_off(state: State, c: WorkOff, step: Step) -> None:
     seen = done = 0
     overdue: list[int] = []
     most = MOST_KILLED if job.kind is JobKind.KILL else MOST_DONE
-    for item in islice(reversed(job.left), MOST_SEEN):
+    for item in islice(reversed(job.left), MOST_REVALUED if job.kind is JobKind.REVALUE else MOST_SEEN):
         seen += 1
         if look is None:
             continue
@@ -176,6 +178,7 @@ FORGET: dict[JobKind, Callable[[State, Job, Any], None]] = {
     JobKind.FORGET_FILLS: _forget_fill,
     JobKind.FORGET_CHILDREN: _forget_child,
     JobKind.FORGET_ORDERS: _forget_order,
+    JobKind.REVALUE: lambda state, job, name: marks.revalue(state, job.name, name),
 }
 
 

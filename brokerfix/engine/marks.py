@@ -5,13 +5,17 @@ from itertools import islice
 from brokerfix.commands import RecordQuotes
 from brokerfix.domain import Side
 from brokerfix.engine import touched
+from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.orders import booking
+from brokerfix.engine.risk.bounds import owned
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
 from brokerfix.facts import Quoted
 
 DECIDE, EVOLVE = Decisions(), Evolution()
+MOST_AT_ONCE = 200
+"""Holders of a symbol that a new mark revalues at once; more are a job."""
 RECORDED_LEVELS = 5
 """How many levels of each side a Quoted fact keeps."""
 
@@ -40,7 +44,21 @@ def _quoted(state: State, fact: Quoted) -> None:
     state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last)
     if fact.mark and fact.mark != state.marks.get(fact.symbol):
         state.marks[fact.symbol] = fact.mark
-        for account in state.accounts.values():
-            position = account.positions.get(fact.symbol)
-            if position is not None and (position.qty < 0 or account.exposures):
-                booking.reload(state, account, position, state.instruments[fact.symbol])
+        holders = state.holders.get(fact.symbol, {})
+        # What is under way for the mark before has to begin anew.
+        state.jobs = [job for job in state.jobs if job.kind is not JobKind.REVALUE or job.name != fact.symbol]
+        if len(holders) <= MOST_AT_ONCE:
+            for name in holders:
+                revalue(state, fact.symbol, name)
+        else:
+            booking.begin_job(state, Job(JobKind.REVALUE, list(holders), fact.symbol))
+
+
+def revalue(state: State, symbol: str, name: str) -> None:
+    """What an account has of a symbol is worth something else now."""
+    account = state.accounts[name]
+    position = account.positions[symbol]
+    if account.exposed:
+        owned(state, account, symbol, position)
+    if position.qty < 0:
+        booking.reload(state, account, position, state.instruments[symbol])

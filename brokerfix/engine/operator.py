@@ -16,7 +16,7 @@ from brokerfix.commands import (
     OperatorReverse,
     OperatorSplit,
 )
-from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, id_text
+from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, Side, id_text
 from brokerfix.engine import touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind, Position
 from brokerfix.engine.orders import booking
@@ -24,6 +24,7 @@ from brokerfix.engine.orders.cancel import cancel, is_cancelable
 from brokerfix.engine.orders.order import Fill
 from brokerfix.engine.orders.settle import settle
 from brokerfix.engine.orders.work import View
+from brokerfix.engine.risk.bounds import owned
 from brokerfix.engine.split import children_of, split_price
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -213,7 +214,9 @@ def _fill_reversed(state: State, fact: FillReversed) -> None:
     instrument = state.instruments[fact.symbol]
     account = state.accounts[fact.account]
     position = account.positions.setdefault(fact.symbol, Position())
+    state.holders.setdefault(fact.symbol, {})[fact.account] = None
     booking.move(account, position, fact.side, -fact.qty, fact.price * instrument.money_factor)
+    owned(state, account, fact.symbol, position, -fact.qty if fact.side is Side.BUY else fact.qty)
     booking.reload(state, account, position, instrument)
 
 

@@ -85,6 +85,7 @@ class AccountImage(msgspec.Struct):
     limits: Limits
     numbers: list[str]
     positions: dict[str, list[str]]
+    same: list[tuple[tuple[str, str, int, int], list[int]]] = []
 
 
 class LinkImage(msgspec.Struct):
@@ -99,7 +100,7 @@ class LinkImage(msgspec.Struct):
 
 NUMBERS = ("paid_in", "cash", "load")
 KEPT_OF_POSITION = 8
-"""A position's share of exposures is made anew."""
+"""What a position is worth is made anew."""
 LARGE = 1 << 62
 """MessagePack's integers have 64 bits."""
 
@@ -114,6 +115,7 @@ def _dump_accounts(state: "State") -> list[AccountImage]:
                 symbol: [str(one) for one in msgspec.structs.astuple(position)[:KEPT_OF_POSITION]]
                 for symbol, position in account.positions.items()
             },
+            list(account.same.items()),
         )
         for account in state.accounts.values()
     ]
@@ -124,7 +126,9 @@ def _load_accounts(state: "State", images: list[AccountImage]) -> None:
         positions = {symbol: Position(*_eight(numbers)) for symbol, numbers in one.positions.items()}
         # An older version's have the limits' numbers between them.
         paid_in, cash, *_, taken = map(int, one.numbers)
-        state.accounts[one.account] = Account(one.account, one.limits, paid_in, cash, taken, positions)
+        state.accounts[one.account] = Account(
+            one.account, one.limits, paid_in, cash, taken, positions, same=dict(one.same)
+        )
 
 
 def _eight(texts: list[str]) -> tuple[int, int, int, int, int, int, int, int]:
@@ -134,9 +138,24 @@ def _eight(texts: list[str]) -> tuple[int, int, int, int, int, int, int, int]:
 
 def _hashed_accounts(accounts: dict[str, Account]) -> Iterable[object]:
     return sorted(
-        (name, account.limits, account.paid_in, account.cash, account.load, items(account.positions))
+        (
+            name,
+            account.limits,
+            account.paid_in,
+            account.cash,
+            account.load,
+            items(account.positions),
+            items(account.same),
+        )
         for name, account in accounts.items()
     )
+
+
+def _load_holders(state: "State", data: None) -> None:
+    state.holders = {}
+    for name, account in state.accounts.items():
+        for symbol in account.positions:
+            state.holders.setdefault(symbol, {})[name] = None
 
 
 def _load_limits(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:
@@ -158,14 +177,13 @@ class BoundImage(msgspec.Struct):
     units: list[str]
     money: list[str]
     before: tuple[str, str]
-    same: list[tuple[tuple[str, str, int, int], list[int]]]
 
 
 def _hashed_bounds(bounds: dict[Level, Bound]) -> Iterable[object]:
     for level, bound in items(bounds):
         exposure = bound.exposure
         held = sorted((symbol, tuple(held)) for symbol, held in exposure.held.items() if any(held))
-        yield level, items(bound.most), bound.window, bound.same_window, bound.accepted, items(bound.same), held
+        yield level, items(bound.most), bound.window, bound.same_window, bound.accepted, held
         yield exposure.gross, exposure.net, exposure.buys, exposure.sells
 
 
@@ -173,7 +191,7 @@ def _dump_bounds(state: "State") -> list[BoundImage]:
     return [
         BoundImage(
             level, bound.accepted.times, [*map(str, bound.accepted.units)], [*map(str, bound.accepted.money)],
-            (str(bound.accepted.before[0]), str(bound.accepted.before[1])), list(bound.same.items()),
+            (str(bound.accepted.before[0]), str(bound.accepted.before[1])),
         )
         for level, bound in state.bounds.items()
     ]  # fmt: skip
@@ -190,7 +208,6 @@ def _load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
         bound = state.bounds[one.level]
         window = [*map(int, one.units)], [*map(int, one.money)]
         bound.accepted = Window(one.times, *window, (int(units), int(money)))
-        bound.same = dict(one.same)
 
 
 def _dump_orders(state: "State") -> list[Order]:
@@ -407,6 +424,7 @@ PARTS: tuple[Part, ...] = (
     number("previous_day_began"),
     plain("instruments", dict, dict[str, Instrument], items),
     Part("accounts", dict, _hashed_accounts, list[AccountImage], _dump_accounts, _load_accounts),
+    Part("holders", dict, load=_load_holders),
     plain("groups", dict, dict[str, tuple[str, ...]], items),
     Part(
         "limits", dict, items, list[tuple[Level, Limits]], lambda state: list(state.limits.items()), _load_limits, None,

@@ -11,7 +11,7 @@ from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
-from brokerfix.engine.risk.bounds import give_accounts, set_level
+from brokerfix.engine.risk.bounds import give_accounts, owned, set_level
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -58,6 +58,7 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.watching.setdefault(symbol, {})
     for account in state.accounts.values():
         if symbol in account.positions:
+            owned(state, account, symbol, account.positions[symbol])
             booking.reload(state, account, account.positions[symbol], fact.instrument)
 
 

@@ -8,6 +8,7 @@ from brokerfix.domain import Instructions, OrdType
 from brokerfix.engine import touched
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Child, Order
+from brokerfix.engine.risk.bounds import owned
 from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 from brokerfix.facts import SplitApplied
@@ -43,8 +44,10 @@ def split_state(state: State, fact: SplitApplied) -> None:
     for account in state.accounts.values():
         position = account.positions.get(fact.symbol)
         if position is not None:
+            qty = position.qty
             for name in ("qty", "bought", "sold"):
                 setattr(position, name, getattr(position, name) * n // d)
+            owned(state, account, fact.symbol, position, position.qty - qty)
             booking.reload(state, account, position, state.instruments[fact.symbol])
 
 

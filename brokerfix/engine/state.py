@@ -24,6 +24,8 @@ class State:
     `limits` are those of all levels as they are now, `configured` as the configuration has last named them, and
     `bounds` what is set of them with what counts towards it.
 
+    `holders` are by symbol the accounts that have, or had, some of it.
+
     `venue_execs` is ExecID -> our fact, of each exchange for today (`old_venue_execs`: the day before). `stops` files
     the orders whose stop the market has not reached; `watching` are those that react to the market otherwise,
     `expiries` those that end at a time, `overdue` those whose time is over but that wait for an exchange. `halts` is
@@ -43,6 +45,7 @@ class State:
     bounds: dict[Level, Bound]
     clients: dict[str, Client]
     venues: dict[str, Venue]
+    holders: dict[str, dict[str, None]]
     orders: dict[int, Order]
     children: dict[int, Child]
     open_children: dict[str, dict[int, Child]]

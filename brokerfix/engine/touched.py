@@ -102,9 +102,8 @@ def positions_in_instrument(state: State, fact: f.InstrumentDefined, touched: To
 
 def _in_symbol(state: State, symbol: str, touched: Touched) -> None:
     touched.symbols[symbol] = None
-    for name, account in state.accounts.items():
-        if symbol in account.positions:
-            touched.positions[name, symbol] = None
+    for name in state.holders.get(symbol, ()):
+        touched.positions[name, symbol] = None
 
 
 def all_in_symbol(state: State, fact: f.SplitApplied, touched: Touched) -> None:

@@ -4,7 +4,7 @@ from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, Hold, Instrume
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
-from brokerfix.engine.risk.bounds import accepted, bounds_of, weigh
+from brokerfix.engine.risk.bounds import accepted, bounds_of, opened, owned
 from brokerfix.engine.state import State
 
 FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
@@ -87,6 +87,8 @@ def pay(state: State, order: Order, qty: int, price: int) -> None:
     """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
     account, position = holding(state, order)
     move(account, position, order.side, qty, price * state.instruments[order.symbol].money_factor)
+    if account.exposed:
+        owned(state, account, order.symbol, position, qty if order.side is Side.BUY else -qty)
 
 
 def move(account: Account, position: Position, side: Side, qty: int, money_each: int) -> None:
@@ -105,12 +107,15 @@ def expose(state: State, order: Order, qty: int, price: int) -> None:
     """Change what the order's account has open by `qty` at the order's risk price, and what that takes."""
     instrument = state.instruments[order.symbol]
     account, position = holding(state, order)
+    money = qty * price * instrument.money_factor
     if order.side is Side.BUY:
         position.open_buy_qty += qty
-        position.open_buy_notional += qty * price * instrument.money_factor
+        position.open_buy_notional += money
     else:
         position.open_sell_qty += qty
-        position.open_sell_notional += qty * price * instrument.money_factor
+        position.open_sell_notional += money
+    if account.exposed:
+        opened(account, order.symbol, order.side, qty, money)
     reload(state, account, position, instrument)
 
 
@@ -136,8 +141,8 @@ def expose_new(state: State, order: Order) -> None:
         position.open_sell_notional += notional
     position.load += notional
     account.load += notional
-    if account.exposures:
-        weigh(state, account, order.symbol, position)
+    if account.exposed:
+        opened(account, order.symbol, order.side, order.qty, notional)
 
 
 def count(
@@ -150,19 +155,18 @@ def count(
 ) -> None:
     """An order, or what a replace adds to it, was accepted: it counts towards the limits of what is accepted lately.
     `notional` is price x quantity."""
-    bounds = bounds_of(state.clients[order.client], state.accounts[order.account], order.symbol)
+    account = state.accounts[order.account]
+    bounds = bounds_of(state.clients[order.client], account, order.symbol)
     if bounds:
         instrument = state.instruments[order.symbol]
         units = qty * 10 ** (MONEY_DIGITS - instrument.qty_digits)
-        accepted(bounds, at, units, notional * instrument.money_factor, content)
+        accepted(account, bounds, at, units, notional * instrument.money_factor, content)
 
 
 def reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
     load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
     account.load += load - position.load
     position.load = load
-    if account.exposures:
-        weigh(state, account, instrument.symbol, position)
 
 
 def holding(state: State, order: Order) -> tuple[Account, Position]:
@@ -170,6 +174,7 @@ def holding(state: State, order: Order) -> tuple[Account, Position]:
     position = account.positions.get(order.symbol)
     if position is None:
         position = account.positions[order.symbol] = Position()
+        state.holders.setdefault(order.symbol, {})[order.account] = None
     return account, position
 
 

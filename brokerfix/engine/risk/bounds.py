@@ -4,12 +4,15 @@ accepted."""
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from brokerfix.domain import Level, Limits
-from brokerfix.engine.entities import NO_SHARE, Account, Bound, Client, Position, Share
+from brokerfix.domain import Level, Limits, Side
+from brokerfix.engine.entities import Account, Bound, Client, Exposure, Position
+from brokerfix.engine.risk.controls import checks_of
 
 if TYPE_CHECKING:
     from brokerfix.engine.state import State
 
+Content = tuple[str, str, int, int]
+"""What makes two orders of an account the same: symbol, side, scaled quantity, price."""
 SECOND = 10**9
 EXPOSED = frozenset(("max_gross", "max_net", "max_long", "max_short"))
 """The limits that need a level's exposure."""
@@ -20,29 +23,34 @@ MOST_CONTENTS = 10_000
 
 def set_level(state: "State", level: Level, limits: Limits) -> None:
     """Give a level its limits."""
+    names = list(_of_level(state, level))
+    for name in names:
+        # By what counts until now.
+        _count_all(state, name, -1)
     state.limits[level] = limits
     most = limits.numbers()
     bound = state.bounds.get(level)
     if not most:
         state.bounds.pop(level, None)
+        bound = None
     elif bound is None:
-        state.bounds[level] = bound = Bound(level, most)
-    if level.symbol and level.name in state.accounts:
-        of_symbol = state.accounts[level.name].of_symbol
-        if most and bound is not None:
-            of_symbol[level.symbol] = bound
-        else:
-            of_symbol.pop(level.symbol, None)
+        bound = state.bounds[level] = Bound(level, most)
     if bound is not None:
-        bound.most = most
+        bound.most, bound.checks = most, checks_of(most)
         bound.window, bound.same_window = limits.window_seconds * SECOND, limits.duplicate_seconds * SECOND
+        bound.counts, bound.exposed = not COUNTED.isdisjoint(most), not EXPOSED.isdisjoint(most)
     if level.kind == "client" and level.name in state.clients:
-        own = state.bounds.get(level)
-        state.clients[level.name].bounds = () if own is None else (own,)
-    if level.kind == "account" and not level.symbol and level.name in state.accounts:
-        state.accounts[level.name].limits = limits
-    for name in _of_level(state, level):
-        arrange(state, name)
+        state.clients[level.name].bounds = () if bound is None else (bound,)
+    if level.kind == "account" and level.name in state.accounts:
+        account = state.accounts[level.name]
+        if not level.symbol:
+            account.limits = limits
+        elif bound is not None:
+            account.of_symbol[level.symbol] = bound
+        else:
+            account.of_symbol.pop(level.symbol, None)
+    for name in names:
+        _arrange(state, name)
 
 
 def _of_level(state: "State", level: Level) -> Iterator[str]:
@@ -75,47 +83,64 @@ def give_accounts(state: "State", client: Client, had: tuple[str, ...]) -> None:
 
 def arrange(state: "State", name: str) -> None:
     """Say again which bounds an account has, and which exposures its positions count for."""
+    _count_all(state, name, -1)
+    _arrange(state, name)
+
+
+def _arrange(state: "State", name: str) -> None:
     account = state.accounts.get(name)
     if account is None:
         return
     bounds = state.bounds
     groups = (group for group, accounts in state.groups.items() if name in accounts)
     levels = Level("firm"), *(Level("group", group) for group in groups), Level("account", name)
-    for symbol, position in account.positions.items():
-        _count(account, symbol, position, NO_SHARE)
     account.bounds = tuple(bounds[level] for level in levels if level in bounds)
-    counting = [("", bound) for bound in account.bounds]
-    counting += [("", bound) for client in account.clients for bound in state.clients[client].bounds]
-    counting += account.of_symbol.items()
-    account.exposures = tuple(
-        (symbol, bound.exposure) for symbol, bound in counting if not EXPOSED.isdisjoint(bound.most)
-    )
+    every = [*account.bounds, *(bound for client in account.clients for bound in state.clients[client].bounds)]
+    account.exposures = tuple(bound.exposure for bound in every if bound.exposed)
+    every += account.of_symbol.values()
+    account.exposed = any(bound.exposed for bound in every)
+    account.same_window = max((bound.same_window for bound in every if "duplicates" in bound.most), default=0)
+    if not account.same_window:
+        account.same = {}
     for symbol, position in account.positions.items():
-        weigh(state, account, symbol, position)
+        position.worth = worth(state, symbol, position.qty) if account.exposed else 0
+    _count_all(state, name, 1)
 
 
-def share_of(state: "State", symbol: str, position: Position) -> Share:
-    """What a position is of an exposure, as it is now."""
+def _count_all(state: "State", name: str, times: int) -> None:
+    """All positions of an account count from now on or, with `times` -1, no longer."""
+    account = state.accounts.get(name)
+    if account is not None:
+        for symbol, position in account.positions.items():
+            for exposure in exposures_of(account, symbol):
+                exposure.count(symbol, position, times)
+
+
+def exposures_of(account: Account, symbol: str) -> tuple[Exposure, ...]:
+    """What the account's position in a symbol counts for."""
+    own = account.of_symbol.get(symbol) if account.of_symbol else None
+    return account.exposures if own is None or not own.exposed else (*account.exposures, own.exposure)
+
+
+def worth(state: "State", symbol: str, qty: int) -> int:
+    """What so much of a symbol is worth at its mark."""
     instrument = state.instruments[symbol]
-    mark = state.marks.get(symbol) or instrument.reference
-    return Share(
-        position.qty * mark * instrument.money_factor,
-        position.open_buy_notional, position.open_sell_notional,
-        position.qty, position.open_buy_qty, position.open_sell_qty,
-    )  # fmt: skip
+    return qty * (state.marks.get(symbol) or instrument.reference) * instrument.money_factor
 
 
-def weigh(state: "State", account: Account, symbol: str, position: Position) -> None:
-    """Have the exposures that an account counts for have its position as it is now."""
-    if account.exposures:
-        _count(account, symbol, position, share_of(state, symbol, position))
+def opened(account: Account, symbol: str, side: Side, qty: int, money: int) -> None:
+    """So much more of the account's orders is open (or less)."""
+    for exposure in exposures_of(account, symbol):
+        exposure.open(symbol, side is Side.BUY, qty, money)
 
 
-def _count(account: Account, symbol: str, position: Position, share: Share) -> None:
-    for only, exposure in account.exposures:
-        if not only or only == symbol:
-            exposure.change(symbol, position.share, share)
-    position.share = share if account.exposures else NO_SHARE
+def owned(state: "State", account: Account, symbol: str, position: Position, qty: int = 0) -> None:
+    """The account's position is `qty` larger, or the mark is another one."""
+    if not account.exposed:
+        return
+    had, position.worth = position.worth, worth(state, symbol, position.qty)
+    for exposure in exposures_of(account, symbol):
+        exposure.own(symbol, qty, had, position.worth)
 
 
 def bounds_of(client: Client, account: Account, symbol: str) -> tuple[Bound, ...]:
@@ -126,17 +151,20 @@ def bounds_of(client: Client, account: Account, symbol: str) -> tuple[Bound, ...
 
 
 def accepted(
-    bounds: tuple[Bound, ...], at: int, units: int, money: int, content: tuple[str, str, int, int] | None
+    account: Account, bounds: tuple[Bound, ...], at: int, units: int, money: int, content: Content | None
 ) -> None:
     """An order was accepted, or a replace by what it adds: it counts from now on."""
     for bound in bounds:
-        if not COUNTED.isdisjoint(bound.most):
+        if bound.counts:
             bound.accepted.add(at, max(0, units), max(0, money), at - bound.window)
-        if content is not None and "duplicates" in bound.most:
-            if len(bound.same) > MOST_CONTENTS:
-                oldest = at - bound.same_window
-                bound.same = {what: times for what, times in bound.same.items() if times[-1] > oldest}
-            times = bound.same.setdefault(content, [])
-            times.append(at)
-            while times[0] <= at - bound.same_window:
-                del times[0]
+    if account.same_window and content is not None:
+        oldest = at - account.same_window
+        if len(account.same) > MOST_CONTENTS:
+            account.same = {what: times for what, times in account.same.items() if times[-1] > oldest}
+        times = account.same.get(content)
+        if times is None:
+            account.same[content] = [at]
+            return
+        times.append(at)
+        while times[0] <= oldest:
+            del times[0]

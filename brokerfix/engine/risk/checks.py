@@ -10,6 +10,7 @@ With long positions only this is cash less open buys: a position's value at the 
 carries a requirement of the same size, so it cannot be spent twice. Closing orders take nothing.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from brokerfix.domain import (
@@ -28,7 +29,7 @@ from brokerfix.domain import (
 from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.bounds import bounds_of
-from brokerfix.engine.risk.controls import Asked, Content, refusal
+from brokerfix.engine.risk.controls import Asked, refusal
 from brokerfix.engine.state import State
 
 SECOND = 10**9
@@ -192,8 +193,8 @@ def check_terms(
     notional = qty * valued_at * factor
     bounds = bounds_of(client, account, instrument.symbol)
     if bounds:
-        content = None if may_repeat else (instrument.symbol, str(side), qty, price)
-        refused = refusal(_asked(account, instrument, terms, at, replaced, content), bounds)
+        same = None if may_repeat else account.same.get((instrument.symbol, str(side), qty, price), ())
+        refused = refusal(_asked(account, instrument, terms, at, replaced, same), bounds)
         if refused is not None:
             return refused
     if account.limits.buying_power:
@@ -244,7 +245,7 @@ def worst_price(state: State, order: Order) -> int:
 
 
 def _asked(
-    account: Account, instrument: Instrument, terms: Terms, at: int, replaced: Order | None, content: Content | None
+    account: Account, instrument: Instrument, terms: Terms, at: int, replaced: Order | None, same: Sequence[int] | None
 ) -> Asked:
     """An order as the limits weigh it."""
     side, _, qty, _, valued_at, _ = terms
@@ -260,7 +261,7 @@ def _asked(
     takes_less = replaced is not None and left <= had and money <= had_money
     return Asked(
         instrument.symbol, side, at, qty * scale, qty * valued_at * factor, (left - had) * scale, money - had_money,
-        0 if takes_less else max(0, left - max(0, closes)), position, left, left - had, scale, content,
+        0 if takes_less else max(0, left - max(0, closes)), position, left, left - had, scale, same,
     )  # fmt: skip
 
 

@@ -6,23 +6,21 @@ position passes all controls but those of the single order. (FIX RiskLimitType(1
 limits; SEC Rule 15c3-5 and MiFID II RTS 6 article 15 ask for the others.)
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from brokerfix.domain import OrdRejReason, Reject, Side, money_text
 from brokerfix.engine.entities import Bound, Position
 
-Content = tuple[str, str, int, int]
-"""What makes two orders of an account the same: symbol, side, scaled quantity, price."""
-
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
     """What an order would be (`units`, `money`), and what it would add to what is there (a replace: the delta), in
     units and money scaled by MONEY_DIGITS. `opens` is how much of it does not close a position of the account, in the
     instrument's scale; `position` is what the account has of the symbol without what is replaced, `qty` what would be
-    open then, and `scale` makes units of quantities. `content` is None where the same may come again."""
+    open then, and `scale` makes units of quantities. `same` are the times at which orders of
+    the same content were accepted (None: the same may come again)."""
 
     symbol: str
     side: Side
@@ -36,7 +34,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     qty: int
     more_qty: int
     scale: int
-    content: Content | None = None
+    same: Sequence[int] | None = None
 
 
 class Control(NamedTuple):
@@ -79,10 +77,10 @@ def _net(asked: Asked, bound: Bound) -> int:
 
 def _same(asked: Asked, bound: Bound) -> int:
     """How many of this content there were lately, with this one."""
-    if asked.content is None:
+    if asked.same is None:
         return 0
-    times = bound.same.get(asked.content, ())
-    return (sum(at > asked.at - bound.same_window for at in times) + 1) * ONE
+    oldest = asked.at - bound.same_window
+    return (sum(at > oldest for at in asked.same) + 1) * ONE
 
 
 NOTHING = (0, 0, 0)
@@ -115,23 +113,28 @@ CONTROLS: dict[str, Control] = {
 RANK = {name: rank for rank, name in enumerate(CONTROLS)}
 
 
-def broken(asked: Asked, bounds: Iterable[Bound]) -> Iterator[tuple[int, int, Bound, str, int]]:
+def checks_of(most: dict[str, int]) -> tuple[tuple[Any, bool, int, str], ...]:
+    """Limits as `broken` goes through them: (value, whether it is also for what only closes, limit, name)."""
+    return tuple((CONTROLS[name].value, CONTROLS[name].closing_too, number, name) for name, number in most.items())
+
+
+def broken(asked: Asked, bounds: Iterable[Bound]) -> list[tuple[int, int, Bound, str, int]]:
     """The limits that an order breaks: (rank of the control, headroom below 0, bound, limit's name, value)."""
+    opens = asked.opens
+    found = []
     for bound in bounds:
-        for name, most in bound.most.items():
-            control = CONTROLS[name]
-            if asked.opens or control.closing_too:
-                value = control.value(asked, bound)
-                if value > most:
-                    yield RANK[name], most - value, bound, name, value
+        for value_of, closing_too, most, name in bound.checks:
+            if (opens or closing_too) and (value := value_of(asked, bound)) > most:
+                found.append((RANK[name], most - value, bound, name, value))
+    return found
 
 
 def refusal(asked: Asked, bounds: Iterable[Bound]) -> Reject | None:
     """Why the limits do not allow an order: the first control that it breaks, at the tightest level."""
-    worst = min(broken(asked, bounds), key=lambda found: found[:2], default=None)
-    if worst is None:
+    found = broken(asked, bounds)
+    if not found:
         return None
-    _, _, bound, name, value = worst
+    _, _, bound, name, value = min(found, key=lambda one: one[:2])
     control, most = CONTROLS[name], bound.most[name]
     return Reject(control.reason, control.code, limit=number(most), value=number(value), at=str(bound.level))
 

@@ -53,7 +53,8 @@ def _apply_replace(c: VenueReport, child: Child, view: View, step: Step) -> None
     pending = order.pending
     if pending is not None and pending.through == child.request_id:
         other = (c.order_qty or child.asked_qty) - child.asked_qty
-        total = max(pending.qty + other, order.cum + filled - child.cum)
+        # Where a fill was busted meanwhile, the exchange holds more than what was asked for.
+        total = max(pending.qty + other, order.cum + qty - child.cum)
         worth = price if limited and price != child.asked_price else pending.price
         grant(order, pending, total, worth, step)
         view.grant(pending, total)
