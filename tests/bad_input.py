@@ -87,7 +87,12 @@ ROWS: list[tuple[str, str, Fields, dict[int, str]]] = [
     ("a time in force that we do not take", "D", {59: "5"}, {35: "8", 39: "8", 103: "11", 58: "tag 59"}),
     ("an instruction that we do not take", "D", {18: "W"}, {35: "8", 39: "8", 103: "11", 58: "tag 18"}),
     ("a tag that we do not take", "D", {388: "0"}, {35: "8", 39: "8", 103: "11", 58: "tag 388"}),
-    ("too many", "D", {38: "10001"}, {35: "8", 39: "8", 103: "3", 58: "MAX_ORDER_QTY: limit=10000.00, value=10001"}),
+    (
+        "too many",
+        "D",
+        {38: "10001"},
+        {35: "8", 39: "8", 103: "3", 58: "MAX_ORDER_QTY: limit=10000, value=10001, at="},
+    ),
     ("beyond the collar", "D", {44: "200.00"}, {35: "8", 39: "8", 103: "99", 58: "COLLAR"}),
     ("cancel of an unknown order", "F", {}, {35: "9", 102: "1", 434: "1", 39: "8", 37: "NONE"}),
     ("replace of an unknown order", "G", {}, {35: "9", 102: "1", 434: "2", 39: "8", 37: "NONE"}),

@@ -35,7 +35,7 @@ def test_a_kill_at_every_boundary(harness: Harness) -> None:
             harness.run_to_crash(point, count)
     assert harness.kills == 2 * len(POINTS)
     assert compare(harness, *harness.finish()) > 5
-    assert compare_numbers(harness) > 50
+    assert compare_numbers(harness) > 10
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_kills_at_random_moments(harness: Harness) -> None:
     while harness.kills < 10:
         harness.kill_at_random()
     assert compare(harness, *harness.finish()) > 5
-    assert compare_numbers(harness) > 50
+    assert compare_numbers(harness) > 10
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from brokerfix.commands import Command, NewOrder, RefuseMessage, ReplaceOrder
 from brokerfix.domain import Instrument
+from brokerfix.engine.risk.controls import CONTROLS
 from brokerfix.fix.incoming.decode import from_client
 from brokerfix.fix.versions.dialect import dialect, standard_dictionary
 from brokerfix.operate.rules import document, html, write_client_dictionary
@@ -60,6 +61,13 @@ def refusal(command: object) -> str:
         return command.text
     assert isinstance(command, Command)
     return ""
+
+
+def test_every_limit_and_every_code_of_a_refusal_is_in_the_document() -> None:
+    text = document(config_of("FIX.4.4"), "ALICE")
+    assert "| account ALICE | max_order_qty | 500 |" in text
+    for control in CONTROLS.values():
+        assert f"| {control.code} | {control.reason} | {control.words} |" in text
 
 
 @pytest.mark.parametrize("kind", ["D", "G"])

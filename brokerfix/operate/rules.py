@@ -14,11 +14,13 @@ from brokerfix.domain import (
     ClientOptions,
     CxlRejReason,
     Instrument,
+    Level,
     Limits,
     OrdRejReason,
     to_text,
 )
 from brokerfix.engine.engine import State, decide, evolve
+from brokerfix.engine.risk.controls import CONTROLS, number
 from brokerfix.fix.incoming.decode import from_client
 from brokerfix.fix.outgoing.encode import messages
 from brokerfix.fix.session.settings import HEARTBEAT_SECONDS
@@ -85,6 +87,7 @@ def document(config: Config, client: str) -> str:
         _behaviour(section),
         _instruments(config),
         _accounts(config, section),
+        _limits(config, client, section),
         "## Messages that you send",
         *[_incoming(kind, taken, words) for kind, taken in spoken.incoming.items()],
         "## Messages that you get",
@@ -198,6 +201,31 @@ def _accounts(config: Config, section: ClientSection) -> str:
     return f"## Accounts\n\n{text}\n\n" + _table(
         ("Account(1)", "largest order", "largest notional", "buying power"), rows
     )
+
+
+def _limits(config: Config, client: str, section: ClientSection) -> str:
+    """What every order is weighed against, and the code that begins the Text(58) of each refusal."""
+    limits = {**config.limits, **{Level("account", name): config.accounts[name].limits for name in section.accounts}}
+    groups = [name for name, group in config.groups.items() if not set(group.accounts).isdisjoint(section.accounts)]
+    names = {"firm": [""], "client": [client], "group": groups, "account": section.accounts}
+    rows = [
+        (str(level), name, number(value))
+        for level, one in sorted(limits.items())
+        if level.name in names[level.kind]
+        for name, value in one.numbers().items()
+    ]
+    text = (
+        "An order, and a replace by what it adds, is weighed against the limits of every level that it belongs to. "
+        "Text(58) of a refusal is `CODE: limit=.., value=.., at=LEVEL`; of several limits the tightest is named. What "
+        "only closes a position passes all but the first two. The operator may set other limits at any time."
+    )
+    codes = [
+        (control.code, str(control.reason), control.words, "yes" if control.closing_too else "no")
+        for control in CONTROLS.values()
+    ]
+    set_now = _table(("level", "limit", "value"), rows) if rows else "None is set now."
+    told = _table(("code", "OrdRejReason(103)", "what is compared with the limit", "what only closes too"), codes)
+    return f"## Limits\n\n{text}\n\n{set_now}\n\n{told}"
 
 
 def tag_rows(taken: Taken) -> list[tuple[int, str]]:

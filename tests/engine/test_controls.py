@@ -2,11 +2,14 @@
 
 import pytest
 
-from brokerfix.commands import SetLimits
-from brokerfix.domain import Evidence
+from brokerfix.commands import NewOrder, OperatorHalt, RecordQuotes, SetLimits, Start, WorkOff
+from brokerfix.domain import ClientOptions, Evidence, Level, Limits, OrdType, Side, TimeInForce, to_money
+from brokerfix.engine import marks, parts
 from brokerfix.engine.invariants import broken_in_state
-from brokerfix.facts import Fact, OrderAccepted, OrderCanceled, OrderRejected, RequestRejected
-from tests.scenario import World, limits_of, run_step
+from brokerfix.engine.risk.levels import utilisation
+from brokerfix.engine.state import State
+from brokerfix.facts import Alerted, Fact, OrderAccepted, OrderCanceled, OrderRejected, RequestRejected
+from tests.scenario import DAY, World, limits_of, run_step
 
 LONG_100 = "client ALICE new L1 buy 100 AAPL 150.00", "client BOB new L2 sell 100 AAPL 150.00"
 """ALICE is long 100 AAPL, BOB short."""
@@ -195,3 +198,61 @@ def test_a_peg_that_moves_takes_what_it_may_cost() -> None:
     canceled = facts_of(world, "quote XNAS AAPL bid 10@150.00 ask 10@171.00")["OrderCanceled"]
     assert isinstance(canceled, OrderCanceled)
     assert canceled.text == "GROSS_LIMIT: limit=17000, value=17100, at=client ALICE"
+
+
+def test_limits_and_what_counts_towards_them_outlive_a_kept_state() -> None:
+    limits = "firm max_gross=90000;group DESK max_window_notional=80000;client ALICE max_net=50000 duplicates=9"
+    before = *LONG_100, "client ALICE new K1 buy 10 AAPL 140.00"
+    world = with_exchange(*before, limits=f"{limits};account BOB AAPL max_short=500")
+    set_limits(world, "account ALICE max_long=700")
+    again = State()
+    parts.load(parts.dump(world.state), again)
+    assert again.hash() == world.state.hash()
+    assert again.limits == world.state.limits
+    assert utilisation(again, world.now) == utilisation(world.state, world.now)
+    assert not list(broken_in_state(again))
+
+
+def test_a_mark_that_many_hold_revalues_them_in_slices() -> None:
+    """Each slice is a command of its own, so that no order waits for all."""
+    world = World(venues="", post="book", limits="firm max_gross=90000000")
+    clients = tuple((f"C{number}", (f"C{number}",), 0, ClientOptions()) for number in range(marks.MOST_AT_ONCE + 2))
+    accounts = tuple((name, "1000000", Limits()) for name, *_ in clients)
+    (instrument, *_) = world.state.instruments.values()
+    levels = tuple(world.state.configured.items())
+    world.submit(Start(world.now, DAY, (instrument,), accounts, clients, limits=levels))
+    for (buyer, *_), (seller, *_) in zip(clients[::2], clients[1::2], strict=True):
+        terms = OrdType.LIMIT, TimeInForce.DAY, 10, 15000
+        world.submit(NewOrder(world.now, buyer, "B", "", "AAPL", Side.BUY, *terms))
+        world.submit(NewOrder(world.now, seller, "S", "", "AAPL", Side.SELL, *terms))
+    firm = world.state.bounds[Level("firm")].exposure
+    assert firm.gross == len(clients) * to_money("1500")
+    world.drain = False
+    world.state.market.last["AAPL"] = (15100, 10)
+    world.submit(RecordQuotes(world.now))
+    assert firm.gross == len(clients) * to_money("1500")
+    world.drain = True
+    world.follow_up()
+    assert firm.gross == len(clients) * to_money("1510")
+    assert not list(broken_in_state(world.state))
+
+
+def test_a_kill_is_before_other_work_and_tells_when_it_is_done() -> None:
+    world = World(venues="", post="book")
+    world.drain = False
+    for number in range(120):
+        run_step(world, f"client ALICE new A{number} buy 1 AAPL 140.00")
+    run_step(world, "client ALICE mass-cancel M1")
+    for number in range(120):
+        run_step(world, f"client BOB new B{number} buy 1 AAPL 140.00")
+    world.submit(OperatorHalt(world.now, "carol", "client", "BOB", True))
+    world.now += 250_000_000
+    world.submit(WorkOff(world.now))
+    assert not world.state.clients["BOB"].working
+    assert world.state.clients["ALICE"].working
+    told = [fact.text for fact in world.facts if isinstance(fact, Alerted) and fact.code == "KILLED"]
+    assert told == ["client BOB: the last of 120 cancels went after 0.250 s"]
+    run_step(world, "client BOB new B900 buy 1 AAPL 140.00")
+    refused = world.facts[-1]
+    assert isinstance(refused, OrderRejected)
+    assert refused.text == "HALTED: client BOB, by the broker's operator"

@@ -100,8 +100,6 @@ def _arrange(state: "State", name: str) -> None:
     every += account.of_symbol.values()
     account.exposed = any(bound.exposed for bound in every)
     account.same_window = max((bound.same_window for bound in every if "duplicates" in bound.most), default=0)
-    if not account.same_window:
-        account.same = {}
     for symbol, position in account.positions.items():
         position.worth = worth(state, symbol, position.qty) if account.exposed else 0
     _count_all(state, name, 1)

@@ -38,11 +38,12 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
 
 class Control(NamedTuple):
-    """A limit's code, its OrdRejReason(103), the value that is compared with it, and whether also what only closes a
-    position is."""
+    """A limit's code, its OrdRejReason(103), the value that is compared with it (and in words), and whether also what
+    only closes a position is."""
 
     code: str
     reason: OrdRejReason
+    words: str
     value: Callable[[Asked, Bound], int]
     closing_too: bool = False
 
@@ -87,27 +88,41 @@ NOTHING = (0, 0, 0)
 ONE = 10**12
 LIMIT = OrdRejReason.EXCEEDS_LIMIT
 CONTROLS: dict[str, Control] = {
-    "max_order_qty": Control("MAX_ORDER_QTY", LIMIT, lambda asked, bound: asked.units, True),
-    "max_order_notional": Control("MAX_ORDER_NOTIONAL", LIMIT, lambda asked, bound: asked.money, True),
-    "reduce_only": Control("REDUCE_ONLY", OrdRejReason.BROKER_OPTION, lambda asked, bound: asked.opens * asked.scale),
+    "max_order_qty": Control(
+        "MAX_ORDER_QTY", LIMIT, "the order's quantity", lambda asked, bound: asked.units, True,
+    ),
+    "max_order_notional": Control(
+        "MAX_ORDER_NOTIONAL", LIMIT, "its quantity x price; without one, the worst price that the collar allows",
+        lambda asked, bound: asked.money, True,
+    ),
+    "reduce_only": Control(
+        "REDUCE_ONLY", OrdRejReason.BROKER_OPTION, "what of it does not close a position",
+        lambda asked, bound: asked.opens * asked.scale,
+    ),
     "long_only": Control(
-        "LONG_ONLY",
-        OrdRejReason.BROKER_OPTION,
+        "LONG_ONLY", OrdRejReason.BROKER_OPTION, "what of it would be sold short",
         lambda asked, bound: asked.opens * asked.scale if asked.side is not Side.BUY else 0,
     ),
-    "duplicates": Control("DUPLICATE_CONTENT", OrdRejReason.DUPLICATE_ORDER, _same),
+    "duplicates": Control(
+        "DUPLICATE_CONTENT", OrdRejReason.DUPLICATE_ORDER,
+        "accepted orders of the account with its symbol, side, quantity and price, in the last `duplicate_seconds`",
+        _same,
+    ),
     "max_window_qty": Control(
-        "WINDOW_QTY", LIMIT,
+        "WINDOW_QTY", LIMIT, "the quantity that was accepted in the last `window_seconds`, with it",
         lambda asked, bound: bound.accepted.since(asked.at - bound.window)[0] + max(0, asked.more_units),
     ),
     "max_window_notional": Control(
-        "WINDOW_NOTIONAL", LIMIT,
+        "WINDOW_NOTIONAL", LIMIT, "the notional that was accepted in the last `window_seconds`, with it",
         lambda asked, bound: bound.accepted.since(asked.at - bound.window)[1] + max(0, asked.more_money),
     ),
-    "max_long": Control("LONG_LIMIT", LIMIT, _long),
-    "max_short": Control("SHORT_LIMIT", LIMIT, _short),
-    "max_gross": Control("GROSS_LIMIT", LIMIT, lambda asked, bound: bound.exposure.gross + asked.more_money),
-    "max_net": Control("NET_LIMIT", LIMIT, _net),
+    "max_long": Control("LONG_LIMIT", LIMIT, "the position in its symbol if all open buys were filled", _long),
+    "max_short": Control("SHORT_LIMIT", LIMIT, "the short position if all open sells were filled", _short),
+    "max_gross": Control(
+        "GROSS_LIMIT", LIMIT, "all positions at their marks, long or short, and all that is open",
+        lambda asked, bound: bound.exposure.gross + asked.more_money,
+    ),
+    "max_net": Control("NET_LIMIT", LIMIT, "the same with signs, if all that is open on its side were filled", _net),
 }  # fmt: skip
 """By the limit's name in `Limits`, in the order in which they refuse."""
 RANK = {name: rank for rank, name in enumerate(CONTROLS)}
