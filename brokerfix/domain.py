@@ -296,7 +296,8 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     "accepted" by us or when it is "placed". `cancel_on_disconnect`: "none", "day" or "all" orders are canceled
     `grace` ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of,
     `drop_copy_snapshot`: it is told of their open orders at logon. `most_following`: how many orders it may have that
-    follow the market (pegs, trailing stops, conditions)."""
+    follow the market (pegs, trailing stops, conditions). `self_match`: what happens to orders of the client that would
+    trade with each other: nothing, or "cancel-newest", "cancel-oldest", "cancel-both"."""
 
     pending: str = "queue"
     acknowledge: str = "accepted"
@@ -305,6 +306,7 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     drop_copy: tuple[str, ...] = ()
     drop_copy_snapshot: bool = False
     most_following: int = 500
+    self_match: str = "none"
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

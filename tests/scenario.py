@@ -135,6 +135,7 @@ class World:
         options = ClientOptions(
             s.get("pending", "reject"), s.get("acknowledge", "accepted"), s.get("on_disconnect", "none"),
             int(s.get("grace", "0")) * 10**9, most_following=int(s.get("most_following", "500")),
+            self_match=s.get("self_match", "none"),
         )  # fmt: skip
         clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))

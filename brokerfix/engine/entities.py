@@ -151,7 +151,8 @@ class Account(msgspec.Struct, gc=False):
 class Client(msgspec.Struct, gc=False):
     """A client session: its accounts, its ClOrdIDs and what became of them, the times of its last orders and the orders
     that are not finished. `is_up`: it is logged on; `down_at`: since when it is not (0: never was). `following` is how
-    many of its orders follow the market; `bounds` are its own limits."""
+    many of its orders follow the market; `bounds` are its own limits. `sides` are the
+    working orders by symbol and side, where its options keep them from trading with each other."""
 
     client: str
     accounts: tuple[str, ...]
@@ -164,6 +165,25 @@ class Client(msgspec.Struct, gc=False):
     down_at: int = 0
     following: int = 0
     bounds: tuple[Bound, ...] = ()
+    sides: dict[tuple[str, str], dict[int, Order]] = {}
+
+    def add(self, order: Order) -> None:
+        """The order works."""
+        self.working[order.order_id] = order
+        if self.options.self_match != "none":
+            self.sides.setdefault((order.symbol, order.side), {})[order.order_id] = order
+
+    def drop(self, order: Order) -> None:
+        """The order works no more."""
+        self.working.pop(order.order_id, None)
+        if self.sides:
+            self.sides.get((order.symbol, order.side), {}).pop(order.order_id, None)
+
+    def sort_sides(self) -> None:
+        """Find the working orders by symbol and side again, as the options ask for."""
+        self.sides = {}
+        for order in self.working.values():
+            self.add(order)
 
 
 class Link(msgspec.Struct, gc=False):

@@ -13,7 +13,7 @@ from brokerfix.commands import WorkOff
 from brokerfix.domain import GOOD_TILL, ExecInst
 from brokerfix.engine import marks, touched
 from brokerfix.engine.entities import Client, Job, JobKind
-from brokerfix.engine.orders.cancel import cancel, is_cancelable
+from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.expire import at_day_begin
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.status import report

@@ -20,7 +20,7 @@ from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, S
 from brokerfix.engine import touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind, Position
 from brokerfix.engine.orders import booking
-from brokerfix.engine.orders.cancel import cancel, is_cancelable
+from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Fill
 from brokerfix.engine.orders.settle import settle
 from brokerfix.engine.orders.work import View

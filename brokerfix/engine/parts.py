@@ -200,6 +200,7 @@ def _dump_bounds(state: "State") -> list[BoundImage]:
 def _load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
     """The bounds follow from the limits, and the exposures from the positions."""
     for client in state.clients.values():
+        client.sort_sides()
         give_accounts(state, client, ())
     for level, limits in state.limits.items():
         set_level(state, level, limits)

@@ -103,6 +103,7 @@ def _client_defined(state: State, fact: f.ClientDefined) -> None:
         had = client.accounts
         client.accounts, client.max_rate, client.recent = fact.accounts, fact.max_rate, recent
         client.options = fact.options
+    client.sort_sides()
     give_accounts(state, client, had)
     state.note_copies()
 

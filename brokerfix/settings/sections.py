@@ -143,6 +143,7 @@ class ClientSection(Section, frozen=True):
     drop_copy: tuple[CompId, ...] = ()
     drop_copy_snapshot: bool = False
     max_following_orders: Annotated[int, Meta(ge=0, le=100_000)] = 500
+    self_match: Literal["none", "cancel-newest", "cancel-oldest", "cancel-both"] = "none"
     addresses: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     reset_seq_num: Literal["allow", "refuse"] = "allow"
@@ -160,6 +161,7 @@ class ClientSection(Section, frozen=True):
             self.drop_copy,
             self.drop_copy_snapshot,
             self.max_following_orders,
+            self.self_match,
         )
 
 

@@ -83,13 +83,16 @@ class BrokerMachine(RuleBasedStateMachine):
         acknowledge=st.sampled_from(["accepted", "placed"]),
         supports=st.sampled_from(["", "stop iceberg", "pegged min-qty all-or-none post-only gtd"]),
         limits=st.sampled_from(["", ";".join(LIMITS)]),
+        self_match=st.sampled_from(["none", "cancel-newest", "cancel-oldest", "cancel-both"]),
     )
-    def begin(self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str) -> None:
+    def begin(
+        self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str, self_match: str
+    ) -> None:
         self.world = World(
             post=post, cross=cross, cash="100000000", pending=pending, acknowledge=acknowledge, supports=supports,
-            limits=limits,
+            limits=limits, self_match=self_match,
         )  # fmt: skip
-        self.number = 0
+        self.number = self.seen = 0
         self.known: dict[int, Order] = {}
         self.picture: dict[tuple[str, object], object] = {}
         self.order_of_child: dict[int, int] = {}
@@ -417,6 +420,16 @@ class BrokerMachine(RuleBasedStateMachine):
             for symbol in account.positions
         }
         assert {key: self.picture.get(key) for key in whole} == whole
+
+    @invariant()
+    def orders_of_a_client_do_not_trade_with_each_other(self) -> None:
+        if not hasattr(self, "world") or self.world.settings["self_match"] == "none":
+            return
+        new, self.seen = self.world.facts[self.seen :], len(self.world.facts)
+        for fact in new:
+            if isinstance(fact, Trade) and not fact.auction:
+                maker, taker = (self.world.state.orders[one] for one in (fact.maker_order_id, fact.taker_order_id))
+                assert maker.client != taker.client
 
     @invariant()
     def positions_are_the_sum_of_trades(self) -> None:

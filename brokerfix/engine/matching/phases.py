@@ -5,7 +5,7 @@ from brokerfix.domain import AT_AUCTION, CALLS, Hold, Phase, TimeInForce
 from brokerfix.engine import touched
 from brokerfix.engine.matching.auction import uncross
 from brokerfix.engine.orders import booking
-from brokerfix.engine.orders.cancel import cancel
+from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.instructions import waits_for_auction
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.state import State

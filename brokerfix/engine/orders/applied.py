@@ -25,7 +25,7 @@ def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     client = state.clients[fact.client]
     if fact.cl_ord_id:
         client.requests[fact.cl_ord_id] = order
-    client.working[fact.id] = order
+    client.add(order)
     client.recent.append(fact.at)
     booking.expose_new(state, order)
     content = order.symbol, str(order.side), order.qty, order.price

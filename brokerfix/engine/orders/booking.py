@@ -77,7 +77,7 @@ def renew(state: State, order: Order) -> None:
 def live(state: State, order: Order) -> None:
     """The order works, or does again. One whose day is over is to expire."""
     order.done = 0
-    state.clients[order.client].working[order.order_id] = order
+    state.clients[order.client].add(order)
     watch(state, order)
     if order.order_id < state.day_began and is_over(order, state.day, 0):
         state.overdue[order.order_id] = None
@@ -192,7 +192,7 @@ def finished(state: State, order: Order) -> None:
         # It is filled, but the client's request has no answer yet: it may live on.
         return
     order.done = state.last_id
-    state.clients[order.client].working.pop(order.order_id, None)
+    state.clients[order.client].drop(order)
     if order.order_id in state.watching[order.symbol]:
         del state.watching[order.symbol][order.order_id]
         if follows_market(order.ord_type, order.instructions):

@@ -1,15 +1,15 @@
-"""Cancels: of one order, at once or as soon as the exchanges have let go; of many, as a job."""
+"""What clients ask to be canceled: one order, or many, which is a job."""
 
 from brokerfix.commands import CancelOrder, MassCancel, ReplaceOrder
 from brokerfix.domain import CxlRejReason, OrdStatus, Request
 from brokerfix.engine.orders.accept import named
+from brokerfix.engine.orders.ending import cancel, is_cancelable, waits
 from brokerfix.engine.orders.order import REQUEST_REJECTED_IN, Order
 from brokerfix.engine.orders.status import matching, report_known
-from brokerfix.engine.orders.work import withdraw
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
-from brokerfix.facts import CancelPending, MassCanceled, OrderCanceled, RequestQueued, RequestRejected
+from brokerfix.facts import MassCanceled, RequestQueued, RequestRejected
 
 DECIDE = Decisions()
 OF_SECURITY, ALL = "1", "7"
@@ -36,47 +36,6 @@ def cancel_order(state: State, c: CancelOrder, step: Step) -> None:
         )
         return
     cancel(order, c.cl_ord_id, step)
-
-
-def cancel(order: Order, cl_ord_id: str, step: Step, reason: str = "", text: str = "", operator: str = "") -> None:
-    """Cancel an order, at once or as soon as the exchanges that hold some of it have let go. Without a client's request
-    (`cl_ord_id` empty) the reason is told."""
-    if waits(order):
-        # It has its turn once the replace is answered: till then the exchange may hold what was asked for.
-        step.emit(
-            RequestQueued,
-            order_id=order.order_id,
-            cl_ord_id=cl_ord_id,
-            request=Request.CANCEL,
-            reason=str(reason),
-            text=text,
-            operator=operator,
-        )
-    elif not order.children:
-        step.emit(OrderCanceled, order.order_id, cl_ord_id, text, str(reason), operator)
-    else:
-        step.emit(
-            CancelPending,
-            order_id=order.order_id,
-            cl_ord_id=cl_ord_id,
-            request=Request.CANCEL,
-            reason=str(reason),
-            text=text,
-            operator=operator,
-        )
-        withdraw(order, step)
-
-
-def is_cancelable(order: Order) -> bool:
-    """Whether a working order is not being canceled already."""
-    if order.pending is not None and order.pending.request is not Request.REPLACE:
-        return False
-    return not any(waiting.request is Request.CANCEL for waiting in order.queue)
-
-
-def waits(order: Order) -> bool:
-    """Whether a new request has to wait for its turn."""
-    return (order.pending is not None and order.pending.request is Request.REPLACE) or bool(order.queue)
 
 
 def target(state: State, c: CancelOrder | ReplaceOrder, request: Request, step: Step) -> Order | None:

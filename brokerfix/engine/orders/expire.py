@@ -2,8 +2,8 @@
 
 from brokerfix import facts as f
 from brokerfix.domain import GOOD_TILL, Request, RestatementReason
+from brokerfix.engine.orders.ending import withdraw
 from brokerfix.engine.orders.order import Order, is_over
-from brokerfix.engine.orders.work import withdraw
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 

@@ -14,11 +14,11 @@ from brokerfix.domain import (
     TimeInForce,
 )
 from brokerfix.engine.orders.accept import follows_too_many
-from brokerfix.engine.orders.cancel import cancel, refused_in_state, target, waits
+from brokerfix.engine.orders.cancel import refused_in_state, target
+from brokerfix.engine.orders.ending import cancel, waits, withdraw
 from brokerfix.engine.orders.instructions import NONE, refusal
 from brokerfix.engine.orders.order import Order, Pending, follows_market, is_over
 from brokerfix.engine.orders.settle import grant, replace_and_work
-from brokerfix.engine.orders.work import withdraw
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step

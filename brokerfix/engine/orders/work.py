@@ -2,9 +2,10 @@
 
 import msgspec
 
-from brokerfix.domain import Hold, OrdType
+from brokerfix.domain import Hold, OrdType, RestatementReason
+from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.order import Child, Order, Pending, may_live_on
-from brokerfix.engine.routing.plan import NOWHERE, Avoid, Plan, plan
+from brokerfix.engine.routing.plan import NOWHERE, SELF_MATCH, Avoid, Plan, plan
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import (
@@ -97,6 +98,8 @@ def work(
         step.emit(OrderRepriced, order_id, last_px)
         order = msgspec.structs.replace(order, price=last_px)
     planned = plan(state, order, qty, avoid, take)
+    for number in planned.ends:
+        cancel(state.orders[number], "", step, RestatementReason.MARKET_OPTION, SELF_MATCH)
     if planned.price and planned.price != order.price:
         step.emit(OrderRepriced, order_id, planned.price)
     if planned.held != held:
@@ -149,15 +152,6 @@ def _cross(state: State, planned: Plan, order_id: int, step: Step) -> int:
             step.emit(OrderHeld, key, hidden[key], Hold.ICEBERG)
             step.emit(OrderBooked, key, shown[key])
     return total
-
-
-def withdraw(order: Order, step: Step) -> None:
-    """Take the order out of our book and ask every exchange that holds some of it to cancel."""
-    if order.in_book:
-        step.emit(OrderUnbooked, order.order_id)
-    for child in order.children:
-        if child.request is None:
-            step.emit(ChildCancelSent, child.child_id)
 
 
 def trim(view: View, step: Step) -> None:

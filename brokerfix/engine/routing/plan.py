@@ -22,6 +22,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.market import VenueLevel, is_stale
 from brokerfix.engine.matching.book import Entry, at_least_as_good
+from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.instructions import (
     ADDED,
     NONE,
@@ -49,6 +50,7 @@ class Avoid(NamedTuple):
 
 
 NOWHERE = Avoid()
+SELF_MATCH = "SELF_MATCH: it would trade with another order of its client"
 
 
 class Cross(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +75,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
 class Plan(msgspec.Struct, gc=False):
     """What to do with a quantity. What `crosses`, `routes`, `book` and `held` leave over can't be placed now. `price`
-    is where a peg works (0: at the order's price). `seen` are the exchanges' quotes that were looked at."""
+    is where a peg works (0: at the order's price). `seen` are the exchanges' quotes that were looked at. `ends` are
+    orders of the same client that it must not trade with, and that end instead; `stopped`: it ends itself."""
 
     crosses: list[Cross] = []
     routes: list[Route] = []
@@ -83,6 +86,8 @@ class Plan(msgspec.Struct, gc=False):
     price: int = 0
     why_left: str = ""
     seen: tuple[Seen, ...] = ()
+    ends: list[int] = []
+    stopped: bool = False
 
 
 def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, take: bool = True) -> Plan:
@@ -104,6 +109,9 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, take: boo
     if take and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
         taken = _take(state, instrument, order, qty, shunned, avoid, result)
     left = qty - taken
+    if result.stopped:
+        result.why_left = SELF_MATCH
+        return result
     if order.time_in_force is TimeInForce.FOK and not _in_one_place(state, order, qty, qty, shunned, avoid, result):
         return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
     if not left:
@@ -187,6 +195,8 @@ def _conditional(state: State, order: Order, qty: int, avoid: Avoid) -> Plan:
         shunned |= {venue for venue in state.venues if venue != order.ex_destination}
     else:
         _take(state, state.instruments[order.symbol], order, qty, shunned, avoid, result)
+    if result.stopped:
+        return Plan(why_left=SELF_MATCH)
     if not _in_one_place(state, order, least, qty, shunned, avoid, result):
         return Plan(why_left="MIN_QTY: not to be had in one place") if at_once else Plan(held=qty, hold=Hold.CONDITION)
     left = qty - sum(cross.qty for cross in result.crosses) - sum(route.qty for route in result.routes)
@@ -255,6 +265,7 @@ def _take(
     mine = next(resting, None)
     quotes = _cheapest_first(state, order.symbol, side.opposite, shunned, avoid)
     quote = next(quotes, None)
+    own = _own(state, order)
     hits: dict[str, tuple[int, int]] = {}
     seen: list[Seen] = []
     left = qty
@@ -265,6 +276,17 @@ def _take(
         best = mine if internal else quote
         if best is None or (limited and not at_least_as_good(side, best.price, order.price)):
             break
+        if own is not None:
+            maker = mine.key if internal and mine is not None else None
+            met = own.met(maker, best.price, quote)
+            result.ends += [number for number in met if own.ends_other and is_cancelable(state.orders[number])]
+            if met and own.ends_self:
+                result.stopped = True
+                break
+            own.forget(met)
+            if maker in own.ended:
+                mine = next(resting, None)
+                continue
         part = min(left, best.qty)
         left -= part
         if internal:
@@ -283,6 +305,46 @@ def _take(
     for venue, (part, price) in hits.items():
         result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, RouteRule.BEST_PRICE))
     return qty - left
+
+
+class _Own:
+    """What an order meets of its own client's: the orders in our book, and at each exchange those on the other side
+    with their prices. The policy says which of the two end; `ended` are those that do."""
+
+    def __init__(self, policy: str, side: Side, orders: list[Order]) -> None:
+        self.ends_self = policy in ("cancel-newest", "cancel-both")
+        self.ends_other = policy in ("cancel-oldest", "cancel-both")
+        self.ended: set[int] = set()
+        self._side = side
+        self._in_book = {order.order_id for order in orders if order.in_book}
+        self._at: dict[str, list[tuple[int, int]]] = {}
+        for order in orders:
+            for child in order.children:
+                self._at.setdefault(child.venue, []).append((child.price, order.order_id))
+
+    def met(self, maker: int | None, price: int, quote: Entry[VenueLevel] | None) -> list[int]:
+        """The client's orders that are met by trading with the maker in our book or, without one, with a quote: at its
+        exchange and at this price or a better one there may be some."""
+        if maker is not None:
+            return [maker] if maker in self._in_book else []
+        assert quote is not None
+        there = self._at.get(quote.key[0], ())
+        return [number for at, number in there if not at or at_least_as_good(self._side, at, price)]
+
+    def forget(self, met: list[int]) -> None:
+        """They end, and are not met again."""
+        self.ended.update(met)
+        self._in_book.difference_update(met)
+        self._at = {venue: [one for one in there if one[1] not in met] for venue, there in self._at.items()}
+
+
+def _own(state: State, order: Order) -> _Own | None:
+    """The working orders of the same client on the other side, if they must not trade with each other."""
+    client = state.clients[order.client]
+    if not client.sides:
+        return None
+    others = client.sides.get((order.symbol, order.side.opposite))
+    return _Own(client.options.self_match, order.side, list(others.values())) if others else None
 
 
 def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:

@@ -4,7 +4,7 @@ import msgspec
 
 from brokerfix.domain import ExecInst, Hold, RestatementReason
 from brokerfix.engine.matching.book import at_least_as_good
-from brokerfix.engine.orders.cancel import cancel
+from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.instructions import best
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work

@@ -3,7 +3,7 @@
 import msgspec
 
 from brokerfix.domain import ExecInst, OrdType, RestatementReason
-from brokerfix.engine.orders.cancel import cancel
+from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.instructions import Anchors, peg_price
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
