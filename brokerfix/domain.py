@@ -382,12 +382,14 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 
 
 class RouteRule(StrEnum):
-    """Which rule of the router has sent a child order to an exchange."""
+    """Which rule of the router has sent a child order to an exchange. Older versions have HOLDS_ALL where it is now
+    HOLDS_ENOUGH."""
 
     BEST_PRICE = "best price"
     BEST_PRICE_THEN_POST = "best price, then posted"
     LOWEST_MAKER_FEE = "posted, lowest maker fee"
     HOLDS_ENOUGH = "holds enough of it"
+    HOLDS_ALL = "holds all of it"
     DOES_IT_ITSELF = "does it itself"
     EX_DESTINATION = "ExDestination"
 

@@ -12,6 +12,7 @@ from brokerfix.commands import RollDay, WorkOff
 from brokerfix.domain import OrdStatus, id_number, id_text, shard_of
 from brokerfix.engine import parts
 from brokerfix.engine.state import State
+from brokerfix.facts import AnyFact, OrderRouted
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal
 from brokerfix.record.kept import BadState, read, write
@@ -99,3 +100,19 @@ def test_each_part_of_the_state_is_registered_once() -> None:
     registered = [part.name for part in parts.PARTS if part.empty is not None]
     assert len(set(registered)) == len(registered)
     assert set(registered) == set(State.__annotations__) == set(vars(State()))
+
+
+def test_every_rule_that_an_older_version_has_routed_by_is_known() -> None:
+    """They stand in journals as the words that they were then."""
+    told = (
+        "best price",
+        "best price, then posted",
+        "posted, lowest maker fee",
+        "holds enough of it",
+        "holds all of it",
+    )
+    for words in (*told, "does it itself", "ExDestination"):
+        fact = ["OrderRouted", 1, 2, 3, "XNAS", 100, 15000, "2", "0", words, None]
+        (decoded,) = msgspec.msgpack.decode(msgspec.msgpack.encode([fact]), type=list[AnyFact])
+        assert isinstance(decoded, OrderRouted)
+        assert (decoded.why, decoded.seen) == (words, ())

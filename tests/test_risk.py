@@ -30,6 +30,7 @@ limits = {{ duplicates = "2" }}
 accounts = ["NEW"]
 fix = "FIXT.1.1"
 limits = {{ duplicates = "2" }}
+self_match = "cancel-oldest"
 """
 VERSIONS = {"OLD": "FIX.4.2", "NEW": "FIXT.1.1", "ALICE": "FIX.4.4"}
 
@@ -44,6 +45,21 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 def client(market: Market, name: str) -> Client:
     return market.client(name, begin_string=VERSIONS[name])
+
+
+def test_an_order_that_would_meet_its_own_clients_at_the_exchange_has_it_called_back(market: Market) -> None:
+    trader = client(market, "NEW")
+    trader.new_order("O1", "2", "5", "AAPL", "150.00")
+    report(trader, "O1", "0")
+    watcher = client(market, "ALICE")
+    watcher.subscribe("own", ["AAPL"])
+    watcher.receive_until(lambda message: message[35] in "WX" and (270, "150.00") in watcher.last)
+    trader.new_order("O2", "1", "5", "AAPL", "150.00")
+    told = report(trader, "O1", "4")
+    assert told[58].startswith("SELF_MATCH")
+    trader.cancel("O3", "O2", "1", "AAPL")
+    assert report(trader, "O3", "4")[14] == "0"
+    market.drain(watcher)
 
 
 @pytest.mark.parametrize("name", ["OLD", "NEW"])
