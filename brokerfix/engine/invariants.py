@@ -56,11 +56,13 @@ def broken_in_state(state: State) -> Iterator[str]:
     open_on: dict[tuple[str, str, str], tuple[int, int]] = {}
     for order in state.orders.values():
         yield from broken_in_order(state, order)
-        if order.leaves:
+        reserved, reserved_notional = order.reserved
+        if order.leaves or reserved or reserved_notional:
             where = (order.account, order.symbol, str(order.side))
             qty, notional = open_on.get(where, (0, 0))
             factor = state.instruments[order.symbol].money_factor
-            open_on[where] = (qty + order.leaves, notional + order.leaves * order.risk_price * factor)
+            more = order.leaves * order.risk_price + reserved_notional
+            open_on[where] = (qty + order.leaves + reserved, notional + more * factor)
     pending = {(job.name, name) for job in state.jobs if job.kind is JobKind.REVALUE for name in job.left}
     for account in state.accounts.values():
         total = 0

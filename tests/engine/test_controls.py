@@ -256,3 +256,22 @@ def test_a_kill_is_before_other_work_and_tells_when_it_is_done() -> None:
     refused = world.facts[-1]
     assert isinstance(refused, OrderRejected)
     assert refused.text == "HALTED: client BOB, by the broker's operator"
+
+
+def test_a_replace_that_waits_for_the_exchange_has_reserved_what_it_adds() -> None:
+    steps = (
+        "client ALICE new A1 buy 50 AAPL 140.00",
+        "venue XNAS ack c1",
+        "client ALICE replace A2 A1 buy 100 AAPL 140.00",
+    )
+    limits = "account ALICE AAPL max_long=150;client ALICE max_gross=21000"
+    world = World(venues="XNAS", limits=limits, collar_bps="1000")
+    for step in ("venue XNAS up", *steps):
+        run_step(world, step)
+    refused = facts_of(world, "client ALICE new A3 buy 51 AAPL 140.00")["OrderRejected"]
+    assert isinstance(refused, OrderRejected)
+    assert refused.evidence == Evidence("LONG_LIMIT", "150", "151", "account ALICE AAPL")
+    assert "OrderAccepted" in facts_of(world, "client ALICE new A4 buy 50 AAPL 140.00")
+    facts_of(world, "venue XNAS cancel-reject c2 c1 0")
+    assert "OrderAccepted" in facts_of(world, "client ALICE new A5 buy 50 AAPL 140.00"), "the refused replace is free"
+    assert "OrderRejected" in facts_of(world, "client ALICE new A6 buy 1 AAPL 140.00")

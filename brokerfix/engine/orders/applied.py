@@ -118,7 +118,7 @@ def _cancel_pending(state: State, fact: f.CancelPending) -> None:
     why = fact.reason, fact.text, fact.operator
     announced = any(waiting.announced and waiting.cl_ord_id == fact.cl_ord_id for waiting in order.queue)
     order.pending = Pending(fact.request, fact.cl_ord_id, 0, 0, 0, None, announced, *why)
-    _unqueue(order, fact.cl_ord_id)
+    _unqueue(state, order, fact.cl_ord_id)
     if fact.request is Request.EXPIRE:
         state.overdue[order.order_id] = None
         if order.instructions is not None:
@@ -132,12 +132,13 @@ def _replace_pending(state: State, fact: f.ReplacePending) -> None:
     order = state.orders[fact.order_id]
     terms = fact.qty, fact.price, fact.risk_price, fact.instructions
     announced = any(waiting.announced and waiting.cl_ord_id == fact.cl_ord_id for waiting in order.queue)
-    order.pending = Pending(Request.REPLACE, fact.cl_ord_id, *terms, announced)
+    was_queued = _unqueue(state, order, fact.cl_ord_id)
+    order.pending = booking.reserve(state, order, Pending(Request.REPLACE, fact.cl_ord_id, *terms, announced))
     client = state.clients[order.client]
     if order.done:
         # It is filled, by an exchange that had less of it, and another still holds some: it works again.
         booking.live(state, order)
-    if not _unqueue(order, fact.cl_ord_id):
+    if not was_queued:
         client.requests[fact.cl_ord_id] = order
         client.recent.append(fact.at)
 
@@ -147,7 +148,8 @@ def _request_queued(state: State, fact: f.RequestQueued) -> None:
     order = state.orders[fact.order_id]
     terms = fact.qty, fact.price, fact.risk_price, fact.instructions
     why = fact.reason, fact.text, fact.operator
-    order.queue = (*order.queue, Pending(fact.request, fact.cl_ord_id, *terms, fact.announced, *why))
+    asked = booking.reserve(state, order, Pending(fact.request, fact.cl_ord_id, *terms, fact.announced, *why))
+    order.queue = (*order.queue, asked)
     client = state.clients[order.client]
     if fact.cl_ord_id:
         client.requests[fact.cl_ord_id] = order
@@ -155,17 +157,20 @@ def _request_queued(state: State, fact: f.RequestQueued) -> None:
         client.recent.append(fact.at)
 
 
-def _unqueue(order: Order, cl_ord_id: str) -> bool:
+def _unqueue(state: State, order: Order, cl_ord_id: str) -> bool:
     """Take a request that has its answer or its turn out of the queue. Returns whether it was there."""
-    before = len(order.queue)
-    order.queue = tuple(waiting for waiting in order.queue if waiting.cl_ord_id != cl_ord_id)
-    return len(order.queue) < before
+    over = [waiting for waiting in order.queue if waiting.cl_ord_id == cl_ord_id]
+    for waiting in over:
+        booking.free(state, order, waiting)
+    if over:
+        order.queue = tuple(waiting for waiting in order.queue if waiting.cl_ord_id != cl_ord_id)
+    return bool(over)
 
 
 @EVOLVE.on(f.OrderCanceled, touched.the_order)
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
     order = state.orders[fact.order_id]
-    _unqueue(order, fact.cl_ord_id)
+    _unqueue(state, order, fact.cl_ord_id)
     booking.end(state, order, OrdStatus.CANCELED)
     if fact.cl_ord_id:
         booking.rename(state, order, fact.cl_ord_id)
@@ -186,8 +191,10 @@ def _order_refused(state: State, fact: f.OrderRefused) -> None:
 @EVOLVE.on(f.OrderReplaced, touched.the_order)
 def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
     order = state.orders[fact.order_id]
-    if order.pending is None and not _unqueue(order, fact.cl_ord_id):
+    if order.pending is None and not _unqueue(state, order, fact.cl_ord_id):
         state.clients[order.client].recent.append(fact.at)
+    if order.pending is not None:
+        booking.free(state, order, order.pending)
     order.pending = None
     if order.order_id < state.day_began:
         booking.renew(state, order)
@@ -241,8 +248,9 @@ def _new_terms(state: State, order: Order, qty: int, price: int, risk_price: int
 def _request_rejected(state: State, fact: f.RequestRejected) -> None:
     client = state.clients[fact.client]
     order = state.orders.get(fact.order_id)
-    if order is not None and (fact.ends_pending or _unqueue(order, fact.cl_ord_id)):
-        if fact.ends_pending:
+    if order is not None and (fact.ends_pending or _unqueue(state, order, fact.cl_ord_id)):
+        if fact.ends_pending and order.pending is not None:
+            booking.free(state, order, order.pending)
             order.pending = None
             if order.ended is None and order.cum >= order.qty:
                 booking.finished(state, order)

@@ -1,8 +1,8 @@
 """What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
 
-from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, Hold, Instrument, OrdStatus, Side
+from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, Hold, Instrument, OrdStatus, Request, Side
 from brokerfix.engine.entities import Account, Job, Position
-from brokerfix.engine.orders.order import Child, Fill, Order, follows_market, is_over
+from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk.bounds import accepted, bounds_of, opened, owned
 from brokerfix.engine.state import State
@@ -105,9 +105,13 @@ def move(account: Account, position: Position, side: Side, qty: int, money_each:
 
 def expose(state: State, order: Order, qty: int, price: int) -> None:
     """Change what the order's account has open by `qty` at the order's risk price, and what that takes."""
+    _expose(state, order, qty, qty * price)
+
+
+def _expose(state: State, order: Order, qty: int, notional: int) -> None:
     instrument = state.instruments[order.symbol]
     account, position = holding(state, order)
-    money = qty * price * instrument.money_factor
+    money = notional * instrument.money_factor
     if order.side is Side.BUY:
         position.open_buy_qty += qty
         position.open_buy_notional += money
@@ -117,6 +121,24 @@ def expose(state: State, order: Order, qty: int, price: int) -> None:
     if account.exposed:
         opened(account, order.symbol, order.side, qty, money)
     reload(state, account, position, instrument)
+
+
+def reserve(state: State, order: Order, asked: Pending) -> Pending:
+    """What a replace would add is open from now on, beyond what others of the order have reserved."""
+    if asked.request is Request.REPLACE:
+        qty, notional = order.reserved
+        left = max(0, asked.qty - order.cum)
+        asked.reserved_qty = max(0, left - order.leaves - qty)
+        asked.reserved_notional = max(0, left * asked.risk_price - order.leaves * order.risk_price - notional)
+        _expose(state, order, asked.reserved_qty, asked.reserved_notional)
+    return asked
+
+
+def free(state: State, order: Order, asked: Pending) -> None:
+    """The request is answered, or has its turn: what it had reserved is free."""
+    if asked.reserved_qty or asked.reserved_notional:
+        _expose(state, order, -asked.reserved_qty, -asked.reserved_notional)
+        asked.reserved_qty = asked.reserved_notional = 0
 
 
 def revalue(state: State, order: Order, risk_price: int) -> None:
@@ -182,6 +204,8 @@ def end(state: State, order: Order, status: OrdStatus) -> None:
     unbook(state, order)
     hold(state, order, 0, None)
     leaves = order.leaves
+    if order.pending is not None:
+        free(state, order, order.pending)
     order.canceled, order.ended, order.pending = leaves, status, None
     expose(state, order, -leaves, order.risk_price)
     finished(state, order)

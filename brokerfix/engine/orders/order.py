@@ -22,7 +22,9 @@ from brokerfix.facts import OrderAccepted, OrderRouted
 class Pending(msgspec.Struct, gc=False):
     """A request that waits, for exchanges or for its turn: its ClOrdID and, for a replace, the terms asked for.
     `announced`: its sender has been told that it is pending. `reason`, `text` and `operator`: why and who, where the
-    client did not ask. `through`: the request to an exchange that does a replace (0: all is called back)."""
+    client did not ask. `through`: the request to an exchange that does a replace (0: all is called back).
+    `reserved_qty` and `reserved_notional` (price x quantity) are what it would add to what is open: that counts as open
+    until it is answered."""
 
     request: Request
     cl_ord_id: str
@@ -35,6 +37,8 @@ class Pending(msgspec.Struct, gc=False):
     text: str = ""
     operator: str = ""
     through: int = 0
+    reserved_qty: int = 0
+    reserved_notional: int = 0
 
 
 class Fill(msgspec.Struct, gc=False):
@@ -177,6 +181,14 @@ class Order(msgspec.Struct, gc=False):
     def leaves(self) -> int:
         """LeavesQty(151): what may still be filled."""
         return max(0, self.qty - self.cum) if self.ended is None else 0
+
+    @property
+    def reserved(self) -> tuple[int, int]:
+        """(quantity, price x quantity) that its pending and waiting requests have reserved."""
+        if self.pending is None and not self.queue:
+            return 0, 0
+        asked = self.queue if self.pending is None else (self.pending, *self.queue)
+        return sum(one.reserved_qty for one in asked), sum(one.reserved_notional for one in asked)
 
     @property
     def unplaced(self) -> int:

@@ -99,13 +99,32 @@ def with_open(position: Position, side: Side, qty: int, price: int, factor: int)
     )
 
 
+def _without(position: Position, order: Order, factor: int) -> tuple[Position, int, int]:
+    """(the position as it were without the order, and the quantity and money that are open of it): what works, and what
+    its requests have reserved."""
+    qty, notional = order.reserved
+    qty, notional = qty + order.leaves, notional + order.leaves * order.risk_price
+    buy, sell = (qty, 0) if order.side is Side.BUY else (0, qty)
+    buys, sells = (notional, 0) if order.side is Side.BUY else (0, notional)
+    without = Position(
+        position.qty,
+        position.bought,
+        position.sold,
+        position.open_buy_qty - buy,
+        position.open_sell_qty - sell,
+        position.open_buy_notional - buys * factor,
+        position.open_sell_notional - sells * factor,
+    )
+    return without, qty, notional * factor
+
+
 def _more_load(
     position: Position, side: Side, qty: int, valued_at: int, replaced: Order | None, mark: int, factor: int
 ) -> int:
     """How much more an order would take than what the position takes now. With nothing held that is its notional."""
     changed, filled = position, 0
     if replaced is not None:
-        changed = with_open(position, side, -replaced.leaves, replaced.risk_price, factor)
+        changed, _, _ = _without(position, replaced, factor)
         filled = replaced.cum
     return load(with_open(changed, side, qty - filled, valued_at, factor), mark, factor) - position.load
 
@@ -253,9 +272,8 @@ def _asked(
     position = account.positions.get(instrument.symbol) or NOTHING_HELD
     left, had, had_money = qty, 0, 0
     if replaced is not None:
-        left, had = qty - replaced.cum, replaced.leaves
-        had_money = had * replaced.risk_price * factor
-        position = with_open(position, side, -had, replaced.risk_price, factor)
+        left = qty - replaced.cum
+        position, had, had_money = _without(position, replaced, factor)
     closes = -position.qty - position.open_buy_qty if side is Side.BUY else position.qty - position.open_sell_qty
     money = left * valued_at * factor
     takes_less = replaced is not None and left <= had and money <= had_money
