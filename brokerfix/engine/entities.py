@@ -126,7 +126,7 @@ class Account(msgspec.Struct, gc=False):
     """Money and holdings. `paid_in` and `cash` are money. `clients` may trade for it. `bounds` are those of the firm,
     of its groups and its own in any symbol, `of_symbol` its own in one; `exposures` are those that its positions in any
     symbol count for; `exposed`: there is such an exposure, or one of a symbol. `same` is when orders of the same
-    content (symbol, side, quantity, price) were accepted, for as long as any of its bounds asks (`same_window`
+    content (see `bounds.Content`) were accepted, for as long as any of its bounds asks (`same_window`
     nanoseconds)."""
 
     account: str
@@ -141,7 +141,7 @@ class Account(msgspec.Struct, gc=False):
     exposures: tuple[Exposure, ...] = ()
     exposed: bool = False
     same_window: int = 0
-    same: dict[tuple[str, str, int, int], list[int]] = {}
+    same: dict[tuple[str, str, str, int, int, int], list[int]] = {}
 
     @property
     def buying_power(self) -> int:

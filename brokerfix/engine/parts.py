@@ -85,7 +85,7 @@ class AccountImage(msgspec.Struct):
     limits: Limits
     numbers: list[str]
     positions: dict[str, list[str]]
-    same: list[tuple[tuple[str, str, int, int], list[int]]] = []
+    same: list[tuple[tuple[str, str, str, int, int, int], list[int]]] = []
 
 
 class LinkImage(msgspec.Struct):

@@ -72,8 +72,10 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
     account.cash += paid_in - account.paid_in
     account.paid_in = paid_in
     level = Level("account", fact.account)
-    state.configured[level] = fact.limits
-    set_level(state, level, fact.limits)
+    if state.configured.get(level) != fact.limits:
+        # Else what an operator has set stays.
+        state.configured[level] = fact.limits
+        set_level(state, level, fact.limits)
 
 
 @DECIDE.on(cmd.DefineClient)

@@ -91,17 +91,16 @@ def _limits(path: Path, key: str, limits: Limits) -> None:
 def check_limits(where: str, limits: Limits) -> None:
     """Raises ConfigError where one is no number, or out of range."""
     for name, value in msgspec.structs.asdict(limits).items():
-        if isinstance(value, str):
-            try:
-                number = to_money(value or "0")
-            except Inexact as error:
-                raise ConfigError(f"{where}.{name}: {error}") from error
-            if number < 0:
+        if isinstance(value, str) and value:
+            if value.startswith("-"):
                 raise ConfigError(f"{where}.{name}: must not be below 0")
+            if not LIMIT.fullmatch(value):
+                raise ConfigError(f"{where}.{name}: {value[:40]!r} is not a decimal number of up to 18 and 12 digits")
         if name.endswith("_seconds") and not 1 <= value <= MOST_SECONDS:
             raise ConfigError(f"{where}.{name}: must be 1 to {MOST_SECONDS}")
 
 
+LIMIT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,12})?")
 MOST_SECONDS = 86_400
 
 

@@ -275,3 +275,34 @@ def test_a_replace_that_waits_for_the_exchange_has_reserved_what_it_adds() -> No
     facts_of(world, "venue XNAS cancel-reject c2 c1 0")
     assert "OrderAccepted" in facts_of(world, "client ALICE new A5 buy 50 AAPL 140.00"), "the refused replace is free"
     assert "OrderRejected" in facts_of(world, "client ALICE new A6 buy 1 AAPL 140.00")
+
+
+def test_what_an_operator_has_set_stays_over_restarts_until_the_configuration_changes() -> None:
+    """Also where the configuration has taken a limit away before, and where it changes something else."""
+    world = world_of("firm max_order_qty=500", ())
+    world.settings["limits"] = ""
+    world.start()
+    set_limits(world, "firm max_order_qty=5")
+    set_limits(world, "account ALICE max_order_qty=7")
+    world.settings["cash"] = "2000000"
+    world.start()
+    before = len(world.facts)
+    world.start()
+    assert {type(fact).__name__ for fact in world.facts[before:]} == {"Started"}
+    assert {str(level): bound.most["max_order_qty"] for level, bound in world.state.bounds.items()} == {
+        "firm": to_money("5"), "account ALICE": to_money("7"),
+    }  # fmt: skip
+
+
+def test_a_stop_limit_that_triggers_is_weighed_too() -> None:
+    world = with_exchange("client ALICE new S1 buy 100 AAPL stop-limit:155.00/156.00")
+    set_limits(world, "account ALICE AAPL reduce_only=true")
+    canceled = facts_of(world, "print XNAS AAPL 10@155.00")["OrderCanceled"]
+    assert isinstance(canceled, OrderCanceled)
+    assert canceled.text.startswith("REDUCE_ONLY")
+
+
+def test_stops_at_other_prices_are_no_duplicates() -> None:
+    world = with_exchange("client ALICE new S1 buy 10 AAPL stop:160.00", limits="client ALICE duplicates=1")
+    assert "OrderAccepted" in facts_of(world, "client ALICE new S2 buy 10 AAPL stop:161.00")
+    assert "OrderRejected" in facts_of(world, "client ALICE new S3 buy 10 AAPL stop:161.00")

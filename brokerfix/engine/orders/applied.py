@@ -28,7 +28,7 @@ def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     client.add(order)
     client.recent.append(fact.at)
     booking.expose_new(state, order)
-    content = order.symbol, str(order.side), order.qty, order.price
+    content = order.symbol, str(order.side), str(order.ord_type), order.qty, order.price, order.stop_px
     booking.count(state, order, fact.at, order.qty, order.qty * order.risk_price, content)
     if fact.instructions is not None:
         booking.watch(state, order)

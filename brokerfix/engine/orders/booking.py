@@ -173,13 +173,13 @@ def count(
     at: int,
     qty: int,
     notional: int,
-    content: tuple[str, str, int, int] | None = None,
+    content: tuple[str, str, str, int, int, int] | None = None,
 ) -> None:
     """An order, or what a replace adds to it, was accepted: it counts towards the limits of what is accepted lately.
     `notional` is price x quantity."""
     account = state.accounts[order.account]
     bounds = bounds_of(state.clients[order.client], account, order.symbol)
-    if bounds:
+    if bounds or account.same_window:
         instrument = state.instruments[order.symbol]
         units = qty * 10 ** (MONEY_DIGITS - instrument.qty_digits)
         accepted(account, bounds, at, units, notional * instrument.money_factor, content)

@@ -11,8 +11,8 @@ from brokerfix.engine.risk.controls import checks_of
 if TYPE_CHECKING:
     from brokerfix.engine.state import State
 
-Content = tuple[str, str, int, int]
-"""What makes two orders of an account the same: symbol, side, scaled quantity, price."""
+Content = tuple[str, str, str, int, int, int]
+"""What makes two orders of an account the same: symbol, side, OrdType, scaled quantity, price, stop's price."""
 SECOND = 10**9
 EXPOSED = frozenset(("max_gross", "max_net", "max_long", "max_short"))
 """The limits that need a level's exposure."""

@@ -212,7 +212,11 @@ def check_terms(
     notional = qty * valued_at * factor
     bounds = bounds_of(client, account, instrument.symbol)
     if bounds:
-        same = None if may_repeat else account.same.get((instrument.symbol, str(side), qty, price), ())
+        same = (
+            None
+            if may_repeat
+            else account.same.get((instrument.symbol, str(side), str(ord_type), qty, price, stop_px), ())
+        )
         refused = refusal(_asked(account, instrument, terms, at, replaced, same), bounds)
         if refused is not None:
             return refused
@@ -239,7 +243,7 @@ def check_again(state: State, order: Order, price: int, valued_at: int, at: int)
     refused = check_collar(instrument, order.side, price, last[0] if last is not None else mark) if price else None
     if refused is None:
         bounds = bounds_of(state.clients[order.client], account, order.symbol)
-        refused = refusal(_asked(account, instrument, terms, at, order, None), bounds) if bounds else None
+        refused = refusal(_asked(account, instrument, terms, at, order, None, begins=True), bounds) if bounds else None
     if refused is None and account.limits.buying_power and valued_at > order.risk_price:
         factor = instrument.money_factor
         needed = _more_load(position, order.side, order.qty, valued_at, order, mark, factor)
@@ -264,9 +268,16 @@ def worst_price(state: State, order: Order) -> int:
 
 
 def _asked(
-    account: Account, instrument: Instrument, terms: Terms, at: int, replaced: Order | None, same: Sequence[int] | None
+    account: Account,
+    instrument: Instrument,
+    terms: Terms,
+    at: int,
+    replaced: Order | None,
+    same: Sequence[int] | None,
+    begins: bool = False,
 ) -> Asked:
-    """An order as the limits weigh it."""
+    """An order as the limits weigh it. A replace that takes less than before passes; one that only now `begins` to
+    trade is weighed whole."""
     side, _, qty, _, valued_at, _ = terms
     factor, scale = instrument.money_factor, 10 ** (MONEY_DIGITS - instrument.qty_digits)
     position = account.positions.get(instrument.symbol) or NOTHING_HELD
@@ -276,7 +287,7 @@ def _asked(
         position, had, had_money = _without(position, replaced, factor)
     closes = -position.qty - position.open_buy_qty if side is Side.BUY else position.qty - position.open_sell_qty
     money = left * valued_at * factor
-    takes_less = replaced is not None and left <= had and money <= had_money
+    takes_less = replaced is not None and not begins and left <= had and money <= had_money
     return Asked(
         instrument.symbol, side, at, qty * scale, qty * valued_at * factor, (left - had) * scale, money - had_money,
         0 if takes_less else max(0, left - max(0, closes)), position, left, left - had, scale, same,

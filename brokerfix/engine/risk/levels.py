@@ -55,7 +55,9 @@ def _emit(level: Level, limits: Limits, step: Step, operator: str = "", text: st
 @EVOLVE.on(f.LimitsSet, touched.nothing)
 def _limits_set(state: State, fact: f.LimitsSet) -> None:
     level = Level(fact.kind, fact.name, fact.symbol)
-    if not fact.operator:
+    if not fact.operator and fact.limits == Limits():
+        state.configured.pop(level, None)
+    elif not fact.operator:
         state.configured[level] = fact.limits
     set_level(state, level, fact.limits)
 
@@ -64,6 +66,8 @@ def _limits_set(state: State, fact: f.LimitsSet) -> None:
 def _group_defined(state: State, fact: f.GroupDefined) -> None:
     had = state.groups.get(fact.group, ())
     state.groups[fact.group] = fact.accounts
+    if not fact.accounts:
+        del state.groups[fact.group]
     for name in sorted({*had, *fact.accounts}):
         arrange(state, name)
 

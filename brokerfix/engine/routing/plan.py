@@ -22,7 +22,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.market import VenueLevel, is_stale
 from brokerfix.engine.matching.book import Entry, at_least_as_good
-from brokerfix.engine.orders.ending import is_cancelable
+from brokerfix.engine.orders.ending import is_cancelable, waits
 from brokerfix.engine.orders.instructions import (
     ADDED,
     NONE,
@@ -95,10 +95,34 @@ def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, take: boo
     limit, and rest what is left where the policy says. Venues that refused it, and `avoid`, are left out. Without
     `take` all of it rests."""
     if order.instructions is not None or state.phases:
-        return _special(state, order, qty, avoid, take)
-    if order.ex_destination:
-        return _direct(state, order, qty)
-    return _take_and_rest(state, order, qty, avoid)
+        result = _special(state, order, qty, avoid, take)
+    elif order.ex_destination:
+        result = _direct(state, order, qty)
+    else:
+        result = _take_and_rest(state, order, qty, avoid)
+    if result.routes and state.clients[order.client].sides:
+        _keep_from_own(state, order, result)
+    return result
+
+
+def _keep_from_own(state: State, order: Order, result: Plan) -> None:
+    """Nothing is sent to an exchange to meet an order of the same client that rests there: by its policy that one is
+    called back before, or this one ends. One that can't be called back now ends this one too."""
+    own = _own(state, order)
+    if own is None:
+        return
+    for route in result.routes:
+        met = [number for number in own.there(route.venue, route.price) if number not in result.ends]
+        if not met:
+            continue
+        called_back = own.ends_other and all(_can_end(state.orders[number]) for number in met)
+        if called_back:
+            result.ends += met
+        if own.ends_self or not called_back:
+            result.routes.clear()
+            result.book = result.held = 0
+            result.hold, result.stopped, result.why_left = None, True, SELF_MATCH
+            return
 
 
 def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, take: bool = True) -> Plan:
@@ -279,7 +303,7 @@ def _take(
         if own is not None:
             maker = mine.key if internal and mine is not None else None
             met = own.met(maker, best.price, quote)
-            result.ends += [number for number in met if own.ends_other and is_cancelable(state.orders[number])]
+            result.ends += [number for number in met if own.ends_other and _can_end(state.orders[number])]
             if met and own.ends_self:
                 result.stopped = True
                 break
@@ -331,11 +355,20 @@ class _Own:
         there = self._at.get(quote.key[0], ())
         return [number for at, number in there if not at or at_least_as_good(self._side, at, price)]
 
+    def there(self, venue: str, price: int) -> list[int]:
+        """The client's orders at an exchange that one with this limit (0: none) may meet."""
+        there = self._at.get(venue, ())
+        return [number for at, number in there if not at or not price or at_least_as_good(self._side, at, price)]
+
     def forget(self, met: list[int]) -> None:
         """They end, and are not met again."""
         self.ended.update(met)
         self._in_book.difference_update(met)
         self._at = {venue: [one for one in there if one[1] not in met] for venue, there in self._at.items()}
+
+
+def _can_end(order: Order) -> bool:
+    return is_cancelable(order) and not waits(order)
 
 
 def _own(state: State, order: Order) -> _Own | None:
