@@ -1,16 +1,12 @@
 """What a desk does to a running broker: halts, days, splits, sessions, clients, exchanges."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from brokerfix.cli.base import ask_broker, config_of, config_option, for_people, json_option, main, show_rows
 from brokerfix.operate.admin import ask
 from brokerfix.settings.sections import Config
-
-if TYPE_CHECKING:
-    pass
-
-from brokerfix.cli.base import ask_broker, config_of, config_option, for_people, json_option, main, show_rows
 
 
 @main.command()

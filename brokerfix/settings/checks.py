@@ -95,7 +95,8 @@ def check_limits(where: str, limits: Limits) -> None:
             if value.startswith("-"):
                 raise ConfigError(f"{where}.{name}: must not be below 0")
             if not LIMIT.fullmatch(value):
-                raise ConfigError(f"{where}.{name}: {value[:40]!r} is not a decimal number of up to 18 and 12 digits")
+                told = "is not a decimal number, with up to 18 digits before the point and 12 behind it"
+                raise ConfigError(f"{where}.{name}: {value[:40]!r} {told}")
         if name.endswith("_seconds") and not 1 <= value <= MOST_SECONDS:
             raise ConfigError(f"{where}.{name}: must be 1 to {MOST_SECONDS}")
 
