@@ -28,6 +28,7 @@ from brokerfix.engine.state import State
 from brokerfix.facts import Fact, OrderAccepted
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
+from brokerfix.record import pipeline as pipeline_module
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal, JournalError, read
 from brokerfix.record.kept import kept_states, read_head
@@ -56,6 +57,10 @@ class Desk:
 
     def cancel(self, cl_ord_id: str, orig: str) -> bool:
         return self.pipeline.submit(CancelOrder(3, "ALICE", cl_ord_id, orig))
+
+    def turn(self) -> None:
+        while self.pipeline.behind:
+            self.pipeline.turn(3)
 
     def take(self) -> list[str]:
         """MsgType and ExecType or reason of what was sent since the last look."""
@@ -107,13 +112,42 @@ def test_what_was_told_after_a_new_beginning_is_not_told_again_after_a_crash(tmp
     desk.pipeline.outbox.box(False, "ALICE").begin_anew()
     desk.pipeline.submit(SessionUp(5, "ALICE", False))
     desk.pipeline.client_is_back("ALICE", 5, anew=True)
+    desk.turn()
     assert desk.take() == ["8 4 Y"]
     desk.pipeline.journal.close()
     again = Desk(tmp_path)
     again.take()
     again.pipeline.outbox.box(False, "ALICE").begin_anew()
     again.pipeline.client_is_back("ALICE", 6, anew=True)
+    again.turn()
     assert again.take() == []
+
+
+def test_what_was_missed_is_told_in_parts_and_goes_on_where_a_lost_line_cut_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_module, "MOST_RESENT", 2)
+    desk = Desk(tmp_path)
+    pipeline = desk.pipeline
+    pipeline.submit(SessionUp(2, "ALICE", False))
+    for number in range(5):
+        desk.order(f"C{number}")
+    pipeline.submit(SessionDown(3, "ALICE", False))
+    for request in list(pipeline.state.clients["ALICE"].requests.values()):
+        pipeline.submit(OperatorCancel(4, "jo", request.order_id, text="closing early"))
+    pipeline.outbox.box(False, "ALICE").begin_anew()
+    desk.take()
+    pipeline.submit(SessionUp(5, "ALICE", False))
+    pipeline.client_is_back("ALICE", 5, anew=True)
+    pipeline.turn(5)
+    assert desk.take() == ["8 4 Y"] * 2
+    pipeline.submit(SessionDown(6, "ALICE", False))
+    desk.turn()
+    assert desk.take() == []
+    pipeline.submit(SessionUp(7, "ALICE", False))
+    pipeline.client_is_back("ALICE", 7, anew=False)
+    desk.turn()
+    assert desk.take() == ["8 4 Y"] * 3
 
 
 def test_trial_13_a_fact_that_is_in_the_journal_but_not_in_the_state_ends_the_process(
@@ -490,12 +524,16 @@ def test_what_a_client_missed_before_the_days_first_record_is_not_forgotten(tmp_
     again = Desk(tmp_path)
     again.take()
     again.pipeline.client_is_back("ALICE", 5, anew=False)
+    again.turn()
     assert again.take() == [], "FIX has it resent"
     again.pipeline.submit(SessionUp(5, "ALICE", False))
     again.pipeline.submit(SessionDown(5 + CAUGHT_UP - 1, "ALICE", False))
     again.take()
     again.pipeline.outbox.box(False, "ALICE").begin_anew()
+    again.pipeline.submit(SessionUp(5 + CAUGHT_UP, "ALICE", False))
+    again.take()
     again.pipeline.client_is_back("ALICE", 5 + CAUGHT_UP, anew=True)
+    again.turn()
     assert again.take() == ["8 4 Y"], "it has not had the time to ask for it"
 
 
@@ -513,4 +551,5 @@ def test_what_a_client_has_had_resent_does_not_come_again(tmp_path: Path) -> Non
     desk.take()
     desk.pipeline.outbox.box(False, "ALICE").begin_anew()
     desk.pipeline.client_is_back("ALICE", 6 + CAUGHT_UP, anew=True)
+    desk.turn()
     assert desk.take() == []

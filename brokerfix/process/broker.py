@@ -59,7 +59,7 @@ class Broker:
         self.config = config
         self.clock = clock
         self.receiver = Receiver(config, clock)
-        self.outbox = Outbox(config.broker.resend_messages, (MAKER,))
+        self.outbox = Outbox(config.broker.resend_messages, (MAKER,), config.data / "missed")
         self.sessions = Sessions(config, self.receiver, self.outbox, clock)
         self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
         send = self.sessions.send if config.chaos is None else self._spoil
@@ -182,7 +182,7 @@ class Broker:
                 log.critical("%s: the disk has failed: %s; stopping", self.journal.folder, self.pipeline.failed)
                 self.running = False
         now = self.clock()
-        if (self.state.agenda or self.state.jobs) and self.pipeline.turn(now):
+        if (self.state.agenda or self.state.jobs or self.pipeline.behind) and self.pipeline.turn(now):
             # There may be more: the loop must not sleep.
             self.sessions.activity += 1
         if self.timers.to_record:

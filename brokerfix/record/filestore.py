@@ -8,7 +8,7 @@ both sides), `.header` (`number,offset,size` of each message) and `.body`.
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from brokerfix.fix.session.mailbox import Sent
+from brokerfix.fix.session.older import Sent
 from brokerfix.fix.text import SOH, at_of, pairs
 
 OF_THE_SESSION = frozenset(["8", "9", "34", "43", "49", "52", "56", "97", "122", "10"])

@@ -12,11 +12,13 @@ import os
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from struct import Struct
+from urllib.parse import quote
 
 import msgspec
 
 from brokerfix.fix.outgoing.encode import Out
-from brokerfix.fix.session.mailbox import MOST_UNNOTED, Mailbox, Sent
+from brokerfix.fix.session.mailbox import MISSABLE, MOST_UNNOTED, Mailbox
+from brokerfix.fix.session.older import Sent
 from brokerfix.record.filestore import old_sessions
 
 MAGIC = b"brokerfix sessions 1\n"
@@ -43,6 +45,8 @@ class BoxImage(msgspec.Struct, array_like=True):
     missed_from: int
     messages: list[Sent]
     missed: list[Sent]
+    older: tuple[int, int] = (0, 0)
+    older_missed: tuple[int, int] = (0, 0)
 
 
 def key_of(is_venue: bool, name: str) -> str:
@@ -52,10 +56,11 @@ def key_of(is_venue: bool, name: str) -> str:
 
 class Outbox:
     """All sessions' mailboxes, by key. `most` is how many messages of each are kept; `silent` are clients without a
-    session, which are told nothing."""
+    session, which are told nothing; in `folder` stands what peers miss that is too much for memory (None: nowhere)."""
 
-    def __init__(self, most: int, silent: Container[str] = ()) -> None:
+    def __init__(self, most: int, silent: Container[str] = (), folder: Path | None = None) -> None:
         self.most = most
+        self.folder = folder
         self.boxes: dict[str, Mailbox] = {}
         self._silent = silent
         self._changed: dict[str, Mailbox] = {}
@@ -68,7 +73,8 @@ class Outbox:
     def _by_key(self, key: str) -> Mailbox:
         box = self.boxes.get(key)
         if box is None:
-            box = self.boxes[key] = Mailbox(key, self.most, self._changed)
+            path = None if self.folder is None else self.folder / quote(key, safe="")
+            box = self.boxes[key] = Mailbox(key, self.most, self._changed, path)
             if self._file is not None:
                 box.map_to(self._file.writer(key))
         return box
@@ -119,14 +125,10 @@ class Outbox:
 
     def dump(self) -> bytes:
         """The mailboxes as bytes, for a kept state."""
-        return msgspec.msgpack.encode(
-            [
-                BoxImage(
-                    key, box.epoch, box.next_out, box.next_in, box.missed_from, list(box.messages), list(box.missed)
-                )
-                for key, box in self.boxes.items()
-            ]
-        )
+        for box in self.boxes.values():
+            box.older.sync()
+            box.older_missed.sync()
+        return msgspec.msgpack.encode([_image(box) for box in self.boxes.values()])
 
     def load(self, data: bytes) -> None:
         """Be what was dumped."""
@@ -136,7 +138,10 @@ class Outbox:
             box.epoch, box.next_out, box.next_in = image.epoch, image.next_out, image.next_in
             box.missed_from = image.missed_from
             box.messages.extend(image.messages)
-            box.missed.extend(image.missed)
+            # An older version's has market data among it.
+            box.missed.extend(one for one in image.missed if MISSABLE.search(one.text))
+            box.older.load(*image.older)
+            box.older_missed.load(*image.older_missed)
 
     def open(self, path: Path, old_store: Path, names: Mapping[str, str]) -> None:
         """Go on with the mapped file: what it knows beyond the journal counts. Where there is none, an older version's
@@ -167,11 +172,28 @@ class Outbox:
             box.map_to(file.writer(key))
 
     def close(self) -> None:
+        for box in self.boxes.values():
+            box.older.close()
+            box.older_missed.close()
         if self._file is not None:
             for box in self.boxes.values():
                 box.map_to(None)
             self._file.close()
             self._file = None
+
+
+def _image(box: Mailbox) -> BoxImage:
+    return BoxImage(
+        box.key,
+        box.epoch,
+        box.next_out,
+        box.next_in,
+        box.missed_from,
+        list(box.messages),
+        list(box.missed),
+        (box.older.first, box.older.end),
+        (box.older_missed.first, box.older_missed.end),
+    )
 
 
 class _Mapped:

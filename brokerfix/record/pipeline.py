@@ -6,7 +6,6 @@ would be given a number twice, and a restart has it right. A message that can't 
 
 import logging
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -51,8 +50,6 @@ KEEP_AGAIN = 300.0
 """Seconds until a state that could not be kept is tried again."""
 KEEP_EVERY = 500_000
 """Facts after which the state is kept within a day too: what a restart replays at most, some seconds' worth."""
-MISSABLE = re.compile("\x0135=[89jrN]\x01")
-"""The messages that a client must not miss: reports and rejects, and no market data."""
 MOST_RESENT = 1000
 """Messages of one record that sends again what was missed."""
 CAUGHT_UP = 60 * 10**9
@@ -80,7 +77,8 @@ def _die() -> None:
 
 class Pipeline:
     """The state, its journal and the one way to change both. `send` hands a message that is posted to its session,
-    `tell` one that no record stands behind; `decided` are the facts of the last command that was submitted. Without
+    `tell` one that no record stands behind; `decided` are the facts of the last command that was submitted;
+    `behind` are clients that have yet to be told what they missed before their numbers began anew. Without
     `posts` (a simulated exchange with faults, which sends other messages than those that follow from its facts) nothing
     is posted here."""
 
@@ -110,6 +108,7 @@ class Pipeline:
         self.failed: OSError | None = None
         self.decided: list[Fact] = []
         self._up_since: dict[str, int] = {}
+        self.behind: dict[str, None] = {}
         self._held: deque[tuple[int, list[Out]]] = deque()
 
     def recover(self, first_day: int) -> list[Out]:
@@ -224,17 +223,23 @@ class Pipeline:
 
     def client_is_back(self, client: str, at: int, anew: bool) -> None:
         """A client whose sequence numbers have begun anew gets what it has missed before with PossResend(97)=Y: FIX's
-        own resend knows nothing of it."""
+        own resend knows nothing of it. That is done in parts, one in each turn."""
         box = self.outbox.box(False, client)
-        if not anew:
-            return
-        if at - self._up_since.get(client, at) >= CAUGHT_UP:
-            box.has_all()
-        missed = [(one.text, one.groups) for one in box.missed if MISSABLE.search(one.text)]
-        self._up_since[client] = at
-        for begin_at in range(0, len(missed), MOST_RESENT):
-            part = tuple(missed[begin_at : begin_at + MOST_RESENT])
-            self.commit([ReportsResent(at, self.state.last_id + 1, client, part)], cmd.Stop(at), OURS)
+        if anew:
+            if at - self._up_since.get(client, at) >= CAUGHT_UP:
+                box.has_all()
+            self._up_since[client] = at
+        if box.first_missed(1):
+            self.behind[client] = None
+
+    def _catch_up(self, at: int) -> None:
+        """A part of what a client has missed. One that is away again gets the rest when it is back."""
+        client = next(iter(self.behind))
+        missed = [] if client in self.state.away else self.outbox.box(False, client).first_missed(MOST_RESENT)
+        part = tuple((one.text, one.groups) for one in missed)
+        resent = ReportsResent(at, self.state.last_id + 1, client, part)
+        if not part or not self.commit([resent], cmd.Stop(at), OURS):
+            del self.behind[client]
 
     def look_after(self) -> None:
         """Keep the state, in a process beside, when a day's begin is worked off or many facts have come since."""
@@ -270,6 +275,9 @@ class Pipeline:
 
     def turn(self, at: int) -> bool:
         """Go on with what was too much for one turn of the loop. Returns whether there was anything."""
+        if self.behind:
+            self._catch_up(at)
+            return True
         if self.state.agenda:
             self.follow_up(at)
             return True

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerfix.fix.outgoing.encode import Out
-from brokerfix.fix.session.mailbox import MOST_UNNOTED, Gap, Mailbox, Sent
+from brokerfix.fix.session import mailbox as mailbox_module
+from brokerfix.fix.session.mailbox import MOST_UNNOTED, Gap, Mailbox
+from brokerfix.fix.session.older import Sent
 from brokerfix.record import outbox as module
 from brokerfix.record.filestore import old_sessions
 from brokerfix.record.outbox import Outbox
@@ -137,6 +139,84 @@ def test_it_is_kept_and_loaded(tmp_path: Path) -> None:
     box, known = again.box(False, "ALICE"), first.box(False, "ALICE")
     for name in ("epoch", "next_out", "next_in", "missed_from", "messages"):
         assert getattr(box, name) == getattr(known, name)
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox_module, "MOST_IN_MEMORY", 5)
+
+
+def away(folder: Path, first: int, last: int, made: Outbox | None = None) -> Outbox:
+    """Reports to ALICE, who is away, of these numbers."""
+    made = made or Outbox(3, (), folder)
+    for number in range(first, last + 1):
+        made.post([report(str(number))], number, {"ALICE"})
+    return made
+
+
+def texts(chunks: list[Sent | Gap]) -> list[str]:
+    return [chunk.text.split("58=")[1].split("\x01")[0] if isinstance(chunk, Sent) else "gap" for chunk in chunks]
+
+
+def everything(made: Outbox) -> list[str]:
+    """What a client that asks for it, part by part, is sent again."""
+    box = made.box(False, "ALICE")
+    return [
+        text
+        for first in range(1, box.next_out, 4)
+        for text in texts(list(box.between(first, min(first + 4, box.next_out), lambda sent: True)))
+    ]
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_what_is_too_much_for_memory_is_sent_again_too(tmp_path: Path) -> None:
+    made = away(tmp_path, 1, 40)
+    assert len(made.box(False, "ALICE").messages) == 5
+    assert everything(made) == [str(number) for number in range(1, 41)]
+    assert texts(list(made.box(False, "ALICE").between(7, 9, lambda sent: sent.number != 8))) == ["7", "gap"]
+    assert everything(made) == [str(number) for number in range(1, 41)]
+    made.box(False, "ALICE").has_all()
+    assert list(tmp_path.iterdir()) == []
+    assert everything(away(tmp_path, 41, 50, made)) == ["gap"] * 10 + [str(number) for number in range(41, 51)]
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("kept_at", [0, 3, 20, 40])
+def test_a_recovery_has_what_was_too_much_for_memory(tmp_path: Path, kept_at: int) -> None:
+    first = away(tmp_path, 1, kept_at)
+    kept = first.dump()
+    away(tmp_path, kept_at + 1, 40, first)
+    again = Outbox(3, (), tmp_path)
+    again.load(kept)
+    assert everything(away(tmp_path, kept_at + 1, 45, again)) == [str(number) for number in range(1, 46)]
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_what_was_missed_when_numbers_begin_anew_is_all_told_once(tmp_path: Path) -> None:
+    made = away(tmp_path, 1, 30)
+    box = made.box(False, "ALICE")
+    box.begin_anew()
+    away(tmp_path, 31, 50, made)
+    box.begin_anew()
+    told: list[str] = []
+    while part := box.first_missed(7):
+        told += texts(list(part))
+        again = Outbox(3, (), tmp_path)
+        again.load(made.dump())
+        assert again.box(False, "ALICE").first_missed(7) == part
+        box.has({one.text for one in part})
+    assert told == [str(number) for number in range(1, 51)]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_a_file_that_cannot_be_written_costs_no_more_than_its_messages(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    made = away(tmp_path / "file", 1, 10)
+    assert "can't be kept: " in caplog.text
+    assert everything(made)[-5:] == ["6", "7", "8", "9", "10"]
 
 
 def test_an_older_versions_files_are_taken_over(tmp_path: Path) -> None:

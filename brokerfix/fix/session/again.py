@@ -5,7 +5,8 @@ from typing import Any
 
 import quickfix
 
-from brokerfix.fix.session.mailbox import Gap, Sent
+from brokerfix.fix.session.mailbox import Gap
+from brokerfix.fix.session.older import Sent
 from brokerfix.fix.session.peer import Peer
 from brokerfix.fix.text import SOH, timestamp
 from brokerfix.fix.versions.rules import message_type_of

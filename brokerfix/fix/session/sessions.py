@@ -18,7 +18,8 @@ from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.again import Again
 from brokerfix.fix.session.listen import CantListen, Listener, place
 from brokerfix.fix.session.logon import REFUSED, check_logon
-from brokerfix.fix.session.mailbox import MOST_UNNOTED, Mailbox, Sent
+from brokerfix.fix.session.mailbox import MOST_UNNOTED, Mailbox
+from brokerfix.fix.session.older import Sent
 from brokerfix.fix.session.peer import Peer
 from brokerfix.fix.session.settings import acceptor_settings, added_settings, initiator_settings
 from brokerfix.fix.text import SOH, Reader, clean, printable
