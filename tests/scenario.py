@@ -388,6 +388,8 @@ def _operator(world: World, name: str, words: list[str]) -> list[str]:
             lines = world.submit(OperatorCorrect(now, name, exec_id(short), int(qty), to_scaled(price, 2)))
         case ["halt", kind, *target]:
             lines = world.submit(OperatorHalt(now, name, kind, "".join(target)))
+        case ["kill", kind, *target]:
+            lines = world.submit(OperatorHalt(now, name, kind, "".join(target), True))
         case ["resume", kind, *target]:
             lines = world.submit(OperatorResume(now, name, kind, "".join(target)))
         case ["split", symbol, new, old]:

@@ -9,16 +9,14 @@ from brokerfix.commands import (
     OperatorCancel,
     OperatorCommand,
     OperatorCorrect,
-    OperatorHalt,
     OperatorRelease,
     OperatorResolve,
-    OperatorResume,
     OperatorReverse,
     OperatorSplit,
 )
 from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, Side, id_text
 from brokerfix.engine import touched
-from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind, Position
+from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Position
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Fill
@@ -38,21 +36,18 @@ from brokerfix.facts import (
     ChildFilled,
     ChildRequestRejected,
     FillReversed,
-    Halted,
     OperatorActed,
     OperatorRefused,
     OrderRestated,
-    Resumed,
     SplitApplied,
     TradeBusted,
     TradeCorrected,
 )
 
 DECIDE, EVOLVE = Decisions(), Evolution()
-KINDS = ("all", "client", "group", "account", "symbol", "venue")
 
 
-def _refuse(c: OperatorCommand, step: Step, text: str) -> None:
+def refuse(c: OperatorCommand, step: Step, text: str) -> None:
     step.emit(OperatorRefused, c.operator, type(c).__name__.removeprefix("Operator").lower(), text)
 
 
@@ -94,11 +89,11 @@ MOST_NAMED = 5
 def operator_cancel(state: State, c: OperatorCancel, step: Step) -> None:
     order = state.orders.get(c.order_id)
     if order is None:
-        return _refuse(c, step, f"there is no order {id_text(c.order_id)}")
+        return refuse(c, step, f"there is no order {id_text(c.order_id)}")
     if not order.working or order.ended is not None or not order.leaves:
-        return _refuse(c, step, f"order {id_text(c.order_id)} is {order.status.name} already")
+        return refuse(c, step, f"order {id_text(c.order_id)} is {order.status.name} already")
     if not is_cancelable(order):
-        return _refuse(c, step, f"order {id_text(c.order_id)} is being canceled already")
+        return refuse(c, step, f"order {id_text(c.order_id)} is being canceled already")
     cancel(order, "", step, c.reason, c.text, c.operator)
 
 
@@ -106,12 +101,12 @@ def operator_cancel(state: State, c: OperatorCancel, step: Step) -> None:
 def operator_release(state: State, c: OperatorRelease, step: Step) -> None:
     order = state.orders.get(c.order_id)
     if order is None:
-        return _refuse(c, step, f"there is no order {id_text(c.order_id)}")
+        return refuse(c, step, f"there is no order {id_text(c.order_id)}")
     if order.hold is not Hold.MANUAL:
         why = f"it waits: {order.hold.value}" if order.hold is not None else "nothing of it is held"
-        return _refuse(c, step, f"order {id_text(c.order_id)} is not held for an operator ({why})")
+        return refuse(c, step, f"order {id_text(c.order_id)} is not held for an operator ({why})")
     if order.pending is not None or order.queue:
-        return _refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again when it is answered")
+        return refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again when it is answered")
     release(state, order, Hold.MANUAL, step, c.operator)
 
 
@@ -120,16 +115,16 @@ def operator_resolve(state: State, c: OperatorResolve, step: Step) -> None:
     """What an exchange has said of a child by telephone, as if it had reported it."""
     child = state.children.get(c.child_id)
     if child is None:
-        return _refuse(c, step, f"there is no child order {id_text(c.child_id)}")
+        return refuse(c, step, f"there is no child order {id_text(c.child_id)}")
     name = f"child {id_text(child.child_id)} at {child.venue}"
     if not child.open:
-        return _refuse(c, step, f"{name} is {child.status.name} already")
+        return refuse(c, step, f"{name} is {child.status.name} already")
     if c.refused and (c.canceled or child.request is None):
-        return _refuse(c, step, f"{name}: there is no request of ours that could be refused")
+        return refuse(c, step, f"{name}: there is no request of ours that could be refused")
     if not (c.qty or c.canceled or c.refused):
-        return _refuse(c, step, f"{name}: filled how much at what price, or canceled?")
+        return refuse(c, step, f"{name}: filled how much at what price, or canceled?")
     if c.qty and not (0 < c.qty <= child.leaves and c.price > 0):
-        return _refuse(c, step, f"{name} has {child.leaves} open: a fill is of that at most, at a price above 0")
+        return refuse(c, step, f"{name} has {child.leaves} open: a fill is of that at most, at a price above 0")
     step.emit(OperatorActed, c.operator, "resolve", f"{id_text(child.child_id)}: {c.text}")
     view = View(state.order_of(child))
     if c.qty:
@@ -157,7 +152,7 @@ def operator_bust(state: State, c: OperatorBust, step: Step) -> None:
     again by itself."""
     fills = _both_sides(state, c.exec_id)
     if not fills or not all(fill.qty for fill in fills):
-        return _refuse(c, step, f"there is no fill {id_text(c.exec_id)}, or it is busted already")
+        return refuse(c, step, f"there is no fill {id_text(c.exec_id)}, or it is busted already")
     if len(fills) == 1 and not fills[0].child_id:
         other = id_text(fills[0].exec_id + (1 if fills[0].is_maker else -1))
         told = f"only one side of the trade is taken back; the other's order has left the memory: bust {other} as well"
@@ -183,13 +178,13 @@ def operator_reverse(state: State, c: OperatorReverse, step: Step) -> None:
     told."""
     name = id_text(c.exec_id)
     if c.exec_id in state.fills:
-        return _refuse(c, step, f"fill {name} is known; it needs no terms")
+        return refuse(c, step, f"fill {name} is known; it needs no terms")
     if c.exec_id in state.reversed:
-        return _refuse(c, step, f"fill {name} is taken back already")
+        return refuse(c, step, f"fill {name} is taken back already")
     if c.client not in state.clients or c.account not in state.accounts or c.symbol not in state.instruments:
-        return _refuse(c, step, f"fill {name}: there is no client {c.client}, account {c.account} or {c.symbol}")
+        return refuse(c, step, f"fill {name}: there is no client {c.client}, account {c.account} or {c.symbol}")
     if not 0 < c.qty <= c.cum <= c.order_qty or c.price <= 0 or c.exec_id >= state.day_began:
-        return _refuse(c, step, f"fill {name}: these are not the terms of a fill of an earlier day")
+        return refuse(c, step, f"fill {name}: these are not the terms of a fill of an earlier day")
     step.emit(
         FillReversed,
         client=c.client,
@@ -225,9 +220,9 @@ def operator_correct(state: State, c: OperatorCorrect, step: Step) -> None:
     """Give a fill another price, or less quantity; one made in our own book on both sides."""
     fills = _both_sides(state, c.exec_id)
     if not fills or not all(fill.qty for fill in fills):
-        return _refuse(c, step, f"there is no fill {id_text(c.exec_id)}, or it is busted")
+        return refuse(c, step, f"there is no fill {id_text(c.exec_id)}, or it is busted")
     if not 0 < c.qty <= fills[0].qty or c.price <= 0:
-        return _refuse(c, step, "a fill can get another price and less quantity; for more enter an order")
+        return refuse(c, step, "a fill can get another price and less quantity; for more enter an order")
     for fill in fills:
         step.emit(
             TradeCorrected,
@@ -254,64 +249,6 @@ def _both_sides(state: State, exec_id: int) -> list[Fill]:
     return [fill for fill in fills if fill.order_id in state.orders]
 
 
-@DECIDE.on(OperatorHalt)
-def operator_halt(state: State, c: OperatorHalt, step: Step) -> None:
-    """Take no new orders for something. Orders that ask for it (ExecInst K) or, of a kill, all are canceled, which is a
-    job."""
-    wrong = _wrong_target(state, c)
-    if not wrong and c.kill and c.kind == "venue":
-        wrong = "an exchange is halted; its orders are canceled by `kill all`"
-    if wrong or ((c.kind, c.name) in state.halts and not c.kill):
-        return _refuse(c, step, wrong or f"{c.kind} {c.name} is halted already")
-    step.emit(Halted, c.kind, c.name, c.operator, True, c.kill)
-
-
-@EVOLVE.on(Halted, touched.nothing)
-def _halted(state: State, fact: Halted) -> None:
-    state.halts[fact.kind, fact.name] = fact.operator
-    if not fact.job or fact.kind == "venue":
-        return
-    clients = [state.clients[fact.name]] if fact.kind == "client" else list(state.clients.values())
-    accounts = state.groups[fact.name] if fact.kind == "group" else state.accounts
-    left = [
-        order.order_id
-        for client in clients
-        for order in client.working.values()
-        if order.account in accounts
-        and (fact.kind != "account" or order.account == fact.name)
-        and (fact.kind != "symbol" or order.symbol == fact.name)
-    ]
-    text = "KILLED: all orders are canceled" if fact.kill else "HALTED: trading is halted"
-    job = Job(JobKind.KILL if fact.kill else JobKind.END_ON_HALT, left[::-1], f"{fact.kind} {fact.name}".strip())
-    job.text, job.reason, job.operator = text, str(RestatementReason.TRADING_HALT), fact.operator
-    job.total, job.began = len(left), fact.at
-    if fact.kill:
-        # It is before all others, also those that came before it.
-        state.jobs.insert(0, job)
-    else:
-        booking.begin_job(state, job)
-
-
-@DECIDE.on(OperatorResume)
-def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
-    if (c.kind, c.name) not in state.halts:
-        return _refuse(c, step, f"{c.kind} {c.name} is not halted by an operator".replace("  ", " "))
-    step.emit(Resumed, c.kind, c.name, c.operator)
-
-
-@EVOLVE.on(Resumed, touched.nothing)
-def _resumed(state: State, fact: Resumed) -> None:
-    state.halts.pop((fact.kind, fact.name), None)
-    ended = f"{fact.kind} {fact.name}".strip()
-    state.jobs = [job for job in state.jobs if job.kind not in ENDED_BY_RESUME or job.name != ended]
-    for symbol in state.instruments:
-        booking.moved(state, symbol)
-        state.agenda[booking.PHASE_CHANGED, symbol] = None
-
-
-ENDED_BY_RESUME = (JobKind.END_ON_HALT, JobKind.KILL)
-
-
 @EVOLVE.on(Alerted, touched.nothing)
 def _alerted(state: State, fact: Alerted) -> None:
     if fact.code == NO_STATUS and fact.source in state.links:
@@ -320,30 +257,16 @@ def _alerted(state: State, fact: Alerted) -> None:
     state.alert_count += 1
 
 
-def _wrong_target(state: State, c: OperatorHalt) -> str:
-    known: dict[str, Container[str]] = {
-        "all": [""],
-        "client": state.clients,
-        "group": state.groups,
-        "account": state.accounts,
-        "symbol": state.instruments,
-        "venue": state.venues,
-    }
-    if c.kind not in known:
-        return f"halt what? {', '.join(KINDS)}"
-    return "" if c.name in known[c.kind] else f"there is no {c.kind} {c.name!r}"
-
-
 @DECIDE.on(OperatorSplit)
 def operator_split(state: State, c: OperatorSplit, step: Step) -> None:
     """A split of `numerator` new shares for `denominator` old ones: quantities, prices and positions follow, and every
     order is restated. It is for the time before trading, when the exchanges do the same to what they hold."""
     if c.symbol not in state.instruments:
-        return _refuse(c, step, f"there is no symbol {c.symbol!r}")
+        return refuse(c, step, f"there is no symbol {c.symbol!r}")
     if any(job.kind in OF_A_DAYS_BEGIN for job in state.jobs):
-        return _refuse(c, step, "the trading day's begin is still being worked off; try again in a moment")
+        return refuse(c, step, "the trading day's begin is still being worked off; try again in a moment")
     if c.numerator <= 0 or c.denominator <= 0:
-        return _refuse(c, step, "a split is two whole numbers above 0, new for old")
+        return refuse(c, step, "a split is two whole numbers above 0, new for old")
     orders = [
         order for client in state.clients.values() for order in client.working.values() if order.symbol == c.symbol
     ]
@@ -353,18 +276,18 @@ def operator_split(state: State, c: OperatorSplit, step: Step) -> None:
         if position is not None and any(
             qty * c.numerator % c.denominator for qty in (position.qty, position.bought, position.sold)
         ):
-            return _refuse(c, step, f"the position of {account.account} does not split into whole units")
+            return refuse(c, step, f"the position of {account.account} does not split into whole units")
     for order in orders:
         quantities = [order.qty, order.cum, order.held, order.in_book, order.prior_cum]
         quantities += [qty for child in children[order.order_id] for qty in (child.qty, child.cum, child.covered)]
         if order.instructions is not None:
             quantities += [order.instructions.max_floor, order.instructions.min_qty]
         if order.price and not split_price(order.price, c.numerator, c.denominator):
-            return _refuse(c, step, f"order {id_text(order.order_id)} has no price after it; cancel it first")
+            return refuse(c, step, f"order {id_text(order.order_id)} has no price after it; cancel it first")
         if any(qty * c.numerator % c.denominator for qty in quantities):
-            return _refuse(c, step, f"order {id_text(order.order_id)} does not split into whole units; cancel it first")
+            return refuse(c, step, f"order {id_text(order.order_id)} does not split into whole units; cancel it first")
         if order.pending is not None or any(child.request is not None for child in order.children):
-            return _refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again")
+            return refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again")
     step.emit(SplitApplied, c.symbol, c.numerator, c.denominator, c.operator)
     for order in orders:
         step.emit(

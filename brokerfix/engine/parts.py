@@ -474,6 +474,11 @@ PARTS: tuple[Part, ...] = (
         "halts", dict, items, list[tuple[str, str, str]],
         lambda state: [(*halt, operator) for halt, operator in state.halts.items()], _load_halts,
     ),
+    Part(
+        "killed", dict, list, list[tuple[str, str]], lambda state: list(state.killed),
+        lambda state, killed: setattr(state, "killed", dict.fromkeys(killed)),
+    ),
+    plain("unkilled", dict, dict[int, int], items),
     keys("away", sorted),
     Part("copies", dict),
     Part("agenda", dict),

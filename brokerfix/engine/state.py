@@ -29,8 +29,9 @@ class State:
     `venue_execs` is ExecID -> our fact, of each exchange for today (`old_venue_execs`: the day before). `stops` files
     the orders whose stop the market has not reached; `watching` are those that react to the market otherwise,
     `expiries` those that end at a time, `overdue` those whose time is over but that wait for an exchange. `halts` is
-    what an operator has halted: (kind, name) -> operator. `agenda` is what has to be decided next, see
-    `engine.follow_up`, and `jobs` what is done in slices.
+    what an operator has halted: (kind, name) -> operator, `killed` are those that he has killed, and `unkilled` the
+    orders under a kill that an exchange would not cancel, by the time at which it is asked again. `agenda` is what has
+    to be decided next, see `engine.follow_up`, and `jobs` what is done in slices.
 
     What has ended before the previous trading day leaves the state when a day begins; `reversed` are fills of such
     orders that an operator has taken back. `links` are by exchange.
@@ -64,6 +65,8 @@ class State:
     expiries: SortedDict[tuple[int, int], None]
     phases: dict[str, Phase]
     halts: dict[tuple[str, str], str]
+    killed: dict[tuple[str, str], None]
+    unkilled: dict[int, int]
     away: dict[str, None]
     copies: dict[str, list[str]]
     agenda: dict[tuple[str, str | int], None]

@@ -223,6 +223,8 @@ def finished(state: State, order: Order) -> None:
             state.clients[order.client].following -= 1
     if state.overdue:
         state.overdue.pop(order.order_id, None)
+    if state.unkilled:
+        state.unkilled.pop(order.order_id, None)
     if order.instructions is not None:
         state.expiries.pop((order.instructions.expire_at, order.order_id), None)
     if order.pending is not None and not order.pending.cl_ord_id:

@@ -2,13 +2,16 @@
 
 import msgspec
 
-from brokerfix.domain import CxlRejReason, Hold, OrdRejReason, OrdStatus, Request
+from brokerfix.domain import CxlRejReason, Hold, OrdRejReason, OrdStatus, Request, id_text
 from brokerfix.engine.orders.order import Order, Pending
 from brokerfix.engine.orders.work import View, work
+from brokerfix.engine.risk.halts import killed_by
 from brokerfix.engine.routing.plan import NOWHERE, Avoid
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import (
+    Alerted,
+    KillRefused,
     OrderCanceled,
     OrderExpired,
     OrderHeld,
@@ -39,6 +42,10 @@ def settle(
             _refuse(order, pending, step, "TOO_LATE: the order is filled")
     elif view.open:
         # An exchange still holds some of it and has refused to let go.
+        if pending.request is Request.CANCEL and killed_by(state, order) is not None:
+            step.emit(KillRefused, order.order_id, refused)
+            told = f"an exchange does not cancel order {id_text(order.order_id)} ({refused}); it is asked again"
+            step.emit(Alerted, "risk", "KILL_REFUSED", told)
         _refuse(order, pending, step, f"VENUE: {refused or 'the exchange refused the request'}", reason)
         replace_loose(state, view, step)
     elif pending.request is Request.CANCEL:

@@ -5,6 +5,7 @@ import msgspec
 from brokerfix.domain import Hold, OrdType, RestatementReason
 from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.order import Child, Order, Pending, may_live_on
+from brokerfix.engine.risk.halts import KILLED, killed_by
 from brokerfix.engine.routing.plan import NOWHERE, SELF_MATCH, Avoid, Plan, plan
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -90,10 +91,15 @@ def work(
     last_px: int = 0,
     take: bool = True,
 ) -> None:
-    """Place `qty` of the order, not where it is to `avoid`. What can't be placed is canceled, unless something of
-    the order is open elsewhere (`others_open`), whose end settles it. `held` is what of `qty` was with us, `kept` what
-    is with us besides and stays; `last_px` is the price of the order's last fill. Without `take` it only rests."""
+    """Place `qty` of the order, not where it is to `avoid`. What can't be placed is canceled, unless something of the
+    order is open elsewhere (`others_open`), whose end settles it. Nothing of an order under a kill is placed. `held` is
+    what of `qty` was with us, `kept` what is with us besides and stays; `last_px` is the price of the order's last
+    fill. Without `take` it only rests."""
     order_id = order.order_id
+    if killed_by(state, order) is not None:
+        if not others_open:
+            step.emit(OrderCanceled, order_id, "", KILLED, RestatementReason.TRADING_HALT)
+        return
     if order.ord_type is OrdType.MARKET_TO_LIMIT and not order.price and last_px:
         step.emit(OrderRepriced, order_id, last_px)
         order = msgspec.structs.replace(order, price=last_px)

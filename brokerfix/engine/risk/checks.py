@@ -30,6 +30,7 @@ from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.bounds import bounds_of
 from brokerfix.engine.risk.controls import Asked, refusal
+from brokerfix.engine.risk.halts import halted_by
 from brokerfix.engine.state import State
 
 SECOND = 10**9
@@ -154,13 +155,9 @@ def check_market(state: State, client: Client, account: str, symbol: str) -> Rej
         return Reject(OrdRejReason.UNKNOWN_ACCOUNT, "UNKNOWN_ACCOUNT", value=account)
     if instrument.halted:
         return Reject(OrdRejReason.EXCHANGE_CLOSED, "HALTED", value=symbol)
-    if state.halts:
-        groups = (("group", group) for group, accounts in state.groups.items() if account in accounts)
-        for halt in (("all", ""), ("client", client.client), ("account", account), ("symbol", symbol), *groups):
-            if halt in state.halts:
-                return Reject(
-                    OrdRejReason.EXCHANGE_CLOSED, "HALTED", f"{' '.join(halt).strip()}, by the broker's operator"
-                )
+    halt = halted_by(state, client.client, account, symbol)
+    if halt is not None:
+        return Reject(OrdRejReason.EXCHANGE_CLOSED, "HALTED", f"{' '.join(halt).strip()}, by the broker's operator")
     if state.phases and state.phase(symbol) is Phase.CLOSED:
         hours = f"{_clock(instrument.opens)}-{_clock(instrument.closes)} {instrument.zone}"
         return Reject(OrdRejReason.EXCHANGE_CLOSED, "CLOSED", limit=hours)

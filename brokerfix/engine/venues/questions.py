@@ -1,9 +1,14 @@
 """Answers that exchanges owe us. What is asked of one is asked for again with growing pauses until it has told; an
 operator is told when that takes long."""
 
+from itertools import islice
+
 from brokerfix.commands import AskAgain
+from brokerfix.domain import RestatementReason
 from brokerfix.engine.entities import Link
+from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Child
+from brokerfix.engine.risk.halts import KILLED
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -22,7 +27,7 @@ MOST_ASKED = 50
 
 def is_owed(state: State, at: int) -> bool:
     """Whether an exchange that is up owes an answer for too long."""
-    return any(
+    return any(at_again <= at for at_again in islice(state.unkilled.values(), 1)) or any(
         state.market.up.get(venue) and not link.mute and _first_due(link) <= at for venue, link in state.links.items()
     )
 
@@ -38,11 +43,16 @@ NEVER = 1 << 63
 
 @DECIDE.on(AskAgain, silent="no exchange owes an answer")
 def ask_again(state: State, c: AskAgain, step: Step) -> None:
-    """Ask each exchange for the state of the children that it owes an answer about."""
+    """Ask each exchange for the state of the children that it owes an answer about, and for the cancel of what is under
+    a kill and it has refused to cancel."""
     for venue, link in state.links.items():
         if state.market.up.get(venue) and not link.mute:
             for child_id in _due(link, c.at):
                 _ask(state.children[child_id], step)
+    for order_id, due in islice(state.unkilled.items(), MOST_ASKED):
+        order = state.orders[order_id]
+        if due <= c.at and is_cancelable(order):
+            cancel(order, "", step, RestatementReason.TRADING_HALT, KILLED)
 
 
 def _due(link: Link, at: int) -> list[int]:

@@ -1,0 +1,103 @@
+"""Halts and kills: what an operator stops, until he lets it go on."""
+
+from collections.abc import Container
+
+from brokerfix.commands import OperatorHalt, OperatorResume
+from brokerfix.domain import RestatementReason
+from brokerfix.engine import touched
+from brokerfix.engine.entities import Job, JobKind
+from brokerfix.engine.operator import refuse
+from brokerfix.engine.orders import booking
+from brokerfix.engine.risk.halts import KILLED, killed_by
+from brokerfix.engine.state import State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions, Evolution
+from brokerfix.facts import Halted, KillRefused, Resumed
+
+DECIDE, EVOLVE = Decisions(), Evolution()
+KINDS = ("all", "client", "group", "account", "symbol", "venue")
+AGAIN = 5 * 10**9
+"""Nanoseconds from an exchange's refusal to cancel an order that is killed until it is asked again."""
+
+
+@DECIDE.on(OperatorHalt)
+def operator_halt(state: State, c: OperatorHalt, step: Step) -> None:
+    """Take no new orders for something. Orders that ask for it (ExecInst K) or, of a kill, all are canceled, which is a
+    job."""
+    wrong = _wrong_target(state, c)
+    if not wrong and c.kill and c.kind == "venue":
+        wrong = "an exchange is halted; its orders are canceled by `kill all`"
+    if wrong or ((c.kind, c.name) in state.halts and not c.kill):
+        return refuse(c, step, wrong or f"{c.kind} {c.name} is halted already")
+    step.emit(Halted, c.kind, c.name, c.operator, True, c.kill)
+
+
+@EVOLVE.on(Halted, touched.nothing)
+def _halted(state: State, fact: Halted) -> None:
+    state.halts[fact.kind, fact.name] = fact.operator
+    if fact.kill:
+        state.killed[fact.kind, fact.name] = None
+    if not fact.job or fact.kind == "venue":
+        return
+    clients = [state.clients[fact.name]] if fact.kind == "client" else list(state.clients.values())
+    accounts = state.groups[fact.name] if fact.kind == "group" else state.accounts
+    left = [
+        order.order_id
+        for client in clients
+        for order in client.working.values()
+        if order.account in accounts
+        and (fact.kind != "account" or order.account == fact.name)
+        and (fact.kind != "symbol" or order.symbol == fact.name)
+    ]
+    text = KILLED if fact.kill else "HALTED: trading is halted"
+    job = Job(JobKind.KILL if fact.kill else JobKind.END_ON_HALT, left[::-1], f"{fact.kind} {fact.name}".strip())
+    job.text, job.reason, job.operator = text, str(RestatementReason.TRADING_HALT), fact.operator
+    job.total, job.began = len(left), fact.at
+    if fact.kill:
+        # It is before all others, also those that came before it.
+        state.jobs.insert(0, job)
+    else:
+        booking.begin_job(state, job)
+
+
+@DECIDE.on(OperatorResume)
+def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
+    if (c.kind, c.name) not in state.halts:
+        return refuse(c, step, f"{c.kind} {c.name} is not halted by an operator".replace("  ", " "))
+    step.emit(Resumed, c.kind, c.name, c.operator)
+
+
+@EVOLVE.on(Resumed, touched.nothing)
+def _resumed(state: State, fact: Resumed) -> None:
+    state.halts.pop((fact.kind, fact.name), None)
+    state.killed.pop((fact.kind, fact.name), None)
+    state.unkilled = {number: at for number, at in state.unkilled.items() if killed_by(state, state.orders[number])}
+    ended = f"{fact.kind} {fact.name}".strip()
+    state.jobs = [job for job in state.jobs if job.kind not in ENDED_BY_RESUME or job.name != ended]
+    for symbol in state.instruments:
+        booking.moved(state, symbol)
+        state.agenda[booking.PHASE_CHANGED, symbol] = None
+
+
+@EVOLVE.on(KillRefused, touched.the_order)
+def _kill_refused(state: State, fact: KillRefused) -> None:
+    # The latest stands last.
+    state.unkilled.pop(fact.order_id, None)
+    state.unkilled[fact.order_id] = fact.at + AGAIN
+
+
+ENDED_BY_RESUME = (JobKind.END_ON_HALT, JobKind.KILL)
+
+
+def _wrong_target(state: State, c: OperatorHalt) -> str:
+    known: dict[str, Container[str]] = {
+        "all": [""],
+        "client": state.clients,
+        "group": state.groups,
+        "account": state.accounts,
+        "symbol": state.instruments,
+        "venue": state.venues,
+    }
+    if c.kind not in known:
+        return f"halt what? {', '.join(KINDS)}"
+    return "" if c.name in known[c.kind] else f"there is no {c.kind} {c.name!r}"
