@@ -106,6 +106,24 @@ def set_limits(world: World, text: str) -> None:
     world.submit(SetLimits(world.now, "carol", level, limits, "a test"))
 
 
+@pytest.mark.parametrize(
+    ("limits", "passes", "check"),
+    [
+        ("client ALICE max_window_qty=20", 10, "WINDOW_QTY"),
+        ("firm max_gross=3000", 10, "GROSS_LIMIT"),
+        ("client ALICE max_window_notional=3000", 10, "WINDOW_NOTIONAL"),
+        ("account ALICE max_window_qty=10", 10, "WINDOW_QTY"),
+    ],
+)
+def test_the_two_sides_of_a_cross_count_together_where_they_share_a_limit(limits: str, passes: int, check: str) -> None:
+    for qty in (passes + 1, passes):
+        world = world_of(limits, ())
+        run_step(world, f"client ALICE cross AAPL 150.00 B1 buy {qty} ALICE S1 sell {qty} SHARED")
+        refused = [fact.evidence for fact in world.facts if isinstance(fact, OrderRejected)]
+        assert len(refused) == (2 if qty > passes else 0), refused
+        assert all(evidence is not None and evidence.check == check for evidence in refused)
+
+
 def test_a_replace_is_weighed_by_what_it_adds() -> None:
     world = world_of("client ALICE max_gross=30000", ("client ALICE new R1 buy 100 AAPL 140.00",))
     run_step(world, "client ALICE replace R2 R1 buy 214 AAPL 140.00")

@@ -58,6 +58,7 @@ def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | 
     first, second = orders
     if first.side is second.side or first.qty != second.qty or first.cl_ord_id == second.cl_ord_id:
         return Reject(OrdRejReason.OTHER, "CROSS", "needs a buy and a sell of the same quantity, each with its ClOrdID")
+    sides = []
     for one in orders:
         if named(state, client, one.cl_ord_id, False) is not None:
             return Reject(OrdRejReason.DUPLICATE_ORDER, "DUPLICATE", f"ClOrdID={one.cl_ord_id}")
@@ -69,6 +70,10 @@ def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | 
             refused = risk.check_terms(state, client, state.accounts[account], instrument, terms, c.at)
         if refused is not None:
             return refused
+        sides.append((state.accounts[account], terms))
+    refused = risk.check_together(state, client, c.symbol, sides, c.at)
+    if refused is not None:
+        return refused
     for side in Side:
         for best in (state.books[c.symbol].best(side), state.market.best(c.symbol, side)):
             if best is not None and best != c.price and at_least_as_good(side.opposite, best, c.price):

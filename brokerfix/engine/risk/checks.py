@@ -29,7 +29,7 @@ from brokerfix.domain import (
 from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.bounds import bounds_of
-from brokerfix.engine.risk.controls import Asked, refusal
+from brokerfix.engine.risk.controls import Asked, broken_together, refusal, worst
 from brokerfix.engine.risk.halts import halted_by
 from brokerfix.engine.state import State
 
@@ -224,6 +224,18 @@ def check_terms(
             needed = _more_load(position, side, qty, valued_at, replaced, mark, factor)
         return _check_power(account, needed)
     return None
+
+
+def check_together(
+    state: State, client: Client, symbol: str, sides: Sequence[tuple[Account, Terms]], at: int
+) -> Reject | None:
+    """Whether two orders of opposite sides, each of which may be open, may be so together."""
+    instrument = state.instruments[symbol]
+    one, other = (bounds_of(client, account, symbol) for account, _ in sides)
+    shared = [bound for bound in one if any(bound is its for its in other)]
+    first, second = (_asked(account, instrument, terms, at, None, None) for account, terms in sides)
+    found = broken_together(first, second, shared)
+    return worst(found) if found else None
 
 
 def check_again(state: State, order: Order, price: int, valued_at: int, at: int) -> Reject | None:

@@ -144,11 +144,29 @@ def broken(asked: Asked, bounds: Iterable[Bound]) -> list[tuple[int, int, Bound,
     return found
 
 
+SUMMED = frozenset(("max_window_qty", "max_window_notional", "max_gross"))
+"""The controls in which two orders of opposite sides count together."""
+
+
+def broken_together(first: Asked, second: Asked, shared: Iterable[Bound]) -> list[tuple[int, int, Bound, str, int]]:
+    """The limits that two orders of opposite sides, each of which may be, break together."""
+    both = msgspec.structs.replace(
+        second,
+        more_units=first.more_units + second.more_units,
+        more_money=first.more_money + second.more_money,
+        opens=first.opens + second.opens,
+    )
+    return [one for one in broken(both, shared) if one[3] in SUMMED]
+
+
 def refusal(asked: Asked, bounds: Iterable[Bound]) -> Reject | None:
     """Why the limits do not allow an order: the first control that it breaks, at the tightest level."""
     found = broken(asked, bounds)
-    if not found:
-        return None
+    return worst(found) if found else None
+
+
+def worst(found: list[tuple[int, int, Bound, str, int]]) -> Reject:
+    """The refusal for the first control that is broken, at the tightest level."""
     _, _, bound, name, value = min(found, key=lambda one: one[:2])
     control, most = CONTROLS[name], bound.most[name]
     return Reject(control.reason, control.code, limit=number(most), value=number(value), at=str(bound.level))
