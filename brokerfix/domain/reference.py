@@ -1,0 +1,89 @@
+"""What is configured and what orders ask for: instruments, exchanges, clients' options, instructions."""
+
+import msgspec
+
+from brokerfix.domain.numbers import MONEY_DIGITS
+
+
+class Instrument(msgspec.Struct, frozen=True, gc=False):
+    """What can be traded. `tick` and `lot` are scaled ints; `collar` is in basis points of the mark (0: none);
+    `reference` is the mark before the first quote or trade (0: none); `opens` and `closes` are seconds of the day in
+    `zone` (equal: always open); `pre_open`, `opening_auction` and `closing_auction` are how many seconds these phases
+    last. `trigger` is what stops look at, "last" or "quote"; `peg_interval` is ns between two prices of a peg."""
+
+    symbol: str
+    price_digits: int
+    qty_digits: int
+    tick: int
+    lot: int
+    cross: str
+    post: str
+    collar_bps: int = 0
+    reference: int = 0
+    opens: int = 0
+    closes: int = 0
+    halted: bool = False
+    money_factor: int = 0
+    trigger: str = "last"
+    peg_interval: int = 100_000_000
+    pre_open: int = 0
+    opening_auction: int = 0
+    closing_auction: int = 0
+    zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        """Set `money_factor`: price x qty x money_factor = money."""
+        factor = 10 ** (MONEY_DIGITS - self.price_digits - self.qty_digits)
+        msgspec.structs.force_setattr(self, "money_factor", factor)
+
+
+class Venue(msgspec.Struct, frozen=True, gc=False):
+    """An exchange. Fees are decimal text per unit (negative: a rebate); `symbols` empty means every instrument.
+    `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself. `removed`: it is no longer
+    configured; what it holds of ours is still in our books."""
+
+    venue: str
+    taker_fee: str = "0"
+    maker_fee: str = "0"
+    symbols: tuple[str, ...] = ()
+    market_data: bool = True
+    supports: tuple[str, ...] = ()
+    removed: bool = False
+
+
+class Instructions(msgspec.Struct, frozen=True, gc=False):
+    """What an order asks for beyond type, quantity, price and time in force; 0 or empty for what it does not.
+
+    `stop_px` StopPx(99); `expire_at` ExpireTime(126) in ns; `expire_day` ExpireDate(432) as YYYYMMDD; `max_floor`
+    MaxFloor(111), what an iceberg shows; `min_qty` MinQty(110); `peg_offset` PegOffsetValue(211), added to the peg's
+    price or, without its sign, the trailing stop's distance; `limit` a pegged order's Price(44), which it never goes
+    beyond; `manual` HandlInst(21) 3: only an operator releases it."""
+
+    stop_px: int = 0
+    expire_at: int = 0
+    expire_day: int = 0
+    max_floor: int = 0
+    min_qty: int = 0
+    peg_offset: int = 0
+    limit: int = 0
+    exec_inst: tuple[str, ...] = ()
+    manual: bool = False
+
+
+class ClientOptions(msgspec.Struct, frozen=True, gc=False):
+    """How a client is served. `pending`: what a replace or cancel gets while a replace waits for an exchange: "queue"
+    (its turn comes), "announce" (and it is told so at once), "reject". `acknowledge`: New is sent when the order is
+    "accepted" by us or when it is "placed". `cancel_on_disconnect`: "none", "day" or "all" orders are canceled
+    `grace` ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of,
+    `drop_copy_snapshot`: it is told of their open orders at logon. `most_following`: how many orders it may have that
+    follow the market (pegs, trailing stops, conditions). `self_match`: what happens to orders of the client that would
+    trade with each other: nothing, or "cancel-newest", "cancel-oldest", "cancel-both"."""
+
+    pending: str = "queue"
+    acknowledge: str = "accepted"
+    cancel_on_disconnect: str = "none"
+    grace: int = 0
+    drop_copy: tuple[str, ...] = ()
+    drop_copy_snapshot: bool = False
+    most_following: int = 500
+    self_match: str = "none"
