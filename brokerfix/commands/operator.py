@@ -107,6 +107,14 @@ class OperatorResume(OperatorCommand, frozen=True, gc=False):
     name: str
 
 
+class OperatorMargin(OperatorCommand, frozen=True, gc=False):
+    """`hold`: no order of the account's liquidation is sent until it is let go on."""
+
+    account: str
+    hold: bool
+    text: str = ""
+
+
 class OperatorSplit(OperatorCommand, frozen=True, gc=False):
     symbol: str
     numerator: int

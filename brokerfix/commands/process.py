@@ -1,12 +1,13 @@
 """Commands: the process's own times, its sessions and jobs."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Instrument, Level, Limits, Phase, Venue
+from brokerfix.domain import ClientOptions, Instrument, Level, Limits, MarginPolicy, Phase, Venue
 
 
 class Start(Command, frozen=True, gc=False):
     """The process starts: the trading day, what the configuration says now, the phases of instruments with hours, and
-    the shard that its numbers are of. An account's limits come with it, those of all other levels in `limits`."""
+    the shard that its numbers are of. An account's limits come with it, those of all other levels in `limits`;
+    `kinds` are of those that are no cash accounts."""
 
     day: int
     instruments: tuple[Instrument, ...] = ()
@@ -17,6 +18,8 @@ class Start(Command, frozen=True, gc=False):
     shard: int = 0
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     limits: tuple[tuple[Level, Limits], ...] = ()
+    kinds: tuple[tuple[str, str], ...] = ()
+    margin: MarginPolicy = MarginPolicy()
 
 
 class Stop(Command, frozen=True, gc=False):
@@ -56,6 +59,12 @@ class SessionDown(Command, frozen=True, gc=False):
 
 class WorkOff(Command, frozen=True, gc=False):
     """The next slice of a job that is too large to be done at once."""
+
+
+class ReviewAccount(Command, frozen=True, gc=False):
+    """What an account has is worth something else now: how does it stand?"""
+
+    account: str
 
 
 class CheckClock(Command, frozen=True, gc=False):

@@ -3,13 +3,16 @@
 import msgspec
 
 from brokerfix.domain.numbers import MONEY_DIGITS
+from brokerfix.domain.risk import MarginTerms, OptionTerms
 
 
 class Instrument(msgspec.Struct, frozen=True, gc=False):
     """What can be traded. `tick` and `lot` are scaled ints; `collar` is in basis points of the mark (0: none);
     `reference` is the mark before the first quote or trade (0: none); `opens` and `closes` are seconds of the day in
     `zone` (equal: always open); `pre_open`, `opening_auction` and `closing_auction` are how many seconds these phases
-    last. `trigger` is what stops look at, "last" or "quote"; `peg_interval` is ns between two prices of a peg."""
+    last. `trigger` is what stops look at, "last" or "quote"; `peg_interval` is ns between two prices of a peg. A
+    quantity of 1 is `multiplier` units of what the price is of (ContractMultiplier(231)); `margin` is what a position
+    needs, and `option` says that it is one."""
 
     symbol: str
     price_digits: int
@@ -30,10 +33,13 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     opening_auction: int = 0
     closing_auction: int = 0
     zone: str = "UTC"
+    multiplier: int = 1
+    margin: MarginTerms = MarginTerms()
+    option: OptionTerms | None = None
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""
-        factor = 10 ** (MONEY_DIGITS - self.price_digits - self.qty_digits)
+        factor = self.multiplier * 10 ** (MONEY_DIGITS - self.price_digits - self.qty_digits)
         msgspec.structs.force_setattr(self, "money_factor", factor)
 
 

@@ -1,17 +1,20 @@
 """Limits, and what decisions rest on."""
 
+from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
-from brokerfix.domain.numbers import to_money
+from brokerfix.domain.numbers import to_money, to_scaled
 from brokerfix.domain.words import OrdRejReason
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The pre-trade limits of one level, in the configuration's own words: those that are numbers as decimal text
     (empty for none), quantities in units, notionals in money. What each forbids stands in `risk.controls`; `duplicates`
-    are so many of the same, and `window_seconds` and `duplicate_seconds` how long what was accepted counts."""
+    are so many of the same, and `window_seconds` and `duplicate_seconds` how long what was accepted counts. `max_loss`
+    is what an account may lose in a day, see `risk.review`."""
 
     max_order_qty: str = ""
     max_order_notional: str = ""
@@ -27,13 +30,20 @@ class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     duplicate_seconds: int = 10
     long_only: bool = False
     reduce_only: bool = False
+    max_loss: str = ""
 
     def numbers(self) -> dict[str, int]:
         """Name -> number of the limits that are set, scaled by MONEY_DIGITS; what must not be at all is 0. Raises
         Inexact."""
         texts = msgspec.structs.asdict(self).items()
-        numbers = {name: to_money(text) for name, text in texts if isinstance(text, str) and text}
+        numbers = {
+            name: to_money(text) for name, text in texts if isinstance(text, str) and text and name not in WATCHED
+        }
         return numbers | {name: 0 for name in ("long_only", "reduce_only") if getattr(self, name)}
+
+
+WATCHED = ("max_loss",)
+"""Limits that are no check of an order: the account is watched, whatever moves it."""
 
 
 class Level(NamedTuple):
@@ -88,3 +98,91 @@ class Seen(msgspec.Struct, frozen=True, gc=False, array_like=True):
     price: int
     qty: int
     aimed: int
+
+
+class MarginTerms(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What a position in an instrument needs as margin, in the configuration's own words. Rates are shares of the
+    position's value, as decimal text with up to four decimals; of accounts of the kind "tiered" those from a notional
+    on, (notional, rate), instead of `maintenance`. In accounts of the kind "scan" the instruments of a `product` are
+    margined together: `scan` are what one long unit loses in each of 16 scenarios (below 0: gains), in money,
+    `spread_charge` what a long unit against a short one of another instrument costs besides, and `short_minimum` what a
+    short option needs at least."""
+
+    initial: str = "0.5"
+    maintenance: str = "0.25"
+    short_initial: str = "0.5"
+    short_maintenance: str = "0.3"
+    tiers: tuple[tuple[str, str], ...] = ()
+    product: str = ""
+    scan: tuple[str, ...] = ()
+    spread_charge: str = "0"
+    short_minimum: str = "0"
+
+
+class Rates(NamedTuple):
+    """`MarginTerms` as numbers: basis points, and money."""
+
+    initial: int
+    maintenance: int
+    short_initial: int
+    short_maintenance: int
+    tiers: tuple[tuple[str, int], ...]
+    scan: tuple[int, ...]
+    spread_charge: int
+    short_minimum: int
+
+
+@lru_cache(maxsize=4096)
+def rates_of(terms: MarginTerms) -> Rates:
+    """The terms as numbers. Raises Inexact."""
+    return Rates(
+        to_scaled(terms.initial, 4),
+        to_scaled(terms.maintenance, 4),
+        to_scaled(terms.short_initial, 4),
+        to_scaled(terms.short_maintenance, 4),
+        tuple((floor, to_scaled(rate, 4)) for floor, rate in terms.tiers),
+        tuple(map(to_money, terms.scan)),
+        to_money(terms.spread_charge),
+        to_money(terms.short_minimum),
+    )
+
+
+class OptionTerms(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """An instrument is an option on another one. `strike` is decimal text in that one's price."""
+
+    right: str
+    underlying: str
+    strike: str
+
+
+class MarginPolicy(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """How margin accounts are watched and liquidated, shares as decimal text. A `warning` is given when the excess
+    liquidity is not more than this share of the equity. A call leads to a liquidation `grace_seconds` later, which
+    sells until the excess is `buffer` of the maintenance margin, in immediate orders of at most `max_slice` (money;
+    empty: as much as it takes) at up to `collar` beyond the mark, and reckons with `fee` and `slippage`. A mark counts
+    only while the middle of the best prices and the last trade are not further than `mark_band` from it."""
+
+    warning: str = "0.05"
+    grace_seconds: int = 0
+    buffer: str = "0.05"
+    collar: str = "0.02"
+    fee: str = "0"
+    slippage: str = "0.005"
+    max_slice: str = ""
+    mark_band: str = "0.1"
+
+
+class Standing(StrEnum):
+    """How a margin account stands."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CALL = "call"
+    LIQUIDATING = "liquidating"
+    CLOSED_OUT = "closed out"
+
+
+REDUCING = (Standing.CALL, Standing.LIQUIDATING, Standing.CLOSED_OUT)
+"""Standings in which positions may only be closed."""
+MARGIN_KINDS = ("cash", "reg-t", "tiered", "scan")
+"""The kinds of accounts."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import ClientOptions, Level, Limits
+from brokerfix.domain import REDUCING, ClientOptions, Level, Limits, Standing
 from brokerfix.engine.orders.order import Order
 from brokerfix.facts import OrderRejected, RequestRejected
 
@@ -20,8 +20,8 @@ class Position(msgspec.Struct, gc=False):
     """An account's holding of a symbol. Quantities are scaled, notionals are money.
 
     `load` is what the position and its open orders take from the account's buying power, see `risk.load`; `worth` what
-    it is worth at the mark (a short one below 0), where exposures count it.
-    """
+    it is worth at the mark (a short one below 0), where something counts it, and `maintenance` the margin that it
+    needs."""
 
     qty: int = 0
     bought: int = 0
@@ -32,6 +32,7 @@ class Position(msgspec.Struct, gc=False):
     open_sell_notional: int = 0
     load: int = 0
     worth: int = 0
+    maintenance: int = 0
 
 
 class Exposure(msgspec.Struct, gc=False):
@@ -127,7 +128,12 @@ class Account(msgspec.Struct, gc=False):
     of its groups and its own in any symbol, `of_symbol` its own in one; `exposures` are those that its positions in any
     symbol count for; `exposed`: there is such an exposure, or one of a symbol. `same` is when orders of the same
     content (see `bounds.Content`) were accepted, for as long as any of its bounds asks (`same_window`
-    nanoseconds)."""
+    nanoseconds).
+
+    `margin` is its kind; `worth` and `maintenance` are sums over its positions, `products` what those in a product need
+    together (`needs.Need`). `standing` is how it stands `since` when, `held_by` why (or by whom) its liquidation is
+    stopped, and `slice_id` the last order of it. `opened_with` is its equity at the day's begin, `lost` how many
+    percent of `most_lost` (what it may lose in a day; 0: no limit) have been told lost."""
 
     account: str
     limits: Limits
@@ -142,10 +148,47 @@ class Account(msgspec.Struct, gc=False):
     exposed: bool = False
     same_window: int = 0
     same: dict[tuple[str, str, str, int, int, int], list[int]] = {}
+    margin: str = "cash"
+    worth: int = 0
+    maintenance: int = 0
+    products: dict[str, tuple[int, int]] = {}
+    standing: Standing = Standing.OK
+    since: int = 0
+    held_by: str = ""
+    slice_id: int = 0
+    opened_with: int = 0
+    lost: int = 0
+    most_lost: int = 0
 
     @property
     def buying_power(self) -> int:
         return self.cash - self.load
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether something follows from what the account is worth."""
+        return self.margin != "cash" or self.most_lost > 0
+
+    @property
+    def equity(self) -> int:
+        """Equity with loan value."""
+        return self.cash + self.worth
+
+    @property
+    def excess(self) -> int:
+        """Excess liquidity."""
+        return self.cash + self.worth - self.maintenance
+
+    @property
+    def reduces_only(self) -> str:
+        """Why the account may only close positions, "" if it may do anything."""
+        if self.standing in REDUCING:
+            return f"the account is in a margin {self.standing}" if self.standing is Standing.CALL else self.standing
+        return f"{self.lost} % of what it may lose today is lost" if self.lost >= REDUCE_ONLY_AT else ""
+
+
+REDUCE_ONLY_AT = 80
+"""Percent of a loss limit from which on positions may only be closed."""
 
 
 class Client(msgspec.Struct, gc=False):

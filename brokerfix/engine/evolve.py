@@ -7,14 +7,29 @@ from brokerfix.engine import days, jobs, marks, operator, reference, sessions, s
 from brokerfix.engine.matching import applied as trades
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import applied as orders
-from brokerfix.engine.risk import kill, levels
+from brokerfix.engine.risk import kill, levels, review
 from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 from brokerfix.engine.touched import Touched
 from brokerfix.engine.venues import applied as children
 from brokerfix.facts import Fact
 
-SUBJECTS = (days, jobs, marks, operator, reference, sessions, split, trades, phases, orders, children, levels, kill)
+SUBJECTS = (
+    days,
+    jobs,
+    marks,
+    operator,
+    reference,
+    sessions,
+    split,
+    trades,
+    phases,
+    orders,
+    children,
+    levels,
+    kill,
+    review,
+)
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import msgspec
 
 from brokerfix.domain import Hold, OrdStatus
-from brokerfix.engine.entities import Exposure, JobKind
+from brokerfix.engine.entities import Account, Exposure, JobKind
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.risk import needs
 from brokerfix.engine.risk.bounds import exposures_of, worth
 from brokerfix.engine.state import State
 
@@ -76,10 +77,16 @@ def broken_in_state(state: State) -> Iterator[str]:
                 if have != want:
                     yield f"{name}: open on side {side} {have}, its orders say {want}"
             instrument = state.instruments[symbol]
-            want_load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+            if account.margin == "cash":
+                want_load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+            else:
+                want_load = needs.need(state, account, instrument, position).load
             if position.load != want_load and (symbol, account.account) not in pending:
                 yield f"{name}: load {position.load} is not {want_load}"
             total += position.load
+        if not pending:
+            yield from _broken_margin(state, account)
+        total += sum(load for load, _ in account.products.values())
         if total != account.load:
             yield f"account {account.account}: load {account.load} is not the sum {total}"
     if not pending:
@@ -88,6 +95,27 @@ def broken_in_state(state: State) -> Iterator[str]:
         for key in book.entries:
             if state.orders[key].symbol != symbol:
                 yield f"book {symbol}: order {key} is for {state.orders[key].symbol}"
+
+
+def _broken_margin(state: State, account: Account) -> Iterator[str]:
+    """What is wrong with what an account's positions are worth and need."""
+    if account.is_watched:
+        loans = (symbol for symbol in account.positions if state.instruments[symbol].option is None)
+        value = sum(worth(state, symbol, account.positions[symbol].qty) for symbol in loans)
+        if value != account.worth:
+            yield f"account {account.account}: worth {account.worth} is not {value}"
+    if account.margin == "cash":
+        return
+    maintenance = 0
+    for symbol, position in account.positions.items():
+        instrument = state.instruments[symbol]
+        maintenance += needs.need(state, account, instrument, position).maintenance
+        product = needs.product_of(account, instrument)
+        if product and account.products[product] != needs.product_need(state, account, product):
+            yield f"account {account.account}: product {product} needs {account.products[product]}"
+    maintenance += sum(of_product for _, of_product in account.products.values())
+    if maintenance != account.maintenance:
+        yield f"account {account.account}: maintenance margin {account.maintenance} is not {maintenance}"
 
 
 def _broken_exposures(state: State) -> Iterator[str]:

@@ -44,14 +44,21 @@ def _quoted(state: State, fact: Quoted) -> None:
     state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last)
     if fact.mark and fact.mark != state.marks.get(fact.symbol):
         state.marks[fact.symbol] = fact.mark
-        holders = state.holders.get(fact.symbol, {})
-        # What is under way for the mark before has to begin anew.
-        state.jobs = [job for job in state.jobs if job.kind is not JobKind.REVALUE or job.name != fact.symbol]
-        if len(holders) <= MOST_AT_ONCE:
-            for name in holders:
-                revalue(state, fact.symbol, name)
-        else:
-            booking.begin_job(state, Job(JobKind.REVALUE, list(holders), fact.symbol))
+        _revalue_all(state, fact.symbol)
+        for symbol in state.derived.get(fact.symbol, ()):
+            _revalue_all(state, symbol)
+
+
+def _revalue_all(state: State, symbol: str) -> None:
+    """What all have of a symbol is worth something else now, or needs another margin."""
+    holders = state.holders.get(symbol, {})
+    # What is under way for the mark before has to begin anew.
+    state.jobs = [job for job in state.jobs if job.kind is not JobKind.REVALUE or job.name != symbol]
+    if len(holders) <= MOST_AT_ONCE:
+        for name in holders:
+            revalue(state, symbol, name)
+    else:
+        booking.begin_job(state, Job(JobKind.REVALUE, list(holders), symbol))
 
 
 def revalue(state: State, symbol: str, name: str) -> None:
@@ -60,5 +67,5 @@ def revalue(state: State, symbol: str, name: str) -> None:
     position = account.positions[symbol]
     if account.exposed:
         owned(state, account, symbol, position)
-    if position.qty < 0:
+    if position.qty < 0 or account.is_watched:
         booking.reload(state, account, position, state.instruments[symbol])

@@ -12,11 +12,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import ClientOptions, Instrument, Level, Limits, OrdType, Phase, Side, Venue
+from brokerfix.domain import (
+    ClientOptions,
+    Instrument,
+    Level,
+    Limits,
+    MarginPolicy,
+    OrdType,
+    Phase,
+    Side,
+    Standing,
+    Venue,
+    to_money,
+)
 from brokerfix.engine.entities import KEPT_ALERTS, Account, Bound, Client, Job, Link, Position, Window
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
+from brokerfix.engine.risk import needs
 from brokerfix.engine.risk.bounds import give_accounts, set_level
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 
@@ -86,6 +99,13 @@ class AccountImage(msgspec.Struct):
     numbers: list[str]
     positions: dict[str, list[str]]
     same: list[tuple[tuple[str, str, str, int, int, int], list[int]]] = []
+    margin: str = "cash"
+    standing: Standing = Standing.OK
+    since: int = 0
+    held_by: str = ""
+    slice_id: int = 0
+    opened_with: str = "0"
+    lost: int = 0
 
 
 class LinkImage(msgspec.Struct):
@@ -116,6 +136,13 @@ def _dump_accounts(state: "State") -> list[AccountImage]:
                 for symbol, position in account.positions.items()
             },
             list(account.same.items()),
+            account.margin,
+            account.standing,
+            account.since,
+            account.held_by,
+            account.slice_id,
+            str(account.opened_with),
+            account.lost,
         )
         for account in state.accounts.values()
     ]
@@ -127,7 +154,21 @@ def _load_accounts(state: "State", images: list[AccountImage]) -> None:
         # An older version's have the limits' numbers between them.
         paid_in, cash, *_, taken = map(int, one.numbers)
         state.accounts[one.account] = Account(
-            one.account, one.limits, paid_in, cash, taken, positions, same=dict(one.same)
+            one.account,
+            one.limits,
+            paid_in,
+            cash,
+            taken,
+            positions,
+            same=dict(one.same),
+            margin=one.margin,
+            standing=one.standing,
+            since=one.since,
+            held_by=one.held_by,
+            slice_id=one.slice_id,
+            opened_with=int(one.opened_with),
+            lost=one.lost,
+            most_lost=to_money(one.limits.max_loss) if one.limits.max_loss else 0,
         )
 
 
@@ -146,6 +187,8 @@ def _hashed_accounts(accounts: dict[str, Account]) -> Iterable[object]:
             account.load,
             items(account.positions),
             items(account.same),
+            (account.margin, account.standing, account.since, account.held_by, account.slice_id),
+            (account.opened_with, account.lost, account.worth, account.maintenance, items(account.products)),
         )
         for name, account in accounts.items()
     )
@@ -156,6 +199,13 @@ def _load_holders(state: "State", data: None) -> None:
     for name, account in state.accounts.items():
         for symbol in account.positions:
             state.holders.setdefault(symbol, {})[name] = None
+
+
+def _load_derived(state: "State", data: None) -> None:
+    state.derived = {}
+    for symbol, instrument in state.instruments.items():
+        if instrument.option is not None:
+            state.derived.setdefault(instrument.option.underlying, {})[symbol] = None
 
 
 def _load_limits(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:
@@ -204,6 +254,9 @@ def _load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
         give_accounts(state, client, ())
     for level, limits in state.limits.items():
         set_level(state, level, limits)
+    for account in state.accounts.values():
+        if account.margin != "cash":
+            needs.remargin(state, account)
     for one in images:
         units, money = one.before
         bound = state.bounds[one.level]
@@ -426,6 +479,14 @@ PARTS: tuple[Part, ...] = (
     plain("instruments", dict, dict[str, Instrument], items),
     Part("accounts", dict, _hashed_accounts, list[AccountImage], _dump_accounts, _load_accounts),
     Part("holders", dict, load=_load_holders),
+    Part("derived", dict, load=_load_derived),
+    plain("margin_policy", MarginPolicy, MarginPolicy, lambda policy: (policy,)),
+    keys("called", list),
+    Part(
+        "deficits", dict, items, list[tuple[str, str]],
+        lambda state: [(name, str(money)) for name, money in state.deficits.items()],
+        lambda state, deficits: setattr(state, "deficits", {name: int(money) for name, money in deficits}),
+    ),
     plain("groups", dict, dict[str, tuple[str, ...]], items),
     Part(
         "limits", dict, items, list[tuple[Level, Limits]], lambda state: list(state.limits.items()), _load_limits, None,

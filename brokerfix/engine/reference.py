@@ -11,7 +11,7 @@ from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
-from brokerfix.engine.risk.bounds import give_accounts, owned, set_level
+from brokerfix.engine.risk.bounds import arrange, give_accounts, owned, set_level
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -29,11 +29,15 @@ def define(state: State, c: cmd.Start, step: Step) -> None:
         if symbol not in wanted and not known.halted:
             # Its orders and positions stay; nothing new is taken for what is no longer configured.
             step.emit(f.InstrumentDefined, msgspec.structs.replace(known, halted=True))
+    if state.margin_policy != c.margin:
+        step.emit(f.MarginPolicySet, c.margin)
+    kinds = dict(c.kinds)
     for name, cash, limits in c.accounts:
         account = state.accounts.get(name)
         known_as = state.configured.get(Level("account", name))
-        if account is None or (account.paid_in, known_as) != (to_money(cash), limits):
-            step.emit(f.AccountDefined, name, cash, limits)
+        kind = kinds.get(name, "cash")
+        if account is None or (account.paid_in, account.margin, known_as) != (to_money(cash), kind, limits):
+            step.emit(f.AccountDefined, name, cash, limits, kind)
     for name, accounts, max_rate, options in c.clients:
         client = state.clients.get(name)
         if client is None or (client.accounts, client.max_rate, client.options) != (accounts, max_rate, options):
@@ -56,6 +60,8 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.market.books.setdefault(symbol, Book())
     state.stops.setdefault(symbol, Book())
     state.watching.setdefault(symbol, {})
+    if fact.instrument.option is not None:
+        state.derived.setdefault(fact.instrument.option.underlying, {})[symbol] = None
     for account in state.accounts.values():
         if symbol in account.positions:
             owned(state, account, symbol, account.positions[symbol])
@@ -68,14 +74,23 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
     account = state.accounts.get(fact.account)
     if account is None:
         account = state.accounts[fact.account] = Account(fact.account, fact.limits, paid_in, paid_in)
+        account.opened_with = paid_in
         account.clients = {client.client: None for client in state.clients.values() if fact.account in client.accounts}
     account.cash += paid_in - account.paid_in
+    # What is paid in is no gain.
+    account.opened_with += paid_in - account.paid_in
     account.paid_in = paid_in
     level = Level("account", fact.account)
     if state.configured.get(level) != fact.limits:
         # Else what an operator has set stays.
         state.configured[level] = fact.limits
         set_level(state, level, fact.limits)
+    if account.margin != fact.margin:
+        account.margin = fact.margin
+        arrange(state, fact.account)
+        booking.reload_all(state, account)
+    if account.is_watched:
+        state.agenda[booking.REVIEW, fact.account] = None
 
 
 @DECIDE.on(cmd.DefineClient)

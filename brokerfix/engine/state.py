@@ -5,7 +5,7 @@ from collections import deque
 
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import Instrument, Level, Limits, Phase, Venue, day_of
+from brokerfix.domain import Instrument, Level, Limits, MarginPolicy, Phase, Venue, day_of
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
@@ -23,6 +23,9 @@ class State:
 
     `limits` are those of all levels as they are now, `configured` as the configuration has last named them, and
     `bounds` what is set of them with what counts towards it.
+
+    `margin_policy` is how margin accounts are watched, `called` are those whose positions may only be closed because of
+    it, `deficits` what accounts owe (money), and `derived` are by symbol the options on it.
 
     `holders` are by symbol the accounts that have, or had, some of it.
 
@@ -43,6 +46,10 @@ class State:
     groups: dict[str, tuple[str, ...]]
     limits: dict[Level, Limits]
     configured: dict[Level, Limits]
+    margin_policy: MarginPolicy
+    derived: dict[str, dict[str, None]]
+    called: dict[str, None]
+    deficits: dict[str, int]
     bounds: dict[Level, Bound]
     clients: dict[str, Client]
     venues: dict[str, Venue]

@@ -9,11 +9,13 @@ class InstrumentDefined(Fact, frozen=True, gc=False):
 
 
 class AccountDefined(Fact, frozen=True, gc=False):
-    """`cash` is the account's paid-in money as decimal text: a later fact with another value is a deposit."""
+    """`cash` is the account's paid-in money as decimal text: a later fact with another value is a deposit. `margin`
+    is its kind, see `domain.MARGIN_KINDS`."""
 
     account: str
     cash: str
     limits: Limits
+    margin: str = "cash"
 
 
 class ClientDefined(Fact, frozen=True, gc=False):

@@ -1,6 +1,6 @@
 """Facts: limits, and who they are about."""
 
-from brokerfix.domain import Limits
+from brokerfix.domain import Limits, MarginPolicy, Side, Standing
 from brokerfix.facts.base import Fact
 
 
@@ -29,3 +29,67 @@ class LimitsSet(Fact, frozen=True, gc=False, kw_only=True):
     limits: Limits
     operator: str = ""
     text: str = ""
+
+
+class MarginPolicySet(Fact, frozen=True, gc=False):
+    """How margin accounts are watched from now on, as the configuration says."""
+
+    policy: MarginPolicy
+
+
+class MarginChanged(Fact, frozen=True, gc=False, kw_only=True):
+    """An account stands otherwise than before: its equity with loan value, what its positions need as maintenance
+    margin, and the excess liquidity, as decimal text of money. `call`: its orders that would need more are canceled; a
+    liquidation cancels all others too."""
+
+    account: str
+    standing: Standing
+    equity: str
+    maintenance: str
+    excess: str
+    text: str = ""
+
+
+class LiquidationSliced(Fact, frozen=True, gc=False, kw_only=True):
+    """A part of a liquidation is sent as an order: which, and why so much: the excess liquidity, what it is to be, and
+    by how much of its value a position frees margin (basis points)."""
+
+    account: str
+    order_id: int
+    symbol: str
+    side: Side
+    qty: int
+    price: int
+    excess: str
+    target: str
+    relief_bps: int
+
+
+class LiquidationHeld(Fact, frozen=True, gc=False):
+    """A liquidation stops: there are no prices that it may rely on or, with an `operator`, until he lets it go on."""
+
+    account: str
+    text: str
+    operator: str = ""
+
+
+class LiquidationResumed(Fact, frozen=True, gc=False):
+    account: str
+    operator: str = ""
+
+
+class DeficitBooked(Fact, frozen=True, gc=False):
+    """An account has lost more than it had: what is missing (decimal text) is the broker's claim, and its cash 0."""
+
+    account: str
+    amount: str
+
+
+class LossReached(Fact, frozen=True, gc=False):
+    """An account has lost so much of what it may lose in a day: the share in percent, the loss and the limit as decimal
+    text. From 80 on it may only close positions; at 100 it is killed."""
+
+    account: str
+    percent: int
+    loss: str
+    limit: str

@@ -319,6 +319,8 @@ class Broker:
             config.broker.shard,
             tuple((name, group.accounts) for name, group in config.groups.items()),
             tuple(config.limits.items()),
+            tuple((name, one.margin) for name, one in config.accounts.items() if one.margin != "cash"),
+            config.margin,
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

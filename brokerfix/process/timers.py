@@ -139,7 +139,7 @@ class Timers:
             self._reset_due = self.broker.config.broker.session_reset == "daily"
 
     def _watch_clock(self, now: int) -> None:
-        """Phases that begin, orders whose time has come, pegs that may follow the market again."""
+        """Phases that begin, orders whose time has come, pegs that may follow the market again, margin calls."""
         for symbol, hours in self.broker.hours.items():
             phase = hours.phase(now)
             if self.broker.state.phases.get(symbol) is not phase:
@@ -147,6 +147,8 @@ class Timers:
         for name in list(self.broker.state.away):
             if is_due(self.broker.state.clients[name], now):
                 self.broker.pipeline.submit(cmd.ClientAway(now, name))
+        for name in list(self.broker.state.called):
+            self.broker.pipeline.submit(cmd.ReviewAccount(now, name))
         if is_owed(self.broker.state, now):
             self.broker.pipeline.submit(cmd.AskAgain(now))
         if self.broker.state.expiries and self.broker.state.expiries.keys()[0][0] <= now:

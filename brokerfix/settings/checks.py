@@ -16,10 +16,12 @@ from brokerfix.domain import (
     Inexact,
     Instrument,
     Limits,
+    MarginPolicy,
     to_money,
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
     COMP_ID,
     MAKER,
@@ -43,6 +45,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
     }
     if not instruments:
         raise ConfigError(f"{path}: instruments: at least one is needed, [instruments.SYMBOL]")
+    check_margin(path, read.get("margin") or MarginPolicy(), instruments)
     _accounts(path, read, instruments)
     _clients(path, read, check_venues(path, read["venues"], instruments))
     return Config(
@@ -63,6 +66,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         read["api_keys"],
         read["groups"],
         read.get("limits") or Limits(),
+        read.get("margin") or MarginPolicy(),
     )
 
 
@@ -74,14 +78,23 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
             if symbol not in instruments:
                 raise ConfigError(f"{path}: accounts.{name}.symbols: there is no [instruments.{symbol}]")
             _limits(path, f"accounts.{name}.symbols.{symbol}", limits)
+            _no_loss(path, f"accounts.{name}.symbols.{symbol}", limits)
     for name, group in read["groups"].items():
         for account in group.accounts:
             if account not in read["accounts"]:
                 raise ConfigError(f"{path}: groups.{name}.accounts: there is no [accounts.{account}]")
         _limits(path, f"groups.{name}.limits", group.limits)
+        _no_loss(path, f"groups.{name}.limits", group.limits)
     for name, client in read["clients"].items():
         _limits(path, f"clients.{name}.limits", client.limits)
+        _no_loss(path, f"clients.{name}.limits", client.limits)
     _limits(path, "limits", read.get("limits") or Limits())
+    _no_loss(path, "limits", read.get("limits") or Limits())
+
+
+def _no_loss(path: Path, key: str, limits: Limits) -> None:
+    if limits.max_loss:
+        raise ConfigError(f"{path}: {key}.max_loss: is a limit of an account, [accounts.NAME] limits")
 
 
 def _limits(path: Path, key: str, limits: Limits) -> None:
@@ -285,6 +298,9 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         opening_auction=section.opening_auction_seconds,
         closing_auction=section.closing_auction_seconds,
         zone=_zone(path, f"{key}.time_zone", section.time_zone),
+        multiplier=section.multiplier,
+        margin=section.margin,
+        option=section.option,
     )
 
 

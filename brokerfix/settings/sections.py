@@ -14,6 +14,9 @@ from brokerfix.domain import (
     Instrument,
     Level,
     Limits,
+    MarginPolicy,
+    MarginTerms,
+    OptionTerms,
     Venue,
 )
 
@@ -87,12 +90,16 @@ class InstrumentSection(Section, frozen=True):
     trigger: Literal["last", "quote"] = "last"
     peg_interval_ms: Annotated[int, Meta(ge=0, le=60_000)] = 100
     halted: bool = False
+    multiplier: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    margin: MarginTerms = MarginTerms()
+    option: OptionTerms | None = None
 
 
 class AccountSection(Section, frozen=True):
     """`symbols` are limits that the account has in single symbols."""
 
     cash: str
+    margin: Literal["cash", "reg-t", "tiered", "scan"] = "cash"
     limits: Limits = Limits()
     symbols: dict[str, Limits] = {}
 
@@ -260,6 +267,7 @@ class ApiKeySection(Section, frozen=True):
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "broker": BrokerSection,
     "limits": Limits,
+    "margin": MarginPolicy,
     "gateway": GatewaySection,
     "http": HttpSection,
     "maker": MakerSection,
@@ -297,6 +305,7 @@ class Config(msgspec.Struct, frozen=True):
     api_keys: dict[str, ApiKeySection] = {}
     groups: dict[str, GroupSection] = {}
     firm: Limits = Limits()
+    margin: MarginPolicy = MarginPolicy()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

@@ -4,13 +4,16 @@ from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, Hold, Instrume
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.risk import needs
 from brokerfix.engine.risk.bounds import accepted, bounds_of, opened, owned
+from brokerfix.engine.risk.standing import stands_otherwise
 from brokerfix.engine.state import State
 
 FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
 """Nanoseconds from a question to an exchange to the same again: doubled each time."""
-NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED = "request", "market", "phase"
-"""What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed."""
+NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED, REVIEW = "request", "market", "phase", "review"
+"""What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed, an
+account that stands otherwise."""
 
 
 def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, price: int, is_maker: bool = False) -> None:
@@ -151,7 +154,7 @@ def revalue(state: State, order: Order, risk_price: int) -> None:
 def expose_new(state: State, order: Order) -> None:
     """What `expose` does for an order that has just come. With nothing held it takes just its notional."""
     account, position = holding(state, order)
-    if position.qty:
+    if position.qty or account.margin != "cash":
         expose(state, order, order.qty, order.risk_price)
         return
     notional = order.qty * order.risk_price * state.instruments[order.symbol].money_factor
@@ -186,9 +189,21 @@ def count(
 
 
 def reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
-    load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
-    account.load += load - position.load
-    position.load = load
+    if account.margin != "cash":
+        needs.reload(state, account, position, instrument)
+    else:
+        load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+        account.load += load - position.load
+        position.load = load
+    if account.is_watched and stands_otherwise(state, account):
+        state.agenda[REVIEW, account.account] = None
+
+
+def reload_all(state: State, account: Account) -> None:
+    """Say again what all positions of an account take, or need as margin."""
+    needs.forget(account)
+    for symbol, position in account.positions.items():
+        reload(state, account, position, state.instruments[symbol])
 
 
 def holding(state: State, order: Order) -> tuple[Account, Position]:

@@ -4,7 +4,7 @@ accepted."""
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from brokerfix.domain import Level, Limits, Side
+from brokerfix.domain import Level, Limits, Side, to_money
 from brokerfix.engine.entities import Account, Bound, Client, Exposure, Position
 from brokerfix.engine.risk.controls import checks_of
 
@@ -45,6 +45,7 @@ def set_level(state: "State", level: Level, limits: Limits) -> None:
         account = state.accounts[level.name]
         if not level.symbol:
             account.limits = limits
+            account.most_lost = to_money(limits.max_loss) if limits.max_loss else 0
         elif bound is not None:
             account.of_symbol[level.symbol] = bound
         else:
@@ -98,10 +99,11 @@ def _arrange(state: "State", name: str) -> None:
     every = [*account.bounds, *(bound for client in account.clients for bound in state.clients[client].bounds)]
     account.exposures = tuple(bound.exposure for bound in every if bound.exposed)
     every += account.of_symbol.values()
-    account.exposed = any(bound.exposed for bound in every)
+    account.exposed = any(bound.exposed for bound in every) or account.margin != "cash" or account.most_lost > 0
     account.same_window = max((bound.same_window for bound in every if "duplicates" in bound.most), default=0)
     for symbol, position in account.positions.items():
         position.worth = worth(state, symbol, position.qty) if account.exposed else 0
+    account.worth = sum(_loan_value(state, symbol, position.worth) for symbol, position in account.positions.items())
     _count_all(state, name, 1)
 
 
@@ -126,6 +128,11 @@ def worth(state: "State", symbol: str, qty: int) -> int:
     return qty * (state.marks.get(symbol) or instrument.reference) * instrument.money_factor
 
 
+def _loan_value(state: "State", symbol: str, worth: int) -> int:
+    """What of a position's worth counts as equity: all, but nothing of an option."""
+    return worth if state.instruments[symbol].option is None else 0
+
+
 def opened(account: Account, symbol: str, side: Side, qty: int, money: int) -> None:
     """So much more of the account's orders is open (or less)."""
     for exposure in exposures_of(account, symbol):
@@ -137,6 +144,7 @@ def owned(state: "State", account: Account, symbol: str, position: Position, qty
     if not account.exposed:
         return
     had, position.worth = position.worth, worth(state, symbol, position.qty)
+    account.worth += _loan_value(state, symbol, position.worth - had)
     for exposure in exposures_of(account, symbol):
         exposure.own(symbol, qty, had, position.worth)
 

@@ -28,6 +28,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.risk import needs
 from brokerfix.engine.risk.bounds import bounds_of
 from brokerfix.engine.risk.controls import Asked, broken_together, refusal, worst
 from brokerfix.engine.risk.halts import halted_by
@@ -120,14 +121,26 @@ def _without(position: Position, order: Order, factor: int) -> tuple[Position, i
 
 
 def _more_load(
-    position: Position, side: Side, qty: int, valued_at: int, replaced: Order | None, mark: int, factor: int
+    state: State,
+    account: Account,
+    instrument: Instrument,
+    side: Side,
+    qty: int,
+    valued_at: int,
+    replaced: Order | None,
 ) -> int:
-    """How much more an order would take than what the position takes now. With nothing held that is its notional."""
+    """How much more an order would take than what the position takes now. With nothing held, in a cash account, that is
+    its notional."""
+    factor = instrument.money_factor
+    position = account.positions.get(instrument.symbol) or NOTHING_HELD
     changed, filled = position, 0
     if replaced is not None:
         changed, _, _ = _without(position, replaced, factor)
         filled = replaced.cum
-    return load(with_open(changed, side, qty - filled, valued_at, factor), mark, factor) - position.load
+    changed = with_open(changed, side, qty - filled, valued_at, factor)
+    if account.margin != "cash":
+        return needs.taken(state, account, instrument, changed) - needs.taken(state, account, instrument, position)
+    return load(changed, reference(state, instrument), factor) - position.load
 
 
 def too_fast(client: Client, at: int) -> bool:
@@ -217,11 +230,20 @@ def check_terms(
         refused = refusal(_asked(account, instrument, terms, at, replaced, same), bounds)
         if refused is not None:
             return refused
+    if account.is_watched:
+        why = account.reduces_only
+        asked = _asked(account, instrument, terms, at, replaced, None)
+        if not asked.opens:
+            # What only closes a position passes, whatever the account has.
+            return None
+        if why:
+            where = f"account {account.account}"
+            return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", why, value=_qty(instrument, asked.opens), at=where)
     if account.limits.buying_power:
-        position = account.positions.get(instrument.symbol) or NOTHING_HELD
         needed = notional
-        if replaced is not None or position.qty:
-            needed = _more_load(position, side, qty, valued_at, replaced, mark, factor)
+        held = account.positions.get(instrument.symbol)
+        if replaced is not None or account.margin != "cash" or (held is not None and held.qty):
+            needed = _more_load(state, account, instrument, side, qty, valued_at, replaced)
         return _check_power(account, needed)
     return None
 
@@ -253,9 +275,12 @@ def check_again(state: State, order: Order, price: int, valued_at: int, at: int)
     if refused is None:
         bounds = bounds_of(state.clients[order.client], account, order.symbol)
         refused = refusal(_asked(account, instrument, terms, at, order, None, begins=True), bounds) if bounds else None
+    if refused is None and account.reduces_only:
+        refused = Reject(
+            OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", account.reduces_only, at=f"account {account.account}"
+        )
     if refused is None and account.limits.buying_power and valued_at > order.risk_price:
-        factor = instrument.money_factor
-        needed = _more_load(position, order.side, order.qty, valued_at, order, mark, factor)
+        needed = _more_load(state, account, instrument, order.side, order.qty, valued_at, order)
         refused = _check_power(account, needed)
     return refused
 
@@ -264,7 +289,8 @@ def _check_power(account: Account, needed: int) -> Reject | None:
     if needed <= account.buying_power or needed <= 0:
         return None
     limit = money_text(account.buying_power)
-    return Reject(OrdRejReason.EXCEEDS_LIMIT, "BUYING_POWER", limit=limit, value=money_text(needed))
+    check = "BUYING_POWER" if account.margin == "cash" else "MARGIN"
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, check, limit=limit, value=money_text(needed))
 
 
 def worst_price(state: State, order: Order) -> int:

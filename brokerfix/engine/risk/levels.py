@@ -7,6 +7,7 @@ from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.domain import Level, Limits
 from brokerfix.engine import touched
+from brokerfix.engine.orders.booking import REVIEW
 from brokerfix.engine.risk.bounds import arrange, set_level
 from brokerfix.engine.risk.controls import number
 from brokerfix.engine.state import State
@@ -44,6 +45,9 @@ def set_limits(state: State, c: cmd.SetLimits, step: Step) -> None:
     if name not in known.get(kind, ()) or (symbol and (kind != "account" or symbol not in state.instruments)):
         step.emit(f.OperatorRefused, c.operator, "limits", f"there is no {c.level}")
         return
+    if c.limits.max_loss and (kind != "account" or symbol):
+        step.emit(f.OperatorRefused, c.operator, "limits", "max_loss is a limit of an account")
+        return
     _emit(c.level, c.limits, step, c.operator, c.text)
 
 
@@ -59,7 +63,13 @@ def _limits_set(state: State, fact: f.LimitsSet) -> None:
         state.configured.pop(level, None)
     elif not fact.operator:
         state.configured[level] = fact.limits
+    account = state.accounts.get(fact.name) if fact.kind == "account" and not fact.symbol else None
+    had = account.most_lost if account is not None else 0
     set_level(state, level, fact.limits)
+    if account is not None and account.most_lost != had:
+        # What has been told was of another limit.
+        account.lost = 0
+        state.agenda[REVIEW, fact.name] = None
 
 
 @EVOLVE.on(f.GroupDefined, touched.nothing)

@@ -1,0 +1,43 @@
+"""How an account stands: what its equity, its margin and its losses come to."""
+
+from typing import TYPE_CHECKING
+
+from brokerfix.domain import Standing, to_scaled
+from brokerfix.engine.entities import Account
+from brokerfix.engine.risk.margin import BASIS_POINTS
+
+if TYPE_CHECKING:
+    from brokerfix.engine.state import State
+
+LOSS_STEPS = (50, 80, 100)
+"""Percent of what an account may lose in a day at which something happens."""
+
+
+def standing_of(state: "State", account: Account) -> Standing:
+    """OK, WARNING or CALL, as the account's numbers are now."""
+    if account.margin == "cash" or account.excess > account.equity:
+        return Standing.OK
+    if account.excess < 0:
+        return Standing.CALL
+    if not account.maintenance:
+        return Standing.OK
+    warning = to_scaled(state.margin_policy.warning, 4)
+    return Standing.WARNING if account.excess * BASIS_POINTS <= account.equity * warning else Standing.OK
+
+
+def loss_step(account: Account) -> int:
+    """The highest of LOSS_STEPS that the day's loss has reached, 0 for none."""
+    if not account.most_lost:
+        return 0
+    loss = account.opened_with - account.cash - account.worth
+    return max((step for step in LOSS_STEPS if loss * 100 >= step * account.most_lost), default=0)
+
+
+def stands_otherwise(state: "State", account: Account) -> bool:
+    """Whether the account has to be reviewed: it stands otherwise than on record."""
+    if account.most_lost and loss_step(account) > account.lost:
+        return True
+    if account.margin == "cash" or account.standing in (Standing.LIQUIDATING, Standing.CLOSED_OUT):
+        # What follows there is a matter of time.
+        return False
+    return standing_of(state, account) is not account.standing
