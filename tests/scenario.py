@@ -15,6 +15,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -36,6 +37,7 @@ from brokerfix.commands import (
     OperatorResume,
     OperatorSplit,
     RecordQuotes,
+    ReviewAccount,
     RollDay,
     SessionDown,
     SessionUp,
@@ -48,6 +50,8 @@ from brokerfix.domain import (
     Instrument,
     Level,
     Limits,
+    MarginPolicy,
+    MarginTerms,
     OrdStatus,
     OrdType,
     Phase,
@@ -79,8 +83,14 @@ TIF_NAMES = {value: name for name, value in TIFS.items()}
 EXEC_TYPES = {str(kind): kind.name for kind in ExecType}
 STATUSES = {str(status): status.name for status in OrdStatus}
 STATUS_OF = {name: value for value, name in STATUSES.items()}
+Words = TypeVar("Words")
 FACTS = msgspec.msgpack.Decoder(list[AnyFact])
 FACTS_ENCODER = msgspec.msgpack.Encoder()
+
+
+def words_as(kind: type[Words], text: str) -> Words:
+    """`warning=0.1,grace_seconds=5` -> a struct of these values."""
+    return msgspec.convert(dict(word.split("=") for word in text.split(",") if word), kind, strict=False)
 
 
 def limits_of(text: str) -> tuple[Level, Limits]:
@@ -120,7 +130,8 @@ class World:
                 symbol, 2, int(s.get("qty_digits", "0")), int(s.get("tick", "1")), int(s.get("lot", "1")),
                 s.get("cross", "at-or-better"), s.get("post", "venue"), int(s.get("collar_bps", "1000")),
                 reference, int(s.get("opens", "0")), int(s.get("closes", "0")), s.get("halted") == "yes",
-                trigger=s.get("trigger", "last"), peg_interval=int(s.get("peg_interval", "0")),
+                margin=words_as(MarginTerms, s.get("terms", "")), trigger=s.get("trigger", "last"),
+                peg_interval=int(s.get("peg_interval", "0")),
             )
             for symbol, reference in (("AAPL", 15000), ("MSFT", 40000))
         )  # fmt: skip
@@ -141,7 +152,12 @@ class World:
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
         levels = tuple(limits_of(text) for text in s.get("limits", "").split(";") if text)
         groups = (("DESK", ("ALICE", "BOB")),) if levels else ()
-        start = Start(self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels)
+        kinds = (("ALICE", s["margin"]),) if "margin" in s else ()
+        policy = words_as(MarginPolicy, s.get("policy", ""))
+        start = Start(
+            self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels, kinds=kinds,
+            margin=policy,
+        )  # fmt: skip
         return self.submit(start)
 
     def submit(self, command: Command) -> list[str]:
@@ -339,6 +355,8 @@ def _clock(world: World) -> list[str]:
     lines += world.submit(ExpireOrders(world.now))
     for client in world.state.clients:
         lines += world.submit(ClientAway(world.now, client))
+    for account in list(world.state.called):
+        lines += world.submit(ReviewAccount(world.now, account))
     for symbol in world.state.instruments:
         lines += world.submit(MarketMoved(world.now, symbol))
     return lines + world.submit(AskAgain(world.now))

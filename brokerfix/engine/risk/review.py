@@ -43,6 +43,8 @@ LIQUIDATION = "liquidation"
 LOSS_LIMIT = "loss limit"
 DOUBT = "prices"
 """What holds a liquidation that waits for prices that it may rely on; else it is an operator."""
+TRUSTED = "trusted"
+"""An operator has let a liquidation go on at the prices that there are."""
 PACE = 100_000_000
 """Nanoseconds between two orders of a liquidation at least."""
 
@@ -133,7 +135,7 @@ def _liquidate(state: State, account: Account, step: Step) -> None:
                 doubts.append(f"{symbol}: {found}")
             elif found.qty:
                 choices.append(found)
-    if account.held_by:
+    if account.held_by not in ("", TRUSTED):
         if choices and account.held_by == DOUBT:
             step.emit(f.LiquidationResumed, account.account)
     elif choices:
@@ -156,7 +158,7 @@ def _choice(state: State, account: Account, symbol: str, position: Position) -> 
     """What could be closed of a position now, or why its price is in doubt."""
     policy, instrument = state.margin_policy, state.instruments[symbol]
     mark = needs.mark_of(state, symbol)
-    doubt = _doubt(state, symbol, mark)
+    doubt = _doubt(state, symbol, mark, account.held_by == TRUSTED)
     if doubt:
         return doubt
     is_long, tick = position.qty > 0, instrument.tick
@@ -181,9 +183,9 @@ def _levels(state: State, symbol: str, side: Side) -> Iterator[tuple[int, int]]:
     yield from ((quote.price, quote.qty) for quote in state.market.walk(symbol, side))
 
 
-def _doubt(state: State, symbol: str, mark: int) -> str:
+def _doubt(state: State, symbol: str, mark: int, is_trusted: bool) -> str:
     """Why the mark can't be relied on, "" if it can: there must be prices of both sides now, and their middle and the
-    last trade not be far from it."""
+    last trade not be far from it. The last of these an operator may overrule."""
     if state.is_halted(symbol):
         return "it is halted"
     bid = max((price for price, _ in _levels(state, symbol, Side.BUY)), default=None)
@@ -192,6 +194,8 @@ def _doubt(state: State, symbol: str, mark: int) -> str:
         return "there are no prices of both sides"
     if not mark:
         return "it has no mark"
+    if is_trusted:
+        return ""
     digits, last = state.instruments[symbol].price_digits, state.market.last.get(symbol)
     seen = [("the middle of the best prices", (bid + offer) // 2)]
     if last is not None:
@@ -250,13 +254,13 @@ def _slice(state: State, account: Account, choice: Choice, target: int, step: St
 
 @DECIDE.on(OperatorMargin)
 def operator_margin(state: State, c: OperatorMargin, step: Step) -> None:
-    """Stop an account's liquidation, also one that is still to come, or let it go on."""
+    """Stop an account's liquidation, also one that is still to come, or let it go on, at the prices that there are."""
     account = state.accounts.get(c.account)
     if account is None or account.margin == "cash":
         return refuse(c, step, f"there is no margin account {c.account!r}")
     if c.hold:
         step.emit(f.LiquidationHeld, c.account, c.text or "by hand", c.operator)
-    elif not account.held_by:
+    elif account.held_by in ("", TRUSTED):
         refuse(c, step, f"the liquidation of account {c.account} is not held")
     else:
         step.emit(f.LiquidationResumed, c.account, c.operator)
@@ -269,7 +273,7 @@ def _margin_changed(state: State, fact: f.MarginChanged) -> None:
     if fact.standing in (Standing.OK, Standing.WARNING):
         state.called.pop(fact.account, None)
         account.slice_id = 0
-        if account.held_by == DOUBT:
+        if account.held_by in (DOUBT, TRUSTED):
             account.held_by = ""
         return
     state.called[fact.account] = None
@@ -314,7 +318,7 @@ def _liquidation_held(state: State, fact: f.LiquidationHeld) -> None:
 
 @EVOLVE.on(f.LiquidationResumed, touched.the_account)
 def _liquidation_resumed(state: State, fact: f.LiquidationResumed) -> None:
-    state.accounts[fact.account].held_by = ""
+    state.accounts[fact.account].held_by = TRUSTED if fact.operator else ""
 
 
 @EVOLVE.on(f.DeficitBooked, touched.the_account)
