@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from brokerfix.tools.demo import Process, _free_port
+from brokerfix.tools.demo import Process, free_port
 from brokerfix.web.door import hash_of, make_key
 from tests.live import INSTRUMENT
 
@@ -70,7 +70,7 @@ class Place:
         """`config` is a template for `terms`, the ports and the instrument."""
         self.folder = folder
         self.sockets: list[socket.socket] = []
-        self.port, self.http = _free_port(), _free_port()
+        self.port, self.http = free_port(), free_port()
         self.keys = {name: make_key(name) for name in keys}
         text = config.format(port=self.port, http=self.http, instrument=INSTRUMENT, **terms)
         for name, (client, scopes, accounts) in keys.items():

@@ -14,7 +14,7 @@ import simplefix
 
 from brokerfix.settings.passwords import make_hash
 from brokerfix.tools.client import Client, Message, utc_now
-from brokerfix.tools.demo import Process, _free_port
+from brokerfix.tools.demo import Process, free_port
 
 SECRET = "correct horse"
 
@@ -74,7 +74,7 @@ class Market:
 
     def __init__(self, folder: Path, exchange: str = EXCHANGE, broker: str = BROKER) -> None:
         self.folder = folder
-        ports = {"XNAS": _free_port(), "BROKER": _free_port()}
+        ports = {"XNAS": free_port(), "BROKER": free_port()}
         texts = {
             "XNAS": exchange.format(port=ports["XNAS"], instrument=INSTRUMENT),
             "BROKER": broker.format(

@@ -10,7 +10,7 @@ import pytest
 
 from brokerfix.operate.certify import STEPS
 from brokerfix.tools.client import Client, Disconnected, Message
-from brokerfix.tools.demo import _free_port
+from brokerfix.tools.demo import free_port
 
 
 class Candidate(Client):
@@ -46,7 +46,7 @@ class Candidate(Client):
 
 @contextmanager
 def certification(folder: Path, fix: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "brokerfix", "certify", "--fix", fix, "--port", str(port), "--patience", "5"]
     process = subprocess.Popen(
         [*command, "--report", str(folder / "report")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

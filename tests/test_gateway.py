@@ -22,7 +22,7 @@ from brokerfix.operate.admin import ask
 from brokerfix.settings.passwords import make_hash
 from brokerfix.tools.certificates import Authority
 from brokerfix.tools.client import Client, Disconnected, utc_now
-from brokerfix.tools.demo import Process, _free_port
+from brokerfix.tools.demo import Process, free_port
 from tests.live import INSTRUMENT, SECRET, Wire, files_with, listening, run_cli
 
 CONFIG = """
@@ -106,7 +106,7 @@ class Place:
         self.authority.issue("server", ["localhost"])
         self.pin = self.authority.issue("CAROL")
         self.authority.issue("EVE")
-        self.port, self.tls, self.operation = _free_port(), _free_port(), _free_port()
+        self.port, self.tls, self.operation = free_port(), free_port(), free_port()
         text = CONFIG.format(
             port=self.port, tls=self.tls, operation=self.operation, pin=self.pin, password=make_hash(SECRET),
             instrument=INSTRUMENT,
@@ -768,7 +768,7 @@ accounts = ["ALL"]
 
 
 def test_a_gateway_can_run_apart_from_its_broker(tmp_path: Path) -> None:
-    port, upstream = _free_port(), _free_port()
+    port, upstream = free_port(), free_port()
     (tmp_path / "secret").write_bytes(os.urandom(32))
     config = tmp_path / "broker.toml"
     config.write_text(APART.format(port=port, upstream=upstream, instrument=INSTRUMENT))
@@ -811,7 +811,7 @@ def test_a_gateway_can_run_apart_from_its_broker(tmp_path: Path) -> None:
 )
 def test_a_configuration_that_can_not_be_is_told(tmp_path: Path, keys: str, told: str) -> None:
     config = tmp_path / "broker.toml"
-    text = APART.format(port=_free_port(), upstream=1, instrument=INSTRUMENT)
+    text = APART.format(port=free_port(), upstream=1, instrument=INSTRUMENT)
     before, rest = text.split("[gateway]")
     config.write_text(f"{before}[gateway]\n{keys}\n[accounts{rest.split('[accounts', 1)[1]}")
     said = run_cli("gateway", str(config))

@@ -14,7 +14,7 @@ import pytest
 
 from brokerfix.facts import OrderAccepted
 from brokerfix.record.journal import read
-from brokerfix.tools.demo import Process, _free_port
+from brokerfix.tools.demo import Process, free_port
 from tests.door import Keys, Place, WebSocket, eventually, order, problem
 from tests.live import EXCHANGE, INSTRUMENT, run_cli
 
@@ -72,7 +72,7 @@ class Exchange:
     """The exchange that the broker of a place has."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         config = folder / "XNAS.toml"
         config.write_text(EXCHANGE.format(port=self.port, instrument=INSTRUMENT))
         self.process = Process("XNAS", config, folder / "XNAS.log", self.port)

@@ -16,7 +16,7 @@ from brokerfix.operate.admin import ActionRefused, ask
 from brokerfix.record.journal import read
 from brokerfix.record.kept import kept_states
 from brokerfix.tools.client import Client, Disconnected, Message
-from brokerfix.tools.demo import _free_port
+from brokerfix.tools.demo import free_port
 from tests.live import BROKER, EXCHANGE, INSTRUMENT, Market, Process, desk, report, run_cli, until
 
 MORE = """
@@ -176,7 +176,7 @@ def test_sessions_are_listed_disconnected_and_reset(market: Market) -> None:
 
 
 def test_an_exchange_is_added_without_a_restart(market: Market) -> None:
-    port = _free_port()
+    port = free_port()
     config = market.folder / "XBOS.toml"
     config.write_text(EXCHANGE.replace("XNAS", "XBOS").replace("xnas", "xbos").format(port=port, instrument=INSTRUMENT))
     other = Process("XBOS", config, market.folder / "XBOS.log", port)
@@ -218,7 +218,7 @@ def test_an_exchange_is_added_without_a_restart(market: Market) -> None:
 
 
 def test_a_client_is_added_without_a_restart(market: Market) -> None:
-    port = _free_port()
+    port = free_port()
     desk(market, "clients", "add", "DAVE", "--account", "BOB", "--port", str(port))
     dave = Client("DAVE", "BROKER", "127.0.0.1", port)
     dave.connect()

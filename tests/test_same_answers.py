@@ -8,7 +8,7 @@ import pytest
 
 from brokerfix.gateway.framing import frame
 from brokerfix.tools.client import utc_now
-from brokerfix.tools.demo import Process, _free_port
+from brokerfix.tools.demo import Process, free_port
 from tests.live import INSTRUMENT, Wire, connected
 
 VERSIONS = {"R42": "FIX.4.2", "R44": "FIX.4.4", "R50": "FIXT.1.1"}
@@ -50,7 +50,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     processes = []
     found = {}
     for name, more in (("without", ""), ("with", GATEWAY)):
-        port = found[name] = _free_port()
+        port = found[name] = free_port()
         config = folder / f"{name}.toml"
         config.write_text(CONFIG.format(name=name, port=port, instrument=INSTRUMENT) + more)
         processes.append(Process(name, config, Path(folder / f"{name}.log"), port))

@@ -69,3 +69,58 @@ def limits_set(words: tuple[str, ...], text: str, config: str, as_json: bool) ->
     kind, name, symbol = (*level, "", "")[:3]
     request = {"action": "set-limits", "kind": kind, "name": name, "symbol": symbol, "settings": settings, "text": text}
     ask_broker(config, as_json, " ".join(level) + ": " + ", ".join(words[len(level) :]), **request)
+
+
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+@for_people
+def margin(context: click.Context, config: str, as_json: bool) -> None:
+    """Show every account with margin or a loss limit, and how it stands; or stop a liquidation."""
+    if context.invoked_subcommand is None:
+        rows = ask(config_of(config).data, {"action": "margin"})["margin"]
+        show_rows(rows, "accounts with margin", as_json)
+
+
+@margin.command("hold")
+@click.argument("account")
+@text_option
+@config_option
+@json_option
+@for_people
+def margin_hold(account: str, text: str, config: str, as_json: bool) -> None:
+    """Send no more orders of ACCOUNT's liquidation, also of one that is still to come, until `margin resume`."""
+    told = f"{account}: its liquidation is held"
+    ask_broker(config, as_json, told, action="hold-margin", account=account, hold=1, text=text)
+
+
+@margin.command("resume")
+@click.argument("account")
+@config_option
+@json_option
+@for_people
+def margin_resume(account: str, config: str, as_json: bool) -> None:
+    """Let ACCOUNT's liquidation go on, at the prices that there are now."""
+    told = f"{account}: its liquidation goes on"
+    ask_broker(config, as_json, told, action="hold-margin", account=account, hold=0)
+
+
+@main.command()
+@click.argument("account")
+@config_option
+@json_option
+@for_people
+def explain(account: str, config: str, as_json: bool) -> None:
+    """Tell the story of ACCOUNT out of the journal: its orders and fills, refusals, limits, margin calls and
+    liquidations, each with its numbers and the fact that it rests on."""
+    from brokerfix.operate.explain import explain_account
+
+    try:
+        rows = [told.row() for told in explain_account(config_of(config).data / "journal", account)]
+    except LookupError as error:
+        raise click.ClickException(error.args[0]) from error
+    if as_json:
+        show_rows(rows, "", True)
+    for row in () if as_json else rows:
+        click.echo(f"{row['time']}  {row['what happened']}")

@@ -74,9 +74,14 @@ def http(config: str) -> None:
 @click.option("--seconds", default=30, show_default=True, help="How long to trade.")
 @click.option("--kill", is_flag=True, help="Kill the broker with kill -9 in the middle and start it again.")
 @click.option("--folder", default="var/demo", show_default=True, help="Where the demo's files go; emptied first.")
+@click.option("--story", type=click.Choice(["margin"]), help="Tell a story instead: a margin call, to its end.")
 @for_people
-def demo(seconds: int, kill: bool, folder: str) -> None:
+def demo(seconds: int, kill: bool, folder: str, story: str | None) -> None:
     """Watch two exchanges, the broker and scripted clients trade over real sockets."""
+    if story is not None:
+        from brokerfix.tools.story import run as tell
+
+        sys.exit(tell(Path(folder), click.echo))
     from brokerfix.tools.demo import run
 
     sys.exit(run(Path(folder), seconds, kill))

@@ -21,6 +21,7 @@ from brokerfix.domain import (
 from brokerfix.engine.entities import JobKind
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.levels import utilisation
+from brokerfix.engine.risk.standing import margins
 from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
 from brokerfix.operate.admin import ActionRefused, Answer, Request
@@ -52,7 +53,7 @@ class OnRecord(ActionRefused):
 
 
 MOST_TEXT = 200
-NUMBERS = ("new", "old", "canceled", "refused")
+NUMBERS = ("new", "old", "canceled", "refused", "hold")
 TABLES = ("settings",)
 
 
@@ -88,6 +89,8 @@ class Operations:
             "killed": self._killed,
             "limits": self._limits,
             "set-limits": self._set_limits,
+            "margin": self._margin,
+            "hold-margin": self._hold_margin,
             "resume": self._resume,
             "split": self._split,
             "roll": self._roll,
@@ -282,6 +285,13 @@ class Operations:
             raise ActionRefused(f"{level}: {error}") from error
         text = request.get("text", "")
         return self._done(cmd.SetLimits(self.broker.clock(), operator, level, limits, text))
+
+    def _margin(self, operator: str, request: Request) -> Answer:
+        return {"margin": margins(self.broker.state)}
+
+    def _hold_margin(self, operator: str, request: Request) -> Answer:
+        hold, text = bool(request["hold"]), request.get("text", "")
+        return self._done(cmd.OperatorMargin(self.broker.clock(), operator, request["account"], hold, text))
 
     def _resume(self, operator: str, request: Request) -> Answer:
         return self._done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))

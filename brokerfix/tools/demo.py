@@ -88,15 +88,21 @@ def run(folder: Path, seconds: int, kill: bool) -> int:
     return _summary(folder, traders)
 
 
-def _set_up(folder: Path) -> dict[str, Process]:
-    """The shipped configurations in the demo's own folder, on free ports."""
+def make_folder(folder: Path) -> None:
+    """An empty folder of the demo's own. Raises FileExistsError where something else is in it."""
     marker = folder / "made-by-brokerfix-demo"
     if folder.exists() and not marker.exists() and (folder.is_file() or any(folder.iterdir())):
         raise FileExistsError(f"{folder}: is not empty and no folder of an earlier demo; name another with --folder")
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "config").mkdir(parents=True)
+    folder.mkdir(parents=True)
     marker.touch()
-    ports = {name: _free_port() for name in CONFIGS}
+
+
+def _set_up(folder: Path) -> dict[str, Process]:
+    """The shipped configurations in the demo's own folder, on free ports."""
+    make_folder(folder)
+    (folder / "config").mkdir()
+    ports = {name: free_port() for name in CONFIGS}
     texts = {name: (shipped_folder("config") / f"{file}.toml").read_text() for name, file in CONFIGS.items()}
     shipped = {name: re.search(r"^port = (\d+)", text, re.M) for name, text in texts.items()}
     processes = {}
@@ -105,7 +111,7 @@ def _set_up(folder: Path) -> dict[str, Process]:
         for other, found in shipped.items():
             assert found is not None
             text = re.sub(rf"^port = {found[1]}\b", f"port = {ports[other]}", text, flags=re.M)
-        text = re.sub(r"^operation_port = \d+", f"operation_port = {_free_port()}", text, flags=re.M)
+        text = re.sub(r"^operation_port = \d+", f"operation_port = {free_port()}", text, flags=re.M)
         path = folder / "config" / f"{file}.toml"
         path.write_text(text)
         processes[name] = Process(name, path, folder / f"{file}.log", ports[name])
@@ -137,7 +143,7 @@ def _is_projected(data: Path) -> bool:
     return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that nobody listens on, and that the system gives to no outgoing connection meanwhile."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)

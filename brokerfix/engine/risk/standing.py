@@ -1,8 +1,8 @@
 """How an account stands: what its equity, its margin and its losses come to."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from brokerfix.domain import Standing, to_scaled
+from brokerfix.domain import Standing, money_text, to_scaled
 from brokerfix.engine.entities import Account
 from brokerfix.engine.risk.margin import BASIS_POINTS
 
@@ -41,3 +41,26 @@ def stands_otherwise(state: "State", account: Account) -> bool:
         # What follows there is a matter of time.
         return False
     return standing_of(state, account) is not account.standing
+
+
+def margins(state: "State") -> list[dict[str, Any]]:
+    """Every account with margin, or with a loss limit: what it has, needs, has lost today and owes, as decimal text of
+    money."""
+    return [
+        {
+            "account": account.account,
+            "kind": account.margin,
+            "standing": str(account.standing),
+            "cash": money_text(account.cash),
+            "equity": money_text(account.equity),
+            "maintenance": money_text(account.maintenance),
+            "excess": money_text(account.excess),
+            "available": money_text(account.buying_power),
+            "cushion": f"{100 * account.excess / account.equity:.1f} %" if account.equity > 0 else "",
+            "lost today": money_text(max(0, account.opened_with - account.equity)),
+            "owes": money_text(state.deficits[account.account]) if account.account in state.deficits else "",
+            "held by": account.held_by,
+        }
+        for account in state.accounts.values()
+        if account.is_watched
+    ]
