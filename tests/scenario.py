@@ -152,7 +152,7 @@ class World:
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
         levels = tuple(limits_of(text) for text in s.get("limits", "").split(";") if text)
         groups = (("DESK", ("ALICE", "BOB")),) if levels else ()
-        kinds = (("ALICE", s["margin"]),) if "margin" in s else ()
+        kinds = (("ALICE", s["margin"]),) if s.get("margin", "cash") != "cash" else ()
         policy = words_as(MarginPolicy, s.get("policy", ""))
         start = Start(
             self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels, kinds=kinds,

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from brokerfix.facts import Halted, LimitsSet
 from brokerfix.record.journal import read
+from brokerfix.tools import story
 from brokerfix.tools.client import Client
-from tests.live import BROKER, Market, desk, report, run_cli
+from tests.live import BROKER, Market, desk, report, run_cli, until
 
 LIMITS = """
 [limits]
@@ -124,3 +126,48 @@ def test_a_kill_cancels_all_at_the_exchange_and_takes_nothing_new(market: Market
     report(alice, "K21", "0")
     facts = [fact for record in read(market.folder / "broker" / "journal") for fact in record.facts]
     assert any(isinstance(fact, Halted) and fact.kill for fact in facts)
+
+
+def test_a_margin_call_from_the_warning_to_its_end(tmp_path: Path) -> None:
+    """The demo's story, and what the journal, the broker and the rules of engagement say of it."""
+    told: list[str] = []
+    assert story.run(tmp_path / "story", told.append) == 0
+    assert "    MARGIN: limit=250.00, value=2250.00" in told
+    standings = [line.strip().partition("  ")[2] for line in told if "  the account is" in line]
+    assert [standing.split("equity")[0].split(":")[0] for standing in standings] == [
+        "the account is set up",
+        "the account is warned",
+        "the account is in a margin call",
+        "the account is liquidated",
+        "the account is in order (restored)",
+    ]
+    assert any(line.endswith("the position frees 48 % of its value") for line in told)
+    config = str(tmp_path / "story" / "broker.toml")
+    explained = run_cli("explain", "MARGE", "--config", config, "--json")
+    rows = json.loads(explained.stdout)
+    assert rows[-1]["what happened"].startswith("the account is in order (restored): equity 8686.60")
+    assert "there is no account" in run_cli("explain", "NOBODY", "--config", config).stderr
+    assert "## Accounts" in (rules := run_cli("rules", config, "MARGE").stdout)
+    assert "reg-t" in rules
+
+
+def test_an_operator_sees_how_accounts_stand_and_holds_a_liquidation(tmp_path: Path) -> None:
+    stage = story.Stage(tmp_path / "story")
+    stage.start()
+    try:
+        stage.quote(14_995)
+        stage.order("M1", "1", 130, "150.00")
+        config = str(tmp_path / "story" / "broker.toml")
+        assert run_cli("margin", "hold", "MARGE", "--config", config).stdout == "MARGE: its liquidation is held\n"
+        for cents in (14_500, 13_990):
+            stage.quote(cents)
+        until(lambda: stage.standing() == "liquidating")
+        (row,) = json.loads(run_cli("margin", "--config", config, "--json").stdout)
+        assert (row["standing"], row["excess"], row["kind"]) == ("liquidating", "-42.76", "reg-t")
+        stage.client.new_order("M3", "2", "1", "AAPL", "139.85")
+        assert report(stage.client, "M3", "F")[31] == "139.85", "closing is never refused"
+        assert run_cli("margin", "resume", "MARGE", "--config", config).returncode == 0
+        assert stage.until_liquidated()[32] == "7"
+        assert "is not held" in run_cli("margin", "resume", "MARGE", "--config", config).stderr
+    finally:
+        stage.stop()

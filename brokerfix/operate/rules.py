@@ -196,10 +196,35 @@ def _accounts(config: Config, section: ClientSection) -> str:
     for name in section.accounts:
         limits = config.accounts[name].limits
         power = "checked" if limits.buying_power else "not checked"
-        rows.append((name, limits.max_order_qty or "none", limits.max_order_notional or "none", power))
+        kind = config.accounts[name].margin
+        rows.append((name, limits.max_order_qty or "none", limits.max_order_notional or "none", power, kind))
     text = "Account(1) may be left out: then it is the first of these."
-    return f"## Accounts\n\n{text}\n\n" + _table(
-        ("Account(1)", "largest order", "largest notional", "buying power"), rows
+    table = _table(("Account(1)", "largest order", "largest notional", "buying power", "kind"), rows)
+    with_margin = any(config.accounts[name].margin != "cash" for name in section.accounts)
+    return f"## Accounts\n\n{text}\n\n{table}" + (f"\n\n{_margin(config)}" if with_margin else "")
+
+
+def _margin(config: Config) -> str:
+    """What becomes of an account with margin."""
+    policy = config.margin
+    rows = [
+        (
+            symbol,
+            *(getattr(one.margin, name) for name in ("initial", "maintenance", "short_initial", "short_maintenance")),
+        )
+        for symbol, one in config.instruments.items()
+    ]
+    text = (
+        "An account with margin may open positions while its available funds (equity less initial margin, with what is "
+        "open filled on the worse side) allow it; else an order is refused with `MARGIN` (OrdRejReason 3). What only "
+        f"closes a position passes. At an excess liquidity (equity less maintenance margin) of {policy.warning} of the "
+        "equity or less there is a warning to the operator. Below 0 there is a margin call: what would open more is "
+        f"refused with `REDUCE_ONLY` (0) and canceled, and {policy.grace_seconds} s later all orders are canceled and "
+        f"positions closed, until the excess is {policy.buffer} of the maintenance margin. Such an order is reported to "
+        "the account's client without a ClOrdID of its own."
+    )
+    return f"{text}\n\n" + _table(
+        ("Symbol(55)", "initial", "maintenance", "initial, short", "maintenance, short"), rows
     )
 
 

@@ -23,11 +23,13 @@ from brokerfix.commands import (
     OperatorCancel,
     OperatorCorrect,
     OperatorHalt,
+    OperatorMargin,
     OperatorRelease,
     OperatorResolve,
     OperatorResume,
     RecordQuotes,
     ReplaceOrder,
+    ReviewAccount,
     RollDay,
     SessionDown,
     SessionUp,
@@ -84,13 +86,17 @@ class BrokerMachine(RuleBasedStateMachine):
         supports=st.sampled_from(["", "stop iceberg", "pegged min-qty all-or-none post-only gtd"]),
         limits=st.sampled_from(["", ";".join(LIMITS)]),
         self_match=st.sampled_from(["none", "cancel-newest", "cancel-oldest", "cancel-both"]),
+        margin=st.sampled_from(["cash", "cash", "reg-t", "tiered"]),
     )
     def begin(
-        self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str, self_match: str
-    ) -> None:
+        self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str, self_match: str,
+        margin: str,
+    ) -> None:  # fmt: skip
+        # With margin there is little, so that it is called in.
+        cash = "100000000" if margin == "cash" else "15000"
         self.world = World(
-            post=post, cross=cross, cash="100000000", pending=pending, acknowledge=acknowledge, supports=supports,
-            limits=limits, self_match=self_match,
+            post=post, cross=cross, cash=cash, pending=pending, acknowledge=acknowledge, supports=supports,
+            limits=limits, self_match=self_match, margin=margin, terms="maintenance=0.5",
         )  # fmt: skip
         self.number = self.seen = 0
         self.known: dict[int, Order] = {}
@@ -141,6 +147,21 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(text=st.sampled_from(["firm", "firm max_net=500000", "client ALICE max_gross=100000", "group DESK", *LIMITS]))
     def set_limits(self, text: str) -> None:
         self.world.submit(SetLimits(self.world.now, "carol", *limits_of(text)))
+
+    @rule(hold=st.booleans())
+    def hold_margin(self, hold: bool) -> None:
+        self.world.submit(OperatorMargin(self.world.now, "carol", "ALICE", hold))
+
+    @rule()
+    def review(self) -> None:
+        """Half a second later: what calls and liquidations lead to."""
+        self.world.now += 500_000_000
+        for account in list(self.world.state.called):
+            self.world.submit(ReviewAccount(self.world.now, account))
+
+    @rule(client=CLIENTS)
+    def kill(self, client: str) -> None:
+        self.world.submit(OperatorHalt(self.world.now, "carol", "client", client, True))
 
     @rule(client=CLIENTS, index=st.integers(0, 99))
     def cancel(self, client: str, index: int) -> None:
