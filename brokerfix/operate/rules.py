@@ -208,11 +208,8 @@ def _margin(config: Config) -> str:
     """What becomes of an account with margin."""
     policy = config.margin
     rows = [
-        (
-            symbol,
-            *(getattr(one.margin, name) for name in ("initial", "maintenance", "short_initial", "short_maintenance")),
-        )
-        for symbol, one in config.instruments.items()
+        (symbol, terms.initial, terms.maintenance, terms.short_initial, terms.short_maintenance)
+        for symbol, terms in ((symbol, one.margin) for symbol, one in config.instruments.items())
     ]
     text = (
         "An account with margin may open positions while its available funds (equity less initial margin, with what is "
@@ -220,8 +217,8 @@ def _margin(config: Config) -> str:
         f"closes a position passes. At an excess liquidity (equity less maintenance margin) of {policy.warning} of the "
         "equity or less there is a warning to the operator. Below 0 there is a margin call: what would open more is "
         f"refused with `REDUCE_ONLY` (0) and canceled, and {policy.grace_seconds} s later all orders are canceled and "
-        f"positions closed, until the excess is {policy.buffer} of the maintenance margin. Such an order is reported to "
-        "the account's client without a ClOrdID of its own."
+        f"positions closed, until the excess is {policy.buffer} of the maintenance margin. Such an order is reported "
+        "to the account's client without a ClOrdID."
     )
     return f"{text}\n\n" + _table(
         ("Symbol(55)", "initial", "maintenance", "initial, short", "maintenance, short"), rows
