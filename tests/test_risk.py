@@ -153,6 +153,32 @@ def test_a_margin_call_from_the_warning_to_its_end(tmp_path: Path) -> None:
     assert "| AAPL | 0.5 | 0.48 | 0.5 | 0.3 |" in re.sub(" +", " ", rules)
 
 
+def test_recorded_orders_against_other_limits(tmp_path: Path) -> None:
+    stage = story.Stage(tmp_path / "story")
+    stage.start()
+    try:
+        stage.quote(14_995)
+        stage.order("M1", "1", 100, "150.00")
+        stage.order("M2", "1", 10, "150.00")
+    finally:
+        stage.stop()
+    config = stage.folder / "broker.toml"
+    proposed = stage.folder / "proposed.toml"
+    proposed.write_text(config.read_text() + '[limits]\nmax_gross = "16000"\nmax_order_qty = "100"\n')
+    run = run_cli("risk-test", "--limits", str(proposed), "--config", str(config), "--json")
+    told = json.loads(run.stdout)
+    (refused,) = told["refused"]
+    assert refused["refused"].startswith("GROSS_LIMIT: limit=16000, value=16")
+    assert told["controls"] == [{"control": "GROSS_LIMIT", "refused": 1}]
+    (reached,) = (row for row in told["reached"] if row["limit"] == "max_gross")
+    assert reached["percent"] > 100
+    assert [(row["marks"], row["called"]) for row in told["shocks"]] == [("-10 %", ""), ("-30 %", "yes")]
+    lines = run_cli("risk-test", "--limits", str(proposed), "--config", str(config)).stdout
+    assert lines.startswith("2 orders and replaces weighed, 1 would have been refused")
+    none = run_cli("risk-test", "--limits", str(config), "--config", str(config), "--day", "19990101").stdout
+    assert none.startswith("0 orders and replaces weighed")
+
+
 def test_an_operator_sees_how_accounts_stand_and_holds_a_liquidation(tmp_path: Path) -> None:
     stage = story.Stage(tmp_path / "story")
     stage.start()

@@ -1,5 +1,6 @@
 """What a desk does about risk: kills, limits."""
 
+import json
 import time
 
 import click
@@ -14,6 +15,7 @@ from brokerfix.cli.base import (
     show_rows,
     text_option,
 )
+from brokerfix.domain import Level
 from brokerfix.operate.admin import ask
 
 MOST_SECONDS = 60.0
@@ -124,3 +126,37 @@ def explain(account: str, config: str, as_json: bool) -> None:
         show_rows(rows, "", True)
     for row in () if as_json else rows:
         click.echo(f"{row['time']}  {row['what happened']}")
+
+
+@main.command("risk-test")
+@click.option(
+    "--limits", "proposed", required=True, help="A configuration whose limits, groups and accounts are tried."
+)
+@click.option("--day", type=int, default=0, help="Only the orders of this trading day, YYYYMMDD.")
+@click.option("--shock", "shocks", type=click.IntRange(1, 99), multiple=True, default=(10, 30), show_default=True,
+              help="Percent by which all marks fall at the end; several times for several.")  # fmt: skip
+@config_option
+@json_option
+@for_people
+def risk_test(proposed: str, day: int, shocks: tuple[int, ...], config: str, as_json: bool) -> None:
+    """Replay the journal against other limits: which orders they would have refused, how far each limit would have been
+    used, and which accounts with margin would be called if prices fell. Nothing is changed; the broker may run."""
+    from brokerfix.operate.dryrun import DryRun
+
+    tried = config_of(proposed)
+    levels = {Level("account", name): account.limits for name, account in tried.accounts.items()}
+    run = DryRun(levels | tried.limits, {name: group.accounts for name, group in tried.groups.items()})
+    run.replay(config_of(config).data / "journal", day)
+    rows = [refused.row() for refused in run.refused]
+    reached = [row for row in run.reached.values() if row["used"]]
+    shocked = list(run.shocked(shocks))
+    if as_json:
+        told = {"weighed": run.weighed, "refused": rows, "controls": run.by_check(), "reached": reached}
+        click.echo(json.dumps({**told, "shocks": shocked}))
+        return
+    click.echo(f"{run.weighed} orders and replaces weighed, {len(rows)} would have been refused")
+    parts = ("refused", rows), ("controls", run.by_check()), ("limits used", reached), ("if marks fell", shocked)
+    for title, found in parts:
+        if found:
+            click.echo(f"\n{title}")
+            show_rows(found, title, False)
