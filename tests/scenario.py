@@ -104,7 +104,8 @@ def limits_of(text: str) -> tuple[Level, Limits]:
 class World:
     """A broker without sockets: what goes in as FIX text, what comes out as readable lines."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, instruments: tuple[Instrument, ...] = (), **settings: str) -> None:
+        self.instruments = instruments
         self.state = State()
         self.now = 1_000_000_000_000_000_000
         self.records: list[bytes] = []
@@ -125,7 +126,7 @@ class World:
     def start(self) -> list[str]:
         """The process starts (again)."""
         s = self.settings
-        instruments = tuple(
+        instruments = self.instruments or tuple(
             Instrument(
                 symbol, 2, int(s.get("qty_digits", "0")), int(s.get("tick", "1")), int(s.get("lot", "1")),
                 s.get("cross", "at-or-better"), s.get("post", "venue"), int(s.get("collar_bps", "1000")),

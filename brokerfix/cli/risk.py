@@ -15,7 +15,7 @@ from brokerfix.cli.base import (
     show_rows,
     text_option,
 )
-from brokerfix.domain import Level
+from brokerfix.domain import Level, id_text
 from brokerfix.operate.admin import ask
 
 MOST_SECONDS = 60.0
@@ -160,3 +160,61 @@ def risk_test(proposed: str, day: int, shocks: tuple[int, ...], config: str, as_
         if found:
             click.echo(f"\n{title}")
             show_rows(found, title, False)
+
+
+@main.command()
+@click.argument("account", default="")
+@config_option
+@json_option
+@for_people
+def credit(account: str, config: str, as_json: bool) -> None:
+    """Explain the credit score of ACCOUNT out of the journal: what goes into it now, what costs it most, what it was.
+    Without ACCOUNT, all of them in a line each."""
+    from brokerfix.operate.credit import past, scores
+
+    loaded = config_of(config)
+    found = scores(loaded.data / "journal", loaded.credit, time.time_ns())
+    if not account:
+        rows = [{"account": one.account, "score": one.score, "costs most": "; ".join(one.reasons[:1])} for one in found]
+        return show_rows(rows, "credit scores", as_json)
+    one = next((one for one in found if one.account == account), None)
+    if one is None:
+        raise click.ClickException(f"there is no account with margin {account!r}")
+    history = [
+        {"day": id_text(fact.id), "score": fact.score, "multiplier": f"{fact.multiplier_bps / 10_000:g}"}
+        for fact in past(loaded.data / "journal", account)
+    ]
+    if as_json:
+        click.echo(json.dumps({"score": one.score, "inputs": one.inputs, "reasons": one.reasons, "history": history}))
+        return None
+    click.echo(f"{account}: {one.score}")
+    for name, value in one.inputs:
+        click.echo(f"  {name:<24}{value:>16}")
+    was = tuple(" ".join(map(str, row.values())) for row in history)
+    for title, lines in (("what costs it most", one.reasons), ("what it was", was)):
+        if lines:
+            click.echo(title)
+            for line in lines:
+                click.echo(f"  {line}")
+    return None
+
+
+@main.command("credit-score")
+@click.option("--every", type=click.IntRange(1), help="Score again after so many seconds, until Ctrl-C.")
+@config_option
+@for_people
+def credit_score(every: int | None, config: str) -> None:
+    """Score all accounts with margin and have the running broker take the scores: a cut applies at once, a raise one
+    step on a day without a margin call."""
+    from brokerfix.operate.credit import scores, submit
+
+    loaded = config_of(config)
+    while True:
+        found = scores(loaded.data / "journal", loaded.credit, time.time_ns())
+        submit(found, lambda request: ask(loaded.data, request))
+        for row in ask(loaded.data, {"action": "credits"})["credits"]:
+            score = next(one.score for one in found if one.account == row["account"])
+            click.echo(f"{row['account']}: {score}, it may use {row['multiplier']} of its available funds")
+        if every is None:
+            return
+        time.sleep(every)

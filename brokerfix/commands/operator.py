@@ -115,6 +115,15 @@ class OperatorMargin(OperatorCommand, frozen=True, gc=False):
     text: str = ""
 
 
+class OperatorCredit(OperatorCommand, frozen=True, gc=False):
+    """An account's credit score (300 to 850), what went into it, as (name, value) texts, and what has cost it most."""
+
+    account: str
+    score: int
+    inputs: tuple[tuple[str, str], ...]
+    reasons: tuple[str, ...]
+
+
 class OperatorSplit(OperatorCommand, frozen=True, gc=False):
     symbol: str
     numerator: int

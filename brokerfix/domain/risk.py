@@ -184,5 +184,7 @@ class Standing(StrEnum):
 
 REDUCING = (Standing.CALL, Standing.LIQUIDATING, Standing.CLOSED_OUT)
 """Standings in which positions may only be closed."""
+LIQUIDATION = "liquidation"
+"""The operator of a liquidation's orders, which clients can't cancel."""
 MARGIN_KINDS = ("cash", "reg-t", "tiered", "scan")
 """The kinds of accounts."""

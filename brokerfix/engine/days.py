@@ -82,7 +82,7 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     state.previous_day_began, state.day_began = state.day_began, fact.id
     for account in state.accounts.values():
         # What accounts lose is counted by the day.
-        account.opened_with, account.lost = account.equity, 0
+        account.opened_with, account.lost = account.value, 0
     state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]
     begin_day(state)
     booking.begin_job(state, Job(JobKind.FREE, old))

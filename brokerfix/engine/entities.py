@@ -130,10 +130,12 @@ class Account(msgspec.Struct, gc=False):
     content (see `bounds.Content`) were accepted, for as long as any of its bounds asks (`same_window`
     nanoseconds).
 
-    `margin` is its kind; `worth` and `maintenance` are sums over its positions, `products` what those in a product need
-    together (`needs.Need`). `standing` is how it stands `since` when, `held_by` why (or by whom) its liquidation is
-    stopped, and `slice_id` the last order of it. `opened_with` is its equity at the day's begin, `lost` how many
-    percent of `most_lost` (what it may lose in a day; 0: no limit) have been told lost."""
+    `margin` is its kind; `worth` (of options `option_worth`) and `maintenance` are sums over its positions, `products`
+    what those in a product need together (`needs.Need`). `standing` is how it stands `since` when, `held_by` why (or by
+    whom) its liquidation is stopped, and `slice_id` the last order of it. `opened_with` is what it was worth at the
+    day's begin, `lost` how many percent of `most_lost` (what it may lose in a day; 0: no limit) have been told lost.
+    `credit_bps` is what it may use of its available funds, in basis points, `raised_on` the day on which that was last
+    raised, `called_on` that of its last margin call."""
 
     account: str
     limits: Limits
@@ -150,6 +152,7 @@ class Account(msgspec.Struct, gc=False):
     same: dict[tuple[str, str, str, int, int, int], list[int]] = {}
     margin: str = "cash"
     worth: int = 0
+    option_worth: int = 0
     maintenance: int = 0
     products: dict[str, tuple[int, int]] = {}
     standing: Standing = Standing.OK
@@ -159,6 +162,9 @@ class Account(msgspec.Struct, gc=False):
     opened_with: int = 0
     lost: int = 0
     most_lost: int = 0
+    credit_bps: int = 10_000
+    raised_on: int = 0
+    called_on: int = 0
 
     @property
     def buying_power(self) -> int:
@@ -175,6 +181,11 @@ class Account(msgspec.Struct, gc=False):
         return self.cash + self.worth
 
     @property
+    def value(self) -> int:
+        """What the account is worth, with its options."""
+        return self.cash + self.worth + self.option_worth
+
+    @property
     def excess(self) -> int:
         """Excess liquidity."""
         return self.cash + self.worth - self.maintenance
@@ -182,9 +193,13 @@ class Account(msgspec.Struct, gc=False):
     @property
     def reduces_only(self) -> str:
         """Why the account may only close positions, "" if it may do anything."""
-        if self.standing in REDUCING:
+        if self.margin != "cash" and self.standing in REDUCING:
             return f"the account is in a margin {self.standing}" if self.standing is Standing.CALL else self.standing
-        return f"{self.lost} % of what it may lose today is lost" if self.lost >= REDUCE_ONLY_AT else ""
+        if self.margin != "cash" and not self.credit_bps:
+            return "its credit score is too low"
+        return (
+            f"{self.lost} % of what it may lose today is lost" if self.most_lost and self.lost >= REDUCE_ONLY_AT else ""
+        )
 
 
 REDUCE_ONLY_AT = 80

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from brokerfix.commands import WorkOff
-from brokerfix.domain import GOOD_TILL, ExecInst
+from brokerfix.domain import GOOD_TILL, LIQUIDATION, ExecInst
 from brokerfix.engine import marks, touched
 from brokerfix.engine.entities import Client, Job, JobKind
 from brokerfix.engine.orders.ending import cancel, is_cancelable
@@ -90,6 +90,8 @@ def _report(state: State, job: Job, number: Any, step: Step, overdue: list[int])
 
 
 def _is_meant(state: State, job: Job, order: Order) -> bool:
+    if order.operator == LIQUIDATION and job.kind is not JobKind.KILL:
+        return False
     if job.kind is JobKind.END_WITH_SESSION:
         return _ends_with_session(state.clients[job.name], order)
     if job.kind is JobKind.END_ON_HALT and not order.has(ExecInst.CANCEL_ON_HALT):

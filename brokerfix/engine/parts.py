@@ -106,6 +106,7 @@ class AccountImage(msgspec.Struct):
     slice_id: int = 0
     opened_with: str = "0"
     lost: int = 0
+    credit: tuple[int, int, int] = (10_000, 0, 0)
 
 
 class LinkImage(msgspec.Struct):
@@ -143,6 +144,7 @@ def _dump_accounts(state: "State") -> list[AccountImage]:
             account.slice_id,
             str(account.opened_with),
             account.lost,
+            (account.credit_bps, account.raised_on, account.called_on),
         )
         for account in state.accounts.values()
     ]
@@ -168,6 +170,9 @@ def _load_accounts(state: "State", images: list[AccountImage]) -> None:
             slice_id=one.slice_id,
             opened_with=int(one.opened_with),
             lost=one.lost,
+            credit_bps=one.credit[0],
+            raised_on=one.credit[1],
+            called_on=one.credit[2],
             most_lost=to_money(one.limits.max_loss) if one.limits.max_loss else 0,
         )
 
@@ -188,7 +193,15 @@ def _hashed_accounts(accounts: dict[str, Account]) -> Iterable[object]:
             items(account.positions),
             items(account.same),
             (account.margin, account.standing, account.since, account.held_by, account.slice_id),
-            (account.opened_with, account.lost, account.worth, account.maintenance, items(account.products)),
+            (
+                account.opened_with,
+                account.lost,
+                account.worth,
+                account.option_worth,
+                account.maintenance,
+                items(account.products),
+            ),
+            (account.credit_bps, account.raised_on, account.called_on),
         )
         for name, account in accounts.items()
     )
@@ -201,7 +214,8 @@ def _load_holders(state: "State", data: None) -> None:
             state.holders.setdefault(symbol, {})[name] = None
 
 
-def _load_derived(state: "State", data: None) -> None:
+def derive(state: "State", data: None = None) -> None:
+    """Say again which options there are on what."""
     state.derived = {}
     for symbol, instrument in state.instruments.items():
         if instrument.option is not None:
@@ -479,7 +493,7 @@ PARTS: tuple[Part, ...] = (
     plain("instruments", dict, dict[str, Instrument], items),
     Part("accounts", dict, _hashed_accounts, list[AccountImage], _dump_accounts, _load_accounts),
     Part("holders", dict, load=_load_holders),
-    Part("derived", dict, load=_load_derived),
+    Part("derived", dict, load=derive),
     plain("margin_policy", MarginPolicy, MarginPolicy, lambda policy: (policy,)),
     keys("called", list),
     Part(

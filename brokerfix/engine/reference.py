@@ -6,12 +6,13 @@ import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix import facts as f
-from brokerfix.domain import Level, to_money
-from brokerfix.engine import touched
+from brokerfix.domain import Level, Standing, to_money
+from brokerfix.engine import parts, touched
 from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
-from brokerfix.engine.risk.bounds import arrange, give_accounts, owned, set_level
+from brokerfix.engine.risk.bounds import arrange, give_accounts, set_level
+from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -60,12 +61,9 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.market.books.setdefault(symbol, Book())
     state.stops.setdefault(symbol, Book())
     state.watching.setdefault(symbol, {})
-    if fact.instrument.option is not None:
-        state.derived.setdefault(fact.instrument.option.underlying, {})[symbol] = None
-    for account in state.accounts.values():
-        if symbol in account.positions:
-            owned(state, account, symbol, account.positions[symbol])
-            booking.reload(state, account, account.positions[symbol], fact.instrument)
+    parts.derive(state)
+    for one in (symbol, *state.derived.get(symbol, ())):
+        booking.value_again(state, one)
 
 
 @EVOLVE.on(f.AccountDefined, touched.the_account)
@@ -76,6 +74,7 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
         account = state.accounts[fact.account] = Account(fact.account, fact.limits, paid_in, paid_in)
         account.opened_with = paid_in
         account.clients = {client.client: None for client in state.clients.values() if fact.account in client.accounts}
+    had = account.is_watched, account.most_lost
     account.cash += paid_in - account.paid_in
     # What is paid in is no gain.
     account.opened_with += paid_in - account.paid_in
@@ -89,6 +88,10 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
         account.margin = fact.margin
         arrange(state, fact.account)
         booking.reload_all(state, account)
+        # Nothing follows any more from how it stood.
+        account.standing, account.since, account.slice_id, account.held_by = Standing.OK, 0, 0, ""
+        state.called.pop(fact.account, None)
+    watch_anew(account, *had)
     if account.is_watched:
         state.agenda[booking.REVIEW, fact.account] = None
 

@@ -32,6 +32,8 @@ def split_state(state: State, fact: SplitApplied) -> None:
                 _split_order(state, order, children[order.order_id], n, d)
     if fact.symbol in state.marks:
         state.marks[fact.symbol] = split_price(state.marks[fact.symbol], n, d)
+    elif state.instruments[fact.symbol].reference:
+        state.marks[fact.symbol] = split_price(state.instruments[fact.symbol].reference, n, d)
     if fact.symbol in state.market.last:
         price, qty = state.market.last[fact.symbol]
         state.market.last[fact.symbol] = (split_price(price, n, d), qty)
@@ -49,6 +51,8 @@ def split_state(state: State, fact: SplitApplied) -> None:
                 setattr(position, name, getattr(position, name) * n // d)
             owned(state, account, fact.symbol, position, position.qty - qty)
             booking.reload(state, account, position, state.instruments[fact.symbol])
+    for symbol in state.derived.get(fact.symbol, ()):
+        booking.value_again(state, symbol)
 
 
 def children_of(state: State, symbol: str) -> dict[int, list[Child]]:

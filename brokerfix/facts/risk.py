@@ -93,3 +93,15 @@ class LossReached(Fact, frozen=True, gc=False):
     percent: int
     loss: str
     limit: str
+
+
+class CreditScored(Fact, frozen=True, gc=False, kw_only=True):
+    """An account's credit score, what it may use of its available funds from now on (basis points; 0: it may only
+    close), what went into the score, as (name, value) texts, and what has cost it most."""
+
+    account: str
+    score: int
+    multiplier_bps: int
+    inputs: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[str, ...] = ()
+    operator: str = ""

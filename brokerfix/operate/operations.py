@@ -20,6 +20,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.entities import JobKind
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.risk.credit import credits
 from brokerfix.engine.risk.levels import utilisation
 from brokerfix.engine.risk.standing import margins
 from brokerfix.engine.state import State
@@ -53,8 +54,8 @@ class OnRecord(ActionRefused):
 
 
 MOST_TEXT = 200
-NUMBERS = ("new", "old", "canceled", "refused", "hold")
-TABLES = ("settings",)
+NUMBERS = ("new", "old", "canceled", "refused", "hold", "score")
+TABLES = ("settings", "inputs", "reasons")
 
 
 def _check(name: str, value: object) -> None:
@@ -91,6 +92,8 @@ class Operations:
             "set-limits": self._set_limits,
             "margin": self._margin,
             "hold-margin": self._hold_margin,
+            "score": self._score,
+            "credits": self._credits,
             "resume": self._resume,
             "split": self._split,
             "roll": self._roll,
@@ -288,6 +291,15 @@ class Operations:
 
     def _margin(self, operator: str, request: Request) -> Answer:
         return {"margin": margins(self.broker.state)}
+
+    def _credits(self, operator: str, request: Request) -> Answer:
+        return {"credits": credits(self.broker.state)}
+
+    def _score(self, operator: str, request: Request) -> Answer:
+        inputs = tuple((str(name), str(value)) for name, value in request["inputs"].items())
+        reasons = tuple(map(str, request["reasons"].values()))
+        account, score = request["account"], request["score"]
+        return self._done(cmd.OperatorCredit(self.broker.clock(), operator, account, score, inputs, reasons))
 
     def _hold_margin(self, operator: str, request: Request) -> Answer:
         hold, text = bool(request["hold"]), request.get("text", "")

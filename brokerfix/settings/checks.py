@@ -25,9 +25,11 @@ from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
     COMP_ID,
     MAKER,
+    WEIGHTS,
     ClientSection,
     Config,
     ConfigError,
+    CreditSection,
     GatewaySection,
     HttpSection,
     InstrumentSection,
@@ -67,6 +69,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         read["groups"],
         read.get("limits") or Limits(),
         read.get("margin") or MarginPolicy(),
+        _credit(path, read.get("credit") or CreditSection()),
     )
 
 
@@ -90,6 +93,14 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
         _no_loss(path, f"clients.{name}.limits", client.limits)
     _limits(path, "limits", read.get("limits") or Limits())
     _no_loss(path, "limits", read.get("limits") or Limits())
+
+
+def _credit(path: Path, section: CreditSection) -> CreditSection:
+    """The weights that are not named stay as they are."""
+    unknown = section.weights.keys() - WEIGHTS.keys()
+    if unknown:
+        raise ConfigError(f"{path}: credit.weights: there is no {min(unknown)!r}; there are {', '.join(WEIGHTS)}")
+    return msgspec.structs.replace(section, weights={**WEIGHTS, **section.weights})
 
 
 def _no_loss(path: Path, key: str, limits: Limits) -> None:

@@ -1,8 +1,9 @@
 """What a configuration says of margin: whether it can be so. Anything wrong is a ConfigError that names file, key and
 reason."""
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from brokerfix.domain import Instrument, MarginPolicy, MarginTerms
@@ -69,15 +70,13 @@ def _share(path: Path, key: str, text: str) -> Decimal:
 
 
 def _number(path: Path, key: str, text: str, below_0: bool = False) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or abs(number) >= MOST or -int(number.as_tuple().exponent) > MOST_DECIMALS:
-        raise ConfigError(f"{path}: {key}: {text[:40]!r} is not a decimal number, or too large")
+    if not NUMBER.fullmatch(text):
+        told = "is not a decimal number, with up to 15 digits before the point and 12 behind it"
+        raise ConfigError(f"{path}: {key}: {text[:40]!r} {told}")
+    number = Decimal(text)
     if number < 0 and not below_0:
         raise ConfigError(f"{path}: {key}: must not be below 0")
     return number
 
 
-MOST, MOST_DECIMALS = 10**15, 12
+NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?", re.A)

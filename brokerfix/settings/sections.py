@@ -264,10 +264,28 @@ class ApiKeySection(Section, frozen=True):
     accounts: tuple[CompId, ...] = ()
 
 
+WEIGHTS = {
+    "mean utilisation": 0.5, "margin calls in 90 days": 0.5, "deficits": 1.0, "equity volatility": 1.0,
+    "drawdown": 1.0, "settlement fails": 1.0, "reject rate": 0.5,
+}  # fmt: skip
+"""What conduct costs in log odds: priors."""
+
+
+class CreditSection(Section, frozen=True):
+    """How accounts with margin are scored."""
+
+    horizon_days: Annotated[float, Meta(gt=0, le=250)] = 5.0
+    sample_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    decay: Annotated[float, Meta(gt=0, lt=1)] = 0.94
+    prior_volatility: Annotated[float, Meta(gt=0, le=5)] = 0.02
+    weights: dict[str, Annotated[float, Meta(ge=0, le=100)]] = msgspec.field(default_factory=WEIGHTS.copy)
+
+
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "broker": BrokerSection,
     "limits": Limits,
     "margin": MarginPolicy,
+    "credit": CreditSection,
     "gateway": GatewaySection,
     "http": HttpSection,
     "maker": MakerSection,
@@ -306,6 +324,7 @@ class Config(msgspec.Struct, frozen=True):
     groups: dict[str, GroupSection] = {}
     firm: Limits = Limits()
     margin: MarginPolicy = MarginPolicy()
+    credit: CreditSection = CreditSection()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

@@ -5,7 +5,7 @@ from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk import needs
-from brokerfix.engine.risk.bounds import accepted, bounds_of, opened, owned
+from brokerfix.engine.risk.bounds import accepted, arrange, bounds_of, opened, owned
 from brokerfix.engine.risk.standing import stands_otherwise
 from brokerfix.engine.state import State
 
@@ -204,6 +204,13 @@ def reload_all(state: State, account: Account) -> None:
     needs.forget(account)
     for symbol, position in account.positions.items():
         reload(state, account, position, state.instruments[symbol])
+
+
+def value_again(state: State, symbol: str) -> None:
+    """What all that have some of a symbol have and need is told in another way."""
+    for name in state.holders.get(symbol, {}):
+        arrange(state, name)
+        reload_all(state, state.accounts[name])
 
 
 def holding(state: State, order: Order) -> tuple[Account, Position]:

@@ -1,7 +1,7 @@
 """What clients ask to be canceled: one order, or many, which is a job."""
 
 from brokerfix.commands import CancelOrder, MassCancel, ReplaceOrder
-from brokerfix.domain import CxlRejReason, OrdStatus, Request
+from brokerfix.domain import LIQUIDATION, CxlRejReason, OrdStatus, Request
 from brokerfix.engine.orders.accept import named
 from brokerfix.engine.orders.ending import cancel, is_cancelable, waits
 from brokerfix.engine.orders.order import REQUEST_REJECTED_IN, Order
@@ -53,6 +53,8 @@ def target(state: State, c: CancelOrder | ReplaceOrder, request: Request, step: 
     else:
         more = c.qty if isinstance(c, ReplaceOrder) else 0
         in_state = refused_in_state(order, request, more, client.options.pending != "reject")
+        if in_state is None and order.operator == LIQUIDATION:
+            in_state = CxlRejReason.BROKER_OPTION, "LIQUIDATION: it closes a position of an account in a margin call"
         if in_state is None:
             return order
         reason, text = in_state

@@ -103,7 +103,9 @@ def _arrange(state: "State", name: str) -> None:
     account.same_window = max((bound.same_window for bound in every if "duplicates" in bound.most), default=0)
     for symbol, position in account.positions.items():
         position.worth = worth(state, symbol, position.qty) if account.exposed else 0
-    account.worth = sum(_loan_value(state, symbol, position.worth) for symbol, position in account.positions.items())
+    account.worth = account.option_worth = 0
+    for symbol, position in account.positions.items():
+        _worth_more(state, account, symbol, position.worth)
     _count_all(state, name, 1)
 
 
@@ -128,9 +130,12 @@ def worth(state: "State", symbol: str, qty: int) -> int:
     return qty * (state.marks.get(symbol) or instrument.reference) * instrument.money_factor
 
 
-def _loan_value(state: "State", symbol: str, worth: int) -> int:
-    """What of a position's worth counts as equity: all, but nothing of an option."""
-    return worth if state.instruments[symbol].option is None else 0
+def _worth_more(state: "State", account: Account, symbol: str, money: int) -> None:
+    """What the account has of a symbol is worth so much more. Options have no loan value."""
+    if state.instruments[symbol].option is None:
+        account.worth += money
+    else:
+        account.option_worth += money
 
 
 def opened(account: Account, symbol: str, side: Side, qty: int, money: int) -> None:
@@ -144,7 +149,7 @@ def owned(state: "State", account: Account, symbol: str, position: Position, qty
     if not account.exposed:
         return
     had, position.worth = position.worth, worth(state, symbol, position.qty)
-    account.worth += _loan_value(state, symbol, position.worth - had)
+    _worth_more(state, account, symbol, position.worth - had)
     for exposure in exposures_of(account, symbol):
         exposure.own(symbol, qty, had, position.worth)
 

@@ -286,9 +286,12 @@ def check_again(state: State, order: Order, price: int, valued_at: int, at: int)
 
 
 def _check_power(account: Account, needed: int) -> Reject | None:
-    if needed <= account.buying_power or needed <= 0:
+    most = account.buying_power
+    if account.credit_bps != BASIS_POINTS and most > 0:
+        most = most * account.credit_bps // BASIS_POINTS
+    if needed <= most or needed <= 0:
         return None
-    limit = money_text(account.buying_power)
+    limit = money_text(most)
     check = "BUYING_POWER" if account.margin == "cash" else "MARGIN"
     return Reject(OrdRejReason.EXCEEDS_LIMIT, check, limit=limit, value=money_text(needed))
 

@@ -10,6 +10,7 @@ from brokerfix.engine import touched
 from brokerfix.engine.orders.booking import REVIEW
 from brokerfix.engine.risk.bounds import arrange, set_level
 from brokerfix.engine.risk.controls import number
+from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -64,12 +65,12 @@ def _limits_set(state: State, fact: f.LimitsSet) -> None:
     elif not fact.operator:
         state.configured[level] = fact.limits
     account = state.accounts.get(fact.name) if fact.kind == "account" and not fact.symbol else None
-    had = account.most_lost if account is not None else 0
+    had = (account.is_watched, account.most_lost) if account is not None else (False, 0)
     set_level(state, level, fact.limits)
-    if account is not None and account.most_lost != had:
-        # What has been told was of another limit.
-        account.lost = 0
-        state.agenda[REVIEW, fact.name] = None
+    if account is not None:
+        watch_anew(account, *had)
+        if account.is_watched:
+            state.agenda[REVIEW, fact.name] = None
 
 
 @EVOLVE.on(f.GroupDefined, touched.nothing)

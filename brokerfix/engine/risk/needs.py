@@ -43,8 +43,10 @@ def need(state: "State", account: Account, instrument: Instrument, position: Pos
     each = mark * instrument.money_factor
     after_buys, after_sells = position.qty + position.open_buy_qty, position.qty - position.open_sell_qty
     if product_of(account, instrument):
-        loan = 0 if instrument.option is not None else position.qty * each
-        return Need(max(_dearer(position, each), _cheaper(position, each)) - loan, 0)
+        if instrument.option is not None:
+            # Its premium is paid in full.
+            return Need(position.open_buy_notional, 0)
+        return Need(max(_dearer(position, each), _cheaper(position, each)) - position.qty * each, 0)
     if instrument.option is not None:
         short = _short_option(state, instrument)
         bought = short(min(0, after_buys)) + position.open_buy_notional
@@ -83,11 +85,13 @@ def _short_option(state: "State", instrument: Instrument) -> "Callable[[int], in
     taken to be at the strike."""
     option = instrument.option
     assert option is not None
-    underlying = state.instruments[option.underlying]
+    underlying = state.instruments.get(option.underlying)
     premium = mark_of(state, instrument.symbol) * instrument.money_factor
     to_money = instrument.money_factor * 10**instrument.price_digits
-    strike = int(option.strike.replace(".", "")) * to_money // 10 ** len(option.strike.partition(".")[2])
-    spot = mark_of(state, option.underlying) * to_money // 10**underlying.price_digits or strike
+    whole, _, part = option.strike.partition(".")
+    strike = int(whole + part) * to_money // 10 ** len(part)
+    mark = mark_of(state, option.underlying) if underlying is not None else 0
+    spot = mark * to_money // 10**underlying.price_digits if underlying is not None and mark else strike
     each = short_option(option.right == "call", spot, strike, premium)
     return lambda qty: -qty * each
 

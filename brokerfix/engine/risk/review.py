@@ -8,17 +8,21 @@ ever closes positions. What an account owes at the end is the broker's claim.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from brokerfix import facts as f
 from brokerfix.commands import OperatorMargin, ReviewAccount
 from brokerfix.domain import (
+    LIQUIDATION,
     Instrument,
     OrdType,
+    Phase,
     RestatementReason,
     Side,
     Standing,
     TimeInForce,
+    day_of,
     money_text,
     to_money,
     to_scaled,
@@ -28,9 +32,11 @@ from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Job, JobKind, Position
 from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
+from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import needs
+from brokerfix.engine.risk.halts import halted_by
 from brokerfix.engine.risk.margin import BASIS_POINTS, liquidation_notional, share
 from brokerfix.engine.risk.standing import loss_step, standing_of
 from brokerfix.engine.state import State
@@ -38,13 +44,13 @@ from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
 
 DECIDE, EVOLVE = Decisions(), Evolution()
-LIQUIDATION = "liquidation"
-"""The operator of a liquidation's orders."""
 LOSS_LIMIT = "loss limit"
-DOUBT = "prices"
-"""What holds a liquidation that waits for prices that it may rely on; else it is an operator."""
+DOUBT = "waits"
+"""What holds a liquidation that can't go on now; else it is an operator, "by NAME"."""
 TRUSTED = "trusted"
 """An operator has let a liquidation go on at the prices that there are."""
+MOST_CANCELED = 500
+"""Orders of an account that are looked at, at once, for those that are in a liquidation's way."""
 PACE = 100_000_000
 """Nanoseconds between two orders of a liquidation at least."""
 
@@ -68,7 +74,9 @@ def review(state: State, c: ReviewAccount, step: Step) -> None:
         case Standing.LIQUIDATING:
             _liquidate(state, account, step)
         case Standing.CLOSED_OUT:
-            if account.equity > 0:
+            if any(position.qty for position in account.positions.values()):
+                _change(account, now, step, "a position has come back")
+            elif account.equity > 0:
                 _change(account, now, step, "paid in")
 
 
@@ -76,7 +84,7 @@ def _review_loss(account: Account, step: Step) -> None:
     reached = loss_step(account)
     if reached <= account.lost:
         return
-    loss, limit = money_text(account.opened_with - account.equity), money_text(account.most_lost)
+    loss, limit = money_text(account.opened_with - account.value), money_text(account.most_lost)
     step.emit(f.LossReached, account=account.account, percent=reached, loss=loss, limit=limit)
     _alert(account, "LOSS_LIMIT", f"{reached} % of what it may lose today is lost: {loss} of {limit}", step)
     if reached == 100:
@@ -127,23 +135,37 @@ def _liquidate(state: State, account: Account, step: Step) -> None:
     target = share(account.maintenance, to_scaled(state.margin_policy.buffer, 4))
     if account.excess >= target:
         return _change(account, standing_of(state, account), step, "restored")
+    if account.held_by not in ("", DOUBT, TRUSTED):
+        return
     choices, doubts = [], []
+    client = next(iter(account.clients), "")
     for symbol, position in account.positions.items():
         if position.qty:
-            found = _choice(state, account, symbol, position)
+            found = _choice(state, account, client, symbol, position) if client else "no client trades for the account"
             if isinstance(found, str):
                 doubts.append(f"{symbol}: {found}")
             elif found.qty:
                 choices.append(found)
-    if account.held_by not in ("", TRUSTED):
-        if choices and account.held_by == DOUBT:
-            step.emit(f.LiquidationResumed, account.account)
+            else:
+                _make_room(state, account, symbol, step)
+                doubts.append(
+                    f"{symbol}: nothing of it can be had within the collar, beside other orders, in whole lots"
+                )
+    if choices and account.held_by == DOUBT:
+        step.emit(f.LiquidationResumed, account.account)
     elif choices:
-        _slice(state, account, max(choices, key=lambda choice: choice.relief), target, step)
-    elif doubts:
+        _slice(state, account, client, max(choices, key=lambda choice: choice.relief), target, step)
+    elif account.held_by != DOUBT:
         told = "; ".join(doubts)
         step.emit(f.LiquidationHeld, account.account, told)
-        _alert(account, "LIQUIDATION_HELD", f"the liquidation waits for prices: {told}", step)
+        _alert(account, "LIQUIDATION_HELD", f"the liquidation waits: {told}", step)
+
+
+def _make_room(state: State, account: Account, symbol: str, step: Step) -> None:
+    """Cancel the client's own orders that would close what is to be closed, but do not."""
+    for order, _ in islice(_orders(state, account), MOST_CANCELED):
+        if order.symbol == symbol and order.operator != LIQUIDATION and is_cancelable(order):
+            cancel(order, "", step, RestatementReason.BROKER_OPTION, "MARGIN: the account is in a margin liquidation")
 
 
 def _close_out(state: State, account: Account, step: Step) -> None:
@@ -154,10 +176,13 @@ def _close_out(state: State, account: Account, step: Step) -> None:
     _change(account, Standing.CLOSED_OUT, step, f"closed out, it owes {amount}")
 
 
-def _choice(state: State, account: Account, symbol: str, position: Position) -> Choice | str:
+def _choice(state: State, account: Account, client: str, symbol: str, position: Position) -> Choice | str:
     """What could be closed of a position now, or why its price is in doubt."""
     policy, instrument = state.margin_policy, state.instruments[symbol]
     mark = needs.mark_of(state, symbol)
+    halt = halted_by(state, client, account.account, symbol)
+    if halt is not None:
+        return f"{' '.join(halt).strip()} is halted"
     doubt = _doubt(state, symbol, mark, account.held_by == TRUSTED)
     if doubt:
         return doubt
@@ -170,7 +195,10 @@ def _choice(state: State, account: Account, symbol: str, position: Position) -> 
     qty = min(abs(position.qty) - is_open, in_sight) // instrument.lot * instrument.lot
     value = abs(position.qty) * mark * instrument.money_factor
     product = needs.product_of(account, instrument)
-    frees = account.products[product][1] if product else position.maintenance
+    frees = position.maintenance
+    if product:
+        without = needs.product_need(state, account, product, symbol, Position())
+        frees = account.products[product][1] - without.maintenance
     if instrument.option is not None:
         # It has no loan value: what it is sold for is gained besides, and what it is bought back for is lost.
         frees += value if is_long else -value
@@ -186,8 +214,8 @@ def _levels(state: State, symbol: str, side: Side) -> Iterator[tuple[int, int]]:
 def _doubt(state: State, symbol: str, mark: int, is_trusted: bool) -> str:
     """Why the mark can't be relied on, "" if it can: there must be prices of both sides now, and their middle and the
     last trade not be far from it. The last of these an operator may overrule."""
-    if state.is_halted(symbol):
-        return "it is halted"
+    if state.is_halted(symbol) or state.phase(symbol) is not Phase.CONTINUOUS:
+        return "it does not trade now"
     bid = max((price for price, _ in _levels(state, symbol, Side.BUY)), default=None)
     offer = min((price for price, _ in _levels(state, symbol, Side.SELL)), default=None)
     if bid is None or offer is None:
@@ -206,13 +234,9 @@ def _doubt(state: State, symbol: str, mark: int, is_trusted: bool) -> str:
     return ""
 
 
-def _slice(state: State, account: Account, choice: Choice, target: int, step: Step) -> None:
+def _slice(state: State, account: Account, client: str, choice: Choice, target: int, step: Step) -> None:
     """Send an order that closes as much as it takes, and as much as can be had."""
     policy, instrument = state.margin_policy, choice.instrument
-    client = next(iter(account.clients), "")
-    if not client:
-        step.emit(f.LiquidationHeld, account.account, "no client trades for it", LIQUIDATION)
-        return _alert(account, "LIQUIDATION_HELD", "no client trades for it", step)
     notional = liquidation_notional(
         account.excess, target, choice.relief_bps, to_scaled(policy.fee, 4), to_scaled(policy.slippage, 4)
     )
@@ -270,10 +294,12 @@ def operator_margin(state: State, c: OperatorMargin, step: Step) -> None:
 def _margin_changed(state: State, fact: f.MarginChanged) -> None:
     account = state.accounts[fact.account]
     account.standing, account.since = fact.standing, fact.at
+    if fact.standing is Standing.CALL:
+        account.called_on = day_of(fact.id)
     if fact.standing in (Standing.OK, Standing.WARNING):
         state.called.pop(fact.account, None)
         account.slice_id = 0
-        if account.held_by in (DOUBT, TRUSTED):
+        if not account.held_by.startswith("by "):
             account.held_by = ""
         return
     state.called[fact.account] = None
@@ -313,7 +339,7 @@ def _liquidation_sliced(state: State, fact: f.LiquidationSliced) -> None:
 
 @EVOLVE.on(f.LiquidationHeld, touched.the_account)
 def _liquidation_held(state: State, fact: f.LiquidationHeld) -> None:
-    state.accounts[fact.account].held_by = fact.operator or DOUBT
+    state.accounts[fact.account].held_by = f"by {fact.operator}" if fact.operator else DOUBT
 
 
 @EVOLVE.on(f.LiquidationResumed, touched.the_account)

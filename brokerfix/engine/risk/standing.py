@@ -29,8 +29,17 @@ def loss_step(account: Account) -> int:
     """The highest of LOSS_STEPS that the day's loss has reached, 0 for none."""
     if not account.most_lost:
         return 0
-    loss = account.opened_with - account.cash - account.worth
+    loss = account.opened_with - account.value
     return max((step for step in LOSS_STEPS if loss * 100 >= step * account.most_lost), default=0)
+
+
+def watch_anew(account: Account, was_watched: bool, most_lost: int) -> None:
+    """The account's kind or loss limit may be another one: what it loses is counted from now on if it was not before,
+    and what has been told of another limit counts no more."""
+    if account.is_watched and not was_watched:
+        account.opened_with = account.value
+    if account.most_lost != most_lost:
+        account.lost = 0
 
 
 def stands_otherwise(state: "State", account: Account) -> bool:
@@ -57,7 +66,7 @@ def margins(state: "State") -> list[dict[str, Any]]:
             "excess": money_text(account.excess),
             "available": money_text(account.buying_power),
             "cushion": f"{100 * account.excess / account.equity:.1f} %" if account.equity > 0 else "",
-            "lost today": money_text(max(0, account.opened_with - account.equity)),
+            "lost today": money_text(max(0, account.opened_with - account.value)),
             "owes": money_text(state.deficits[account.account]) if account.account in state.deficits else "",
             "held by": account.held_by,
         }
