@@ -43,6 +43,7 @@ ALL = Limits(
     max_short=MUCH, max_gross=MUCH, max_net=MUCH, duplicates=MUCH,
 )  # fmt: skip
 BASICALLY, ONCE, EVERYWHERE = "size and symbol", "each control once", "all at five levels"
+MARGIN = "each once, with margin"
 ONE_OF_EACH = {
     "firm": Limits(max_gross=MUCH),
     "group": Limits(max_net=MUCH),
@@ -60,6 +61,7 @@ def prepared(accounts: int, symbols: int, how: str, venues: tuple[Venue, ...] = 
     at = {
         BASICALLY: {"account": BASIC},
         ONCE: ONE_OF_EACH,
+        MARGIN: ONE_OF_EACH,
         EVERYWHERE: dict.fromkeys(("firm", "group", "client", "account", "symbol"), ALL),
     }[how]
     names = [f"A{number}" for number in range(accounts)]
@@ -77,7 +79,7 @@ def prepared(accounts: int, symbols: int, how: str, venues: tuple[Venue, ...] = 
     return Start(
         1, DAY, instruments, tuple((name, MUCH, at["account"]) for name in names),
         tuple((name, (name,), 0, ClientOptions()) for name in names), venues, groups=(("G", tuple(names)),),
-        limits=tuple(limits),
+        limits=tuple(limits), kinds=tuple((name, "reg-t") for name in names) if how == MARGIN else (),
     )  # fmt: skip
 
 
@@ -105,7 +107,7 @@ class Setting:
 
 def cost(rounds: int) -> tuple[list[list[str]], dict[str, float]]:
     rows, bars = [], {}
-    ways = (BASICALLY, ONCE, EVERYWHERE)
+    ways = (BASICALLY, ONCE, EVERYWHERE, MARGIN)
     for accounts in (1, 100, 10_000):
         click.echo(f"{accounts:,} accounts", err=True)
         settings = [Setting(accounts, 1000, how) for how in ways]
@@ -118,9 +120,9 @@ def cost(rounds: int) -> tuple[list[list[str]], dict[str, float]]:
     return rows, bars
 
 
-def mark_moves(accounts: int) -> float:
+def mark_moves(accounts: int, how: str) -> float:
     """The longest turn, in milliseconds, of a mark that moves while all accounts hold the symbol."""
-    setting = Setting(accounts, 1, ONCE)
+    setting = Setting(accounts, 1, how)
     state = setting.state
     terms = OrdType.LIMIT, TimeInForce.DAY, 1, 15000
     for number in range(0, accounts, 2):
@@ -176,13 +178,14 @@ def kill(orders: int, folder: Path) -> tuple[float, float]:
 @click.option("--rounds", default=9, show_default=True)
 def main(rounds: int) -> None:
     rows, bars = cost(rounds)
-    head = ["accounts", f"{BASICALLY} us", f"{ONCE} us", "ratio", f"{EVERYWHERE} us", "ratio"]
+    head = ["accounts", f"{BASICALLY} us", f"{ONCE} us", "ratio", f"{EVERYWHERE} us", "ratio", f"{MARGIN} us", "ratio"]
     show("An order and its cancel in the engine, 1,000 symbols", head, rows)
-    moved = mark_moves(10_000)
+    moved, with_margin = (mark_moves(10_000, how) for how in (ONCE, MARGIN))
     with tempfile.TemporaryDirectory() as name:
         last, longest = kill(10_000, Path(name))
     rows = [
         ["a mark moves, 10,000 accounts hold the symbol: longest turn", f"{moved:.1f} ms", "5 ms"],
+        ["the same, accounts with margin", f"{with_margin:.1f} ms", "5 ms"],
         ["kill, 10,000 orders at two exchanges: last cancel handed over", f"{last:.2f} s", "1 s"],
         ["the same: longest turn", f"{longest:.1f} ms", ""],
     ]

@@ -23,6 +23,7 @@ from brokerfix.domain import (
     Side,
     Standing,
     Venue,
+    rates_of,
     to_money,
 )
 from brokerfix.engine.entities import KEPT_ALERTS, Account, Bound, Client, Job, Link, Position, Window
@@ -214,12 +215,19 @@ def _load_holders(state: "State", data: None) -> None:
             state.holders.setdefault(symbol, {})[name] = None
 
 
-def derive(state: "State", data: None = None) -> None:
-    """Say again which options there are on what."""
-    state.derived = {}
-    for symbol, instrument in state.instruments.items():
-        if instrument.option is not None:
-            state.derived.setdefault(instrument.option.underlying, {})[symbol] = None
+def derive(state: "State", instrument: Instrument) -> None:
+    """Say again what follows from an instrument: that it is an option on another one, its margin terms as numbers."""
+    symbol = instrument.symbol
+    state.rates[symbol] = rates_of(instrument.margin)
+    for options in state.derived.values():
+        options.pop(symbol, None)
+    if instrument.option is not None:
+        state.derived.setdefault(instrument.option.underlying, {})[symbol] = None
+
+
+def _load_derived(state: "State", data: None) -> None:
+    for instrument in state.instruments.values():
+        derive(state, instrument)
 
 
 def _load_limits(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:
@@ -493,7 +501,8 @@ PARTS: tuple[Part, ...] = (
     plain("instruments", dict, dict[str, Instrument], items),
     Part("accounts", dict, _hashed_accounts, list[AccountImage], _dump_accounts, _load_accounts),
     Part("holders", dict, load=_load_holders),
-    Part("derived", dict, load=derive),
+    Part("derived", dict, load=_load_derived),
+    Part("rates", dict),
     plain("margin_policy", MarginPolicy, MarginPolicy, lambda policy: (policy,)),
     keys("called", list),
     Part(

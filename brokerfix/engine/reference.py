@@ -61,7 +61,7 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.market.books.setdefault(symbol, Book())
     state.stops.setdefault(symbol, Book())
     state.watching.setdefault(symbol, {})
-    parts.derive(state)
+    parts.derive(state, fact.instrument)
     for one in (symbol, *state.derived.get(symbol, ())):
         booking.value_again(state, one)
 

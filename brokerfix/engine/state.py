@@ -5,7 +5,7 @@ from collections import deque
 
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import Instrument, Level, Limits, MarginPolicy, Phase, Venue, day_of
+from brokerfix.domain import Instrument, Level, Limits, MarginPolicy, Phase, Rates, Venue, day_of
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
@@ -25,7 +25,8 @@ class State:
     `bounds` what is set of them with what counts towards it.
 
     `margin_policy` is how margin accounts are watched, `called` are those whose positions may only be closed because of
-    it, `deficits` what accounts owe (money), and `derived` are by symbol the options on it.
+    it, `deficits` what accounts owe (money), and `derived` are by symbol the options on it; `rates` are by symbol
+    what positions need as margin.
 
     `holders` are by symbol the accounts that have, or had, some of it.
 
@@ -48,6 +49,7 @@ class State:
     configured: dict[Level, Limits]
     margin_policy: MarginPolicy
     derived: dict[str, dict[str, None]]
+    rates: dict[str, Rates]
     called: dict[str, None]
     deficits: dict[str, int]
     bounds: dict[Level, Bound]

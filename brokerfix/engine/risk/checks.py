@@ -139,7 +139,7 @@ def _more_load(
         filled = replaced.cum
     changed = with_open(changed, side, qty - filled, valued_at, factor)
     if account.margin != "cash":
-        return needs.taken(state, account, instrument, changed) - needs.taken(state, account, instrument, position)
+        return needs.more(state, account, instrument, changed)
     return load(changed, reference(state, instrument), factor) - position.load
 
 

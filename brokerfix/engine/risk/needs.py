@@ -9,7 +9,7 @@ margin, where each position is as if its open orders of the worse side were fill
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from brokerfix.domain import Instrument, rates_of
+from brokerfix.domain import Instrument
 from brokerfix.engine.entities import Account, Position
 from brokerfix.engine.risk.margin import scan_risk, share, short_option, tiered, worst_of
 
@@ -48,26 +48,28 @@ def need(state: "State", account: Account, instrument: Instrument, position: Pos
             return Need(position.open_buy_notional, 0)
         return Need(max(_dearer(position, each), _cheaper(position, each)) - position.qty * each, 0)
     if instrument.option is not None:
-        short = _short_option(state, instrument)
-        bought = short(min(0, after_buys)) + position.open_buy_notional
-        sold = short(min(0, after_sells)) - position.open_sell_notional
-        return Need(max(bought, sold), short(min(0, position.qty)))
+        of_short = _short_option(state, instrument)
+        bought = of_short(min(0, after_buys)) + position.open_buy_notional
+        sold = of_short(min(0, after_sells)) - position.open_sell_notional
+        return Need(max(bought, sold), of_short(min(0, position.qty)))
     if not each:
         # Nothing can be valued: what is open is paid in full.
         return Need(position.open_buy_notional + position.open_sell_notional, 0)
-    rates = rates_of(instrument.margin)
-
-    def initial(qty: int) -> int:
-        return share(abs(qty) * each, rates.initial if qty >= 0 or account.margin == "tiered" else rates.short_initial)
-
-    held = abs(position.qty) * each
-    if account.margin == "tiered" and rates.tiers:
+    rates = state.rates[instrument.symbol]
+    qty, is_tiered = position.qty, account.margin == "tiered"
+    held = abs(qty) * each
+    if is_tiered and rates.tiers:
         maintenance = tiered(held, rates.tiers)
     else:
-        maintenance = share(held, rates.maintenance if position.qty >= 0 else rates.short_maintenance)
-    bought = initial(after_buys) + _dearer(position, each)
-    sold = initial(after_sells) + _cheaper(position, each)
-    return Need(max(bought, sold) - position.qty * each, maintenance)
+        maintenance = share(held, rates.maintenance if qty >= 0 else rates.short_maintenance)
+    short = rates.initial if is_tiered else rates.short_initial
+    bought = share(abs(after_buys) * each, rates.initial if after_buys >= 0 else short)
+    sold = share(abs(after_sells) * each, rates.initial if after_sells >= 0 else short)
+    if position.open_buy_qty:
+        bought += _dearer(position, each)
+    if position.open_sell_qty:
+        sold += _cheaper(position, each)
+    return Need(max(bought, sold) - qty * each, maintenance)
 
 
 def _dearer(position: Position, each: int) -> int:
@@ -104,7 +106,7 @@ def product_need(
     held, open_too = [], []
     charge = longs = shorts = minimum = option_value = 0
     for instrument, one in _members(state, account, product, symbol, position):
-        rates = rates_of(instrument.margin)
+        rates = state.rates[instrument.symbol]
         unit = 10**instrument.qty_digits
         held.append((1, [-(-one.qty * loss // unit) for loss in rates.scan]))
         low, high = one.qty - one.open_sell_qty, one.qty + one.open_buy_qty
@@ -132,11 +134,17 @@ def _members(
         yield state.instruments[symbol], position
 
 
-def taken(state: "State", account: Account, instrument: Instrument, position: Position) -> int:
-    """What of the account's available funds would be taken by a position in an instrument and its product."""
+def more(state: "State", account: Account, instrument: Instrument, position: Position) -> int:
+    """How much more of the account's available funds would be taken if it had this position in an instrument."""
     load = need(state, account, instrument, position).load
+    had = account.positions.get(instrument.symbol)
+    if had is not None:
+        load -= had.load
     product = product_of(account, instrument)
-    return load + product_need(state, account, product, instrument.symbol, position).load if product else load
+    if product:
+        of_product = product_need(state, account, product, instrument.symbol, position)
+        load += of_product.load - account.products.get(product, NOTHING)[0]
+    return load
 
 
 def reload(state: "State", account: Account, position: Position, instrument: Instrument) -> None:
