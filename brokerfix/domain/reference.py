@@ -12,7 +12,9 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     `zone` (equal: always open); `pre_open`, `opening_auction` and `closing_auction` are how many seconds these phases
     last. `trigger` is what stops look at, "last" or "quote"; `peg_interval` is ns between two prices of a peg. A
     quantity of 1 is `multiplier` units of what the price is of (ContractMultiplier(231)); `margin` is what a position
-    needs, and `option` says that it is one."""
+    needs, and `option` says that it is one. Prices further than
+    `static_bps` from the reference, or `dynamic_bps` from the last trade, either way, are refused (basis points; 0: no
+    such band); `needs_market`: no order is taken without a price in sight."""
 
     symbol: str
     price_digits: int
@@ -36,6 +38,9 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     multiplier: int = 1
     margin: MarginTerms = MarginTerms()
     option: OptionTerms | None = None
+    static_bps: int = 0
+    dynamic_bps: int = 0
+    needs_market: bool = False
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""

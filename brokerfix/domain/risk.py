@@ -31,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     long_only: bool = False
     reduce_only: bool = False
     max_loss: str = ""
+    restricted: bool = False
+    located: str = ""
 
     def numbers(self) -> dict[str, int]:
         """Name -> number of the limits that are set, scaled by MONEY_DIGITS; what must not be at all is 0. Raises
@@ -39,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
         numbers = {
             name: to_money(text) for name, text in texts if isinstance(text, str) and text and name not in WATCHED
         }
-        return numbers | {name: 0 for name in ("long_only", "reduce_only") if getattr(self, name)}
+        return numbers | {name: 0 for name in ("long_only", "reduce_only", "restricted") if getattr(self, name)}
 
 
 WATCHED = ("max_loss",)

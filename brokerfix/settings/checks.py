@@ -287,9 +287,9 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
     reference = _scaled(path, f"{key}.reference", section.reference, section.price_digits)
     if reference < 0:
         raise ConfigError(f"{path}: {key}.reference: must not be below 0")
-    collar = _scaled(path, f"{key}.collar", section.collar, 4)
-    if collar < 0:
-        raise ConfigError(f"{path}: {key}.collar: must not be below 0")
+    collar, static_band, dynamic_band = (
+        _band(path, f"{key}.{name}", getattr(section, name)) for name in ("collar", "static_band", "dynamic_band")
+    )
     return Instrument(
         symbol,
         section.price_digits,
@@ -312,7 +312,17 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         multiplier=section.multiplier,
         margin=section.margin,
         option=section.option,
+        static_bps=static_band,
+        dynamic_bps=dynamic_band,
+        needs_market=section.needs_market,
     )
+
+
+def _band(path: Path, key: str, text: str) -> int:
+    bps = _scaled(path, key, text, 4)
+    if bps < 0:
+        raise ConfigError(f"{path}: {key}: must not be below 0")
+    return bps
 
 
 def _zone(path: Path, key: str, name: str) -> str:

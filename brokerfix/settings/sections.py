@@ -90,6 +90,9 @@ class InstrumentSection(Section, frozen=True):
     trigger: Literal["last", "quote"] = "last"
     peg_interval_ms: Annotated[int, Meta(ge=0, le=60_000)] = 100
     halted: bool = False
+    static_band: str = "0"
+    dynamic_band: str = "0"
+    needs_market: bool = False
     multiplier: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     margin: MarginTerms = MarginTerms()
     option: OptionTerms | None = None

@@ -3,7 +3,7 @@
 import pytest
 
 from brokerfix.commands import NewOrder, OperatorHalt, RecordQuotes, SetLimits, Start, WorkOff
-from brokerfix.domain import ClientOptions, Evidence, Level, Limits, OrdType, Side, TimeInForce, to_money
+from brokerfix.domain import ClientOptions, Evidence, Instrument, Level, Limits, OrdType, Side, TimeInForce, to_money
 from brokerfix.engine import marks, parts
 from brokerfix.engine.invariants import broken_in_state
 from brokerfix.engine.risk.levels import utilisation
@@ -50,6 +50,22 @@ CASES = [
      "buy 10 AAPL 140.00", ("DUPLICATE_CONTENT", "1", "2", "client ALICE")),
     ("account ALICE AAPL long_only=true", LONG_100, "sell 100 AAPL 160.00", "sell 101 AAPL 160.00",
      ("LONG_ONLY", "0", "1", "account ALICE AAPL")),
+    ("account ALICE AAPL restricted=true", (), "buy 1 MSFT 400.00", "buy 1 AAPL 140.00",
+     ("RESTRICTED", "0", "1", "account ALICE AAPL")),
+    ("account ALICE AAPL located=50", LONG_100, "sell 150 AAPL 160.00", "sell 151 AAPL 160.00",
+     ("LOCATE", "50", "51", "account ALICE AAPL")),
+    ("account ALICE max_long=1000 max_short=1000", ("client ALICE new B0 sell 900 AAPL 160.00",
+     "client BOB new B1 buy 900 AAPL 160.00"), "sell 100 AAPL 160.00", "sell 101 AAPL 160.00",
+     ("SHORT_LIMIT", "1000", "1001", "account ALICE")),
+    ("account ALICE max_long=1000 max_short=1000", ("client ALICE new B0 sell 900 AAPL 160.00",
+     "client BOB new B1 buy 900 AAPL 160.00"), "buy 1900 AAPL 140.00", "buy 1901 AAPL 140.00",
+     ("LONG_LIMIT", "1000", "1001", "account ALICE")),
+    ("account ALICE AAPL max_long=16", ("client ALICE new B0 buy 5 AAPL 150.00", "client BOB new B1 sell 5 AAPL 150.00",
+     "client ALICE new B2 buy 4 AAPL 140.00", "client ALICE new B3 sell 3 AAPL 160.00"), "buy 7 AAPL 140.00",
+     "buy 8 AAPL 140.00", ("LONG_LIMIT", "16", "17", "account ALICE AAPL")),
+    ("account ALICE AAPL max_short=5", ("client ALICE new B0 buy 5 AAPL 150.00", "client BOB new B1 sell 5 AAPL 150.00",
+     "client ALICE new B2 buy 4 AAPL 140.00", "client ALICE new B3 sell 3 AAPL 160.00"), "sell 7 AAPL 160.00",
+     "sell 8 AAPL 160.00", ("SHORT_LIMIT", "5", "6", "account ALICE AAPL")),
     ("firm reduce_only=true", (), "", "buy 1 AAPL 140.00", ("REDUCE_ONLY", "0", "1", "firm")),
 ]  # fmt: skip
 
@@ -324,3 +340,38 @@ def test_stops_at_other_prices_are_no_duplicates() -> None:
     world = with_exchange("client ALICE new S1 buy 10 AAPL stop:160.00", limits="client ALICE duplicates=1")
     assert "OrderAccepted" in facts_of(world, "client ALICE new S2 buy 10 AAPL stop:161.00")
     assert "OrderRejected" in facts_of(world, "client ALICE new S3 buy 10 AAPL stop:161.00")
+
+
+@pytest.mark.parametrize(
+    ("band", "passes", "refused", "check"),
+    [
+        ({"static_bps": 1000}, ["135.00", "165.00"], ["134.99", "165.01"], "STATIC_BAND"),
+        ({"dynamic_bps": 100}, ["138.60", "141.40"], ["138.59", "141.41"], "DYNAMIC_BAND"),
+    ],
+)
+def test_a_price_is_within_its_band_either_way(
+    band: dict[str, int], passes: list[str], refused: list[str], check: str
+) -> None:
+    """The reference is 150.00, the last trade was at 140.00."""
+    instrument = Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "book", 0, 15000, **band)
+    for number, price in enumerate((*passes, *refused)):
+        for side in ("buy", "sell"):
+            world = World((instrument,), venues="")
+            world.state.market.last["AAPL"] = (14000, 1)
+            facts = facts_of(world, f"client ALICE new {side}{number} {side} 1 AAPL {price}")
+            assert ("OrderRejected" in facts) == (price in refused), price
+            if price in refused:
+                rejected = facts["OrderRejected"]
+                assert isinstance(rejected, OrderRejected)
+                assert rejected.evidence == Evidence(check, *rejected.text.split("=")[1].split(",")[:1], price)
+
+
+def test_an_instrument_may_need_a_market() -> None:
+    instrument = Instrument("AAPL", 2, 0, 1, 1, "never", "venue", 0, 15000, needs_market=True)
+    world = World((instrument,), venues="XNAS")
+    run_step(world, "venue XNAS up")
+    refused = facts_of(world, "client ALICE new A1 buy 1 AAPL 150.00")["OrderRejected"]
+    assert isinstance(refused, OrderRejected)
+    assert refused.text == "NO_REFERENCE: there is no price of AAPL in sight"
+    run_step(world, "quote XNAS AAPL ask 5@151.00")
+    assert "OrderAccepted" in facts_of(world, "client ALICE new A2 buy 1 AAPL 150.00")

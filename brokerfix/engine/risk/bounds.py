@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Content = tuple[str, str, str, int, int, int]
 """What makes two orders of an account the same: symbol, side, OrdType, scaled quantity, price, stop's price."""
 SECOND = 10**9
-EXPOSED = frozenset(("max_gross", "max_net", "max_long", "max_short"))
+EXPOSED = frozenset(("max_gross", "max_net", "max_long", "max_short", "located"))
 """The limits that need a level's exposure."""
 COUNTED = frozenset(("max_window_qty", "max_window_notional"))
 MOST_CONTENTS = 10_000

@@ -203,6 +203,8 @@ def check_terms(
     side, ord_type, qty, price, valued_at, stop_px = terms
     if qty <= 0:
         return Reject(OrdRejReason.INCORRECT_QUANTITY, "QUANTITY", limit="above 0", value=_qty(instrument, qty))
+    if instrument.needs_market and _sees_nothing(state, instrument.symbol):
+        return Reject(OrdRejReason.BROKER_OPTION, "NO_REFERENCE", f"there is no price of {instrument.symbol} in sight")
     if qty % instrument.lot:
         limit = _qty(instrument, instrument.lot)
         return Reject(OrdRejReason.INCORRECT_QUANTITY, "LOT", limit=limit, value=_qty(instrument, qty))
@@ -214,6 +216,8 @@ def check_terms(
             limit = _price(instrument, instrument.tick)
             return Reject(OrdRejReason.OTHER, "TICK", limit=limit, value=_price(instrument, price))
         refused = check_collar(instrument, side, price, mark if ord_type is OrdType.LIMIT else stop_px)
+        if refused is None and (instrument.static_bps or instrument.dynamic_bps):
+            refused = _check_bands(state, instrument, price)
         if refused is not None:
             return refused
     elif not valued_at:
@@ -246,6 +250,12 @@ def check_terms(
             needed = _more_load(state, account, instrument, side, qty, valued_at, replaced)
         return _check_power(account, needed)
     return None
+
+
+def _sees_nothing(state: State, symbol: str) -> bool:
+    """Whether neither an exchange nor our own book shows a price of any side."""
+    book, market = state.books[symbol], state.market
+    return all(book.best(side) is None and market.best(symbol, side) is None for side in Side)
 
 
 def check_together(
@@ -339,6 +349,20 @@ def check_collar(instrument: Instrument, side: Side, price: int, around: int) ->
     edge = around * instrument.collar_bps // BASIS_POINTS
     limit = _price(instrument, around + edge if side is Side.BUY else around - edge)
     return Reject(OrdRejReason.OTHER, "COLLAR", limit=limit, value=_price(instrument, price))
+
+
+def _check_bands(state: State, instrument: Instrument, price: int) -> Reject | None:
+    """Whether a price is within the static band around the reference, and the dynamic one around the last trade."""
+    last = state.market.last.get(instrument.symbol)
+    for check, around, bps in (
+        ("STATIC_BAND", instrument.reference, instrument.static_bps),
+        ("DYNAMIC_BAND", last[0] if last is not None else 0, instrument.dynamic_bps),
+    ):
+        if around and bps and abs(price - around) * BASIS_POINTS > around * bps:
+            edge = around * bps // BASIS_POINTS
+            limit = _price(instrument, around + edge if price > around else around - edge)
+            return Reject(OrdRejReason.OTHER, check, limit=limit, value=_price(instrument, price))
+    return None
 
 
 def _outside(price: int, side: Side, mark: int, collar_bps: int) -> bool:

@@ -99,6 +99,14 @@ CONTROLS: dict[str, Control] = {
         "REDUCE_ONLY", OrdRejReason.BROKER_OPTION, "what of it does not close a position",
         lambda asked, bound: asked.opens * asked.scale,
     ),
+    "restricted": Control(
+        "RESTRICTED", OrdRejReason.BROKER_OPTION, "what of it does not close a position, of a restricted symbol",
+        lambda asked, bound: asked.opens * asked.scale,
+    ),
+    "located": Control(
+        "LOCATE", OrdRejReason.BROKER_OPTION, "the short position if all open sells were filled; so much is located",
+        _short,
+    ),
     "long_only": Control(
         "LONG_ONLY", OrdRejReason.BROKER_OPTION, "what of it would be sold short",
         lambda asked, bound: asked.opens * asked.scale if asked.side is not Side.BUY else 0,
