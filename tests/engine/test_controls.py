@@ -375,3 +375,25 @@ def test_an_instrument_may_need_a_market() -> None:
     assert refused.text == "NO_REFERENCE: there is no price of AAPL in sight"
     run_step(world, "quote XNAS AAPL ask 5@151.00")
     assert "OrderAccepted" in facts_of(world, "client ALICE new A2 buy 1 AAPL 150.00")
+
+
+@pytest.mark.parametrize(("side", "held", "price"), [("buy", "sell", "141.00"), ("sell", "buy", "159.00")])
+def test_a_fill_while_a_dearer_price_is_asked_for(side: str, held: str, price: str) -> None:
+    """The replace has reserved money, and no quantity; the fill leaves the position short (long) with nothing open."""
+    world = World(venues="XNAS", collar_bps="0")
+    run_step(world, "venue XNAS up")
+    at = "140.00" if side == "buy" else "158.00"
+    steps = (
+        f"client ALICE new A1 {held} 100 AAPL 150.00",
+        "venue XNAS ack c1",
+        "venue XNAS fill c1 100@150.00 cum 100",
+        f"client ALICE new A2 {side} 10 AAPL {at}",
+        "venue XNAS ack c2",
+        f"client ALICE replace A3 A2 {side} 10 AAPL {price}",
+        f"venue XNAS fill c2 10@{at} cum 10",
+        "venue XNAS cancel-reject c3 c2 0",
+    )
+    for step in steps:
+        run_step(world, step)
+    assert not list(broken_in_state(world.state))
+    assert abs(world.state.accounts["ALICE"].positions["AAPL"].qty) == 90

@@ -79,11 +79,13 @@ def load(position: Position, mark: int, factor: int) -> int:
     held = position.qty
     buys, sells = position.open_buy_notional, position.open_sell_notional
     total = 0
+    # What a pending replace adds to the price alone is open without a quantity, once the order is filled.
     if held < 0:
         total = -2 * held * mark * factor
-        buys = -(-buys * max(0, position.open_buy_qty + held) // position.open_buy_qty) if buys else 0
-    elif held > 0:
-        sells = -(-sells * max(0, position.open_sell_qty - held) // position.open_sell_qty) if sells else 0
+        if position.open_buy_qty:
+            buys = -(-buys * max(0, position.open_buy_qty + held) // position.open_buy_qty)
+    elif held > 0 and position.open_sell_qty:
+        sells = -(-sells * max(0, position.open_sell_qty - held) // position.open_sell_qty)
     return total + buys + sells
 
 
