@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.facts import Halted, LimitsSet
+from brokerfix.facts import Alerted, Halted, LimitsSet
 from brokerfix.record.journal import read
 from brokerfix.tools import story
 from brokerfix.tools.client import Client
@@ -177,6 +177,36 @@ def test_recorded_orders_against_other_limits(tmp_path: Path) -> None:
     assert lines.startswith("2 orders and replaces weighed, 1 would have been refused")
     none = run_cli("risk-test", "--limits", str(config), "--config", str(config), "--day", "19990101").stdout
     assert none.startswith("0 orders and replaces weighed")
+
+
+def test_positions_against_a_clearing_file(tmp_path: Path) -> None:
+    stage = story.Stage(tmp_path / "story")
+    stage.start()
+    try:
+        stage.quote(14_995)
+        stage.order("M1", "1", 100, "150.00")
+        config = str(stage.folder / "broker.toml")
+        clearing = tmp_path / "clearing.csv"
+        clearing.write_text("Acct,symbol,Quantity\nMARGE,AAPL,60\nMARGE,AAPL,40\nOTHER,AAPL,0\n")
+        titles = ("--column", "account=Acct", "--column", "qty=Quantity", "--config", config)
+        agreed = run_cli("reconcile", str(clearing), *titles)
+        assert (agreed.returncode, agreed.stderr) == (0, "no breaks\n")
+        clearing.write_text("Acct,symbol,Quantity\nMARGE,AAPL,90\nMARGE,MSFT,5\n")
+        broken = run_cli("reconcile", str(clearing), *titles, "--json")
+        assert broken.returncode == 1
+        assert json.loads(broken.stdout) == [
+            {"account": "MARGE", "symbol": "AAPL", "ours": "100", "theirs": "90", "difference": "-10"},
+            {"account": "MARGE", "symbol": "MSFT", "ours": "0", "theirs": "5", "difference": "5"},
+        ]
+        facts = [fact for record in read(stage.data / "journal") for fact in record.facts]
+        (alert,) = (fact for fact in facts if isinstance(fact, Alerted) and fact.code == "BREAK")
+        assert alert.text == "2 breaks: MARGE AAPL: we have 100, clearing 90; MARGE MSFT: we have 0, clearing 5"
+        clearing.write_text("Acct,symbol,Quantity\nMARGE,AAPL,many\n")
+        wrong = run_cli("reconcile", str(clearing), *titles)
+        assert "line 2: 'many' is not a decimal number" in wrong.stderr
+        assert "there is no column 'qty'" in run_cli("reconcile", str(clearing), "--config", config).stderr
+    finally:
+        stage.stop()
 
 
 def test_an_operator_sees_how_accounts_stand_and_holds_a_liquidation(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """What a desk does about risk: kills, limits."""
 
 import json
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
@@ -16,9 +19,11 @@ from brokerfix.cli.base import (
     text_option,
 )
 from brokerfix.domain import Level, id_text
-from brokerfix.operate.admin import ask
+from brokerfix.operate.admin import NotRunning, ask
 
 MOST_SECONDS = 60.0
+MOST_TOLD = 400
+"""Characters of an alert about breaks."""
 
 
 @main.command()
@@ -218,3 +223,33 @@ def credit_score(every: int | None, config: str) -> None:
         if every is None:
             return
         time.sleep(every)
+
+
+@main.command()
+@click.argument("clearing")
+@click.option(
+    "--column", "named", multiple=True, metavar="NAME=TITLE", help="What account, symbol or qty are called there."
+)
+@click.option("--day", type=int, default=0, help="The positions at the end of this trading day, YYYYMMDD; else now.")
+@config_option
+@json_option
+@for_people
+def reconcile(clearing: str, named: tuple[str, ...], day: int, config: str, as_json: bool) -> None:
+    """Compare the journal's positions with the CSV file CLEARING. Exit code 1 where they differ; a running broker puts
+    that on record as an alert."""
+    from brokerfix.operate.reconcile import ClearingError, columns_of, rows, state_at
+    from brokerfix.operate.reconcile import reconcile as compare
+
+    loaded = config_of(config)
+    try:
+        columns = columns_of(dict(word.split("=", 1) for word in named if "=" in word))
+        breaks = compare(state_at(loaded.data / "journal", day), Path(clearing), columns)
+    except ClearingError as error:
+        raise click.ClickException(str(error)) from error
+    show_rows(rows(breaks), "breaks", as_json)
+    if not breaks:
+        return
+    with suppress(NotRunning):
+        told = "; ".join(f"{one.account} {one.symbol}: we have {one.ours}, clearing {one.theirs}" for one in breaks)
+        ask(loaded.data, {"action": "alert", "code": "BREAK", "text": f"{len(breaks)} breaks: {told}"[:MOST_TOLD]})
+    sys.exit(1)

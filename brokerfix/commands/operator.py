@@ -124,6 +124,13 @@ class OperatorCredit(OperatorCommand, frozen=True, gc=False):
     reasons: tuple[str, ...]
 
 
+class OperatorAlert(OperatorCommand, frozen=True, gc=False):
+    """Something that everybody must see, found by an operator or his tools."""
+
+    code: str
+    text: str
+
+
 class OperatorSplit(OperatorCommand, frozen=True, gc=False):
     symbol: str
     numerator: int

@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator
 
 from brokerfix.commands import (
     OperatorActs,
+    OperatorAlert,
     OperatorBust,
     OperatorCancel,
     OperatorCommand,
@@ -54,6 +55,11 @@ def refuse(c: OperatorCommand, step: Step, text: str) -> None:
 @DECIDE.on(OperatorActs)
 def operator_acts(state: State, c: OperatorActs, step: Step) -> None:
     step.emit(OperatorActed, c.operator, c.action, c.text)
+
+
+@DECIDE.on(OperatorAlert)
+def operator_alert(state: State, c: OperatorAlert, step: Step) -> None:
+    step.emit(Alerted, c.operator, c.code, c.text)
 
 
 EVOLVE.only_tells(OperatorActed, OperatorRefused)

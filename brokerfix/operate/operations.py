@@ -93,6 +93,7 @@ class Operations:
             "margin": self._margin,
             "hold-margin": self._hold_margin,
             "score": self._score,
+            "alert": self._alert,
             "credits": self._credits,
             "resume": self._resume,
             "split": self._split,
@@ -291,6 +292,10 @@ class Operations:
 
     def _margin(self, operator: str, request: Request) -> Answer:
         return {"margin": margins(self.broker.state)}
+
+    def _alert(self, operator: str, request: Request) -> Answer:
+        """What an operator's tool has found, for all to see."""
+        return self._done(cmd.OperatorAlert(self.broker.clock(), operator, request["code"], request["text"]))
 
     def _credits(self, operator: str, request: Request) -> Answer:
         return {"credits": credits(self.broker.state)}
