@@ -204,7 +204,7 @@ def test_positions_against_a_clearing_file(tmp_path: Path) -> None:
         clearing.write_text("Acct,symbol,Quantity\nMARGE,AAPL,many\n")
         wrong = run_cli("reconcile", str(clearing), *titles)
         assert "line 2: 'many' is not a decimal number" in wrong.stderr
-        assert "there is no column 'qty'" in run_cli("reconcile", str(clearing), "--config", config).stderr
+        assert "there is no column 'account'" in run_cli("reconcile", str(clearing), "--config", config).stderr
     finally:
         stage.stop()
 
