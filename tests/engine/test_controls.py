@@ -397,3 +397,15 @@ def test_a_fill_while_a_dearer_price_is_asked_for(side: str, held: str, price: s
         run_step(world, step)
     assert not list(broken_in_state(world.state))
     assert abs(world.state.accounts["ALICE"].positions["AAPL"].qty) == 90
+
+
+def test_refused_orders_count_for_the_rate() -> None:
+    world = World(venues="", post="book", rate="2")
+    for number, (order, text) in enumerate(
+        (("buy 1 NONE 1.00", "UNKNOWN_SYMBOL"), ("buy 1 AAPL 140.00", ""), ("buy 1 AAPL 140.00", "RATE"))
+    ):
+        facts = facts_of(world, f"client ALICE new A{number} {order}")
+        refused = facts.get("OrderRejected")
+        assert (refused.text.split(":")[0] if isinstance(refused, OrderRejected) else "") == text
+    world.now += 10**9
+    assert "OrderAccepted" in facts_of(world, "client ALICE new A9 buy 1 AAPL 140.00")

@@ -12,6 +12,7 @@ from brokerfix.engine.orders.order import (
     follows_market,
     is_over,
 )
+from brokerfix.engine.risk.checks import RATE
 from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 
@@ -44,6 +45,9 @@ def _order_rejected(state: State, fact: f.OrderRejected) -> None:
     client = state.clients[fact.client]
     if fact.known_as_new and fact.cl_ord_id:
         client.requests[fact.cl_ord_id] = fact
+    if fact.evidence is None or fact.evidence.check != RATE:
+        # Who is refused for the rate itself may try again.
+        client.recent.append(fact.at)
 
 
 @EVOLVE.on(f.OrderHeld, touched.the_order)

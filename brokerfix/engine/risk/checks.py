@@ -37,6 +37,8 @@ from brokerfix.engine.state import State
 SECOND = 10**9
 BASIS_POINTS = 10_000
 NOTHING_HELD = Position()
+RATE = "RATE"
+"""The check of how many orders a client sends in a second; refused ones count too."""
 
 
 def reference(state: State, instrument: Instrument) -> int:
@@ -151,7 +153,7 @@ def too_fast(client: Client, at: int) -> bool:
 
 
 def rate_reject(client: Client) -> Reject:
-    return Reject(OrdRejReason.EXCEEDS_LIMIT, "RATE", limit=f"{client.max_rate}/s", value=f"{client.max_rate + 1}/s")
+    return Reject(OrdRejReason.EXCEEDS_LIMIT, RATE, limit=f"{client.max_rate}/s", value=f"{client.max_rate + 1}/s")
 
 
 def check_session(state: State, client: Client, account: str, symbol: str, at: int) -> Reject | None:
