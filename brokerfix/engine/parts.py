@@ -21,17 +21,27 @@ from brokerfix.domain import (
     OrdType,
     Phase,
     Side,
-    Standing,
     Venue,
-    rates_of,
-    to_money,
 )
-from brokerfix.engine.entities import KEPT_ALERTS, Account, Bound, Client, Job, Link, Position, Window
+from brokerfix.engine.entities import KEPT_ALERTS, Client, Job, Link
+from brokerfix.engine.kept_accounts import (
+    AccountImage,
+    BoundImage,
+    dump_accounts,
+    dump_bounds,
+    hashed_accounts,
+    hashed_bounds,
+    items,
+    load_accounts,
+    load_bounds,
+    load_configured,
+    load_derived,
+    load_holders,
+    load_limits,
+)
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
-from brokerfix.engine.risk import needs
-from brokerfix.engine.risk.bounds import give_accounts, set_level
 from brokerfix.facts import Alerted, OrderRejected, RequestRejected
 
 if TYPE_CHECKING:
@@ -72,10 +82,6 @@ def keys(name: str, hashed: Callable[[Any], Iterable[object]]) -> Part:
     )  # fmt: skip
 
 
-def items(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
-    return sorted(value.items())
-
-
 class ClientImage(msgspec.Struct):
     """A client as `Client` has it, but with the numbers of its working orders, and its ClOrdIDs by what they name: an
     order, or a refusal."""
@@ -92,24 +98,6 @@ class ClientImage(msgspec.Struct):
     refused: dict[str, OrderRejected | RequestRejected]
 
 
-class AccountImage(msgspec.Struct):
-    """An account, with its money and its positions' numbers as text: they may be beyond 64 bits."""
-
-    account: str
-    limits: Limits
-    numbers: list[str]
-    positions: dict[str, list[str]]
-    same: list[tuple[tuple[str, str, str, int, int, int], list[int]]] = []
-    margin: str = "cash"
-    standing: Standing = Standing.OK
-    since: int = 0
-    held_by: str = ""
-    slice_id: int = 0
-    opened_with: str = "0"
-    lost: int = 0
-    credit: tuple[int, int, int] = (10_000, 0, 0)
-
-
 class LinkImage(msgspec.Struct):
     """A `Link`."""
 
@@ -120,170 +108,8 @@ class LinkImage(msgspec.Struct):
     mute: bool = False
 
 
-NUMBERS = ("paid_in", "cash", "load")
-KEPT_OF_POSITION = 8
-"""What a position is worth is made anew."""
 LARGE = 1 << 62
 """MessagePack's integers have 64 bits."""
-
-
-def _dump_accounts(state: "State") -> list[AccountImage]:
-    return [
-        AccountImage(
-            account.account,
-            account.limits,
-            [str(getattr(account, name)) for name in NUMBERS],
-            {
-                symbol: [str(one) for one in msgspec.structs.astuple(position)[:KEPT_OF_POSITION]]
-                for symbol, position in account.positions.items()
-            },
-            list(account.same.items()),
-            account.margin,
-            account.standing,
-            account.since,
-            account.held_by,
-            account.slice_id,
-            str(account.opened_with),
-            account.lost,
-            (account.credit_bps, account.raised_on, account.called_on),
-        )
-        for account in state.accounts.values()
-    ]
-
-
-def _load_accounts(state: "State", images: list[AccountImage]) -> None:
-    for one in images:
-        positions = {symbol: Position(*_eight(numbers)) for symbol, numbers in one.positions.items()}
-        # An older version's have the limits' numbers between them.
-        paid_in, cash, *_, taken = map(int, one.numbers)
-        state.accounts[one.account] = Account(
-            one.account,
-            one.limits,
-            paid_in,
-            cash,
-            taken,
-            positions,
-            same=dict(one.same),
-            margin=one.margin,
-            standing=one.standing,
-            since=one.since,
-            held_by=one.held_by,
-            slice_id=one.slice_id,
-            opened_with=int(one.opened_with),
-            lost=one.lost,
-            credit_bps=one.credit[0],
-            raised_on=one.credit[1],
-            called_on=one.credit[2],
-            most_lost=to_money(one.limits.max_loss) if one.limits.max_loss else 0,
-        )
-
-
-def _eight(texts: list[str]) -> tuple[int, int, int, int, int, int, int, int]:
-    one, two, three, four, five, six, seven, eight = map(int, texts)
-    return one, two, three, four, five, six, seven, eight
-
-
-def _hashed_accounts(accounts: dict[str, Account]) -> Iterable[object]:
-    return sorted(
-        (
-            name,
-            account.limits,
-            account.paid_in,
-            account.cash,
-            account.load,
-            items(account.positions),
-            items(account.same),
-            (account.margin, account.standing, account.since, account.held_by, account.slice_id),
-            (
-                account.opened_with,
-                account.lost,
-                account.worth,
-                account.option_worth,
-                account.maintenance,
-                items(account.products),
-            ),
-            (account.credit_bps, account.raised_on, account.called_on),
-        )
-        for name, account in accounts.items()
-    )
-
-
-def _load_holders(state: "State", data: None) -> None:
-    state.holders = {}
-    for name, account in state.accounts.items():
-        for symbol in account.positions:
-            state.holders.setdefault(symbol, {})[name] = None
-
-
-def derive(state: "State", instrument: Instrument) -> None:
-    """Say again what follows from an instrument: that it is an option on another one, its margin terms as numbers."""
-    symbol = instrument.symbol
-    state.rates[symbol] = rates_of(instrument.margin)
-    for options in state.derived.values():
-        options.pop(symbol, None)
-    if instrument.option is not None:
-        state.derived.setdefault(instrument.option.underlying, {})[symbol] = None
-
-
-def _load_derived(state: "State", data: None) -> None:
-    for instrument in state.instruments.values():
-        derive(state, instrument)
-
-
-def _load_limits(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:
-    """An older version has those of accounts, with them."""
-    if limits is None:
-        limits = [(Level("account", name), account.limits) for name, account in state.accounts.items()]
-    state.limits = dict(limits)
-
-
-def _load_configured(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:
-    state.configured = dict(state.limits) if limits is None else dict(limits)
-
-
-class BoundImage(msgspec.Struct):
-    """What counts towards a level's limits of what was accepted lately; sums as text."""
-
-    level: Level
-    times: list[int]
-    units: list[str]
-    money: list[str]
-    before: tuple[str, str]
-
-
-def _hashed_bounds(bounds: dict[Level, Bound]) -> Iterable[object]:
-    for level, bound in items(bounds):
-        exposure = bound.exposure
-        held = sorted((symbol, tuple(held)) for symbol, held in exposure.held.items() if any(held))
-        yield level, items(bound.most), bound.window, bound.same_window, bound.accepted, held
-        yield exposure.gross, exposure.net, exposure.buys, exposure.sells
-
-
-def _dump_bounds(state: "State") -> list[BoundImage]:
-    return [
-        BoundImage(
-            level, bound.accepted.times, [*map(str, bound.accepted.units)], [*map(str, bound.accepted.money)],
-            (str(bound.accepted.before[0]), str(bound.accepted.before[1])),
-        )
-        for level, bound in state.bounds.items()
-    ]  # fmt: skip
-
-
-def _load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
-    """The bounds follow from the limits, and the exposures from the positions."""
-    for client in state.clients.values():
-        client.sort_sides()
-        give_accounts(state, client, ())
-    for level, limits in state.limits.items():
-        set_level(state, level, limits)
-    for account in state.accounts.values():
-        if account.margin != "cash":
-            needs.remargin(state, account)
-    for one in images:
-        units, money = one.before
-        bound = state.bounds[one.level]
-        window = [*map(int, one.units)], [*map(int, one.money)]
-        bound.accepted = Window(one.times, *window, (int(units), int(money)))
 
 
 def _dump_orders(state: "State") -> list[Order]:
@@ -499,9 +325,9 @@ PARTS: tuple[Part, ...] = (
     number("day_began"),
     number("previous_day_began"),
     plain("instruments", dict, dict[str, Instrument], items),
-    Part("accounts", dict, _hashed_accounts, list[AccountImage], _dump_accounts, _load_accounts),
-    Part("holders", dict, load=_load_holders),
-    Part("derived", dict, load=_load_derived),
+    Part("accounts", dict, hashed_accounts, list[AccountImage], dump_accounts, load_accounts),
+    Part("holders", dict, load=load_holders),
+    Part("derived", dict, load=load_derived),
     Part("rates", dict),
     plain("margin_policy", MarginPolicy, MarginPolicy, lambda policy: (policy,)),
     keys("called", list),
@@ -512,11 +338,11 @@ PARTS: tuple[Part, ...] = (
     ),
     plain("groups", dict, dict[str, tuple[str, ...]], items),
     Part(
-        "limits", dict, items, list[tuple[Level, Limits]], lambda state: list(state.limits.items()), _load_limits, None,
+        "limits", dict, items, list[tuple[Level, Limits]], lambda state: list(state.limits.items()), load_limits, None,
     ),
     Part(
         "configured", dict, items, list[tuple[Level, Limits]], lambda state: list(state.configured.items()),
-        _load_configured, None,
+        load_configured, None,
     ),
     plain("venues", dict, dict[str, Venue], items),
     Part("orders", dict, items, list[Order], _dump_orders, _load_orders),
@@ -576,7 +402,7 @@ PARTS: tuple[Part, ...] = (
     number("trade_count"),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),
-    Part("bounds", dict, _hashed_bounds, list[BoundImage], _dump_bounds, _load_bounds, ()),
+    Part("bounds", dict, hashed_bounds, list[BoundImage], dump_bounds, load_bounds, ()),
 )  # fmt: skip
 """In the order in which they are loaded."""
 HASHED = tuple(part for part in PARTS if part.hashed is not None)

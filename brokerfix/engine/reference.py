@@ -7,8 +7,9 @@ import msgspec
 from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.domain import Level, Standing, to_money
-from brokerfix.engine import parts, touched
+from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Client, Link
+from brokerfix.engine.kept_accounts import derive
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
 from brokerfix.engine.risk.bounds import arrange, give_accounts, set_level
@@ -61,7 +62,7 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.market.books.setdefault(symbol, Book())
     state.stops.setdefault(symbol, Book())
     state.watching.setdefault(symbol, {})
-    parts.derive(state, fact.instrument)
+    derive(state, fact.instrument)
     for one in (symbol, *state.derived.get(symbol, ())):
         booking.value_again(state, one)
 
