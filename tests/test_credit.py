@@ -81,6 +81,14 @@ def test_scores_out_of_the_journal_reach_the_broker(tmp_path: Path) -> None:
         assert explained["history"][-1]["score"] == int(told.stdout.split(", it may")[0].split(": ")[1])
         assert 1 <= len(explained["reasons"]) <= 4
         assert run_cli("credit", "MARGE", "--config", config).stdout.startswith(f"MARGE: {explained['score']}")
+        desk = run_cli(
+            "limits", "set", "account", "MARGE", "max_long=500", "max_loss=900", "--text", "a test", "--config", config
+        )
+        assert desk.returncode == 0, desk.stderr
+        story_told = run_cli("explain", "MARGE", "--config", config).stdout
+        assert f"credit score {explained['score']}: " in story_told
+        assert " set by " in story_told
+        assert story_told.rstrip().endswith(": max_long 500, max_loss 9000 (a test)")
         assert "no account with margin" in run_cli("credit", "NOBODY", "--config", config).stderr
     finally:
         stage.stop()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from brokerfix import facts as f
 from brokerfix.domain import Instrument, Side, Standing, id_text, to_text
+from brokerfix.engine.risk.controls import number
 from brokerfix.record.journal import read
 
 
@@ -67,7 +68,9 @@ class Story:
             return ""
         by = f"by {fact.operator}" if fact.operator else "by the configuration"
         where = f" in {fact.symbol}" if fact.symbol else ""
-        return f"limits{where} set {by}: {fact.limits.numbers() or 'none'} {fact.text}".strip()
+        told = [f"{name} {number(most)}" for name, most in fact.limits.numbers().items()]
+        told += [f"max_loss {fact.limits.max_loss}"] if fact.limits.max_loss else []
+        return f"limits{where} set {by}: {', '.join(told) or 'none'}" + (f" ({fact.text})" if fact.text else "")
 
     def _accepted(self, fact: f.OrderAccepted) -> str:
         if fact.account != self.account:
@@ -129,6 +132,12 @@ class Story:
         by = f", {fact.operator} says so" if fact.operator else ""
         return f"the liquidation goes on{by}" if fact.account == self.account else ""
 
+    def _scored(self, fact: f.CreditScored) -> str:
+        if fact.account != self.account:
+            return ""
+        reasons = f" ({'; '.join(fact.reasons)})" if fact.reasons else ""
+        return f"credit score {fact.score}: {fact.multiplier_bps / 100:g} % of the available funds may be used{reasons}"
+
     def _deficit(self, fact: f.DeficitBooked) -> str:
         return f"{fact.amount} is missing: the broker's claim" if fact.account == self.account else ""
 
@@ -162,6 +171,7 @@ TELLERS: dict[type[f.Fact], Callable[[Story, Any], str]] = {
     f.LiquidationHeld: Story._held,
     f.LiquidationResumed: Story._resumed,
     f.DeficitBooked: Story._deficit,
+    f.CreditScored: Story._scored,
     f.LossReached: Story._loss,
     f.Halted: Story._halted,
     f.Resumed: Story._let_on,
