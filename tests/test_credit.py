@@ -82,7 +82,7 @@ def test_scores_out_of_the_journal_reach_the_broker(tmp_path: Path) -> None:
         assert 1 <= len(explained["reasons"]) <= 4
         assert run_cli("credit", "MARGE", "--config", config).stdout.startswith(f"MARGE: {explained['score']}")
         desk = run_cli(
-            "limits", "set", "account", "MARGE", "max_long=500", "max_loss=900", "--text", "a test", "--config", config
+            "limits", "set", "account", "MARGE", "max_long=500", "max_loss=9000", "--text", "a test", "--config", config
         )
         assert desk.returncode == 0, desk.stderr
         story_told = run_cli("explain", "MARGE", "--config", config).stdout
