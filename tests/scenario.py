@@ -76,8 +76,8 @@ from brokerfix.settings.schedule import Hours
 SCENARIO_FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 DAY = 20261122
 SOH = "\x01"
-SIDES = {"buy": "1", "sell": "2"}
-SIDE_NAMES = {"1": "buy", "2": "sell"}
+SIDES = {"buy": "1", "sell": "2", "short": "5", "exempt": "6"}
+SIDE_NAMES = {value: name for name, value in SIDES.items()}
 TIFS = {"DAY": "0", "GTC": "1", "OPG": "2", "IOC": "3", "FOK": "4", "GTD": "6", "CLS": "7"}
 TIF_NAMES = {value: name for name, value in TIFS.items()}
 EXEC_TYPES = {str(kind): kind.name for kind in ExecType}
@@ -147,17 +147,18 @@ class World:
         options = ClientOptions(
             s.get("pending", "reject"), s.get("acknowledge", "accepted"), s.get("on_disconnect", "none"),
             int(s.get("grace", "0")) * 10**9, most_following=int(s.get("most_following", "500")),
-            self_match=s.get("self_match", "none"),
+            self_match=s.get("self_match", "none"), self_match_scope=s.get("scope", "client"),
         )  # fmt: skip
         clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
         levels = tuple(limits_of(text) for text in s.get("limits", "").split(";") if text)
-        groups = (("DESK", ("ALICE", "BOB")),) if levels else ()
+        groups = (("DESK", ("ALICE", "BOB")),) if levels or "scope" in s else ()
+        symbol_groups = (("TECH", ("AAPL", "MSFT")),) if levels else ()
         kinds = (("ALICE", s["margin"]),) if s.get("margin", "cash") != "cash" else ()
         policy = words_as(MarginPolicy, s.get("policy", ""))
         start = Start(
             self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels, kinds=kinds,
-            margin=policy,
+            margin=policy, symbol_groups=symbol_groups,
         )  # fmt: skip
         return self.submit(start)
 

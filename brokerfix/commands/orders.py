@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import BusinessRejectReason, Instructions, OrdType, Reject, Side, TimeInForce
+from brokerfix.domain import BusinessRejectReason, Instructions, OrderTags, OrdType, Reject, Side, TimeInForce
 
 NOTHING_TOLD: Mapping[str, str | None] = MappingProxyType({})
 
@@ -20,8 +20,8 @@ class ClientCommand(Command, frozen=True, gc=False):
 class NewOrder(ClientCommand, frozen=True, gc=False):
     """NewOrderSingle(D). `defect` is what the codec found that no scaled int can say. `possible_duplicate`:
     PossDupFlag(43) or PossResend(97). `instructions` is None for a plain order. `cash` is CashOrderQty(152) as decimal
-    text, with `qty` 0. `capacity` is OrderCapacity(528). `operator` is who entered the order by hand. `told` is the
-    message, tag -> value."""
+    text, with `qty` 0. `capacity` is OrderCapacity(528), `tags` what it says of itself besides. `operator` is who
+    entered the order by hand. `told` is the message, tag -> value."""
 
     MSG_TYPE: ClassVar[str] = "D"
     cl_ord_id: str
@@ -39,6 +39,7 @@ class NewOrder(ClientCommand, frozen=True, gc=False):
     cash: str = ""
     operator: str = ""
     capacity: str = ""
+    tags: OrderTags | None = None
     told: Mapping[str, str | None] = NOTHING_TOLD
 
 

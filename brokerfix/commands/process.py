@@ -20,6 +20,7 @@ class Start(Command, frozen=True, gc=False):
     limits: tuple[tuple[Level, Limits], ...] = ()
     kinds: tuple[tuple[str, str], ...] = ()
     margin: MarginPolicy = MarginPolicy()
+    symbol_groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):
@@ -65,6 +66,18 @@ class ReviewAccount(Command, frozen=True, gc=False):
     """What an account has is worth something else now: how does it stand?"""
 
     account: str
+
+
+class StrategyFilled(Command, frozen=True, gc=False):
+    """A strategy (CLIENT/TAG) has had as many fills as it may have."""
+
+    strategy: str
+
+
+class ReduceOnly(Command, frozen=True, gc=False):
+    """An account's position is another one: do the orders that must not increase it still fit?"""
+
+    of: tuple[str, str]
 
 
 class CheckClock(Command, frozen=True, gc=False):

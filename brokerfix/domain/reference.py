@@ -81,14 +81,27 @@ class Instructions(msgspec.Struct, frozen=True, gc=False):
     manual: bool = False
 
 
+class OrderTags(msgspec.Struct, frozen=True, gc=False):
+    """What an order says of itself beside its terms, as text ("" for what it does not): the `strategy` that it is of,
+    ClOrdLinkID(583); SelfMatchPreventionID(2362): only orders with the same one are kept from trading with each other;
+    `short_sale` is Side(54) "5" or "6" of an order to sell short, or short exempt, and `locate` LocateReqd(114)."""
+
+    strategy: str = ""
+    self_match_id: str = ""
+    short_sale: str = ""
+    locate: str = ""
+
+
 class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     """How a client is served. `pending`: what a replace or cancel gets while a replace waits for an exchange: "queue"
     (its turn comes), "announce" (and it is told so at once), "reject". `acknowledge`: New is sent when the order is
-    "accepted" by us or when it is "placed". `cancel_on_disconnect`: "none", "day" or "all" orders are canceled
-    `grace` ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of,
-    `drop_copy_snapshot`: it is told of their open orders at logon. `most_following`: how many orders it may have that
-    follow the market (pegs, trailing stops, conditions). `self_match`: what happens to orders of the client that would
-    trade with each other: nothing, or "cancel-newest", "cancel-oldest", "cancel-both"."""
+    "accepted" by us or when it is "placed". `cancel_on_disconnect`: "none", "day" or "all" orders are canceled `grace`
+    ns after the session is lost. `drop_copy`: the clients whose reports this one gets copies of, `drop_copy_snapshot`:
+    it is told of their open orders at logon. `most_following`: how many orders it may have that follow the market
+    (pegs, trailing stops, conditions). `self_match`: what happens to orders that would trade with each other: nothing,
+    or "cancel-newest", "cancel-oldest", "cancel-both", "decrement" (both lose what they would trade).
+    `self_match_scope`: those of the "client", or also those of other clients that ask for it, in accounts of the same
+    "group"."""
 
     pending: str = "queue"
     acknowledge: str = "accepted"
@@ -98,3 +111,4 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     drop_copy_snapshot: bool = False
     most_following: int = 500
     self_match: str = "none"
+    self_match_scope: str = "client"

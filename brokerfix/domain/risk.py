@@ -14,7 +14,9 @@ class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The pre-trade limits of one level, in the configuration's own words: those that are numbers as decimal text
     (empty for none), quantities in units, notionals in money. What each forbids stands in `risk.controls`; `duplicates`
     are so many of the same, and `window_seconds` and `duplicate_seconds` how long what was accepted counts. `max_loss`
-    is what an account may lose in a day, see `risk.review`."""
+    is what an account may lose in a day, see `risk.review`, and `max_fills` how many fills a strategy of a client may
+    have until a person arms it anew, see `risk.kill`. `own_locates`: a short sale that is located by the client
+    (LocateReqd(114) N) needs nothing of what is `located` here."""
 
     max_order_qty: str = ""
     max_order_notional: str = ""
@@ -33,6 +35,8 @@ class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     max_loss: str = ""
     restricted: bool = False
     located: str = ""
+    own_locates: bool = False
+    max_fills: str = ""
 
     def numbers(self) -> dict[str, int]:
         """Name -> number of the limits that are set, scaled by MONEY_DIGITS; what must not be at all is 0. Raises
@@ -44,8 +48,8 @@ class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
         return numbers | {name: 0 for name in ("long_only", "reduce_only", "restricted") if getattr(self, name)}
 
 
-WATCHED = ("max_loss",)
-"""Limits that are no check of an order: the account is watched, whatever moves it."""
+WATCHED = ("max_loss", "max_fills")
+"""Limits that are no check of an order: what is watched is what comes of orders."""
 
 
 class Level(NamedTuple):

@@ -49,6 +49,7 @@ class ExecInst(StrEnum):
     """FIX ExecInst(18), as far as taken. An order may have several."""
 
     POST_ONLY = "6"
+    DO_NOT_INCREASE = "E"
     ALL_OR_NONE = "G"
     KEEP = "H"
     REINSTATE_ON_HALT = "J"

@@ -83,6 +83,8 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     for account in state.accounts.values():
         # What accounts lose is counted by the day.
         account.opened_with, account.lost = account.value, 0
+    # A strategy that was stopped stays so.
+    state.executions.clear()
     state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]
     begin_day(state)
     booking.begin_job(state, Job(JobKind.FREE, old))

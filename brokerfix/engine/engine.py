@@ -14,7 +14,7 @@ from brokerfix.engine import days, jobs, marks, operator, reference, sessions
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import accept, booking, cancel, cross, quote, replace, status
-from brokerfix.engine.risk import credit, kill, levels, review
+from brokerfix.engine.risk import credit, kill, levels, reduce, review
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -26,7 +26,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 
 SUBJECTS = (
     accept, cancel, replace, cross, quote, status, reports, requests, questions, moved, phases, days, jobs, marks,
-    operator, reference, sessions, levels, kill, review, credit,
+    operator, reference, sessions, levels, kill, review, credit, reduce,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent
@@ -76,4 +76,6 @@ FOLLOW_UPS: dict[str, Callable[[int, Any], cmd.Command]] = {
     booking.NEXT_REQUEST: cmd.NextRequest,
     booking.PHASE_CHANGED: cmd.SettlePhase,
     booking.REVIEW: cmd.ReviewAccount,
+    booking.THROTTLED: cmd.StrategyFilled,
+    booking.REDUCE: cmd.ReduceOnly,
 }

@@ -110,25 +110,28 @@ class Bound(msgspec.Struct, gc=False):
     """The limits of one level that are set, see `Limits.numbers`, and what counts towards it: the exposure of its
     accounts, and what was accepted lately. `checks` are the limits with what
     compares them, see `controls.checks_of`; `window` and `same_window` are how long what was accepted counts, in
-    nanoseconds, `counts` whether it does, and `exposed` whether the exposure does."""
+    nanoseconds, `counts` whether it does, and `exposed` whether the exposure does. `own_locates` is the limits'; `told`
+    is when the operators were last told that a limit is nearly used up, by its name: that is made anew by a start."""
 
     level: Level
     most: dict[str, int]
-    checks: tuple[tuple[Any, bool, int, str], ...] = ()
+    checks: tuple[tuple[Any, bool, int, int, str], ...] = ()
     window: int = 0
     same_window: int = 0
     counts: bool = False
     exposed: bool = False
+    own_locates: bool = False
+    told: dict[str, int] = {}
     exposure: Exposure = msgspec.field(default_factory=Exposure)
     accepted: Window = msgspec.field(default_factory=Window)
 
 
 class Account(msgspec.Struct, gc=False):
     """Money and holdings. `paid_in` and `cash` are money. `clients` may trade for it. `bounds` are those of the firm,
-    of its groups and its own in any symbol, `of_symbol` its own in one; `exposures` are those that its positions in any
-    symbol count for; `exposed`: there is such an exposure, or one of a symbol. `same` is when orders of the same
-    content (see `bounds.Content`) were accepted, for as long as any of its bounds asks (`same_window`
-    nanoseconds).
+    of its groups and its own in any symbol, `own` its own by symbol or group of symbols, and `of_symbol` these by
+    symbol; `exposures` are those that its positions in any symbol count for; `exposed`: there is such an exposure, or
+    one of a symbol. `same` is when orders of the same content (see `bounds.Content`) were accepted, for as long as any
+    of its bounds asks (`same_window` nanoseconds).
 
     `margin` is its kind; `worth` (of options `option_worth`) and `maintenance` are sums over its positions, `products`
     what those in a product need together (`needs.Need`). `standing` is how it stands `since` when, `held_by` why (or by
@@ -145,7 +148,8 @@ class Account(msgspec.Struct, gc=False):
     positions: dict[str, Position] = {}
     clients: dict[str, None] = {}
     bounds: tuple[Bound, ...] = ()
-    of_symbol: dict[str, Bound] = {}
+    own: dict[str, Bound] = {}
+    of_symbol: dict[str, tuple[Bound, ...]] = {}
     exposures: tuple[Exposure, ...] = ()
     exposed: bool = False
     same_window: int = 0
@@ -209,7 +213,8 @@ REDUCE_ONLY_AT = 80
 class Client(msgspec.Struct, gc=False):
     """A client session: its accounts, its ClOrdIDs and what became of them, the times of its last orders and the orders
     that are not finished. `is_up`: it is logged on; `down_at`: since when it is not (0: never was). `following` is how
-    many of its orders follow the market; `bounds` are its own limits. `sides` are the
+    many of its orders follow the market; `bounds` are its own limits, `most_fills` how
+    many fills a strategy may have (0: any number). `sides` are the
     working orders by symbol and side, where its options keep them from trading with each other."""
 
     client: str
@@ -223,6 +228,7 @@ class Client(msgspec.Struct, gc=False):
     down_at: int = 0
     following: int = 0
     bounds: tuple[Bound, ...] = ()
+    most_fills: int = 0
     sides: dict[tuple[str, str], dict[int, Order]] = {}
 
     def add(self, order: Order) -> None:

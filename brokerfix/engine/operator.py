@@ -217,6 +217,7 @@ def _fill_reversed(state: State, fact: FillReversed) -> None:
     position = account.positions.setdefault(fact.symbol, Position())
     state.holders.setdefault(fact.symbol, {})[fact.account] = None
     booking.move(account, position, fact.side, -fact.qty, fact.price * instrument.money_factor)
+    booking.moved_position(state, fact.account, fact.symbol)
     owned(state, account, fact.symbol, position, -fact.qty if fact.side is Side.BUY else fact.qty)
     booking.reload(state, account, position, instrument)
 

@@ -14,6 +14,7 @@ from sortedcontainers import SortedDict
 
 from brokerfix.domain import (
     ClientOptions,
+    ExecInst,
     Instrument,
     Level,
     Limits,
@@ -130,6 +131,12 @@ def _is_large(*numbers: int) -> bool:
 
 def _load_orders(state: "State", orders: list[Order]) -> None:
     state.orders = {order.order_id: order for order in orders}
+
+
+def _load_reducing(state: "State", data: None) -> None:
+    for order in state.orders.values():
+        if order.working and order.has(ExecInst.DO_NOT_INCREASE):
+            state.reducing.setdefault((order.account, order.symbol), {})[order.order_id] = None
 
 
 def _dump_children(state: "State") -> list[Child]:
@@ -337,6 +344,8 @@ PARTS: tuple[Part, ...] = (
         lambda state, deficits: setattr(state, "deficits", {name: int(money) for name, money in deficits}),
     ),
     plain("groups", dict, dict[str, tuple[str, ...]], items),
+    plain("symbol_groups", dict, dict[str, tuple[str, ...]], items),
+    plain("executions", dict, dict[str, int], items),
     Part(
         "limits", dict, items, list[tuple[Level, Limits]], lambda state: list(state.limits.items()), load_limits, None,
     ),
@@ -346,6 +355,7 @@ PARTS: tuple[Part, ...] = (
     ),
     plain("venues", dict, dict[str, Venue], items),
     Part("orders", dict, items, list[Order], _dump_orders, _load_orders),
+    Part("reducing", dict, load=_load_reducing),
     Part("children", dict, items, list[Child], _dump_children, _load_children, None),
     Part("notionals", None, None, dict[int, list[str]], _dump_notionals, _load_notionals),
     Part(

@@ -28,6 +28,9 @@ class State:
     it, `deficits` what accounts owe (money), and `derived` are by symbol the options on it; `rates` are by symbol
     what positions need as margin.
 
+    `executions` are by strategy (CLIENT/TAG) the fills that count towards its client's `max_fills`, `reducing` by
+    account and symbol the working orders that must not increase a position.
+
     `holders` are by symbol the accounts that have, or had, some of it.
 
     `venue_execs` is ExecID -> our fact, of each exchange for today (`old_venue_execs`: the day before). `stops` files
@@ -45,6 +48,9 @@ class State:
     instruments: dict[str, Instrument]
     accounts: dict[str, Account]
     groups: dict[str, tuple[str, ...]]
+    symbol_groups: dict[str, tuple[str, ...]]
+    executions: dict[str, int]
+    reducing: dict[tuple[str, str], dict[int, None]]
     limits: dict[Level, Limits]
     configured: dict[Level, Limits]
     margin_policy: MarginPolicy
@@ -78,7 +84,7 @@ class State:
     unkilled: dict[int, int]
     away: dict[str, None]
     copies: dict[str, list[str]]
-    agenda: dict[tuple[str, str | int], None]
+    agenda: dict[tuple[str, str | int | tuple[str, str]], None]
     marks: dict[str, int]
     recorded: dict[str, tuple[object, ...]]
     alerts: deque[Alerted]

@@ -6,6 +6,7 @@ from brokerfix.domain import (
     Evidence,
     Hold,
     Instructions,
+    OrderTags,
     OrdRejReason,
     OrdStatus,
     OrdType,
@@ -19,7 +20,7 @@ from brokerfix.facts.base import Fact
 class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     """A client's order is ours. Its OrderID is this fact's id. `risk_price` values it while it is open. An order that
     is not `acknowledged` yet has no New. `operator` entered it for the client; `cash` is CashOrderQty(152) as it
-    came, `capacity` OrderCapacity(528)."""
+    came, `capacity` OrderCapacity(528), `tags` what it says of itself besides."""
 
     client: str
     cl_ord_id: str
@@ -37,6 +38,7 @@ class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     operator: str = ""
     cash: str = ""
     capacity: str = ""
+    tags: OrderTags | None = None
 
 
 class OrderAcknowledged(Fact, frozen=True, gc=False):

@@ -11,6 +11,25 @@ class GroupDefined(Fact, frozen=True, gc=False):
     accounts: tuple[str, ...]
 
 
+class SymbolGroupDefined(Fact, frozen=True, gc=False):
+    """A group of symbols, in which accounts may have limits."""
+
+    group: str
+    symbols: tuple[str, ...]
+
+
+class LimitNeared(Fact, frozen=True, gc=False, kw_only=True):
+    """An order was accepted that uses a level's limit nearly up: the limit's name, its number and how much is used, as
+    people write them."""
+
+    kind: str
+    name: str
+    symbol: str
+    limit: str
+    most: str
+    value: str
+
+
 class KillRefused(Fact, frozen=True, gc=False):
     """An exchange would not cancel an order that is under a kill: it may still work there, and the cancel is asked for
     again."""

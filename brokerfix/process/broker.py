@@ -321,6 +321,7 @@ class Broker:
             tuple(config.limits.items()),
             tuple((name, one.margin) for name, one in config.accounts.items() if one.margin != "cash"),
             config.margin,
+            tuple((name, group.symbols) for name, group in config.symbol_groups.items()),
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

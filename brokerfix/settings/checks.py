@@ -67,10 +67,14 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _http(path, read),
         read["api_keys"],
         read["groups"],
+        read["symbol_groups"],
         read.get("limits") or Limits(),
         read.get("margin") or MarginPolicy(),
         _credit(path, read.get("credit") or CreditSection()),
     )
+
+
+OF_ONE_LEVEL = {"max_loss": "an account, [accounts.NAME] limits", "max_fills": "a client, [clients.NAME] limits"}
 
 
 def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> None:
@@ -78,21 +82,29 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
         _money(path, f"accounts.{name}.cash", account.cash)
         _limits(path, f"accounts.{name}.limits", account.limits)
         for symbol, limits in account.symbols.items():
-            if symbol not in instruments:
-                raise ConfigError(f"{path}: accounts.{name}.symbols: there is no [instruments.{symbol}]")
+            if symbol not in instruments and symbol not in read["symbol_groups"]:
+                told = f"there is no [instruments.{symbol}], and no [symbol_groups.{symbol}]"
+                raise ConfigError(f"{path}: accounts.{name}.symbols: {told}")
             _limits(path, f"accounts.{name}.symbols.{symbol}", limits)
-            _no_loss(path, f"accounts.{name}.symbols.{symbol}", limits)
+            _not_here(path, f"accounts.{name}.symbols.{symbol}", limits)
+        _not_here(path, f"accounts.{name}.limits", limits=account.limits, only=("max_fills",))
+    for name, symbols in read["symbol_groups"].items():
+        if name in instruments:
+            raise ConfigError(f"{path}: symbol_groups.{name}: is the name of an instrument too")
+        for symbol in symbols.symbols:
+            if symbol not in instruments:
+                raise ConfigError(f"{path}: symbol_groups.{name}.symbols: there is no [instruments.{symbol}]")
     for name, group in read["groups"].items():
         for account in group.accounts:
             if account not in read["accounts"]:
                 raise ConfigError(f"{path}: groups.{name}.accounts: there is no [accounts.{account}]")
         _limits(path, f"groups.{name}.limits", group.limits)
-        _no_loss(path, f"groups.{name}.limits", group.limits)
+        _not_here(path, f"groups.{name}.limits", group.limits)
     for name, client in read["clients"].items():
         _limits(path, f"clients.{name}.limits", client.limits)
-        _no_loss(path, f"clients.{name}.limits", client.limits)
+        _not_here(path, f"clients.{name}.limits", client.limits, ("max_loss",))
     _limits(path, "limits", read.get("limits") or Limits())
-    _no_loss(path, "limits", read.get("limits") or Limits())
+    _not_here(path, "limits", read.get("limits") or Limits())
 
 
 def _credit(path: Path, section: CreditSection) -> CreditSection:
@@ -103,9 +115,11 @@ def _credit(path: Path, section: CreditSection) -> CreditSection:
     return msgspec.structs.replace(section, weights={**WEIGHTS, **section.weights})
 
 
-def _no_loss(path: Path, key: str, limits: Limits) -> None:
-    if limits.max_loss:
-        raise ConfigError(f"{path}: {key}.max_loss: is a limit of an account, [accounts.NAME] limits")
+def _not_here(path: Path, key: str, limits: Limits, only: tuple[str, ...] = tuple(OF_ONE_LEVEL)) -> None:
+    """Limits that only one kind of level can have."""
+    for name in only:
+        if getattr(limits, name):
+            raise ConfigError(f"{path}: {key}.{name}: is a limit of {OF_ONE_LEVEL[name]}")
 
 
 def _limits(path: Path, key: str, limits: Limits) -> None:
@@ -121,6 +135,8 @@ def check_limits(where: str, limits: Limits) -> None:
             if not LIMIT.fullmatch(value):
                 told = "is not a decimal number, with up to 18 digits before the point and 12 behind it"
                 raise ConfigError(f"{where}.{name}: {value[:40]!r} {told}")
+        if name in ("max_fills", "duplicates") and "." in value:
+            raise ConfigError(f"{where}.{name}: {value!r} is not a whole number")
         if name.endswith("_seconds") and not 1 <= value <= MOST_SECONDS:
             raise ConfigError(f"{where}.{name}: must be 1 to {MOST_SECONDS}")
 

@@ -99,12 +99,18 @@ class InstrumentSection(Section, frozen=True):
 
 
 class AccountSection(Section, frozen=True):
-    """`symbols` are limits that the account has in single symbols."""
+    """`symbols` are limits that the account has in single symbols, or in groups of them."""
 
     cash: str
     margin: Literal["cash", "reg-t", "tiered", "scan"] = "cash"
     limits: Limits = Limits()
     symbols: dict[str, Limits] = {}
+
+
+class SymbolGroupSection(Section, frozen=True):
+    """Symbols in which accounts may have limits together, as in one symbol."""
+
+    symbols: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class GroupSection(Section, frozen=True):
@@ -153,7 +159,8 @@ class ClientSection(Section, frozen=True):
     drop_copy: tuple[CompId, ...] = ()
     drop_copy_snapshot: bool = False
     max_following_orders: Annotated[int, Meta(ge=0, le=100_000)] = 500
-    self_match: Literal["none", "cancel-newest", "cancel-oldest", "cancel-both"] = "none"
+    self_match: Literal["none", "cancel-newest", "cancel-oldest", "cancel-both", "decrement"] = "none"
+    self_match_scope: Literal["client", "group"] = "client"
     addresses: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     reset_seq_num: Literal["allow", "refuse"] = "allow"
@@ -172,6 +179,7 @@ class ClientSection(Section, frozen=True):
             self.drop_copy_snapshot,
             self.max_following_orders,
             self.self_match,
+            self.self_match_scope,
         )
 
 
@@ -300,6 +308,7 @@ TABLES: dict[str, type[Section]] = {
     "instruments": InstrumentSection,
     "accounts": AccountSection,
     "groups": GroupSection,
+    "symbol_groups": SymbolGroupSection,
     "clients": ClientSection,
     "api_keys": ApiKeySection,
     "venues": VenueSection,
@@ -325,6 +334,7 @@ class Config(msgspec.Struct, frozen=True):
     http: HttpSection | None = None
     api_keys: dict[str, ApiKeySection] = {}
     groups: dict[str, GroupSection] = {}
+    symbol_groups: dict[str, SymbolGroupSection] = {}
     firm: Limits = Limits()
     margin: MarginPolicy = MarginPolicy()
     credit: CreditSection = CreditSection()

@@ -3,19 +3,22 @@
 import msgspec
 
 from brokerfix.commands import NewOrder
-from brokerfix.domain import ECHOED, ExecInst, OrdRejReason, Reject
+from brokerfix.domain import ECHOED, ExecInst, OrderTags, OrdRejReason, Reject
 from brokerfix.engine.entities import Client
 from brokerfix.engine.orders.instructions import first_stop, not_now, refusal
 from brokerfix.engine.orders.order import Order, follows_market
 from brokerfix.engine.orders.status import report_known
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.risk.controls import Near
+from brokerfix.engine.risk.levels import nearly
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
 from brokerfix.facts import OrderAccepted, OrderRejected, OrderRouted, RequestRejected
 
 DECIDE = Decisions()
+NO_TAGS = OrderTags()
 
 
 @DECIDE.on(NewOrder)
@@ -30,15 +33,20 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
         order_id = known.order_id if isinstance(known, Order) else 0
         return reject(c, step, Reject(reason, "DUPLICATE", f"ClOrdID={c.cl_ord_id}"), False, order_id)
     name = c.account or client.accounts[0]
-    refused = risk.check_session(state, client, name, c.symbol, c.at) or c.defect
+    tags = c.tags or NO_TAGS
+    strategy = f"{c.client}/{tags.strategy}" if tags.strategy else ""
+    refused = risk.check_session(state, client, name, c.symbol, c.at, strategy) or c.defect
     if refused is not None:
         return reject(c, step, refused)
     instrument = state.instruments[c.symbol]
     asked = c.instructions
     valued_at = risk.risk_price(state, instrument, c.side, c.ord_type, c.price, asked)
     qty = risk.qty_for(instrument, c.cash, c.price or valued_at) if c.cash else c.qty
-    terms = risk.Terms(c.side, c.ord_type, qty, c.price, valued_at, asked.stop_px if asked is not None else 0)
-    refused = risk.check_terms(state, client, state.accounts[name], instrument, terms, c.at, may_repeat=False)
+    stop_px, reduces = (asked.stop_px, ExecInst.DO_NOT_INCREASE in asked.exec_inst) if asked is not None else (0, False)
+    terms = risk.Terms(c.side, c.ord_type, qty, c.price, valued_at, stop_px, reduces, tags.locate == "N")
+    near: Near = []
+    account = state.accounts[name]
+    refused = risk.check_terms(state, client, account, instrument, terms, c.at, may_repeat=False, near=near)
     refused = refused or _no_venue(state, c.ex_destination, c.symbol)
     if refused is None and asked is not None:
         refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)
@@ -64,7 +72,10 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
         operator=c.operator,
         cash=c.cash,
         capacity=c.capacity,
+        tags=c.tags,
     )
+    if near:
+        nearly(near, taken)
     order = Order.from_fact(accepted)
     if asked is not None:
         follows = follows_market(order.ord_type, asked)

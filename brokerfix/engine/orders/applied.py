@@ -210,6 +210,7 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
         if had is not None:
             state.expiries.pop((had.expire_at, order.order_id), None)
         order.instructions = asked
+        booking.note_reducing(state, order)
     if asked is not None and asked.stop_px:
         held, why = order.held, order.hold
         if why is Hold.STOP:

@@ -1,6 +1,6 @@
 """What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
 
-from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, Hold, Instrument, OrdStatus, Request, Side
+from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, ExecInst, Hold, Instrument, OrdStatus, Request, Side
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
@@ -12,8 +12,10 @@ from brokerfix.engine.state import State
 FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
 """Nanoseconds from a question to an exchange to the same again: doubled each time."""
 NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED, REVIEW = "request", "market", "phase", "review"
+THROTTLED, REDUCE = "throttled", "reduce"
 """What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed, an
-account that stands otherwise."""
+account that stands otherwise, a strategy that has had its fills, an account and symbol whose orders must not increase
+the position."""
 
 
 def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, price: int, is_maker: bool = False) -> None:
@@ -21,6 +23,8 @@ def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, pric
     if order.order_id < state.day_began:
         renew(state, order)
     leaves = order.leaves
+    if order.tags is not None and order.strategy:
+        _count_fill(state, order)
     order.cum += qty
     order.notional += price * qty
     order.last_px = price
@@ -32,6 +36,16 @@ def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, pric
     state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker)
     if order.cum >= order.qty:
         finished(state, order)
+
+
+def _count_fill(state: State, order: Order) -> None:
+    """A strategy has one more fill; so many of its client's may have until it is armed anew."""
+    most = state.clients[order.client].most_fills
+    if most:
+        name = order.strategy
+        fills = state.executions[name] = state.executions.get(name, 0) + 1
+        if fills >= most:
+            state.agenda[THROTTLED, name] = None
 
 
 def unfill(state: State, found: Fill, qty: int, price: int) -> None:
@@ -90,8 +104,27 @@ def pay(state: State, order: Order, qty: int, price: int) -> None:
     """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
     account, position = holding(state, order)
     move(account, position, order.side, qty, price * state.instruments[order.symbol].money_factor)
+    if state.reducing:
+        moved_position(state, order.account, order.symbol)
     if account.exposed:
         owned(state, account, order.symbol, position, qty if order.side is Side.BUY else -qty)
+
+
+def moved_position(state: State, account: str, symbol: str) -> None:
+    """The position is another one: orders that must not increase it are looked at."""
+    if (account, symbol) in state.reducing:
+        state.agenda[REDUCE, (account, symbol)] = None
+
+
+def note_reducing(state: State, order: Order) -> None:
+    """Whether the order works, and must not increase the position."""
+    key = order.account, order.symbol
+    if order.working and order.has(ExecInst.DO_NOT_INCREASE):
+        state.reducing.setdefault(key, {})[order.order_id] = None
+    elif key in state.reducing:
+        state.reducing[key].pop(order.order_id, None)
+        if not state.reducing[key]:
+            del state.reducing[key]
 
 
 def move(account: Account, position: Position, side: Side, qty: int, money_each: int) -> None:
@@ -239,6 +272,8 @@ def finished(state: State, order: Order) -> None:
         return
     order.done = state.last_id
     state.clients[order.client].drop(order)
+    if state.reducing:
+        note_reducing(state, order)
     if order.order_id in state.watching[order.symbol]:
         del state.watching[order.symbol][order.order_id]
         if follows_market(order.ord_type, order.instructions):
@@ -284,6 +319,8 @@ def watch(state: State, order: Order) -> None:
         return
     if asked.expire_at:
         state.expiries[(asked.expire_at, order.order_id)] = None
+    if ExecInst.DO_NOT_INCREASE in asked.exec_inst:
+        note_reducing(state, order)
     if order.time_in_force in AT_AUCTION or follows_market(order.ord_type, asked):
         _watch(state, order)
 

@@ -8,6 +8,7 @@ from brokerfix.domain import (
     ExecInst,
     Hold,
     Instructions,
+    OrderTags,
     OrdRejReason,
     OrdStatus,
     OrdType,
@@ -165,17 +166,28 @@ class Order(msgspec.Struct, gc=False):
     shunned: tuple[str, ...] = ()
     done: int = 0
     capacity: str = ""
+    tags: OrderTags | None = None
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
         order = cls(
             fact.id, fact.at, fact.client, fact.cl_ord_id, fact.account, fact.symbol, fact.side, fact.ord_type,
             fact.time_in_force, fact.qty, fact.price, fact.risk_price, fact.ex_destination, fact.instructions,
-            fact.acknowledged, fact.operator, fact.cash, capacity=fact.capacity,
+            fact.acknowledged, fact.operator, fact.cash, capacity=fact.capacity, tags=fact.tags,
         )  # fmt: skip
         if fact.instructions is not None:
             order.stop_px = fact.instructions.stop_px
         return order
+
+    @property
+    def strategy(self) -> str:
+        """The strategy that it is of, as halts name it: CLIENT/TAG ("": of none)."""
+        return f"{self.client}/{self.tags.strategy}" if self.tags is not None and self.tags.strategy else ""
+
+    @property
+    def side_told(self) -> str:
+        """Side(54) as messages have it."""
+        return self.side if self.tags is None else self.tags.short_sale or self.side
 
     @property
     def leaves(self) -> int:

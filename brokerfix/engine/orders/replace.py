@@ -6,6 +6,7 @@ from brokerfix.commands import NextRequest, ReplaceOrder
 from brokerfix.domain import (
     IMMEDIATE,
     CxlRejReason,
+    ExecInst,
     Instructions,
     OrdRejReason,
     OrdType,
@@ -20,6 +21,7 @@ from brokerfix.engine.orders.instructions import NONE, refusal
 from brokerfix.engine.orders.order import Order, Pending, follows_market, is_over
 from brokerfix.engine.orders.settle import grant, replace_and_work
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.routing.plan import would_meet_own
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -110,6 +112,7 @@ def _replace(state: State, order: Order, terms: Pending, step: Step) -> None:
         or child.time_in_force in IMMEDIATE
         or (order.ord_type is OrdType.PEGGED and not whole)
         or not (whole or terms.instructions == order.instructions)
+        or would_meet_own(state, order, child.venue, terms.price)
     ):
         # More than one place holds it, or the exchange can't do what is asked for now: everything is called back and
         # placed anew under the new terms.
@@ -179,7 +182,7 @@ def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
 def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instructions | None, at: int) -> Reject | None:
     """Why an order may not get this quantity, price and these instructions."""
     instrument = state.instruments[order.symbol]
-    refused = risk.check_market(state, state.clients[order.client], order.account, order.symbol)
+    refused = risk.check_market(state, state.clients[order.client], order.account, order.symbol, order.strategy)
     if refused is not None:
         return refused
     asked = _dated(order, asked)
@@ -201,7 +204,9 @@ def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instruc
     qty = max(qty, order.cum)
     valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, price, asked) or order.risk_price
     stop_px = asked.stop_px if asked is not None else 0
-    terms = risk.Terms(order.side, order.ord_type, qty, price, valued_at, stop_px)
+    reduces = asked is not None and ExecInst.DO_NOT_INCREASE in asked.exec_inst
+    is_located = order.tags is not None and order.tags.locate == "N"
+    terms = risk.Terms(order.side, order.ord_type, qty, price, valued_at, stop_px, reduces, is_located)
     return risk.check_terms(
         state, state.clients[order.client], state.accounts[order.account], instrument, terms, at, order
     )

@@ -16,6 +16,7 @@ from brokerfix.facts import (
     OrderCanceled,
     OrderHeld,
     OrderRepriced,
+    OrderRestated,
     OrderRouted,
     OrderUnbooked,
 )
@@ -104,6 +105,12 @@ def work(
         step.emit(OrderRepriced, order_id, last_px)
         order = msgspec.structs.replace(order, price=last_px)
     planned = plan(state, order, qty, avoid, take)
+    for number, lost in planned.decrements:
+        other = state.orders[number]
+        if lost < other.leaves:
+            _decrement(other, lost, step)
+        else:
+            cancel(other, "", step, RestatementReason.MARKET_OPTION, SELF_MATCH)
     for number in planned.ends:
         cancel(state.orders[number], "", step, RestatementReason.MARKET_OPTION, SELF_MATCH)
     if planned.price and planned.price != order.price:
@@ -111,6 +118,10 @@ def work(
     if planned.held != held:
         step.emit(OrderHeld, order_id, planned.held + kept, planned.hold or order.hold or Hold.CONDITION)
     left = qty - planned.book - planned.held
+    lost = sum(lost for _, lost in planned.decrements)
+    if lost and (planned.routes or planned.book or planned.held):
+        _decrement(order, lost, step)
+        left -= lost
     if planned.crosses:
         left -= _cross(state, planned, order_id, step)
     for route in planned.routes:
@@ -135,6 +146,18 @@ def work(
         work(state, order, left, step, last_px=planned.crosses[-1].price, take=False)
         return
     step.emit(OrderCanceled, order_id, "", planned.why_left)
+
+
+def _decrement(order: Order, lost: int, step: Step) -> None:
+    """An order loses what it would have traded with another one that it must not trade with."""
+    step.emit(
+        OrderRestated,
+        order_id=order.order_id,
+        reason=RestatementReason.MARKET_OPTION,
+        qty=order.qty - lost,
+        price=order.price,
+        text=SELF_MATCH,
+    )
 
 
 def _cross(state: State, planned: Plan, order_id: int, step: Step) -> int:

@@ -26,7 +26,7 @@ def set_level(state: "State", level: Level, limits: Limits) -> None:
     names = list(_of_level(state, level))
     for name in names:
         # By what counts until now.
-        _count_all(state, name, -1)
+        count_all(state, name, -1)
     state.limits[level] = limits
     most = limits.numbers()
     bound = state.bounds.get(level)
@@ -38,20 +38,23 @@ def set_level(state: "State", level: Level, limits: Limits) -> None:
     if bound is not None:
         bound.most, bound.checks = most, checks_of(most)
         bound.window, bound.same_window = limits.window_seconds * SECOND, limits.duplicate_seconds * SECOND
+        bound.own_locates = limits.own_locates
         bound.counts, bound.exposed = not COUNTED.isdisjoint(most), not EXPOSED.isdisjoint(most)
     if level.kind == "client" and level.name in state.clients:
-        state.clients[level.name].bounds = () if bound is None else (bound,)
+        client = state.clients[level.name]
+        client.bounds = () if bound is None else (bound,)
+        client.most_fills = int(limits.max_fills or 0)
     if level.kind == "account" and level.name in state.accounts:
         account = state.accounts[level.name]
         if not level.symbol:
             account.limits = limits
             account.most_lost = to_money(limits.max_loss) if limits.max_loss else 0
         elif bound is not None:
-            account.of_symbol[level.symbol] = bound
+            account.own[level.symbol] = bound
         else:
-            account.of_symbol.pop(level.symbol, None)
+            account.own.pop(level.symbol, None)
     for name in names:
-        _arrange(state, name)
+        arrange_anew(state, name)
 
 
 def _of_level(state: "State", level: Level) -> Iterator[str]:
@@ -69,8 +72,11 @@ def _of_level(state: "State", level: Level) -> Iterator[str]:
 
 def give_accounts(state: "State", client: Client, had: tuple[str, ...]) -> None:
     """A client may trade for its accounts, and for those that it `had` no longer."""
-    own = state.bounds.get(Level("client", client.client))
+    level = Level("client", client.client)
+    own = state.bounds.get(level)
     client.bounds = () if own is None else (own,)
+    limits = state.limits.get(level)
+    client.most_fills = int(limits.max_fills or 0) if limits is not None else 0
     for name in dict.fromkeys((*had, *client.accounts)):
         account = state.accounts.get(name)
         if account is None:
@@ -84,11 +90,12 @@ def give_accounts(state: "State", client: Client, had: tuple[str, ...]) -> None:
 
 def arrange(state: "State", name: str) -> None:
     """Say again which bounds an account has, and which exposures its positions count for."""
-    _count_all(state, name, -1)
-    _arrange(state, name)
+    count_all(state, name, -1)
+    arrange_anew(state, name)
 
 
-def _arrange(state: "State", name: str) -> None:
+def arrange_anew(state: "State", name: str) -> None:
+    """What `arrange` does for an account whose positions do not count now."""
     account = state.accounts.get(name)
     if account is None:
         return
@@ -98,7 +105,11 @@ def _arrange(state: "State", name: str) -> None:
     account.bounds = tuple(bounds[level] for level in levels if level in bounds)
     every = [*account.bounds, *(bound for client in account.clients for bound in state.clients[client].bounds)]
     account.exposures = tuple(bound.exposure for bound in every if bound.exposed)
-    every += account.of_symbol.values()
+    account.of_symbol = {}
+    for name_of_symbol, bound in account.own.items():
+        for symbol in state.symbol_groups.get(name_of_symbol, (name_of_symbol,)):
+            account.of_symbol[symbol] = (*account.of_symbol.get(symbol, ()), bound)
+    every += account.own.values()
     account.exposed = any(bound.exposed for bound in every) or account.margin != "cash" or account.most_lost > 0
     account.same_window = max((bound.same_window for bound in every if "duplicates" in bound.most), default=0)
     for symbol, position in account.positions.items():
@@ -106,10 +117,10 @@ def _arrange(state: "State", name: str) -> None:
     account.worth = account.option_worth = 0
     for symbol, position in account.positions.items():
         _worth_more(state, account, symbol, position.worth)
-    _count_all(state, name, 1)
+    count_all(state, name, 1)
 
 
-def _count_all(state: "State", name: str, times: int) -> None:
+def count_all(state: "State", name: str, times: int) -> None:
     """All positions of an account count from now on or, with `times` -1, no longer."""
     account = state.accounts.get(name)
     if account is not None:
@@ -120,8 +131,8 @@ def _count_all(state: "State", name: str, times: int) -> None:
 
 def exposures_of(account: Account, symbol: str) -> tuple[Exposure, ...]:
     """What the account's position in a symbol counts for."""
-    own = account.of_symbol.get(symbol) if account.of_symbol else None
-    return account.exposures if own is None or not own.exposed else (*account.exposures, own.exposure)
+    own = account.of_symbol.get(symbol, ()) if account.of_symbol else ()
+    return (*account.exposures, *(bound.exposure for bound in own if bound.exposed)) if own else account.exposures
 
 
 def worth(state: "State", symbol: str, qty: int) -> int:
@@ -156,9 +167,9 @@ def owned(state: "State", account: Account, symbol: str, position: Position, qty
 
 def bounds_of(client: Client, account: Account, symbol: str) -> tuple[Bound, ...]:
     """The bounds of an order."""
-    own = account.of_symbol.get(symbol) if account.of_symbol else None
+    own = account.of_symbol.get(symbol, ()) if account.of_symbol else ()
     bounds = account.bounds + client.bounds if client.bounds else account.bounds
-    return bounds if own is None else (*bounds, own)
+    return bounds + own if own else bounds
 
 
 def accepted(

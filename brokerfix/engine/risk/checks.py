@@ -30,7 +30,7 @@ from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk import needs
 from brokerfix.engine.risk.bounds import bounds_of
-from brokerfix.engine.risk.controls import Asked, broken_together, refusal, worst
+from brokerfix.engine.risk.controls import Asked, Near, broken_together, refusal, worst
 from brokerfix.engine.risk.halts import halted_by
 from brokerfix.engine.state import State
 
@@ -156,14 +156,16 @@ def rate_reject(client: Client) -> Reject:
     return Reject(OrdRejReason.EXCEEDS_LIMIT, RATE, limit=f"{client.max_rate}/s", value=f"{client.max_rate + 1}/s")
 
 
-def check_session(state: State, client: Client, account: str, symbol: str, at: int) -> Reject | None:
+def check_session(
+    state: State, client: Client, account: str, symbol: str, at: int, strategy: str = ""
+) -> Reject | None:
     """Whether this client may send an order for this account and symbol now."""
     if client.max_rate and too_fast(client, at):
         return rate_reject(client)
-    return check_market(state, client, account, symbol)
+    return check_market(state, client, account, symbol, strategy)
 
 
-def check_market(state: State, client: Client, account: str, symbol: str) -> Reject | None:
+def check_market(state: State, client: Client, account: str, symbol: str, strategy: str = "") -> Reject | None:
     """Whether the client may trade for this account and symbol, and the symbol trades."""
     instrument = state.instruments.get(symbol)
     if instrument is None:
@@ -172,7 +174,7 @@ def check_market(state: State, client: Client, account: str, symbol: str) -> Rej
         return Reject(OrdRejReason.UNKNOWN_ACCOUNT, "UNKNOWN_ACCOUNT", value=account)
     if instrument.halted:
         return Reject(OrdRejReason.EXCHANGE_CLOSED, "HALTED", value=symbol)
-    halt = halted_by(state, client.client, account, symbol)
+    halt = halted_by(state, client.client, account, symbol, strategy)
     if halt is not None:
         return Reject(OrdRejReason.EXCHANGE_CLOSED, "HALTED", f"{' '.join(halt).strip()}, by the broker's operator")
     if state.phases and state.phase(symbol) is Phase.CLOSED:
@@ -182,7 +184,8 @@ def check_market(state: State, client: Client, account: str, symbol: str) -> Rej
 
 
 class Terms(NamedTuple):
-    """What an order is to be: `valued_at` is its risk price, `stop_px` its stop's (0: none)."""
+    """What an order is to be: `valued_at` is its risk price, `stop_px` its stop's (0: none). One that
+    only `reduces` opens nothing; what `is_located` is a short sale that the client has a locate for."""
 
     side: Side
     ord_type: OrdType
@@ -190,6 +193,8 @@ class Terms(NamedTuple):
     price: int
     valued_at: int
     stop_px: int = 0
+    reduces: bool = False
+    is_located: bool = False
 
 
 def check_terms(
@@ -201,10 +206,11 @@ def check_terms(
     at: int,
     replaced: Order | None = None,
     may_repeat: bool = True,
+    near: Near | None = None,
 ) -> Reject | None:
     """Whether an order of these terms may be open. `replaced` is the order whose place it takes; one that may not
-    repeat is compared with those of the same content."""
-    side, ord_type, qty, price, valued_at, stop_px = terms
+    repeat is compared with those of the same content. Limits that it comes near to are put into `near`."""
+    side, ord_type, qty, price, valued_at, stop_px, reduces, _ = terms
     if qty <= 0:
         return Reject(OrdRejReason.INCORRECT_QUANTITY, "QUANTITY", limit="above 0", value=_qty(instrument, qty))
     if instrument.needs_market and _sees_nothing(state, instrument.symbol):
@@ -235,9 +241,14 @@ def check_terms(
             if may_repeat
             else account.same.get((instrument.symbol, str(side), str(ord_type), qty, price, stop_px), ())
         )
-        refused = refusal(_asked(account, instrument, terms, at, replaced, same), bounds)
+        refused = refusal(_asked(account, instrument, terms, at, replaced, same), bounds, near)
         if refused is not None:
             return refused
+    if reduces:
+        opens = _asked(account, instrument, terms, at, replaced, None).opens
+        if opens:
+            told = "the order itself (ExecInst E)"
+            return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", limit="0", value=_qty(instrument, opens), at=told)
     if account.is_watched:
         why = account.reduces_only
         asked = _asked(account, instrument, terms, at, replaced, None)
@@ -330,7 +341,7 @@ def _asked(
 ) -> Asked:
     """An order as the limits weigh it. A replace that takes less than before passes; one that only now `begins` to
     trade is weighed whole."""
-    side, _, qty, _, valued_at, _ = terms
+    side, qty, valued_at = terms.side, terms.qty, terms.valued_at
     factor, scale = instrument.money_factor, 10 ** (MONEY_DIGITS - instrument.qty_digits)
     position = account.positions.get(instrument.symbol) or NOTHING_HELD
     left, had, had_money = qty, 0, 0
@@ -343,6 +354,7 @@ def _asked(
     return Asked(
         instrument.symbol, side, at, qty * scale, qty * valued_at * factor, (left - had) * scale, money - had_money,
         0 if takes_less else max(0, left - max(0, closes)), position, left, left - had, scale, same,
+        terms.is_located,
     )  # fmt: skip
 
 

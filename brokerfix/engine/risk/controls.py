@@ -20,7 +20,8 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     units and money scaled by MONEY_DIGITS. `opens` is how much of it does not close a position of the account, in the
     instrument's scale; `position` is what the account has of the symbol without what is replaced, `qty` what would be
     open then, and `scale` makes units of quantities. `same` are the times at which orders of
-    the same content were accepted (None: the same may come again)."""
+    the same content were accepted (None: the same may come again). `is_located`: the client has located what it sells
+    short."""
 
     symbol: str
     side: Side
@@ -35,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     more_qty: int
     scale: int
     same: Sequence[int] | None = None
+    is_located: bool = False
 
 
 class Control(NamedTuple):
@@ -66,6 +68,11 @@ def _short(asked: Asked, bound: Bound) -> int:
         return -(asked.position.qty - asked.position.open_sell_qty - asked.qty) * asked.scale
     held, _, sells = bound.exposure.held.get(asked.symbol, NOTHING)
     return -(held - sells - asked.more_qty) * asked.scale
+
+
+def _unlocated(asked: Asked, bound: Bound) -> int:
+    """The short position that needs a locate of ours."""
+    return 0 if asked.is_located and bound.own_locates else _short(asked, bound)
 
 
 def _net(asked: Asked, bound: Bound) -> int:
@@ -105,7 +112,7 @@ CONTROLS: dict[str, Control] = {
     ),
     "located": Control(
         "LOCATE", OrdRejReason.BROKER_OPTION, "the short position if all open sells were filled; so much is located",
-        _short,
+        _unlocated,
     ),
     "long_only": Control(
         "LONG_ONLY", OrdRejReason.BROKER_OPTION, "what of it would be sold short",
@@ -136,19 +143,37 @@ CONTROLS: dict[str, Control] = {
 RANK = {name: rank for rank, name in enumerate(CONTROLS)}
 
 
-def checks_of(most: dict[str, int]) -> tuple[tuple[Any, bool, int, str], ...]:
-    """Limits as `broken` goes through them: (value, whether it is also for what only closes, limit, name)."""
-    return tuple((CONTROLS[name].value, CONTROLS[name].closing_too, number, name) for name, number in most.items())
+FILLING = frozenset(
+    ("located", "max_window_qty", "max_window_notional", "max_long", "max_short", "max_gross", "max_net")
+)
+"""The limits that fill up: operators are told before."""
 
 
-def broken(asked: Asked, bounds: Iterable[Bound]) -> list[tuple[int, int, Bound, str, int]]:
-    """The limits that an order breaks: (rank of the control, headroom below 0, bound, limit's name, value)."""
+def checks_of(most: dict[str, int]) -> tuple[tuple[Any, bool, int, int, str], ...]:
+    """Limits as `broken` goes through them: (value, whether it is also for what only closes, the value above which
+    operators are told, limit, name)."""
+    return tuple(
+        (CONTROLS[name].value, CONTROLS[name].closing_too, limit * 9 // 10 if name in FILLING else limit, limit, name)
+        for name, limit in most.items()
+    )
+
+
+Near = list[tuple[Bound, str, int]]
+"""Limits that an order comes near to: (bound, limit's name, value)."""
+
+
+def broken(asked: Asked, bounds: Iterable[Bound], near: Near | None = None) -> list[tuple[int, int, Bound, str, int]]:
+    """The limits that an order breaks: (rank of the control, headroom below 0, bound, limit's name, value). Those that
+    it only comes near to are put into `near`."""
     opens = asked.opens
     found = []
     for bound in bounds:
-        for value_of, closing_too, most, name in bound.checks:
-            if (opens or closing_too) and (value := value_of(asked, bound)) > most:
-                found.append((RANK[name], most - value, bound, name, value))
+        for value_of, closing_too, nearly, most, name in bound.checks:
+            if (opens or closing_too) and (value := value_of(asked, bound)) > nearly:
+                if value > most:
+                    found.append((RANK[name], most - value, bound, name, value))
+                elif near is not None:
+                    near.append((bound, name, value))
     return found
 
 
@@ -167,9 +192,9 @@ def broken_together(first: Asked, second: Asked, shared: Iterable[Bound]) -> lis
     return [one for one in broken(both, shared) if one[3] in SUMMED]
 
 
-def refusal(asked: Asked, bounds: Iterable[Bound]) -> Reject | None:
+def refusal(asked: Asked, bounds: Iterable[Bound], near: Near | None = None) -> Reject | None:
     """Why the limits do not allow an order: the first control that it breaks, at the tightest level."""
-    found = broken(asked, bounds)
+    found = broken(asked, bounds, near)
     return worst(found) if found else None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-from brokerfix.commands import OperatorHalt, OperatorResume
+from brokerfix.commands import OperatorHalt, OperatorResume, StrategyFilled
 from brokerfix.domain import RestatementReason
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Job, JobKind
@@ -12,10 +12,11 @@ from brokerfix.engine.risk.halts import KILLED, killed_by
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
-from brokerfix.facts import Halted, KillRefused, Resumed
+from brokerfix.facts import Alerted, Halted, KillRefused, Resumed
 
 DECIDE, EVOLVE = Decisions(), Evolution()
-KINDS = ("all", "client", "group", "account", "symbol", "venue")
+KINDS = ("all", "client", "group", "account", "symbol", "strategy", "venue")
+THROTTLE = "execution throttle"
 AGAIN = 5 * 10**9
 """Nanoseconds from an exchange's refusal to cancel an order that is killed until it is asked again."""
 
@@ -39,7 +40,8 @@ def _halted(state: State, fact: Halted) -> None:
         state.killed[fact.kind, fact.name] = None
     if not fact.job or fact.kind == "venue":
         return
-    clients = [state.clients[fact.name]] if fact.kind == "client" else list(state.clients.values())
+    of_client = {"client": fact.name, "strategy": fact.name.partition("/")[0]}.get(fact.kind)
+    clients = list(state.clients.values()) if of_client is None else [state.clients[of_client]]
     accounts = state.groups[fact.name] if fact.kind == "group" else state.accounts
     left = [
         order.order_id
@@ -48,6 +50,7 @@ def _halted(state: State, fact: Halted) -> None:
         if order.account in accounts
         and (fact.kind != "account" or order.account == fact.name)
         and (fact.kind != "symbol" or order.symbol == fact.name)
+        and (fact.kind != "strategy" or order.strategy == fact.name)
     ]
     text = KILLED if fact.kill else "HALTED: trading is halted"
     job = Job(JobKind.KILL if fact.kill else JobKind.END_ON_HALT, left[::-1], f"{fact.kind} {fact.name}".strip())
@@ -60,6 +63,18 @@ def _halted(state: State, fact: Halted) -> None:
         booking.begin_job(state, job)
 
 
+@DECIDE.on(StrategyFilled, silent="the strategy has been stopped already")
+def strategy_filled(state: State, c: StrategyFilled, step: Step) -> None:
+    """A strategy has had as many fills as it may have without a person's look: it stops, and its orders are canceled
+    (RTS 6 article 15(3): a repeated automated execution throttle)."""
+    if ("strategy", c.strategy) in state.halts or c.strategy not in state.executions:
+        return
+    fills = state.executions[c.strategy]
+    step.emit(Halted, "strategy", c.strategy, THROTTLE, True, True)
+    told = f"strategy {c.strategy} is stopped after {fills} fills; `resume strategy {c.strategy}` arms it anew"
+    step.emit(Alerted, "risk", "EXECUTION_THROTTLE", told)
+
+
 @DECIDE.on(OperatorResume)
 def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
     if (c.kind, c.name) not in state.halts:
@@ -70,6 +85,9 @@ def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
 @EVOLVE.on(Resumed, touched.nothing)
 def _resumed(state: State, fact: Resumed) -> None:
     state.halts.pop((fact.kind, fact.name), None)
+    if fact.kind == "strategy":
+        # It is armed anew.
+        state.executions.pop(fact.name, None)
     state.killed.pop((fact.kind, fact.name), None)
     state.unkilled = {number: at for number, at in state.unkilled.items() if killed_by(state, state.orders[number])}
     ended = f"{fact.kind} {fact.name}".strip()
@@ -100,4 +118,7 @@ def _wrong_target(state: State, c: OperatorHalt) -> str:
     }
     if c.kind not in known:
         return f"halt what? {', '.join(KINDS)}"
+    if c.kind == "strategy":
+        client, _, tag = c.name.partition("/")
+        known["strategy"] = [c.name] if tag and client in state.clients else []
     return "" if c.name in known[c.kind] else f"there is no {c.kind} {c.name!r}"

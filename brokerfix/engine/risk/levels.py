@@ -8,8 +8,8 @@ from brokerfix import facts as f
 from brokerfix.domain import Level, Limits
 from brokerfix.engine import touched
 from brokerfix.engine.orders.booking import REVIEW
-from brokerfix.engine.risk.bounds import arrange, set_level
-from brokerfix.engine.risk.controls import number
+from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, set_level
+from brokerfix.engine.risk.controls import Near, number
 from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -26,6 +26,11 @@ def define(state: State, c: cmd.Start, step: Step) -> None:
             step.emit(f.GroupDefined, group, accounts)
     for group in state.groups.keys() - {group for group, _ in c.groups}:
         step.emit(f.GroupDefined, group, ())
+    for group, symbols in c.symbol_groups:
+        if state.symbol_groups.get(group) != symbols:
+            step.emit(f.SymbolGroupDefined, group, symbols)
+    for group in state.symbol_groups.keys() - {group for group, _ in c.symbol_groups}:
+        step.emit(f.SymbolGroupDefined, group, ())
     named = dict(c.limits)
     for level, limits in named.items():
         if state.configured.get(level) != limits:
@@ -43,13 +48,38 @@ def set_limits(state: State, c: cmd.SetLimits, step: Step) -> None:
     known: dict[str, Container[str]] = {
         "firm": ("",), "client": state.clients, "group": state.groups, "account": state.accounts,
     }  # fmt: skip
-    if name not in known.get(kind, ()) or (symbol and (kind != "account" or symbol not in state.instruments)):
+    is_known = not symbol or (kind == "account" and (symbol in state.instruments or symbol in state.symbol_groups))
+    if name not in known.get(kind, ()) or not is_known:
         step.emit(f.OperatorRefused, c.operator, "limits", f"there is no {c.level}")
         return
     if c.limits.max_loss and (kind != "account" or symbol):
         step.emit(f.OperatorRefused, c.operator, "limits", "max_loss is a limit of an account")
         return
+    if c.limits.max_fills and kind != "client":
+        step.emit(f.OperatorRefused, c.operator, "limits", "max_fills is a limit of a client")
+        return
     _emit(c.level, c.limits, step, c.operator, c.text)
+
+
+def nearly(near: Near, step: Step) -> None:
+    """Operators are told of limits that are nearly used up: of each at most once in a minute."""
+    for bound, name, value in near:
+        if step.at - bound.told.get(name, 0) >= TOLD_AGAIN:
+            kind, of, symbol = bound.level
+            most, used = number(bound.most[name]), number(value)
+            step.emit(f.LimitNeared, kind=kind, name=of, symbol=symbol, limit=name, most=most, value=used)
+            step.emit(f.Alerted, "risk", "LIMIT_NEAR", f"{bound.level}: {name} is {most}, and {used} of it is used")
+
+
+TOLD_AGAIN = 60 * 10**9
+"""Nanoseconds until operators are told of a limit again."""
+
+
+@EVOLVE.on(f.LimitNeared, touched.nothing)
+def _limit_neared(state: State, fact: f.LimitNeared) -> None:
+    bound = state.bounds.get(Level(fact.kind, fact.name, fact.symbol))
+    if bound is not None:
+        bound.told[fact.limit] = fact.at
 
 
 def _emit(level: Level, limits: Limits, step: Step, operator: str = "", text: str = "") -> None:
@@ -81,6 +111,19 @@ def _group_defined(state: State, fact: f.GroupDefined) -> None:
         del state.groups[fact.group]
     for name in sorted({*had, *fact.accounts}):
         arrange(state, name)
+
+
+@EVOLVE.on(f.SymbolGroupDefined, touched.nothing)
+def _symbol_group_defined(state: State, fact: f.SymbolGroupDefined) -> None:
+    # By what counts until now.
+    accounts = [account.account for account in state.accounts.values() if fact.group in account.own]
+    for name in accounts:
+        count_all(state, name, -1)
+    state.symbol_groups[fact.group] = fact.symbols
+    if not fact.symbols:
+        del state.symbol_groups[fact.group]
+    for name in accounts:
+        arrange_anew(state, name)
 
 
 def utilisation(state: State, at: int) -> list[dict[str, Any]]:

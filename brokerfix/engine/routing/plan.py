@@ -20,6 +20,7 @@ from brokerfix.domain import (
     Side,
     TimeInForce,
 )
+from brokerfix.engine.entities import Client
 from brokerfix.engine.market import VenueLevel, is_stale
 from brokerfix.engine.matching.book import Entry, at_least_as_good
 from brokerfix.engine.orders.ending import is_cancelable, waits
@@ -76,7 +77,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 class Plan(msgspec.Struct, gc=False):
     """What to do with a quantity. What `crosses`, `routes`, `book` and `held` leave over can't be placed now. `price`
     is where a peg works (0: at the order's price). `seen` are the exchanges' quotes that were looked at. `ends` are
-    orders of the same client that it must not trade with, and that end instead; `stopped`: it ends itself."""
+    orders that it must not trade with, and that end instead; `stopped`: it ends itself. `decrements` are those that
+    lose a quantity, (order, quantity), as it does: it trades neither with them nor elsewhere."""
 
     crosses: list[Cross] = []
     routes: list[Route] = []
@@ -87,6 +89,7 @@ class Plan(msgspec.Struct, gc=False):
     why_left: str = ""
     seen: tuple[Seen, ...] = ()
     ends: list[int] = []
+    decrements: list[tuple[int, int]] = []
     stopped: bool = False
 
 
@@ -100,7 +103,7 @@ def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, take: boo
         result = _direct(state, order, qty)
     else:
         result = _take_and_rest(state, order, qty, avoid)
-    if result.routes and state.clients[order.client].sides:
+    if result.routes and state.clients[order.client].options.self_match != "none":
         _keep_from_own(state, order, result)
     return result
 
@@ -136,9 +139,11 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, take: boo
     if result.stopped:
         result.why_left = SELF_MATCH
         return result
+    left -= sum(lost for _, lost in result.decrements)
     if order.time_in_force is TimeInForce.FOK and not _in_one_place(state, order, qty, qty, shunned, avoid, result):
         return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
     if not left:
+        result.why_left = SELF_MATCH
         return result
     limited = order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
     if order.time_in_force in AT_ONCE or not limited:
@@ -292,7 +297,7 @@ def _take(
     own = _own(state, order)
     hits: dict[str, tuple[int, int]] = {}
     seen: list[Seen] = []
-    left = qty
+    left, decremented = qty, 0
     while left:
         internal = mine is not None and (
             quote is None or instrument.cross == "always" or at_least_as_good(side, mine.price, quote.price)
@@ -304,7 +309,12 @@ def _take(
             maker = mine.key if internal and mine is not None else None
             met = own.met(maker, best.price, quote)
             result.ends += [number for number in met if own.ends_other and _can_end(state.orders[number])]
-            if met and own.ends_self:
+            if met and maker is not None and own.decrements and _may_shrink(state, order, maker):
+                lost = min(left, state.orders[maker].leaves)
+                result.decrements.append((maker, lost))
+                left -= lost
+                decremented += lost
+            elif met and own.ends_self:
                 result.stopped = True
                 break
             own.forget(met)
@@ -328,15 +338,26 @@ def _take(
     result.seen = tuple(seen)
     for venue, (part, price) in hits.items():
         result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, RouteRule.BEST_PRICE))
-    return qty - left
+    return qty - left - decremented
+
+
+def _may_shrink(state: State, order: Order, maker: int) -> bool:
+    """Whether both may lose what they would trade: neither has conditions on its quantity or waits for an answer."""
+    other = state.orders[maker]
+    is_whole = order.time_in_force is TimeInForce.FOK or any(
+        one.has(ExecInst.ALL_OR_NONE) or "min-qty" in needs(one) for one in (order, other)
+    )
+    return not is_whole and _can_end(other) and other.pending is None and not other.children
 
 
 class _Own:
-    """What an order meets of its own client's: the orders in our book, and at each exchange those on the other side
-    with their prices. The policy says which of the two end; `ended` are those that do."""
+    """What an order meets of its own client's (or group's): the orders in our book, and at each exchange those on the
+    other side with their prices. The policy says which of the two end; `ended` are those that do."""
 
     def __init__(self, policy: str, side: Side, orders: list[Order]) -> None:
-        self.ends_self = policy in ("cancel-newest", "cancel-both")
+        self.decrements = policy == "decrement"
+        # What an exchange holds can't be made smaller without its answer: then the new one ends.
+        self.ends_self = policy in ("cancel-newest", "cancel-both", "decrement")
         self.ends_other = policy in ("cancel-oldest", "cancel-both")
         self.ended: set[int] = set()
         self._side = side
@@ -367,17 +388,39 @@ class _Own:
         self._at = {venue: [one for one in there if one[1] not in met] for venue, there in self._at.items()}
 
 
+def would_meet_own(state: State, order: Order, venue: str, price: int) -> bool:
+    """Whether an order that rests at an exchange would meet there, at another price, one that it must not trade
+    with."""
+    own = _own(state, order)
+    return own is not None and bool(own.there(venue, price))
+
+
 def _can_end(order: Order) -> bool:
     return is_cancelable(order) and not waits(order)
 
 
 def _own(state: State, order: Order) -> _Own | None:
-    """The working orders of the same client on the other side, if they must not trade with each other."""
+    """The working orders on the other side that it must not trade with: of the same client, or of its account's groups
+    too, and with the same SelfMatchPreventionID (or without one, as it is)."""
     client = state.clients[order.client]
-    if not client.sides:
+    if client.options.self_match == "none":
         return None
-    others = client.sides.get((order.symbol, order.side.opposite))
-    return _Own(client.options.self_match, order.side, list(others.values())) if others else None
+    key = order.symbol, order.side.opposite
+    others = list(client.sides[key].values()) if key in client.sides else []
+    if client.options.self_match_scope == "group":
+        others += _of_groups(state, client, order, key)
+    mark = order.tags.self_match_id if order.tags is not None else ""
+    others = [one for one in others if (one.tags.self_match_id if one.tags is not None else "") == mark]
+    return _Own(client.options.self_match, order.side, others) if others else None
+
+
+def _of_groups(state: State, client: Client, order: Order, key: tuple[str, str]) -> Iterator[Order]:
+    """The working orders of other clients that prevent self-matches too, in accounts of the order's groups."""
+    together = {name for accounts in state.groups.values() if order.account in accounts for name in accounts}
+    clients = {other: None for name in together if name in state.accounts for other in state.accounts[name].clients}
+    for name in sorted(clients):
+        if name != client.client:
+            yield from (one for one in state.clients[name].sides.get(key, {}).values() if one.account in together)
 
 
 def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
@@ -429,6 +472,8 @@ def _in_one_place(
     venue, part, price = max(enough, key=lambda offer: offer[1])
     result.seen = tuple(Seen(name, at, qty, part if name == venue else 0) for name, (qty, at) in held.items())
     result.crosses.clear()
+    # Of its own client's it meets those at that exchange only, see `_keep_from_own`.
+    result.ends.clear()
     result.routes[:] = [Route(venue, part, price, OrdType.LIMIT, TimeInForce.FOK, RouteRule.HOLDS_ENOUGH)]
     return True
 

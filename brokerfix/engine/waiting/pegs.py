@@ -8,6 +8,7 @@ from brokerfix.engine.orders.instructions import Anchors, peg_price
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.routing.plan import would_meet_own
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import ChildReplaceSent, OrderRepriced, OrderUnbooked
@@ -33,5 +34,8 @@ def repeg(state: State, order: Order, anchors: Anchors, step: Step) -> None:
     if len(children) != 1 or children[0].request is not None or children[0].ord_type is not OrdType.LIMIT:
         return
     child = children[0]
+    if would_meet_own(state, order, child.venue, price):
+        # It stays where it is.
+        return
     step.emit(OrderRepriced, order.order_id, price)
     step.emit(ChildReplaceSent, child.child_id, child.qty, price, child.instructions)

@@ -10,6 +10,7 @@ from brokerfix.domain import (
     Inexact,
     Instructions,
     Instrument,
+    OrderTags,
     OrdRejReason,
     OrdType,
     Reject,
@@ -26,6 +27,9 @@ Instruments = Mapping[str, Instrument]
 
 def new_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
     qty, price, defect, asked, cash = _terms(message, instruments)
+    tags = None
+    if "583" in message or message["54"] in SHORT:
+        tags = _tags(message)
     return NewOrder(
         at,
         client,
@@ -43,8 +47,17 @@ def new_order(message: Fields, client: str, at: int, instruments: Instruments, u
         asked,
         cash,
         capacity=message.get("528") or "",
+        tags=tags,
         told=message,
     )
+
+
+def _tags(message: Fields) -> OrderTags | None:
+    """What an order says of itself beside its terms."""
+    short_sale = message["54"] if message["54"] in SHORT else ""
+    locate = message.get("114") or "" if short_sale else ""
+    tags = OrderTags(message.get("583") or "", message.get("2362") or "", short_sale or "", locate)
+    return tags if tags != NO_TAGS else None
 
 
 def _cancel_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
@@ -141,6 +154,9 @@ ASKED = ("18", "99", "110", "111", "126", "211", "432")
 
 ORD_TYPES: dict[str | None, OrdType] = {str(ord_type): ord_type for ord_type in OrdType}
 TIMES_IN_FORCE: dict[str | None, TimeInForce] = {str(time_in_force): time_in_force for time_in_force in TimeInForce}
+SHORT = ("5", "6")
+"""Side(54) of orders to sell short, or short exempt."""
+NO_TAGS = OrderTags()
 SIDES = (Side.SELL, Side.BUY)
 """By whether Side(54) is "1". A side that we do not take is refused by the dialect's values, and told as a sell."""
 

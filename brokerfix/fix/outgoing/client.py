@@ -42,7 +42,7 @@ def _report(
     if cl_ord_id:
         own, orig = cl_ord_id, own
     price = order.price
-    if order.instructions is not None or order.renewed or order.cash or order.capacity:
+    if order.instructions is not None or order.renewed or order.cash or order.capacity or order.tags:
         extra += _special_terms(order, instrument)
         if order.ord_type is OrdType.PEGGED and order.instructions is not None:
             price = order.instructions.limit
@@ -56,7 +56,7 @@ def _report(
         + order.status
         + f"{f'{SOH}11={own}' if own else ''}{f'{SOH}41={orig}' if orig else ''}"
         f"\x011={order.account}\x0155={order.symbol}\x0154="
-        + order.side
+        + (order.side if order.tags is None else order.side_told)
         + f"\x0138={to_text(order.qty, qty_digits)}\x0140="
         + order.ord_type
         + f"{f'{SOH}44={to_text(price, price_digits)}' if price else ''}\x0159="
@@ -74,6 +74,9 @@ def _special_terms(order: Order, instrument: Instrument) -> str:
         terms = instruction_tags(order.instructions, instrument, order.stop_px)
         if order.ord_type is OrdType.PEGGED and order.price:
             terms += f"\x01839={to_text(order.price, instrument.price_digits)}"
+    if order.tags is not None:
+        told = (583, order.tags.strategy), (2362, order.tags.self_match_id)
+        terms += "".join(f"\x01{tag}={value}" for tag, value in told if value)
     if order.capacity:
         terms += f"\x01528={order.capacity}"
     if order.cash:

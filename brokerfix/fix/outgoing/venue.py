@@ -4,6 +4,7 @@ from brokerfix import facts as f
 from brokerfix.domain import (
     Instructions,
     OrdType,
+    Side,
     id_text,
     to_text,
 )
@@ -19,14 +20,23 @@ ENCODE = Encoders()
 def _routed(state: State, fact: f.OrderRouted) -> list[Out]:
     child = state.children[fact.id]
     terms = _child_terms(state, child, fact.qty, fact.price, fact.instructions)
+    side = _side(state, child)
+    # What is sold short here is located before: by the client, or out of what the broker has.
+    located = "" if side in (Side.BUY, Side.SELL) else "\x01114=N"
     return [
         Out(
             True,
             fact.venue,
-            f"8=FIX.4.4\x019=0\x0135=D\x0111={id_text(fact.id)}\x0121=1\x0155={child.symbol}\x0154={child.side}"
+            f"8=FIX.4.4\x019=0\x0135=D\x0111={id_text(fact.id)}\x0121=1\x0155={child.symbol}\x0154={side}{located}"
             f"{terms}\x0160={timestamp(fact.at)}\x0110=000\x01",
         )
     ]
+
+
+def _side(state: State, child: Child) -> str:
+    """Side(54) of a child: a short sale is marked as one."""
+    order = state.order_of(child)
+    return child.side if order.tags is None else order.side_told
 
 
 def _child_terms(state: State, child: Child, qty: int, price: int, asked: Instructions | None) -> str:
@@ -47,7 +57,7 @@ def _child_cancel(state: State, fact: f.ChildCancelSent) -> list[Out]:
             True,
             child.venue,
             f"8=FIX.4.4\x019=0\x0135=F\x0111={id_text(fact.id)}\x0141={id_text(child.cl_ord_id)}\x0138={qty}"
-            f"\x0155={child.symbol}\x0154={child.side}\x0160={timestamp(fact.at)}\x0110=000\x01",
+            f"\x0155={child.symbol}\x0154={_side(state, child)}\x0160={timestamp(fact.at)}\x0110=000\x01",
         )
     ]
 
@@ -61,7 +71,7 @@ def _child_replace(state: State, fact: f.ChildReplaceSent) -> list[Out]:
             True,
             child.venue,
             f"8=FIX.4.4\x019=0\x0135=G\x0111={id_text(fact.id)}\x0141={id_text(child.cl_ord_id)}\x0121=1"
-            f"\x0155={child.symbol}\x0154={child.side}{terms}\x0160={timestamp(fact.at)}\x0110=000\x01",
+            f"\x0155={child.symbol}\x0154={_side(state, child)}{terms}\x0160={timestamp(fact.at)}\x0110=000\x01",
         )
     ]
 
@@ -73,8 +83,8 @@ def _child_status(state: State, fact: f.ChildStatusAsked) -> list[Out]:
         Out(
             True,
             child.venue,
-            f"8=FIX.4.4\x019=0\x0135=H\x0111={id_text(child.cl_ord_id)}\x0155={child.symbol}\x0154={child.side}"
-            "\x0110=000\x01",
+            f"8=FIX.4.4\x019=0\x0135=H\x0111={id_text(child.cl_ord_id)}\x0155={child.symbol}"
+            f"\x0154={_side(state, child)}\x0110=000\x01",
         )
     ]
 

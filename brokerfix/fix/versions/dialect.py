@@ -55,7 +55,7 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class OwnField(msgspec.Struct, frozen=True):
-    """A tag that we add to the standard, and the message types that may carry it."""
+    """A tag that we add to the standard, and the message types that may carry it; TYPE-GROUP: in a group's entries."""
 
     name: str
     type: str
@@ -185,8 +185,11 @@ def write_dictionary(path: Path, begin_string: str = "FIX.4.4", for_gateway: boo
                 listed[names[tag]].set("required", "N")
     for number, own in spoken.fields.items():
         ET.SubElement(fields, "field", number=number, name=own.name, type=own.type)
-        for message_type in own.messages:
-            ET.SubElement(messages[message_type], "field", name=own.name, required="N")
+        for place in own.messages:
+            message_type, _, group = place.partition("-")
+            for parent in messages[message_type].iter("group") if group else (messages[message_type],):
+                if group in ("", parent.get("name")):
+                    ET.SubElement(parent, "field", name=own.name, required="N")
     if for_gateway:
         _with_gateway(root)
         refusal = ET.SubElement(_section(root, "messages"), "message", name="GatewayRefusal", msgtype=REFUSAL)
