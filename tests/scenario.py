@@ -153,7 +153,7 @@ class World:
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
         levels = tuple(limits_of(text) for text in s.get("limits", "").split(";") if text)
         groups = (("DESK", ("ALICE", "BOB")),) if levels or "scope" in s else ()
-        symbol_groups = (("TECH", ("AAPL", "MSFT")),) if levels else ()
+        symbol_groups = (("TECH", tuple(s.get("tech", "AAPL MSFT").split())),) if levels else ()
         kinds = (("ALICE", s["margin"]),) if s.get("margin", "cash") != "cash" else ()
         policy = words_as(MarginPolicy, s.get("policy", ""))
         start = Start(

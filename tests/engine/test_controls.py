@@ -409,3 +409,61 @@ def test_refused_orders_count_for_the_rate() -> None:
         assert (refused.text.split(":")[0] if isinstance(refused, OrderRejected) else "") == text
     world.now += 10**9
     assert "OrderAccepted" in facts_of(world, "client ALICE new A9 buy 1 AAPL 140.00")
+
+
+def test_a_strategy_stops_at_its_fills_until_it_is_armed_anew() -> None:
+    world = World(venues="none", post="book", limits="client ALICE max_fills=2")
+    run_step(world, "client BOB new B1 sell 100 AAPL 150.00")
+    run_step(world, "client ALICE new A0 buy 5 AAPL 140.00 +583=GRID")
+    for number in (1, 2):
+        lines = run_step(world, f"client ALICE new A{number} buy 10 AAPL 150.00 +583=GRID")
+    assert lines[-1] == "ALICE CANCELED CANCELED A0 cum 0 leaves 0 restated 6 KILLED"
+    assert [fact.code for fact in alerts(world)][:1] == ["EXECUTION_THROTTLE"]
+    assert "REJECTED" in run_step(world, "client ALICE new A3 buy 10 AAPL 150.00 +583=GRID")[0]
+    assert "NEW" in run_step(world, "client ALICE new A4 buy 10 AAPL 150.00 +583=OTHER")[0]
+    assert "NEW" in run_step(world, "client ALICE new A5 buy 10 AAPL 150.00")[0]
+    world.die_and_recover()
+    run_step(world, "operator carol resume strategy ALICE/GRID")
+    lines = run_step(world, "client ALICE new A6 buy 10 AAPL 150.00 +583=GRID")
+    assert "FILLED" in lines[-1]
+    assert world.state.executions["ALICE/GRID"] == 1
+
+
+def test_operators_are_told_of_a_limit_before_it_refuses() -> None:
+    """At more than 90 % of it, and once in a minute."""
+    world = World(venues="none", post="book", limits="account ALICE AAPL max_long=100")
+    run_step(world, "client ALICE new A1 buy 90 AAPL 140.00")
+    assert not alerts(world)
+    run_step(world, "client ALICE new A2 buy 1 AAPL 140.00")
+    run_step(world, "client ALICE new A3 buy 1 AAPL 140.00")
+    assert [fact.text for fact in alerts(world)] == ["account ALICE AAPL: max_long is 100, and 91 of it is used"]
+    run_step(world, "wait 60")
+    run_step(world, "client ALICE new A4 buy 1 AAPL 140.00")
+    assert len(alerts(world)) == 2
+    assert "REJECTED" in run_step(world, "client ALICE new A5 buy 8 AAPL 140.00")[0]
+
+
+def test_a_short_sale_that_the_client_has_located_itself_needs_none_of_ours() -> None:
+    for own, located, verdict in (("true", "N", "NEW"), ("true", "Y", "REJECTED"), ("false", "N", "REJECTED")):
+        world = World(venues="none", post="book", limits=f"account ALICE located=50 own_locates={own}")
+        lines = run_step(world, f"client ALICE new A1 short 51 AAPL 150.00 +114={located}")
+        assert lines[0].split()[1] == verdict, (own, located)
+
+
+def test_a_group_of_symbols_that_changes_counts_what_is_there() -> None:
+    world = World(venues="none", post="book", limits="account ALICE TECH max_gross=50000")
+    run_step(world, "client ALICE new A1 buy 100 AAPL 150.00")
+    run_step(world, "client ALICE new A2 buy 50 MSFT 400.00")
+    level = Level("account", "ALICE", "TECH")
+    assert world.state.bounds[level].exposure.gross == to_money("35000")
+    world.settings["tech"] = "MSFT"
+    world.start()
+    assert world.state.bounds[level].exposure.gross == to_money("20000")
+    assert "REJECTED" in run_step(world, "client ALICE new A3 buy 100 MSFT 400.00")[0]
+    assert "NEW" in run_step(world, "client ALICE new A4 buy 1000 AAPL 150.00")[0]
+    world.die_and_recover()
+    assert world.state.bounds[level].exposure.gross == to_money("20000")
+
+
+def alerts(world: World) -> list[Alerted]:
+    return [fact for fact in world.facts if isinstance(fact, Alerted)]

@@ -108,7 +108,9 @@ ENDED_BY_RESUME = (JobKind.END_ON_HALT, JobKind.KILL)
 
 
 def _wrong_target(state: State, c: OperatorHalt) -> str:
+    of, _, tag = c.name.partition("/")
     known: dict[str, Container[str]] = {
+        "strategy": [c.name] if tag and of in state.clients else [],
         "all": [""],
         "client": state.clients,
         "group": state.groups,
@@ -118,7 +120,4 @@ def _wrong_target(state: State, c: OperatorHalt) -> str:
     }
     if c.kind not in known:
         return f"halt what? {', '.join(KINDS)}"
-    if c.kind == "strategy":
-        client, _, tag = c.name.partition("/")
-        known["strategy"] = [c.name] if tag and client in state.clients else []
     return "" if c.name in known[c.kind] else f"there is no {c.kind} {c.name!r}"
