@@ -37,8 +37,9 @@ from brokerfix.commands import (
     VenueCancelReject,
     VenueReport,
 )
-from brokerfix.domain import ExecType, Instructions, OrdStatus, OrdType, Phase, Request, Side, TimeInForce
+from brokerfix.domain import ExecType, Instructions, OrderTags, OrdStatus, OrdType, Phase, Request, Side, TimeInForce
 from brokerfix.engine.engine import observe
+from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import ChildFilled, Trade, TradeBusted, TradeCorrected
@@ -63,6 +64,7 @@ SPECIAL: dict[str, Callable[[int, int], tuple[OrdType, Instructions]]] = {
     "minimum": lambda price, qty: (OrdType.LIMIT, Instructions(min_qty=(qty + 1) // 2)),
     "post only": lambda price, qty: (OrdType.LIMIT, Instructions(exec_inst=("6",))),
     "not best": lambda price, qty: (OrdType.LIMIT, Instructions(exec_inst=("Z", "K"))),
+    "do not increase": lambda price, qty: (OrdType.LIMIT, Instructions(exec_inst=("E",))),
     "manual": lambda price, qty: (OrdType.LIMIT, Instructions(manual=True)),
     "good till date": lambda price, qty: (OrdType.LIMIT, Instructions(expire_day=20261123)),
     "good till time": lambda price, qty: (OrdType.LIMIT, Instructions(expire_at=1_000_000_100_000_000_000)),
@@ -72,9 +74,14 @@ SPECIAL: dict[str, Callable[[int, int], tuple[OrdType, Instructions]]] = {
 
 LIMITS = (
     "firm max_gross=900000", "client ALICE max_net=300000", "account BOB AAPL max_long=900 max_short=900",
-    "group DESK duplicates=3 max_long=2000", "client BOB max_window_qty=3000 window_seconds=1",
+    "group DESK duplicates=3 max_long=2000", "client BOB max_window_qty=3000 window_seconds=1 max_fills=20",
+    "account ALICE TECH max_gross=400000",
 )  # fmt: skip
 """Some that are reached."""
+
+
+def _id_of(order: Order) -> str:
+    return order.tags.self_match_id if order.tags is not None else ""
 
 
 class BrokerMachine(RuleBasedStateMachine):
@@ -85,18 +92,19 @@ class BrokerMachine(RuleBasedStateMachine):
         acknowledge=st.sampled_from(["accepted", "placed"]),
         supports=st.sampled_from(["", "stop iceberg", "pegged min-qty all-or-none post-only gtd"]),
         limits=st.sampled_from(["", ";".join(LIMITS)]),
-        self_match=st.sampled_from(["none", "cancel-newest", "cancel-oldest", "cancel-both"]),
+        self_match=st.sampled_from(["none", "cancel-newest", "cancel-oldest", "cancel-both", "decrement"]),
+        scope=st.sampled_from(["client", "group"]),
         margin=st.sampled_from(["cash", "cash", "reg-t", "tiered"]),
     )
     def begin(
         self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str, self_match: str,
-        margin: str,
+        scope: str, margin: str,
     ) -> None:  # fmt: skip
         # With margin there is little, so that it is called in.
         cash = "100000000" if margin == "cash" else "15000"
         self.world = World(
             post=post, cross=cross, cash=cash, pending=pending, acknowledge=acknowledge, supports=supports,
-            limits=limits, self_match=self_match, margin=margin, terms="maintenance=0.5",
+            limits=limits, self_match=self_match, scope=scope, margin=margin, terms="maintenance=0.5",
         )  # fmt: skip
         self.number = self.seen = 0
         self.known: dict[int, Order] = {}
@@ -142,7 +150,9 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def _new(self, client: str, side: Side, ord_type: OrdType, tif: TimeInForce, qty: int, price: int) -> None:
         number, now = self.next_id(), self.world.now
-        self.world.submit(NewOrder(now, client, number, "", "AAPL", side, ord_type, tif, qty, price))
+        # Half of them have a strategy and an id for self-match prevention.
+        tags = OrderTags(f"S{qty % 2}", f"M{qty % 3}") if qty % 4 < 2 else None
+        self.world.submit(NewOrder(now, client, number, "", "AAPL", side, ord_type, tif, qty, price, tags=tags))
 
     @rule(text=st.sampled_from(["firm", "firm max_net=500000", "client ALICE max_gross=100000", "group DESK", *LIMITS]))
     def set_limits(self, text: str) -> None:
@@ -450,7 +460,21 @@ class BrokerMachine(RuleBasedStateMachine):
         for fact in new:
             if isinstance(fact, Trade) and not fact.auction:
                 maker, taker = (self.world.state.orders[one] for one in (fact.maker_order_id, fact.taker_order_id))
-                assert maker.client != taker.client
+                grouped = self.world.settings["scope"] == "group" and "SHARED" not in (maker.account, taker.account)
+                together = maker.client == taker.client or grouped
+                assert not together or _id_of(maker) != _id_of(taker)
+
+    @invariant()
+    def orders_that_must_not_increase_fit(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        state = self.world.state
+        for (account, symbol), orders in state.reducing.items():
+            held = state.accounts[account].positions[symbol].qty
+            for side, closes in ((Side.BUY, -held), (Side.SELL, held)):
+                # What is being canceled, or waits for an exchange to be, can't be helped.
+                sure = [state.orders[one] for one in orders if state.orders[one].side is side]
+                assert sum(one.leaves for one in sure if is_cancelable(one)) <= max(0, closes)
 
     @invariant()
     def positions_are_the_sum_of_trades(self) -> None:
