@@ -10,7 +10,7 @@ from brokerfix.settings.sections import Config
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "venue"]))
+@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "strategy", "venue"]))
 @click.argument("name", default="")
 @config_option
 @json_option
@@ -21,7 +21,7 @@ def halt(kind: str, name: str, config: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "venue"]))
+@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "strategy", "venue"]))
 @click.argument("name", default="")
 @config_option
 @json_option

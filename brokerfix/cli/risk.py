@@ -1,5 +1,6 @@
 """What a desk does about risk: kills, limits."""
 
+import getpass
 import json
 import sys
 import time
@@ -20,6 +21,7 @@ from brokerfix.cli.base import (
 )
 from brokerfix.domain import Level, id_text
 from brokerfix.operate.admin import NotRunning, ask
+from brokerfix.operate.killfile import Kill, leave
 
 MOST_SECONDS = 60.0
 MOST_TOLD = 400
@@ -27,15 +29,20 @@ MOST_TOLD = 400
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol"]))
+@click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "strategy"]))
 @click.argument("name", default="")
 @config_option
 @json_option
 @for_people
 def kill(kind: str, name: str, config: str, as_json: bool) -> None:
     """Cancel every order at once, at every exchange and in the book, and take no new ones: of all, or of the client,
-    group, account or symbol NAME. `resume` lets new ones in again."""
-    answer = ask_broker(config, False, "", action="kill", kind=kind, name=name)
+    group, account, symbol or strategy (CLIENT/TAG) NAME. `resume` lets new ones in again."""
+    try:
+        answer = ask_broker(config, False, "", action="kill", kind=kind, name=name)
+    except NotRunning as error:
+        leave(config_of(config).data, Kill(kind, name, getpass.getuser()))
+        told = f"its next start kills {kind} {name}".strip()
+        raise click.ClickException(f"{error}; {told} before it takes an order") from error
     if not as_json:
         click.echo(f"{kind} {name}".strip() + f": killed; {answer['orders']} orders are canceled")
     data, deadline = config_of(config).data, time.monotonic() + MOST_SECONDS
@@ -45,6 +52,23 @@ def kill(kind: str, name: str, config: str, as_json: bool) -> None:
         ask_broker(config, True, "", action="killed")
     else:
         click.echo(found["told"])
+
+
+@main.command()
+@click.option("--heartbeat", type=click.FloatRange(1), default=5.0, show_default=True, help="Seconds of silence.")
+@click.option("--every", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between looks.")
+@click.option("--on-breaks", is_flag=True, help="Kill all when the broker and an exchange disagree.")
+@config_option
+@for_people
+def supervise(heartbeat: float, every: float, on_breaks: bool, config: str) -> None:
+    """Watch the broker from a process of its own, until Ctrl-C: one that runs but does not answer is ended, and its
+    next start begins with a kill of everything."""
+    from brokerfix.operate import logs
+    from brokerfix.operate.supervisor import Supervisor, watch
+
+    logs.configure("supervisor")
+    with suppress(KeyboardInterrupt):
+        watch(Supervisor(config_of(config).data, heartbeat, on_breaks), every)
 
 
 @main.group(invoke_without_command=True)
@@ -61,11 +85,12 @@ def limits(context: click.Context, config: str, as_json: bool) -> None:
 
 @limits.command("set")
 @click.argument("words", nargs=-1, required=True, metavar="LEVEL NAME=VALUE...")
+@click.option("--minutes", type=click.IntRange(1), help="For so long; then they are what they were before.")
 @text_option
 @config_option
 @json_option
 @for_people
-def limits_set(words: tuple[str, ...], text: str, config: str, as_json: bool) -> None:
+def limits_set(words: tuple[str, ...], minutes: int | None, text: str, config: str, as_json: bool) -> None:
     """Set limits of a level from the next order on: `limits set account ALICE MSFT max_long=500`. The level is firm,
     client NAME, group NAME, account NAME or account NAME SYMBOL; the names are those of the configuration, and an empty
     value takes a limit away. They stay until they are set again or the configuration is changed."""
@@ -75,7 +100,48 @@ def limits_set(words: tuple[str, ...], text: str, config: str, as_json: bool) ->
         raise click.UsageError("limits set LEVEL NAME=VALUE..., e.g. limits set account ALICE max_gross=2000000")
     kind, name, symbol = (*level, "", "")[:3]
     request = {"action": "set-limits", "kind": kind, "name": name, "symbol": symbol, "settings": settings, "text": text}
-    ask_broker(config, as_json, " ".join(level) + ": " + ", ".join(words[len(level) :]), **request)
+    answer = ask_broker(config, as_json, "", **request, **({"minutes": minutes} if minutes else {}))
+    if as_json:
+        return
+    told = " ".join(level) + ": " + ", ".join(words[len(level) :])
+    if "proposal" in answer:
+        told += f": another operator has to approve: brokerfix limits approve {answer['proposal']}"
+    click.echo(told)
+
+
+@limits.command("pending")
+@config_option
+@json_option
+@for_people
+def limits_pending(config: str, as_json: bool) -> None:
+    """Show the limits that wait for a second person."""
+    show_rows(ask(config_of(config).data, {"action": "pending-limits"})["pending"], "limits to approve", as_json)
+
+
+def _answer_limits(number: str, approve: bool, text: str, config: str, as_json: bool) -> None:
+    told = f"{number}: {'approved' if approve else 'turned down'}"
+    ask_broker(config, as_json, told, action="answer-limits", proposal=number, approve=int(approve), text=text)
+
+
+@limits.command("approve")
+@click.argument("number")
+@config_option
+@json_option
+@for_people
+def limits_approve(number: str, config: str, as_json: bool) -> None:
+    """Approve of the limits that another operator has proposed as NUMBER: they hold from the next order on."""
+    _answer_limits(number, True, "", config, as_json)
+
+
+@limits.command("reject")
+@click.argument("number")
+@text_option
+@config_option
+@json_option
+@for_people
+def limits_reject(number: str, text: str, config: str, as_json: bool) -> None:
+    """Turn the limits down that are proposed as NUMBER."""
+    _answer_limits(number, False, text, config, as_json)
 
 
 @main.group(invoke_without_command=True)

@@ -27,10 +27,21 @@ class DefineClient(OperatorCommand, frozen=True, gc=False):
 
 
 class SetLimits(OperatorCommand, frozen=True, gc=False):
-    """A level's limits are others from now on, and why."""
+    """A level's limits are others from now on, or `until` a time (ns UTC), and why. Where one is raised by more than
+    the factor `raise_above` (decimal text; "": never), a second person has to approve."""
 
     level: Level
     limits: Limits
+    text: str = ""
+    until: int = 0
+    raise_above: str = ""
+
+
+class AnswerProposal(OperatorCommand, frozen=True, gc=False):
+    """An operator approves of limits that another has proposed, or does not."""
+
+    proposal: int
+    approve: bool
     text: str = ""
 
 

@@ -80,6 +80,10 @@ class ReduceOnly(Command, frozen=True, gc=False):
     of: tuple[str, str]
 
 
+class ExpireOverrides(Command, frozen=True, gc=False):
+    """Limits that were set for a time may be over."""
+
+
 class CheckClock(Command, frozen=True, gc=False):
     """How the clock is, see `ClockChecked`."""
 

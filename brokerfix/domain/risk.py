@@ -47,6 +47,10 @@ class Limits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
         }
         return numbers | {name: 0 for name in ("long_only", "reduce_only", "restricted") if getattr(self, name)}
 
+    def watched(self) -> dict[str, int]:
+        """The same of those that are no check of an order."""
+        return {name: to_money(getattr(self, name)) for name in WATCHED if getattr(self, name)}
+
 
 WATCHED = ("max_loss", "max_fills")
 """Limits that are no check of an order: what is watched is what comes of orders."""

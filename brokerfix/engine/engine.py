@@ -14,7 +14,7 @@ from brokerfix.engine import days, jobs, marks, operator, reference, sessions
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import accept, booking, cancel, cross, quote, replace, status
-from brokerfix.engine.risk import credit, kill, levels, reduce, review
+from brokerfix.engine.risk import approvals, credit, kill, levels, reduce, review
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -27,6 +27,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, quote, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
+    approvals,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent

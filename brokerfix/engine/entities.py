@@ -126,6 +126,16 @@ class Bound(msgspec.Struct, gc=False):
     accepted: Window = msgspec.field(default_factory=Window)
 
 
+class Override(msgspec.Struct, frozen=True, gc=False):
+    """Limits of a level that are set `until` a time (ns UTC): what they were `before`, and who has set and approved
+    them."""
+
+    until: int
+    before: Limits
+    operator: str
+    approver: str = ""
+
+
 class Account(msgspec.Struct, gc=False):
     """Money and holdings. `paid_in` and `cash` are money. `clients` may trade for it. `bounds` are those of the firm,
     of its groups and its own in any symbol, `own` its own by symbol or group of symbols, and `of_symbol` these by

@@ -24,7 +24,7 @@ from brokerfix.domain import (
     Side,
     Venue,
 )
-from brokerfix.engine.entities import KEPT_ALERTS, Client, Job, Link
+from brokerfix.engine.entities import KEPT_ALERTS, Client, Job, Link, Override
 from brokerfix.engine.kept_accounts import (
     AccountImage,
     BoundImage,
@@ -43,7 +43,7 @@ from brokerfix.engine.kept_accounts import (
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
-from brokerfix.facts import Alerted, OrderRejected, RequestRejected
+from brokerfix.facts import Alerted, LimitsProposed, OrderRejected, RequestRejected
 
 if TYPE_CHECKING:
     from brokerfix.engine.state import State
@@ -352,6 +352,11 @@ PARTS: tuple[Part, ...] = (
     Part(
         "configured", dict, items, list[tuple[Level, Limits]], lambda state: list(state.configured.items()),
         load_configured, None,
+    ),
+    plain("proposals", dict, dict[int, LimitsProposed], items),
+    Part(
+        "overrides", dict, items, list[tuple[Level, Override]], lambda state: list(state.overrides.items()),
+        lambda state, overrides: setattr(state, "overrides", dict(overrides)),
     ),
     plain("venues", dict, dict[str, Venue], items),
     Part("orders", dict, items, list[Order], _dump_orders, _load_orders),

@@ -6,12 +6,12 @@ from collections import deque
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import Instrument, Level, Limits, MarginPolicy, Phase, Rates, Venue, day_of
-from brokerfix.engine.entities import Account, Bound, Client, Job, Link
+from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.engine.parts import HASHED, PARTS
-from brokerfix.facts import Alerted
+from brokerfix.facts import Alerted, LimitsProposed
 
 EMPTY = tuple((part.name, part.empty) for part in PARTS if part.empty is not None)
 
@@ -23,6 +23,9 @@ class State:
 
     `limits` are those of all levels as they are now, `configured` as the configuration has last named them, and
     `bounds` what is set of them with what counts towards it.
+
+    `proposals` are limits that wait for a second person, by the number of their fact; `overrides` those that are set
+    for a time.
 
     `margin_policy` is how margin accounts are watched, `called` are those whose positions may only be closed because of
     it, `deficits` what accounts owe (money), and `derived` are by symbol the options on it; `rates` are by symbol
@@ -53,6 +56,8 @@ class State:
     reducing: dict[tuple[str, str], dict[int, None]]
     limits: dict[Level, Limits]
     configured: dict[Level, Limits]
+    proposals: dict[int, LimitsProposed]
+    overrides: dict[Level, Override]
     margin_policy: MarginPolicy
     derived: dict[str, dict[str, None]]
     rates: dict[str, Rates]

@@ -39,14 +39,38 @@ class KillRefused(Fact, frozen=True, gc=False):
 
 
 class LimitsSet(Fact, frozen=True, gc=False, kw_only=True):
-    """The limits of a level (see `domain.Level`) are these from now on: by the configuration, or by an operator, and
-    why."""
+    """The limits of a level (see `domain.Level`) are these from now on, or `until` a time (ns UTC): by the
+    configuration, or by an operator, and why. `approver` is the second person who has approved the proposal."""
 
     kind: str
     name: str
     symbol: str
     limits: Limits
     operator: str = ""
+    text: str = ""
+    until: int = 0
+    approver: str = ""
+    proposal: int = 0
+
+
+class LimitsProposed(Fact, frozen=True, gc=False, kw_only=True):
+    """An operator wants limits that need a second person, because of those that are `raised`."""
+
+    kind: str
+    name: str
+    symbol: str
+    limits: Limits
+    raised: tuple[str, ...]
+    operator: str
+    text: str = ""
+    until: int = 0
+
+
+class ProposalEnded(Fact, frozen=True, gc=False):
+    """Limits that were proposed (by the fact of this number) are not approved."""
+
+    proposal: int
+    operator: str
     text: str = ""
 
 

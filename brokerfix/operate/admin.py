@@ -1,4 +1,5 @@
-"""The operator's door: a local socket that only the broker's own user may open, asked once every few milliseconds.
+"""The operator's door: a local socket that only the broker's own user may open, and who is configured, asked once every
+few milliseconds.
 
 One request is one line of JSON, {"action": NAME, ...}; its answer is one line too, {"ok": true, ...} or {"ok": false,
 "error": TEXT}. Who asks is the login name that the kernel knows of the other end, and no word of theirs. Who says
@@ -122,11 +123,16 @@ class Caller:
 
 class AdminSocket:
     """The listening end. `handle` does what a request asks for, in the loop's thread, and raises ActionRefused. `clock`
-    is in seconds and never goes back."""
+    is in seconds and never goes back. `operators` are login names that may ask beside the broker's own user."""
 
     def __init__(
-        self, data: Path, handle: Callable[[str, Request], Answer], clock: Callable[[], float] = time.monotonic
+        self,
+        data: Path,
+        handle: Callable[[str, Request], Answer],
+        clock: Callable[[], float] = time.monotonic,
+        operators: tuple[str, ...] = (),
     ) -> None:
+        self._operators = (*operators, name_of(os.getuid()), name_of(0)) if operators else ()
         self.path = socket_path(data)
         self.handle = handle
         self.clock = clock
@@ -134,7 +140,8 @@ class AdminSocket:
         self._accepts = True
         self.path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        umask = os.umask(0o177)
+        # Where others may ask, who they are is looked at when they do.
+        umask = os.umask(0o111 if operators else 0o177)
         try:
             self._listener.bind(str(self.path))
         finally:
@@ -204,6 +211,10 @@ class AdminSocket:
                 return
             self._accepts = True
             connection.setblocking(False)
+            if self._operators and operator_of(connection) not in self._operators:
+                log.warning("%s: %s may not operate this broker", self.path, operator_of(connection))
+                connection.close()
+                continue
             if len(self._callers) >= MAX_CALLERS:
                 self._drop(self._quietest())
             self._callers[connection.fileno()] = Caller(connection, now)
@@ -269,19 +280,25 @@ def operator_of(caller: socket.socket) -> str:
     """The login name of a local socket's other end."""
     raw = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
     _, uid, _ = CREDENTIALS.unpack(raw)
+    return name_of(uid)
+
+
+def name_of(uid: int) -> str:
+    """The login name of a user."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
 
 
-def ask(data: Path, request: Request) -> Answer:
-    """Ask the broker that runs on a data folder. Raises NotRunning, or ActionRefused with its reason."""
+def ask(data: Path, request: Request, timeout: float = TIMEOUT) -> Answer:
+    """Ask the broker that runs on a data folder, for so many seconds at most. Raises NotRunning, or ActionRefused with
+    its reason."""
     path = socket_path(data)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-        caller.settimeout(TIMEOUT)
+        caller.settimeout(timeout)
         try:
-            _connect(caller, path)
+            _connect(caller, path, timeout)
         except OSError as error:
             raise NotRunning(f"{path}: no broker answers here ({error.strerror}); is it running?") from error
         answered = bytearray()
@@ -293,7 +310,7 @@ def ask(data: Path, request: Request) -> Answer:
                     raise NotRunning(f"{path}: the broker hung up")
                 answered += part
         except TimeoutError as error:
-            raise NotRunning(f"{path}: the broker did not answer within {TIMEOUT:.0f} s") from error
+            raise NotRunning(f"{path}: the broker did not answer within {timeout:g} s") from error
         except OSError as error:
             raise NotRunning(f"{path}: the broker hung up ({error.strerror})") from error
     answer: Answer = json.loads(answered)
@@ -302,10 +319,10 @@ def ask(data: Path, request: Request) -> Answer:
     return answer
 
 
-def _connect(caller: socket.socket, path: Path) -> None:
+def _connect(caller: socket.socket, path: Path, timeout: float) -> None:
     """Connect to a local socket. Where too many wait at it, the kernel says so at once: it is tried again for a while.
     Raises OSError."""
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return caller.connect(str(path))

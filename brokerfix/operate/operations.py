@@ -21,7 +21,7 @@ from brokerfix.domain import (
 from brokerfix.engine.entities import JobKind
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.credit import credits
-from brokerfix.engine.risk.levels import utilisation
+from brokerfix.engine.risk.levels import pending, utilisation
 from brokerfix.engine.risk.standing import margins
 from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
@@ -54,7 +54,9 @@ class OnRecord(ActionRefused):
 
 
 MOST_TEXT = 200
-NUMBERS = ("new", "old", "canceled", "refused", "hold", "score")
+NUMBERS = ("new", "old", "canceled", "refused", "hold", "score", "minutes", "approve")
+MINUTE = 60 * 10**9
+MOST_MINUTES = 31 * 24 * 60
 TABLES = ("settings", "inputs", "reasons")
 
 
@@ -90,6 +92,8 @@ class Operations:
             "killed": self._killed,
             "limits": self._limits,
             "set-limits": self._set_limits,
+            "pending-limits": self._pending_limits,
+            "answer-limits": self._answer_limits,
             "margin": self._margin,
             "hold-margin": self._hold_margin,
             "score": self._score,
@@ -287,8 +291,22 @@ class Operations:
             check_limits(str(level), limits)
         except (msgspec.ValidationError, ConfigError) as error:
             raise ActionRefused(f"{level}: {error}") from error
+        now, minutes = self.broker.clock(), request.get("minutes", 0)
+        if not 0 <= minutes <= MOST_MINUTES:
+            raise ActionRefused(f"minutes are 1 to {MOST_MINUTES}")
+        until = now + minutes * MINUTE if minutes else 0
+        above, text = self.broker.config.approvals.raise_above, request.get("text", "")
+        answer = self._done(cmd.SetLimits(now, operator, level, limits, text, until, above))
+        waiting = [number for number, one in self.broker.state.proposals.items() if one.at == now]
+        return {**answer, "proposal": id_text(waiting[-1])} if waiting else answer
+
+    def _pending_limits(self, operator: str, request: Request) -> Answer:
+        return {"pending": pending(self.broker.state)}
+
+    def _answer_limits(self, operator: str, request: Request) -> Answer:
+        number, approve = id_number(request["proposal"]), bool(request["approve"])
         text = request.get("text", "")
-        return self._done(cmd.SetLimits(self.broker.clock(), operator, level, limits, text))
+        return self._done(cmd.AnswerProposal(self.broker.clock(), operator, number, approve, text))
 
     def _margin(self, operator: str, request: Request) -> Answer:
         return {"margin": margins(self.broker.state)}

@@ -16,6 +16,7 @@ from brokerfix.engine.operator import left_behind
 from brokerfix.facts import Fact
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
+from brokerfix.operate import killfile
 from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
 from brokerfix.process.helpers import Helper
@@ -109,16 +110,26 @@ class Broker:
         if not self.pipeline.submit(self._start_command()):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
+        for kill in killfile.left(config.data):
+            self.pipeline.submit(
+                cmd.OperatorHalt(self.clock(), kill.operator, kill.kind, kill.name, True), Origin(who=kill.operator)
+            )
+            log.critical("%s: killed before the start, by %s", f"{kill.kind} {kill.name}".strip(), kill.operator)
+        killfile.done(config.data)
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, MAKER)):
             log.warning("%s", line)
         self.state.market.is_told = True
-        self.admin = AdminSocket(config.data, Operations(self).handle)
+        self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.broker.operators)
         self.timers.begin()
         if config.broker.store:
             told = str(config.data), str(os.getpid())
             self.helpers.append(
                 Helper("the SQLite projection", "brokerfix.projections.sqlite", *told, niceness=BEHIND_ORDERS)
             )
+        if config.alerts.webhook:
+            posts = str(config.data), config.alerts.webhook, str(os.getpid())
+            webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
+            self.helpers.append(webhook)
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
         gc.collect()
@@ -261,6 +272,7 @@ class Broker:
                 "since_start": round(max(pauses.ever, pauses.last_minute) / MILLISECOND, 3),
                 "fork": round(self.pipeline.keeper.pause * 1000, 3),
             },
+            "alerts": state.alert_count,
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
         }
 

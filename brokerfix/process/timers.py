@@ -116,6 +116,8 @@ class Timers:
             # An order of the day before may have been waiting for an exchange at the roll.
             self._expire_due = now + EXPIRE_EVERY
             broker.pipeline.submit(cmd.RollDay(now, broker.state.day))
+        if any(one.until <= now for one in broker.state.overrides.values()):
+            broker.pipeline.submit(cmd.ExpireOverrides(now))
         if self._reset_due and not broker.state.jobs:
             self._reset_due = False
             broker.sessions.reset_all()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -26,6 +27,8 @@ from brokerfix.settings.sections import (
     COMP_ID,
     MAKER,
     WEIGHTS,
+    AlertsSection,
+    ApprovalsSection,
     ClientSection,
     Config,
     ConfigError,
@@ -71,6 +74,8 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         read.get("limits") or Limits(),
         read.get("margin") or MarginPolicy(),
         _credit(path, read.get("credit") or CreditSection()),
+        _approvals(path, read.get("approvals") or ApprovalsSection()),
+        _alerts(path, read.get("alerts") or AlertsSection()),
     )
 
 
@@ -105,6 +110,24 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
         _not_here(path, f"clients.{name}.limits", client.limits, ("max_loss",))
     _limits(path, "limits", read.get("limits") or Limits())
     _not_here(path, "limits", read.get("limits") or Limits())
+
+
+def _alerts(path: Path, section: AlertsSection) -> AlertsSection:
+    parts = urlsplit(section.webhook)
+    if section.webhook and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ConfigError(f"{path}: alerts.webhook: {section.webhook!r} is no http:// or https:// address")
+    return section
+
+
+def _approvals(path: Path, section: ApprovalsSection) -> ApprovalsSection:
+    if section.raise_above:
+        try:
+            factor = to_scaled(section.raise_above, 4)
+        except Inexact as error:
+            raise ConfigError(f"{path}: approvals.raise_above: {error}") from error
+        if factor < 10**4:
+            raise ConfigError(f"{path}: approvals.raise_above: must not be below 1")
+    return section
 
 
 def _credit(path: Path, section: CreditSection) -> CreditSection:

@@ -68,6 +68,7 @@ class BrokerSection(Section, frozen=True):
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
     store: bool = True
     shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
+    operators: tuple[str, ...] = ()
     resend_messages: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
 
 
@@ -292,11 +293,25 @@ class CreditSection(Section, frozen=True):
     weights: dict[str, Annotated[float, Meta(ge=0, le=100)]] = msgspec.field(default_factory=WEIGHTS.copy)
 
 
+class AlertsSection(Section, frozen=True):
+    """Where alerts go beside the log."""
+
+    webhook: str = ""
+
+
+class ApprovalsSection(Section, frozen=True):
+    """What needs a second person. `raise_above` is a factor as decimal text ("": nothing does)."""
+
+    raise_above: str = ""
+
+
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "broker": BrokerSection,
     "limits": Limits,
     "margin": MarginPolicy,
     "credit": CreditSection,
+    "approvals": ApprovalsSection,
+    "alerts": AlertsSection,
     "gateway": GatewaySection,
     "http": HttpSection,
     "maker": MakerSection,
@@ -338,6 +353,8 @@ class Config(msgspec.Struct, frozen=True):
     firm: Limits = Limits()
     margin: MarginPolicy = MarginPolicy()
     credit: CreditSection = CreditSection()
+    approvals: ApprovalsSection = ApprovalsSection()
+    alerts: AlertsSection = AlertsSection()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

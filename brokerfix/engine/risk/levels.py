@@ -1,13 +1,17 @@
 """Limits and groups of accounts: as they are configured, and as operators have set them since."""
 
 from collections.abc import Container
+from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix import facts as f
-from brokerfix.domain import Level, Limits
+from brokerfix.domain import Level, Limits, id_text
 from brokerfix.engine import touched
 from brokerfix.engine.orders.booking import REVIEW
+from brokerfix.engine.risk.approvals import note_override, propose
 from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, set_level
 from brokerfix.engine.risk.controls import Near, number
 from brokerfix.engine.risk.standing import watch_anew
@@ -58,7 +62,10 @@ def set_limits(state: State, c: cmd.SetLimits, step: Step) -> None:
     if c.limits.max_fills and kind != "client":
         step.emit(f.OperatorRefused, c.operator, "limits", "max_fills is a limit of a client")
         return
-    _emit(c.level, c.limits, step, c.operator, c.text)
+    if 0 < c.until <= step.at:
+        step.emit(f.OperatorRefused, c.operator, "limits", "the time until which they are to hold is over")
+    elif not propose(state, c, step):
+        _emit(c.level, c.limits, step, c.operator, c.text, c.until)
 
 
 def nearly(near: Near, step: Step) -> None:
@@ -82,14 +89,17 @@ def _limit_neared(state: State, fact: f.LimitNeared) -> None:
         bound.told[fact.limit] = fact.at
 
 
-def _emit(level: Level, limits: Limits, step: Step, operator: str = "", text: str = "") -> None:
+def _emit(level: Level, limits: Limits, step: Step, operator: str = "", text: str = "", until: int = 0) -> None:
     kind, name, symbol = level
-    step.emit(f.LimitsSet, kind=kind, name=name, symbol=symbol, limits=limits, operator=operator, text=text)
+    step.emit(
+        f.LimitsSet, kind=kind, name=name, symbol=symbol, limits=limits, operator=operator, text=text, until=until
+    )
 
 
 @EVOLVE.on(f.LimitsSet, touched.nothing)
 def _limits_set(state: State, fact: f.LimitsSet) -> None:
     level = Level(fact.kind, fact.name, fact.symbol)
+    note_override(state, fact)
     if not fact.operator and fact.limits == Limits():
         state.configured.pop(level, None)
     elif not fact.operator:
@@ -126,6 +136,20 @@ def _symbol_group_defined(state: State, fact: f.SymbolGroupDefined) -> None:
         arrange_anew(state, name)
 
 
+def pending(state: State) -> list[dict[str, Any]]:
+    """The limits that wait for a second person: what would be other than now."""
+    rows = []
+    for number_of, one in state.proposals.items():
+        level = Level(one.kind, one.name, one.symbol)
+        had = msgspec.structs.asdict(state.limits.get(level, Limits()))
+        wanted = msgspec.structs.asdict(one.limits)
+        change = ", ".join(f"{name} {had[name]} -> {value}" for name, value in wanted.items() if value != had[name])
+        rows.append(
+            {"number": id_text(number_of), "level": str(level), "by": one.operator, "change": change, "text": one.text}
+        )
+    return rows
+
+
 def utilisation(state: State, at: int) -> list[dict[str, Any]]:
     """Every limit that is set: its level, name, number and, where something counts towards it, how much does now."""
     rows = []
@@ -141,5 +165,9 @@ def utilisation(state: State, at: int) -> list[dict[str, Any]]:
         for name, most in bound.most.items():
             told = number(used[name]) if name in used else ""
             share = round(100 * used[name] / most, 1) if name in used and most else None
-            rows.append({"level": str(level), "limit": name, "most": number(most), "used": told, "percent": share})
+            row = {"level": str(level), "limit": name, "most": number(most), "used": told, "percent": share}
+            override = state.overrides.get(level)
+            if override is not None:
+                row["until"] = datetime.fromtimestamp(override.until / 10**9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+            rows.append(row)
     return rows
