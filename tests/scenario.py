@@ -45,6 +45,7 @@ from brokerfix.commands import (
     WorkOff,
 )
 from brokerfix.domain import (
+    Charge,
     ClientOptions,
     ExecType,
     Instrument,
@@ -121,6 +122,7 @@ class World:
         self.exec_ids = itertools.count(1)
         self.limits = Limits(settings.get("max_qty", "10000"), settings.get("max_notional", "1000000"))
         self.settings = settings
+        self.commission: Charge | None = None
         self.start()
 
     def start(self) -> list[str]:
@@ -148,6 +150,7 @@ class World:
             s.get("pending", "reject"), s.get("acknowledge", "accepted"), s.get("on_disconnect", "none"),
             int(s.get("grace", "0")) * 10**9, most_following=int(s.get("most_following", "500")),
             self_match=s.get("self_match", "none"), self_match_scope=s.get("scope", "client"),
+            commission=self.commission,
         )  # fmt: skip
         clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
@@ -497,7 +500,9 @@ def _venue(world: World, name: str, words: list[str]) -> list[str]:
         words = words[:-1]
     exec_id = next((word[5:] for word in words if word.startswith("exec=")), f"E{next(world.exec_ids)}")
     words = [word for word in words if not word.startswith("exec=")]
-    common = [(17, exec_id), (55, "AAPL")]
+    extra = [word[1:].split("=") for word in words if word.startswith("+")]
+    words = [word for word in words if not word.startswith("+")]
+    common = [(17, exec_id), (55, "AAPL"), *((int(tag), value) for tag, value in extra)]
 
     def report(exec_type: str, status: str, child: str, *more: tuple[int, str]) -> list[str]:
         fields = [(11, world.child(child)), (37, f"V-{child}"), (39, status), (150, exec_type), *common, *more]

@@ -51,7 +51,7 @@ def _terms_of(config: str, exec_id: str) -> dict[str, str] | None:
         return None
     query = """
         select e.client, e.account, e.symbol, e.side, e.last_qty as qty, e.last_px as price, o.order_id as "order",
-               o.cl_ord_id, o.qty as order_qty, o.cum_qty
+               o.cl_ord_id, o.qty as order_qty, o.cum_qty, e.fee
         from executions e join orders o on o.order_id = e.order_id
         where e.exec_id = :exec_id and e.state <> 'busted' and cast(o.leaves_qty as real) = 0"""
     return next(iter(database(config).query(query, {"exec_id": exec_id})), None)

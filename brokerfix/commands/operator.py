@@ -95,6 +95,7 @@ class OperatorReverse(OperatorCommand, frozen=True, gc=False):
     qty: int
     price: int
     text: str = ""
+    fee: str = ""
 
 
 class OperatorCorrect(OperatorCommand, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from brokerfix.commands.base import Command
 class VenueReport(Command, frozen=True, gc=False):
     """An exchange's ExecutionReport(8). Ids that are not ours are 0; `price`/`qty` are LastPx/LastQty, `order_qty` and
     `order_px` OrderQty and Price; `cum` and `leaves` are below 0 and `avg_px` empty where absent. `raw` is the text of
-    the message, `defect` what of it was not exact."""
+    the message, `defect` what of it was not exact, `liquidity` LastLiquidityInd(851)."""
 
     venue: str
     exec_id: str
@@ -29,6 +29,7 @@ class VenueReport(Command, frozen=True, gc=False):
     order_px: int = 0
     exec_ref_id: str = ""
     restatement_reason: str = ""
+    liquidity: str = ""
 
 
 class VenueCancelReject(Command, frozen=True, gc=False):

@@ -6,6 +6,15 @@ from brokerfix.domain.numbers import MONEY_DIGITS
 from brokerfix.domain.risk import MarginTerms, OptionTerms
 
 
+class Charge(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What fills cost, as decimal text: money `per_unit` and basis points of their notional. `exchange_fees`: what the
+    exchange takes (or gives) besides; only a client's commission has that."""
+
+    per_unit: str = "0"
+    bps: str = "0"
+    exchange_fees: bool = False
+
+
 class Instrument(msgspec.Struct, frozen=True, gc=False):
     """What can be traded. `tick` and `lot` are scaled ints; `collar` is in basis points of the mark (0: none);
     `reference` is the mark before the first quote or trade (0: none); `opens` and `closes` are seconds of the day in
@@ -41,6 +50,7 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     static_bps: int = 0
     dynamic_bps: int = 0
     needs_market: bool = False
+    charge: Charge | None = None
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""
@@ -101,7 +111,7 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     (pegs, trailing stops, conditions). `self_match`: what happens to orders that would trade with each other: nothing,
     or "cancel-newest", "cancel-oldest", "cancel-both", "decrement" (both lose what they would trade).
     `self_match_scope`: those of the "client", or also those of other clients that ask for it, in accounts of the same
-    "group"."""
+    "group". `commission`: what their fills cost."""
 
     pending: str = "queue"
     acknowledge: str = "accepted"
@@ -112,3 +122,4 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     most_following: int = 500
     self_match: str = "none"
     self_match_scope: str = "client"
+    commission: Charge | None = None

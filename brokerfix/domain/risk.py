@@ -170,7 +170,8 @@ class MarginPolicy(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
     liquidity is not more than this share of the equity. A call leads to a liquidation `grace_seconds` later, which
     sells until the excess is `buffer` of the maintenance margin, in immediate orders of at most `max_slice` (money;
     empty: as much as it takes) at up to `collar` beyond the mark, and reckons with `fee` and `slippage`. A mark counts
-    only while the middle of the best prices and the last trade are not further than `mark_band` from it."""
+    only while the middle of the best prices and the last trade are not further than `mark_band` from it. `debit_rate`
+    and `credit_rate` are the yearly interest on cash below and above 0, of all accounts, see `engine.fees`."""
 
     warning: str = "0.05"
     grace_seconds: int = 0
@@ -180,6 +181,8 @@ class MarginPolicy(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
     slippage: str = "0.005"
     max_slice: str = ""
     mark_band: str = "0.1"
+    debit_rate: str = "0"
+    credit_rate: str = "0"
 
 
 class Standing(StrEnum):

@@ -5,9 +5,10 @@ from itertools import islice
 from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.commands import ChangePhase
-from brokerfix.domain import shard_of
+from brokerfix.domain import day_of, shard_of
 from brokerfix.engine import parts, reference, touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind
+from brokerfix.engine.fees import begin_interest
 from brokerfix.engine.jobs import begin_day
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
@@ -79,6 +80,7 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     old = [exec_id for execs in state.old_venue_execs.values() for exec_id in execs]
     state.old_venue_execs = state.venue_execs
     state.venue_execs = {venue: {} for venue in state.venues}
+    before = day_of(state.day_began) if state.day_began else 0
     state.previous_day_began, state.day_began = state.day_began, fact.id
     for account in state.accounts.values():
         # What accounts lose is counted by the day.
@@ -87,6 +89,7 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     state.executions.clear()
     state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]
     begin_day(state)
+    begin_interest(state, before)
     booking.begin_job(state, Job(JobKind.FREE, old))
 
 

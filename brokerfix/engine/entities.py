@@ -288,6 +288,7 @@ class JobKind(StrEnum):
     KILL = "kill"
     REVALUE = "revalue"
     REPORT = "report"
+    INTEREST = "interest"
     FREE = "free"
 
 

@@ -13,6 +13,7 @@ from brokerfix.commands import WorkOff
 from brokerfix.domain import GOOD_TILL, LIQUIDATION, ExecInst
 from brokerfix.engine import marks, touched
 from brokerfix.engine.entities import Client, Job, JobKind
+from brokerfix.engine.fees import book_interest
 from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.expire import at_day_begin
 from brokerfix.engine.orders.order import Order
@@ -116,6 +117,7 @@ LOOKS: dict[JobKind, Callable[[State, Job, Any, Step, list[int]], None]] = {
     JobKind.END_ON_HALT: _cancel,
     JobKind.KILL: _cancel,
     JobKind.REPORT: _report,
+    JobKind.INTEREST: book_interest,
 }
 """What a slice does about each of what it looks at. The jobs that only forget have no decision to take."""
 

@@ -15,9 +15,10 @@ from brokerfix.commands import (
     OperatorReverse,
     OperatorSplit,
 )
-from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, Side, id_text
+from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, Side, id_text, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Position
+from brokerfix.engine.fees import child_fee, fee_of
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Fill
@@ -141,6 +142,7 @@ def operator_resolve(state: State, c: OperatorResolve, step: Step) -> None:
             qty=c.qty,
             price=c.price,
             operator=c.operator,
+            fee=child_fee(state, child, c.qty, c.price),
         )
         view.fill(child, c.qty, c.price)
     if c.canceled and child.child_id in view.open:
@@ -206,6 +208,7 @@ def operator_reverse(state: State, c: OperatorReverse, step: Step) -> None:
         price=c.price,
         operator=c.operator,
         text=c.text,
+        fee=c.fee,
     )
 
 
@@ -216,6 +219,7 @@ def _fill_reversed(state: State, fact: FillReversed) -> None:
     account = state.accounts[fact.account]
     position = account.positions.setdefault(fact.symbol, Position())
     state.holders.setdefault(fact.symbol, {})[fact.account] = None
+    account.cash += to_money(fact.fee or "0")
     booking.move(account, position, fact.side, -fact.qty, fact.price * instrument.money_factor)
     booking.moved_position(state, fact.account, fact.symbol)
     owned(state, account, fact.symbol, position, -fact.qty if fact.side is Side.BUY else fact.qty)
@@ -240,10 +244,18 @@ def operator_correct(state: State, c: OperatorCorrect, step: Step) -> None:
             price=c.price,
             operator=c.operator,
             text=c.text,
+            fee=_fee_again(state, fill, c.qty, c.price),
         )
         order = state.orders[fill.order_id]
         if c.qty < fill.qty and order.ended is None:
             hold_for_operator(order, fill.qty - c.qty, step)
+
+
+def _fee_again(state: State, fill: Fill, qty: int, price: int) -> str:
+    """What a fill costs with another quantity and price."""
+    if fill.child_id:
+        return child_fee(state, state.children[fill.child_id], qty, price)
+    return fee_of(state, state.orders[fill.order_id], qty, price)
 
 
 def _both_sides(state: State, exec_id: int) -> list[Fill]:

@@ -36,10 +36,19 @@ class Step:
         self.facts.append(fact)
         return fact
 
-    def trade(self, maker_order_id: int, taker_order_id: int, qty: int, price: int, auction: bool = False) -> None:
+    def trade(
+        self,
+        maker_order_id: int,
+        taker_order_id: int,
+        qty: int,
+        price: int,
+        auction: bool = False,
+        maker_fee: str = "",
+        taker_fee: str = "",
+    ) -> None:
         """Add a Trade, which has two numbers: one is the maker's ExecID, its own that of the taker."""
         self.last_id += 1
-        self.emit(Trade, maker_order_id, taker_order_id, qty, price, auction)
+        self.emit(Trade, maker_order_id, taker_order_id, qty, price, auction, maker_fee, taker_fee)
 
     def begin_day(self, day: int, shard: int) -> None:
         """Begin a trading day (YYYYMMDD), and its numbers."""

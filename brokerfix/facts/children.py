@@ -28,7 +28,7 @@ class ChildAccepted(Fact, frozen=True, gc=False):
 
 class ChildFilled(Fact, frozen=True, gc=False, kw_only=True):
     """An exchange's fill. `from_status`: learnt from a status report and not from a fill. `operator`: who has entered
-    what the exchange said otherwise."""
+    what the exchange said otherwise. `fee` is what it costs the account, as decimal text of money."""
 
     child_id: int
     venue_exec_id: str
@@ -36,6 +36,7 @@ class ChildFilled(Fact, frozen=True, gc=False, kw_only=True):
     price: int
     from_status: bool = False
     operator: str = ""
+    fee: str = ""
 
 
 class ChildEnded(Fact, frozen=True, gc=False):

@@ -21,13 +21,15 @@ class PhaseChanged(Fact, frozen=True, gc=False):
 
 class Trade(Fact, frozen=True, gc=False):
     """Two orders of ours met in our book. The taker's ExecID is this fact's id, the maker's is one less. In an
-    `auction` neither takes: both give up what they have in the book or with us."""
+    `auction` neither takes: both give up what they have in the book or with us. Fees are decimal text of money."""
 
     maker_order_id: int
     taker_order_id: int
     qty: int
     price: int
     auction: bool = False
+    maker_fee: str = ""
+    taker_fee: str = ""
 
 
 class TradeBusted(Fact, frozen=True, gc=False, kw_only=True):
@@ -43,7 +45,8 @@ class TradeBusted(Fact, frozen=True, gc=False, kw_only=True):
 
 
 class TradeCorrected(Fact, frozen=True, gc=False, kw_only=True):
-    """A fill is of another quantity or price than was told; both are given in full. Otherwise as TradeBusted."""
+    """A fill is of another quantity or price than was told; both are given in full, and `fee` is what it costs now.
+    Otherwise as TradeBusted."""
 
     exec_id: int
     ref_id: int
@@ -52,6 +55,7 @@ class TradeCorrected(Fact, frozen=True, gc=False, kw_only=True):
     price: int
     operator: str = ""
     text: str = ""
+    fee: str = ""
 
 
 class FillReversed(Fact, frozen=True, gc=False, kw_only=True):
@@ -71,3 +75,4 @@ class FillReversed(Fact, frozen=True, gc=False, kw_only=True):
     price: int
     operator: str
     text: str = ""
+    fee: str = ""

@@ -128,6 +128,17 @@ class DeficitBooked(Fact, frozen=True, gc=False):
     amount: str
 
 
+class InterestBooked(Fact, frozen=True, gc=False, kw_only=True):
+    """Interest on an account's cash (`on`) for so many days at a yearly rate: the amount (below 0: it is charged), all
+    as decimal text."""
+
+    account: str
+    amount: str
+    on: str
+    rate: str
+    days: int
+
+
 class LossReached(Fact, frozen=True, gc=False):
     """An account has lost so much of what it may lose in a day: the share in percent, the loss and the limit as decimal
     text. From 80 on it may only close positions; at 100 it is killed."""

@@ -90,18 +90,27 @@ class Story:
         return ""
 
     def _filled(self, fact: f.ChildFilled) -> str:
-        return self._fill(self._children.get(fact.child_id, 0), fact.qty, fact.price)
+        return self._fill(self._children.get(fact.child_id, 0), fact.qty, fact.price, fact.fee)
 
     def _traded(self, fact: f.Trade) -> str:
-        sides = (self._fill(order_id, fact.qty, fact.price) for order_id in (fact.maker_order_id, fact.taker_order_id))
-        return "; ".join(filter(None, sides))
+        sides = (fact.maker_order_id, fact.maker_fee), (fact.taker_order_id, fact.taker_fee)
+        return "; ".join(filter(None, (self._fill(order_id, fact.qty, fact.price, fee) for order_id, fee in sides)))
 
-    def _fill(self, order_id: int, qty: int, price: int) -> str:
+    def _fill(self, order_id: int, qty: int, price: int, fee: str) -> str:
         if order_id not in self._orders:
             return ""
         symbol, side = self._orders[order_id]
         done = "bought" if side is Side.BUY else "sold"
-        return f"{done} {self._qty(symbol, qty)} {symbol} at {self._price(symbol, price)}, order {id_text(order_id)}"
+        cost = f", for a fee of {fee}" if fee else ""
+        return (
+            f"{done} {self._qty(symbol, qty)} {symbol} at {self._price(symbol, price)}, order {id_text(order_id)}{cost}"
+        )
+
+    def _interest(self, fact: f.InterestBooked) -> str:
+        if fact.account != self.account:
+            return ""
+        done = "charged" if fact.amount.startswith("-") else "paid"
+        return f"interest of {fact.amount} is {done}: {fact.days} days on {fact.on} at {fact.rate} a year"
 
     def _canceled(self, fact: f.OrderCanceled) -> str:
         return f"order {id_text(fact.order_id)} canceled: {fact.text}" if fact.text and self._owns(fact) else ""
@@ -171,6 +180,7 @@ TELLERS: dict[type[f.Fact], Callable[[Story, Any], str]] = {
     f.LiquidationHeld: Story._held,
     f.LiquidationResumed: Story._resumed,
     f.DeficitBooked: Story._deficit,
+    f.InterestBooked: Story._interest,
     f.CreditScored: Story._scored,
     f.LossReached: Story._loss,
     f.Halted: Story._halted,

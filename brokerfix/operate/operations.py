@@ -1,6 +1,7 @@
 """What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -16,6 +17,8 @@ from brokerfix.domain import (
     TimeInForce,
     id_number,
     id_text,
+    money_text,
+    to_money,
     to_scaled,
 )
 from brokerfix.engine.entities import JobKind
@@ -213,6 +216,7 @@ class Operations:
             qty=qty,
             price=price,
             text=request.get("text", ""),
+            fee=money_text(to_money(request["fee"])) if request.get("fee", "0") != "0" else "",
         )
         return self._done(command)
 
@@ -280,7 +284,11 @@ class Operations:
         return {"under_way": any(job.kind is JobKind.KILL for job in state.jobs), "told": told}
 
     def _limits(self, operator: str, request: Request) -> Answer:
-        return {"limits": utilisation(self.broker.state, self.broker.clock())}
+        rows = utilisation(self.broker.state, self.broker.clock())
+        for row in rows:
+            if "until" in row:
+                row["until"] = datetime.fromtimestamp(row["until"] // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        return {"limits": rows}
 
     def _set_limits(self, operator: str, request: Request) -> Answer:
         """Change some of a level's limits, and leave the others as they are."""

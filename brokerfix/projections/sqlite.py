@@ -43,7 +43,7 @@ from brokerfix.settings.registry import database_path
 POLL_SECONDS = 0.05
 BATCH = 2000
 """Records projected in one transaction."""
-SCHEMA = 3
+SCHEMA = 4
 
 
 def number_of(column: str) -> str:
@@ -77,7 +77,7 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
         {
             "exec_id": str, "at": str, "order_id": str, "cl_ord_id": str, "client": str, "account": str,
             "symbol": str, "side": str, "last_qty": str, "last_px": str, "venue": str, "venue_exec_id": str,
-            "state": str, "changed_by": str,
+            "state": str, "changed_by": str, "fee": str,
         },
         "exec_id",
     ),
@@ -181,12 +181,12 @@ class Projection:
         """Keep the row of an event."""
         state = self.state
         if isinstance(fact, Trade):
-            self._execution(fact, fact.id - 1, state.orders[fact.maker_order_id], "", "")
-            self._execution(fact, fact.id, state.orders[fact.taker_order_id], "", "")
+            self._execution(fact, fact.id - 1, state.orders[fact.maker_order_id], "", "", fact.maker_fee)
+            self._execution(fact, fact.id, state.orders[fact.taker_order_id], "", "", fact.taker_fee)
             self._trade(fact, state.orders[fact.taker_order_id].symbol, "")
         elif isinstance(fact, ChildFilled):
             child = state.children[fact.child_id]
-            self._execution(fact, fact.id, state.order_of(child), child.venue, fact.venue_exec_id)
+            self._execution(fact, fact.id, state.order_of(child), child.venue, fact.venue_exec_id, fact.fee)
             self._trade(fact, child.symbol, child.venue)
         elif isinstance(fact, TradeBusted | TradeCorrected | FillReversed):
             self._changed(fact)
@@ -225,10 +225,13 @@ class Projection:
             "state": state,
             "last_qty": to_text(qty, instrument.qty_digits),
             "changed_by": id_text(fact.id),
+            "fee": (fact.fee if isinstance(fact, TradeCorrected) else "") or "0",
             **({"last_px": to_text(price, instrument.price_digits)} if qty else {}),
         }
 
-    def _execution(self, fact: Trade | ChildFilled, exec_id: int, order: Order, venue: str, venue_exec_id: str) -> None:
+    def _execution(
+        self, fact: Trade | ChildFilled, exec_id: int, order: Order, venue: str, venue_exec_id: str, fee: str
+    ) -> None:
         instrument = self.state.instruments[order.symbol]
         self._rows["executions"][exec_id] = {
             "exec_id": id_text(exec_id),
@@ -245,6 +248,7 @@ class Projection:
             "venue_exec_id": venue_exec_id,
             "state": "booked",
             "changed_by": "",
+            "fee": fee or "0",
         }
 
     def _trade(self, fact: Trade | ChildFilled, symbol: str, venue: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from brokerfix.domain import Side, day_of, sequence_of
+from brokerfix.domain import Side, day_of, money_text, sequence_of, to_money
 from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.invariants import broken_in_order, broken_in_state
 from brokerfix.engine.state import State
@@ -14,8 +14,10 @@ from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
     ChildFilled,
     DayRolled,
+    DeficitBooked,
     Fact,
     FillReversed,
+    InterestBooked,
     SplitApplied,
     StateKept,
     Trade,
@@ -54,7 +56,7 @@ class Auditor:
         self._sold: Counter[tuple[str, str]] = Counter()
         self._cash: Counter[str] = Counter()
         self._filled: Counter[int] = Counter()
-        self._fills: dict[int, tuple[int, int, int]] = {}
+        self._fills: dict[int, tuple[int, int, int, str]] = {}
         self._last = 0
         self.touched = Touched()
 
@@ -69,7 +71,7 @@ class Auditor:
         for order in state.orders.values():
             self._filled[order.order_id] = order.cum
         for fill in state.fills.values():
-            self._fills[fill.exec_id] = fill.order_id, fill.qty, fill.price
+            self._fills[fill.exec_id] = fill.order_id, fill.qty, fill.price, fill.fee
         self._last = state.last_id
 
     def before(self, fact: Fact) -> None:
@@ -86,21 +88,25 @@ class Auditor:
             self._problem(f"fact {fact.id} follows {self._last}: facts are missing or doubled")
         self._last = fact.id
         if isinstance(fact, Trade):
-            self._fill(fact.id - 1, fact.maker_order_id, fact.qty, fact.price)
-            self._fill(fact.id, fact.taker_order_id, fact.qty, fact.price)
+            self._fill(fact.id - 1, fact.maker_order_id, fact.qty, fact.price, fact.maker_fee)
+            self._fill(fact.id, fact.taker_order_id, fact.qty, fact.price, fact.taker_fee)
             self.report.fills += 2
         elif isinstance(fact, ChildFilled):
-            self._fill(fact.id, self.state.children[fact.child_id].order_id, fact.qty, fact.price)
+            self._fill(fact.id, self.state.children[fact.child_id].order_id, fact.qty, fact.price, fact.fee)
             self.report.fills += 1
         elif isinstance(fact, TradeBusted | TradeCorrected):
-            order_id, qty, price = self._fills[fact.exec_id]
-            self._fill(fact.exec_id, order_id, -qty, price)
+            order_id, qty, price, fee = self._fills[fact.exec_id]
+            back = money_text(-to_money(fee)) if fee else ""
+            self._fill(fact.exec_id, order_id, -qty, price, back)
             if isinstance(fact, TradeCorrected):
-                self._fill(fact.exec_id, order_id, fact.qty, fact.price)
+                self._fill(fact.exec_id, order_id, fact.qty, fact.price, fact.fee)
         elif isinstance(fact, SplitApplied):
             self._split(fact)
         elif isinstance(fact, FillReversed):
             self._take(fact.account, fact.symbol, fact.side, -fact.qty, fact.price)
+            self._cash[fact.account] += to_money(fact.fee or "0")
+        elif isinstance(fact, InterestBooked | DeficitBooked):
+            self._cash[fact.account] += to_money(fact.amount)
 
     def after_record(self, last_id: int) -> None:
         """Check the orders that a record was about."""
@@ -156,10 +162,11 @@ class Auditor:
                     filled = self._filled[order.order_id]
                     self._filled[order.order_id] = filled * fact.numerator // fact.denominator
 
-    def _fill(self, exec_id: int, order_id: int, qty: int, price: int) -> None:
+    def _fill(self, exec_id: int, order_id: int, qty: int, price: int, fee: str) -> None:
         """Count a fill; a negative quantity takes it back."""
-        self._fills[exec_id] = order_id, qty, price
+        self._fills[exec_id] = order_id, qty, price, fee
         order = self.state.orders[order_id]
+        self._cash[order.account] -= to_money(fee or "0")
         self._take(order.account, order.symbol, order.side, qty, price)
         self._filled[order_id] += qty
 

@@ -14,6 +14,7 @@ import msgspec
 from brokerfix.domain import (
     FEATURES,
     MONEY_DIGITS,
+    Charge,
     Inexact,
     Instrument,
     Limits,
@@ -107,9 +108,24 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
         _not_here(path, f"groups.{name}.limits", group.limits)
     for name, client in read["clients"].items():
         _limits(path, f"clients.{name}.limits", client.limits)
+        _charge(path, f"clients.{name}.commission", client.commission)
         _not_here(path, f"clients.{name}.limits", client.limits, ("max_loss",))
     _limits(path, "limits", read.get("limits") or Limits())
     _not_here(path, "limits", read.get("limits") or Limits())
+
+
+def _charge(path: Path, key: str, charge: Charge) -> Charge | None:
+    """What fills cost, None for nothing. Of a client only the exchanges' fees can be passed on."""
+    for name, digits in (("per_unit", MONEY_DIGITS), ("bps", 4)):
+        text = getattr(charge, name)
+        try:
+            if to_scaled(text, min(digits, 4)) < 0 and name == "bps":
+                raise ConfigError(f"{path}: {key}.{name}: must not be below 0")
+        except Inexact as error:
+            raise ConfigError(f"{path}: {key}.{name}: {error}") from error
+    if charge.exchange_fees and key.startswith("instruments."):
+        raise ConfigError(f"{path}: {key}.exchange_fees: is of a client's commission")
+    return charge if charge != Charge() else None
 
 
 def _alerts(path: Path, section: AlertsSection) -> AlertsSection:
@@ -354,6 +370,7 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         static_bps=static_band,
         dynamic_bps=dynamic_band,
         needs_market=section.needs_market,
+        charge=_charge(path, f"instruments.{symbol}.charge", section.charge),
     )
 
 

@@ -15,7 +15,7 @@ SHARE_DIGITS = 4
 
 def check_margin(path: Path, policy: MarginPolicy, instruments: Mapping[str, Instrument]) -> None:
     """The policy, and the terms of every instrument. Raises ConfigError."""
-    for name in ("warning", "buffer", "collar", "fee", "slippage", "mark_band"):
+    for name in ("warning", "buffer", "collar", "fee", "slippage", "mark_band", "debit_rate", "credit_rate"):
         _share(path, f"margin.{name}", getattr(policy, name))
     if policy.max_slice:
         _number(path, "margin.max_slice", policy.max_slice)

@@ -10,6 +10,7 @@ from msgspec import Meta
 from brokerfix.domain import (
     MONEY_DIGITS,
     SHARDS,
+    Charge,
     ClientOptions,
     Instrument,
     Level,
@@ -95,6 +96,7 @@ class InstrumentSection(Section, frozen=True):
     dynamic_band: str = "0"
     needs_market: bool = False
     multiplier: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    charge: Charge = Charge()
     margin: MarginTerms = MarginTerms()
     option: OptionTerms | None = None
 
@@ -162,6 +164,7 @@ class ClientSection(Section, frozen=True):
     max_following_orders: Annotated[int, Meta(ge=0, le=100_000)] = 500
     self_match: Literal["none", "cancel-newest", "cancel-oldest", "cancel-both", "decrement"] = "none"
     self_match_scope: Literal["client", "group"] = "client"
+    commission: Charge = Charge()
     addresses: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     reset_seq_num: Literal["allow", "refuse"] = "allow"
@@ -181,6 +184,7 @@ class ClientSection(Section, frozen=True):
             self.max_following_orders,
             self.self_match,
             self.self_match_scope,
+            self.commission if self.commission != Charge() else None,
         )
 
 

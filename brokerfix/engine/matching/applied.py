@@ -24,8 +24,8 @@ def _trade(state: State, fact: f.Trade) -> None:
             booking.hold(state, order, order.held - fact.qty, order.hold)
     state.trade_count += 1
     state.market.traded(maker.symbol, fact.price, fact.qty)
-    booking.fill(state, maker, fact.id - 1, 0, fact.qty, fact.price, True)
-    booking.fill(state, taker, fact.id, 0, fact.qty, fact.price)
+    booking.fill(state, maker, fact.id - 1, 0, fact.qty, fact.price, True, fact.maker_fee)
+    booking.fill(state, taker, fact.id, 0, fact.qty, fact.price, fee=fact.taker_fee)
     booking.moved(state, maker.symbol)
 
 
@@ -41,7 +41,7 @@ def _trade_busted(state: State, fact: f.TradeBusted) -> None:
 def _trade_corrected(state: State, fact: f.TradeCorrected) -> None:
     found = state.fills[fact.exec_id]
     _change_at_child(state, found, fact.qty, fact.price, fact)
-    booking.unfill(state, found, fact.qty, fact.price)
+    booking.unfill(state, found, fact.qty, fact.price, fact.fee)
     found.last_id = fact.id
 
 

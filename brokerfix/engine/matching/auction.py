@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from brokerfix.domain import Hold, OrdType, Side
+from brokerfix.engine.fees import trade
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.order import Order, is_over
 from brokerfix.engine.risk import checks as risk
@@ -43,7 +44,7 @@ def uncross(state: State, symbol: str, step: Step) -> None:
         qty = min(buy.parts[0], sell.parts[0])
         # The older order is the maker, for the numbering only: neither takes.
         maker, taker = sorted((buy.order.order_id, sell.order.order_id))
-        step.trade(maker, taker, qty, price, True)
+        trade(state, state.orders[maker], state.orders[taker], qty, price, step, True)
         for queue in (buys, sells):
             first = queue[0]
             first.parts[0] -= qty

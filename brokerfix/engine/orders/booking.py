@@ -1,6 +1,17 @@
 """What the handlers of `evolve` do to orders, books and accounts: the small steps that several facts share."""
 
-from brokerfix.domain import AT_AUCTION, GOOD_TILL, MONEY_DIGITS, ExecInst, Hold, Instrument, OrdStatus, Request, Side
+from brokerfix.domain import (
+    AT_AUCTION,
+    GOOD_TILL,
+    MONEY_DIGITS,
+    ExecInst,
+    Hold,
+    Instrument,
+    OrdStatus,
+    Request,
+    Side,
+    to_money,
+)
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
@@ -18,7 +29,16 @@ account that stands otherwise, a strategy that has had its fills, an account and
 the position."""
 
 
-def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, price: int, is_maker: bool = False) -> None:
+def fill(
+    state: State,
+    order: Order,
+    exec_id: int,
+    child_id: int,
+    qty: int,
+    price: int,
+    is_maker: bool = False,
+    fee: str = "",
+) -> None:
     """Book a fill: the order's quantities, the account's cash and position. Never less than what was filled."""
     if order.order_id < state.day_began:
         renew(state, order)
@@ -31,9 +51,11 @@ def fill(state: State, order: Order, exec_id: int, child_id: int, qty: int, pric
     if order.ended is not None:
         # A fill after the end takes from what had been given up: cum + leaves + canceled stays the quantity.
         order.canceled = max(0, order.canceled - qty)
+    if fee:
+        state.accounts[order.account].cash -= to_money(fee)
     pay(state, order, qty, price)
     expose(state, order, order.leaves - leaves, order.risk_price)
-    state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker)
+    state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker, fee)
     if order.cum >= order.qty:
         finished(state, order)
 
@@ -48,9 +70,9 @@ def _count_fill(state: State, order: Order) -> None:
             state.agenda[THROTTLED, name] = None
 
 
-def unfill(state: State, found: Fill, qty: int, price: int) -> None:
-    """Change a fill to `qty` at `price`: the order's quantities and the account's cash and position follow. An order
-    that has ended gets nothing back to work with."""
+def unfill(state: State, found: Fill, qty: int, price: int, fee: str = "") -> None:
+    """Change a fill to `qty` at `price`, for a `fee`: the order's quantities and the account's cash and position
+    follow. An order that has ended gets nothing back to work with."""
     order = state.orders[found.order_id]
     if order.order_id < state.day_began:
         renew(state, order)
@@ -62,6 +84,9 @@ def unfill(state: State, found: Fill, qty: int, price: int) -> None:
             order.prior_cum += sign * part
             order.prior_notional += sign * part * at
         pay(state, order, sign * part, at)
+    if fee != found.fee:
+        state.accounts[order.account].cash += to_money(found.fee or "0") - to_money(fee or "0")
+        found.fee = fee
     if order.ended is not None:
         order.canceled = max(0, order.qty - order.cum)
     else:
@@ -228,6 +253,11 @@ def reload(state: State, account: Account, position: Position, instrument: Instr
         load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
         account.load += load - position.load
         position.load = load
+    weigh(state, account)
+
+
+def weigh(state: State, account: Account) -> None:
+    """The account may stand otherwise: then it is reviewed."""
     if account.is_watched and stands_otherwise(state, account):
         state.agenda[REVIEW, account.account] = None
 

@@ -2,8 +2,10 @@
 
 from brokerfix.commands import CrossOrder, NewOrder
 from brokerfix.domain import OrdRejReason, OrdType, Reject, Side, TimeInForce, to_text
+from brokerfix.engine.fees import trade
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.accept import named, reject
+from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.status import report_known
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.state import State
@@ -50,7 +52,7 @@ def cross_order(state: State, c: CrossOrder, step: Step) -> None:
         )
         for one in orders
     )
-    step.trade(first.id, second.id, orders[0].qty, c.price, True)
+    trade(state, Order.from_fact(first), Order.from_fact(second), orders[0].qty, c.price, step, True)
 
 
 def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | None:

@@ -44,7 +44,8 @@ class Pending(msgspec.Struct, gc=False):
 
 class Fill(msgspec.Struct, gc=False):
     """A fill as it stands now: its order and child (0: made in our book, where `is_maker` is one of two), quantity (0:
-    busted) and price. `last_id` is the ExecID of its last correction."""
+    busted) and price. `last_id` is the ExecID of its last correction, `fee`
+    what it costs (decimal text of money, "": nothing)."""
 
     exec_id: int
     order_id: int
@@ -53,6 +54,7 @@ class Fill(msgspec.Struct, gc=False):
     price: int
     last_id: int
     is_maker: bool = False
+    fee: str = ""
 
 
 class Child(msgspec.Struct, gc=False):

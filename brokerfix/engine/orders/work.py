@@ -3,6 +3,7 @@
 import msgspec
 
 from brokerfix.domain import Hold, OrdType, RestatementReason
+from brokerfix.engine.fees import trade
 from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.order import Child, Order, Pending, may_live_on
 from brokerfix.engine.risk.halts import KILLED, killed_by
@@ -123,7 +124,7 @@ def work(
         _decrement(order, lost, step)
         left -= lost
     if planned.crosses:
-        left -= _cross(state, planned, order_id, step)
+        left -= _cross(state, planned, order, step)
     for route in planned.routes:
         step.emit(
             OrderRouted,
@@ -160,7 +161,7 @@ def _decrement(order: Order, lost: int, step: Step) -> None:
     )
 
 
-def _cross(state: State, planned: Plan, order_id: int, step: Step) -> int:
+def _cross(state: State, planned: Plan, taker: Order, step: Step) -> int:
     """Trade with our book. An iceberg whose slice is taken shows its next one. Returns the quantity that has traded."""
     shown: dict[int, int] = {}
     hidden: dict[int, int] = {}
@@ -168,7 +169,7 @@ def _cross(state: State, planned: Plan, order_id: int, step: Step) -> int:
     for cross in planned.crosses:
         maker = state.orders[cross.maker_order_id]
         key = maker.order_id
-        step.trade(key, order_id, cross.qty, cross.price)
+        trade(state, maker, taker, cross.qty, cross.price, step)
         total += cross.qty
         if maker.hold is not Hold.ICEBERG:
             continue

@@ -1,7 +1,6 @@
 """Limits and groups of accounts: as they are configured, and as operators have set them since."""
 
 from collections.abc import Container
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -151,7 +150,8 @@ def pending(state: State) -> list[dict[str, Any]]:
 
 
 def utilisation(state: State, at: int) -> list[dict[str, Any]]:
-    """Every limit that is set: its level, name, number and, where something counts towards it, how much does now."""
+    """Every limit that is set: its level, name, number and, where something counts towards it, how much does now;
+    `until` is when a time for which it is set is over (ns UTC)."""
     rows = []
     for level, bound in sorted(state.bounds.items()):
         units, money = bound.accepted.since(at - bound.window)
@@ -168,6 +168,6 @@ def utilisation(state: State, at: int) -> list[dict[str, Any]]:
             row = {"level": str(level), "limit": name, "most": number(most), "used": told, "percent": share}
             override = state.overrides.get(level)
             if override is not None:
-                row["until"] = datetime.fromtimestamp(override.until / 10**9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+                row["until"] = override.until
             rows.append(row)
     return rows

@@ -2,6 +2,7 @@
 
 from brokerfix.commands import VenueReport
 from brokerfix.domain import IMMEDIATE, ExecType, Hold, OrdStatus
+from brokerfix.engine.fees import child_fee
 from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.engine.orders.settle import settle
 from brokerfix.engine.orders.work import View, acknowledge, trim
@@ -19,7 +20,8 @@ def _filled(state: State, c: VenueReport, child: Child, step: Step) -> None:
         return alert(c, step, "COVERED", "this fill was booked from a status report already; not applied")
     view = View(state.order_of(child))
     acknowledge(view.order, step)
-    step.emit(ChildFilled, child_id=child.child_id, venue_exec_id=c.exec_id, qty=c.qty, price=c.price)
+    fee = child_fee(state, child, c.qty, c.price, c.liquidity)
+    step.emit(ChildFilled, child_id=child.child_id, venue_exec_id=c.exec_id, qty=c.qty, price=c.price, fee=fee)
     if c.defect:
         alert(c, step, "INEXACT", c.defect)
     if not child.open and child.status is not OrdStatus.FILLED:
@@ -74,6 +76,7 @@ def _corrected(state: State, c: VenueReport, child: Child, step: Step) -> None:
         qty=c.qty,
         price=c.price,
         text=c.text,
+        fee=child_fee(state, child, c.qty, c.price, c.liquidity),
     )
     more = c.qty - found.qty
     if more > 0:

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from brokerfix.commands import VenueCancelReject, VenueReport
 from brokerfix.domain import CxlRejReason, ExecType, OrdRejReason, OrdStatus, OrdType, Request, RestatementReason
+from brokerfix.engine.fees import child_fee
 from brokerfix.engine.orders.order import Child
 from brokerfix.engine.orders.settle import grant, settle
 from brokerfix.engine.orders.work import View, acknowledge, trim
@@ -123,7 +124,15 @@ def _status(state: State, c: VenueReport, child: Child, step: Step) -> None:
 def _book_missed(state: State, c: VenueReport, child: Child, view: View, missed: int, step: Step) -> None:
     """Fills of which only the status tells."""
     price = _missed_price(state, c, child, missed)
-    step.emit(ChildFilled, child_id=child.child_id, venue_exec_id=c.exec_id, qty=missed, price=price, from_status=True)
+    step.emit(
+        ChildFilled,
+        child_id=child.child_id,
+        venue_exec_id=c.exec_id,
+        qty=missed,
+        price=price,
+        from_status=True,
+        fee=child_fee(state, child, missed, price),
+    )
     alert(c, step, "MISSED_FILL", f"{missed} filled at {c.venue} without a report; booked")
     view.fill(child, missed, price)
     trim(view, step)

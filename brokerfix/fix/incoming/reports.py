@@ -102,6 +102,7 @@ def _execution_report(text: str, venue: str, at: int, instruments: Instruments, 
         _told(price, price_digits, defects) if price else 0,
         message["19"] or "",
         message["378"] or "",
+        message["851"] or "",
     )
 
 

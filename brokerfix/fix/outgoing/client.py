@@ -91,10 +91,15 @@ def _special_terms(order: Order, instrument: Instrument) -> str:
     return terms
 
 
-def _fill_tags(instrument: Instrument, qty: int, price: int, venue: str) -> str:
-    return f"\x0132={to_text(qty, instrument.qty_digits)}\x0131={to_text(price, instrument.price_digits)}" + (
-        f"\x0130={venue}" if venue else ""
-    )
+def _fill_tags(instrument: Instrument, qty: int, price: int, venue: str, fee: str = "") -> str:
+    told = f"\x0132={to_text(qty, instrument.qty_digits)}\x0131={to_text(price, instrument.price_digits)}"
+    if venue:
+        told += f"\x0130={venue}"
+    return f"{told}\x0112={fee}\x0113={ABSOLUTE}" if fee else told
+
+
+ABSOLUTE = "3"
+"""CommType(13): Commission(12) is an amount of money."""
 
 
 @ENCODE.on(f.OrderAccepted)
@@ -215,9 +220,10 @@ def _no_order(
 @ENCODE.on(f.Trade)
 def _trade(state: State, fact: f.Trade) -> list[Out]:
     out = []
-    for order_id, exec_id in ((fact.maker_order_id, fact.id - 1), (fact.taker_order_id, fact.id)):
+    sides = (fact.maker_order_id, fact.id - 1, fact.maker_fee), (fact.taker_order_id, fact.id, fact.taker_fee)
+    for order_id, exec_id, fee in sides:
         order = state.orders[order_id]
-        fill = _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, "")
+        fill = _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, "", fee)
         out.append(_report(state, order, exec_id, ExecType.TRADE, fact.at, extra=fill))
     return out
 
@@ -226,7 +232,7 @@ def _trade(state: State, fact: f.Trade) -> list[Out]:
 def _child_filled(state: State, fact: f.ChildFilled) -> list[Out]:
     child = state.children[fact.child_id]
     order = state.order_of(child)
-    fill = _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, child.venue)
+    fill = _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, child.venue, fact.fee)
     return [_report(state, order, fact.id, ExecType.TRADE, fact.at, extra=fill)]
 
 
@@ -240,7 +246,9 @@ def _busted(state: State, fact: f.TradeBusted) -> list[Out]:
 @ENCODE.on(f.TradeCorrected)
 def _corrected(state: State, fact: f.TradeCorrected) -> list[Out]:
     order = state.orders[state.fills[fact.exec_id].order_id]
-    told = f"\x0119={id_text(fact.ref_id)}" + _fill_tags(state.instruments[order.symbol], fact.qty, fact.price, "")
+    told = f"\x0119={id_text(fact.ref_id)}" + _fill_tags(
+        state.instruments[order.symbol], fact.qty, fact.price, "", fact.fee
+    )
     return [_report(state, order, fact.id, ExecType.TRADE_CORRECT, fact.at, fact.text, extra=told)]
 
 

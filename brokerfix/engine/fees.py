@@ -1,0 +1,105 @@
+"""What an account pays for its fills, and the interest on its cash. Both are on record with the fact that books them.
+
+A fill costs what the instrument charges, what the client's commission is and, where that says so, what the exchange
+takes (its taker's or maker's fee; below 0 it is a rebate). Interest is simple, for the days since the trading day
+before, of a year of 360 days, on the cash as it is when the day begins, and rounded to a cent towards 0.
+"""
+
+from brokerfix import facts as f
+from brokerfix.domain import IMMEDIATE, MONEY_DIGITS, money_text, to_money, to_scaled
+from brokerfix.engine import touched
+from brokerfix.engine.entities import Job, JobKind
+from brokerfix.engine.orders import booking
+from brokerfix.engine.orders.order import Child, Order
+from brokerfix.engine.state import State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Evolution
+
+EVOLVE = Evolution()
+BPS_DIGITS = 4
+WHOLE = 10_000 * 10**BPS_DIGITS
+YEAR = 360
+ADDED = "1"
+"""LastLiquidityInd(851) of a fill that has added liquidity."""
+CENT = 10 ** (MONEY_DIGITS - 2)
+RATE_DIGITS = 6
+
+
+def fee_of(state: State, order: Order, qty: int, price: int, venue: str = "", is_maker: bool = False) -> str:
+    """What a fill costs its account (below 0: it is paid), as decimal text of money, "" for nothing. `venue` is the
+    exchange ("": our book)."""
+    instrument, commission = state.instruments[order.symbol], state.clients[order.client].options.commission
+    if instrument.charge is None and commission is None:
+        return ""
+    notional = qty * price * instrument.money_factor
+    total: int = 0
+    for charge in filter(None, (instrument.charge, commission)):
+        total += _per_unit(charge.per_unit, qty, instrument.qty_digits)
+        total += notional * to_scaled(charge.bps, BPS_DIGITS) // WHOLE
+    if commission is not None and commission.exchange_fees and venue in state.venues:
+        of = state.venues[venue]
+        total += _per_unit(of.maker_fee if is_maker else of.taker_fee, qty, instrument.qty_digits)
+    return money_text(total) if total else ""
+
+
+def child_fee(state: State, child: Child, qty: int, price: int, liquidity: str = "") -> str:
+    """What a fill at an exchange costs, as `fee_of` tells. `liquidity` is its LastLiquidityInd(851); without one an
+    order that was to be filled at once has taken, and another one has rested."""
+    is_maker = liquidity == ADDED if liquidity else child.time_in_force not in IMMEDIATE
+    return fee_of(state, state.order_of(child), qty, price, child.venue, is_maker)
+
+
+def _per_unit(text: str, qty: int, digits: int) -> int:
+    units: int = 10**digits
+    return to_money(text) * qty // units
+
+
+def trade(state: State, maker: Order, taker: Order, qty: int, price: int, step: Step, auction: bool = False) -> None:
+    """Two orders trade in our book, each for its fee."""
+    fees = fee_of(state, maker, qty, price), fee_of(state, taker, qty, price)
+    step.trade(maker.order_id, taker.order_id, qty, price, auction, *fees)
+
+
+def days_between(before: int, day: int) -> int:
+    """The calendar days from one trading day (YYYYMMDD) to another."""
+    return max(0, _ordinal(day) - _ordinal(before))
+
+
+def _ordinal(day: int) -> int:
+    """The number of a Gregorian day (YYYYMMDD): days since the first of March of the year 0, where a year's days before
+    each month have a formula."""
+    year, month = day // 10_000, day // 100 % 100
+    year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
+    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day % 100 - 1
+
+
+def interest(cash: int, rate: str, days: int) -> int:
+    """What so much cash earns (below 0: costs) in so many days at a yearly rate (decimal text), in money."""
+    exact = abs(cash) * to_scaled(rate, RATE_DIGITS) * days
+    whole: int = exact // (YEAR * 10**RATE_DIGITS * CENT) * CENT
+    return whole if cash >= 0 else -whole
+
+
+def begin_interest(state: State, before: int) -> None:
+    """A trading day has begun: interest is booked, account by account."""
+    policy, days = state.margin_policy, days_between(before, state.day) if before else 0
+    if days and (policy.debit_rate != "0" or policy.credit_rate != "0"):
+        job = Job(JobKind.INTEREST, sorted(state.accounts, reverse=True), reason=str(days))
+        booking.begin_job(state, job)
+
+
+def book_interest(state: State, job: Job, name: str, step: Step, overdue: list[int]) -> None:
+    """The interest of one account."""
+    account, days = state.accounts[name], int(job.reason)
+    rate = state.margin_policy.credit_rate if account.cash > 0 else state.margin_policy.debit_rate
+    amount = interest(account.cash, rate, days)
+    if amount:
+        on = money_text(account.cash)
+        step.emit(f.InterestBooked, account=name, amount=money_text(amount), on=on, rate=rate, days=days)
+
+
+@EVOLVE.on(f.InterestBooked, touched.the_account)
+def _interest_booked(state: State, fact: f.InterestBooked) -> None:
+    account = state.accounts[fact.account]
+    account.cash += to_money(fact.amount)
+    booking.weigh(state, account)
