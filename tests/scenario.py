@@ -139,11 +139,14 @@ class World:
             for symbol, reference in (("AAPL", 15000), ("MSFT", 40000))
         )  # fmt: skip
         supports = tuple(s.get("supports", "").split())
+        halt = s.get("halt_on_break", "")
         venues = tuple(
-            Venue(name, *fees, supports=supports if name == "XNYS" else ())
+            Venue(name, *fees, supports=supports if name == "XNYS" else (), halt_on_break=halt)
             for name, fees in FEES.items()
             if name in s.get("venues", "XNAS XNYS")
         )
+        if "drop_copies" in s:
+            venues = (*venues, Venue("COPY", drop_copy=True))
         self.hours = {one.symbol: Hours(one) for one in instruments if one.opens != one.closes}
         phases = tuple((symbol, hours.phase(self.now)) for symbol, hours in self.hours.items())
         options = ClientOptions(

@@ -54,6 +54,29 @@ def kill(kind: str, name: str, config: str, as_json: bool) -> None:
         click.echo(found["told"])
 
 
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+@for_people
+def breaks(context: click.Context, config: str, as_json: bool) -> None:
+    """Show what exchanges say otherwise than we have it; or resolve a break."""
+    if context.invoked_subcommand is None:
+        show_rows(ask(config_of(config).data, {"action": "breaks"})["breaks"], "open breaks", as_json)
+
+
+@breaks.command("resolve")
+@click.argument("number")
+@text_option
+@config_option
+@json_option
+@for_people
+def breaks_resolve(number: str, text: str, config: str, as_json: bool) -> None:
+    """Put on record that the break NUMBER was looked into, and with --text what it was. What has to be booked is booked
+    by hand (`orders resolve`, `trades bust`, `trades correct`)."""
+    ask_broker(config, as_json, f"{number}: resolved", action="resolve-break", number=number, text=text)
+
+
 @main.command()
 @click.option("--heartbeat", type=click.FloatRange(1), default=5.0, show_default=True, help="Seconds of silence.")
 @click.option("--every", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds between looks.")

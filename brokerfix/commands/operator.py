@@ -136,6 +136,13 @@ class OperatorCredit(OperatorCommand, frozen=True, gc=False):
     reasons: tuple[str, ...]
 
 
+class OperatorResolveBreak(OperatorCommand, frozen=True, gc=False):
+    """A break with an exchange is looked into, and what it was."""
+
+    number: int
+    text: str = ""
+
+
 class OperatorAlert(OperatorCommand, frozen=True, gc=False):
     """Something that everybody must see, found by an operator or his tools."""
 

@@ -53,5 +53,23 @@ class VenueOther(Command, frozen=True, gc=False):
     raw: str
 
 
+class Reconcile(Command, frozen=True, gc=False):
+    """It is time to ask an exchange about all that it holds of ours."""
+
+    venue: str
+
+
+class ReportBreak(Command, frozen=True, gc=False):
+    """A drop-copy session of an exchange tells otherwise than its own session, by a scaled quantity at a price, see
+    `live.copies`."""
+
+    venue: str
+    code: str
+    child_id: int
+    qty: int
+    price: int
+    text: str
+
+
 class AskAgain(Command, frozen=True, gc=False):
     """Exchanges may owe us answers for too long."""

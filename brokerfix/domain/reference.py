@@ -61,7 +61,8 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
 class Venue(msgspec.Struct, frozen=True, gc=False):
     """An exchange. Fees are decimal text per unit (negative: a rebate); `symbols` empty means every instrument.
     `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself. `removed`: it is no longer
-    configured; what it holds of ours is still in our books."""
+    configured; what it holds of ours is still in our books. `drop_copy`: it is no place to trade, but tells of fills at
+    others. `halt_on_break`: a difference of more than this (decimal text of money) halts it."""
 
     venue: str
     taker_fee: str = "0"
@@ -70,6 +71,8 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     market_data: bool = True
     supports: tuple[str, ...] = ()
     removed: bool = False
+    drop_copy: bool = False
+    halt_on_break: str = ""
 
 
 class Instructions(msgspec.Struct, frozen=True, gc=False):

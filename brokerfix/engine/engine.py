@@ -18,7 +18,7 @@ from brokerfix.engine.risk import approvals, credit, kill, levels, reduce, revie
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
-from brokerfix.engine.venues import fills, questions, reports, requests
+from brokerfix.engine.venues import breaks, fills, questions, reports, requests
 from brokerfix.engine.waiting import moved
 from brokerfix.facts import Fact
 
@@ -27,7 +27,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, quote, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals,
+    approvals, breaks,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent

@@ -289,6 +289,7 @@ class JobKind(StrEnum):
     REVALUE = "revalue"
     REPORT = "report"
     INTEREST = "interest"
+    RECONCILE = "reconcile"
     FREE = "free"
 
 

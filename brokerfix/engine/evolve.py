@@ -12,6 +12,7 @@ from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 from brokerfix.engine.touched import Touched
 from brokerfix.engine.venues import applied as children
+from brokerfix.engine.venues import breaks
 from brokerfix.facts import Fact
 
 SUBJECTS = (
@@ -32,6 +33,7 @@ SUBJECTS = (
     credit,
     approvals,
     fees,
+    breaks,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

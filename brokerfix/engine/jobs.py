@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from brokerfix.commands import WorkOff
-from brokerfix.domain import GOOD_TILL, LIQUIDATION, ExecInst
+from brokerfix.domain import GOOD_TILL, LIQUIDATION, ExecInst, OrdStatus
 from brokerfix.engine import marks, touched
 from brokerfix.engine.entities import Client, Job, JobKind
 from brokerfix.engine.fees import book_interest
@@ -78,6 +78,15 @@ def _ask(state: State, job: Job, number: Any, step: Step, overdue: list[int]) ->
         step.emit(ChildStatusAsked, child.child_id)
 
 
+def _reconcile(state: State, job: Job, number: Any, step: Step, overdue: list[int]) -> None:
+    """Ask about a child that the exchange owes no answer about already."""
+    child, link = state.children.get(number), state.links[job.name]
+    if child is None or not child.open or not state.market.up.get(job.name):
+        return
+    if not child.asks and number not in link.awaited and child.status is not OrdStatus.PENDING_NEW:
+        step.emit(ChildStatusAsked, number)
+
+
 def _cancel(state: State, job: Job, number: Any, step: Step, overdue: list[int]) -> None:
     order = state.orders.get(number)
     if order is not None and not order.done and is_cancelable(order) and _is_meant(state, job, order):
@@ -118,6 +127,7 @@ LOOKS: dict[JobKind, Callable[[State, Job, Any, Step, list[int]], None]] = {
     JobKind.KILL: _cancel,
     JobKind.REPORT: _report,
     JobKind.INTEREST: book_interest,
+    JobKind.RECONCILE: _reconcile,
 }
 """What a slice does about each of what it looks at. The jobs that only forget have no decision to take."""
 

@@ -43,7 +43,7 @@ from brokerfix.engine.kept_accounts import (
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
-from brokerfix.facts import Alerted, LimitsProposed, OrderRejected, RequestRejected
+from brokerfix.facts import Alerted, BreakFound, LimitsProposed, OrderRejected, RequestRejected
 
 if TYPE_CHECKING:
     from brokerfix.engine.state import State
@@ -369,6 +369,7 @@ PARTS: tuple[Part, ...] = (
     ),
     Part("open_children", dict, load=_load_open_children),
     Part("links", dict, items, dict[str, LinkImage], _dump_links, _load_links, {}),
+    plain("breaks", dict, dict[int, BreakFound], items),
     plain(
         "venue_execs", dict, dict[str, dict[str, int]],
         lambda execs: sorted((venue, items(known)) for venue, known in execs.items()),

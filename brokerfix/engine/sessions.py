@@ -62,7 +62,7 @@ def _venue_down(state: State, fact: f.VenueDown) -> None:
 
 
 def _drop_questions(state: State, venue: str) -> None:
-    state.jobs = [job for job in state.jobs if job.kind is not JobKind.ASK or job.name != venue]
+    state.jobs = [job for job in state.jobs if job.kind not in (JobKind.ASK, JobKind.RECONCILE) or job.name != venue]
 
 
 @EVOLVE.on(f.ClientDown, touched.nothing)

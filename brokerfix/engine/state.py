@@ -11,7 +11,7 @@ from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.engine.parts import HASHED, PARTS
-from brokerfix.facts import Alerted, LimitsProposed
+from brokerfix.facts import Alerted, BreakFound, LimitsProposed
 
 EMPTY = tuple((part.name, part.empty) for part in PARTS if part.empty is not None)
 
@@ -44,7 +44,7 @@ class State:
     to be decided next, see `engine.follow_up`, and `jobs` what is done in slices.
 
     What has ended before the previous trading day leaves the state when a day begins; `reversed` are fills of such
-    orders that an operator has taken back. `links` are by exchange.
+    orders that an operator has taken back. `links` are by exchange, `breaks` the open ones by their number.
     """
 
     last_id: int
@@ -71,6 +71,7 @@ class State:
     children: dict[int, Child]
     open_children: dict[str, dict[int, Child]]
     links: dict[str, Link]
+    breaks: dict[int, BreakFound]
     venue_execs: dict[str, dict[str, int]]
     old_venue_execs: dict[str, dict[str, int]]
     day_began: int
@@ -122,6 +123,7 @@ class State:
         symbols = self.venues[venue].symbols
         return (
             bool(self.market.up.get(venue))
+            and not self.venues[venue].drop_copy
             and (not symbols or symbol in symbols)
             and (not self.halts or ("venue", venue) not in self.halts)
         )

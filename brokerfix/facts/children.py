@@ -99,6 +99,32 @@ class ChildStatusAsked(Fact, frozen=True, gc=False):
     child_id: int
 
 
+class ReconcileBegun(Fact, frozen=True, gc=False):
+    """An exchange is asked about all that it holds of ours."""
+
+    venue: str
+
+
+class BreakFound(Fact, frozen=True, gc=False, kw_only=True):
+    """An exchange says otherwise than we have it: by a scaled quantity, which is so much money (decimal text). It is
+    open until a BreakResolved. `child_id` 0: of no child of ours."""
+
+    venue: str
+    code: str
+    text: str
+    child_id: int
+    qty: int
+    amount: str
+
+
+class BreakResolved(Fact, frozen=True, gc=False):
+    """A person has looked into a break (the fact of this number), and what it was."""
+
+    number: int
+    operator: str
+    text: str = ""
+
+
 class ChildConfirmed(Fact, frozen=True, gc=False):
     """The exchange's status report says what we know: the child is no longer in doubt."""
 

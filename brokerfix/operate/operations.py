@@ -102,6 +102,8 @@ class Operations:
             "score": self._score,
             "alert": self._alert,
             "credits": self._credits,
+            "breaks": self._breaks,
+            "resolve-break": self._resolve_break,
             "resume": self._resume,
             "split": self._split,
             "roll": self._roll,
@@ -322,6 +324,25 @@ class Operations:
     def _alert(self, operator: str, request: Request) -> Answer:
         """What an operator's tool has found, for all to see."""
         return self._done(cmd.OperatorAlert(self.broker.clock(), operator, request["code"], request["text"]))
+
+    def _breaks(self, operator: str, request: Request) -> Answer:
+        """The open breaks with exchanges."""
+        return {
+            "breaks": [
+                {
+                    "number": id_text(one.id),
+                    "exchange": one.venue,
+                    "code": one.code,
+                    "amount": one.amount,
+                    "what": one.text,
+                }
+                for one in self.broker.state.breaks.values()
+            ]
+        }
+
+    def _resolve_break(self, operator: str, request: Request) -> Answer:
+        number, text = id_number(request["number"]), request.get("text", "")
+        return self._done(cmd.OperatorResolveBreak(self.broker.clock(), operator, number, text))
 
     def _credits(self, operator: str, request: Request) -> Answer:
         return {"credits": credits(self.broker.state)}

@@ -273,6 +273,7 @@ class Broker:
                 "fork": round(self.pipeline.keeper.pause * 1000, 3),
             },
             "alerts": state.alert_count,
+            "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
         }
 

@@ -15,6 +15,7 @@ from brokerfix.fix.incoming.decode import GatewayRefusal, from_client, route_of,
 from brokerfix.fix.incoming.reports import from_venue, from_venue_reject
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.text import printable
+from brokerfix.live.copies import Copies
 from brokerfix.live.feed import Feed, MarketDataRequest, Told
 from brokerfix.record.journal import Origin
 from brokerfix.record.origin import origin_of
@@ -40,6 +41,7 @@ class Receiver:
         self.config = config
         self.clock = clock
         self.feed = Feed()
+        self.copies = Copies()
         self._unrecorded: deque[cmd.Command] = deque()
 
     def client_message(self, client: str, text: str) -> bool:
@@ -105,6 +107,9 @@ class Receiver:
             log.exception("a message of %s can't be read", venue)
             what = f"{venue} sent a message that can't be read: {type(error).__name__}: {error}"
             told = cmd.VenueOther(at, venue, "UNREADABLE", what, printable(text))
+        if self.config.venues[venue].drop_copy and isinstance(told, cmd.VenueReport):
+            self.copies.take(self.pipeline.state, told, at)
+            return True
         if isinstance(told, cmd.Command):
             return self.pipeline.submit(told, origin_of("v:" + venue, text, at))
         for update in told:

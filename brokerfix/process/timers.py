@@ -47,6 +47,8 @@ class Timers:
         self.to_record: dict[str, None] = {}
         self._expire_due = 0
         self._reset_due = False
+        # The first time one interval after the start, which asks about all that is in doubt.
+        self._reconcile_due = broker.clock() + broker.config.broker.reconcile_seconds * SECOND
 
     def run(self, now: int) -> None:
         """Do what is due."""
@@ -118,6 +120,13 @@ class Timers:
             broker.pipeline.submit(cmd.RollDay(now, broker.state.day))
         if any(one.until <= now for one in broker.state.overrides.values()):
             broker.pipeline.submit(cmd.ExpireOverrides(now))
+        for one in broker.receiver.copies.check(broker.state, now):
+            broker.pipeline.submit(one)
+        every = broker.config.broker.reconcile_seconds * SECOND
+        if every and now >= self._reconcile_due:
+            self._reconcile_due = now + every
+            for venue in broker.state.venues:
+                broker.pipeline.submit(cmd.Reconcile(now, venue))
         if self._reset_due and not broker.state.jobs:
             self._reset_due = False
             broker.sessions.reset_all()

@@ -69,6 +69,7 @@ class BrokerSection(Section, frozen=True):
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
     store: bool = True
     shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
+    reconcile_seconds: Seconds = 300
     operators: tuple[str, ...] = ()
     resend_messages: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
 
@@ -199,10 +200,15 @@ class VenueSection(Section, frozen=True):
     market_data: bool = True
     symbols: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
+    drop_copy: bool = False
+    halt_on_break: str = ""
 
     def named(self, name: str) -> Venue:
         """The exchange as the engine has it."""
-        return Venue(name, self.taker_fee, self.maker_fee, self.symbols, self.market_data, self.supports)
+        return Venue(
+            name, self.taker_fee, self.maker_fee, self.symbols, self.market_data, self.supports,
+            drop_copy=self.drop_copy, halt_on_break=self.halt_on_break,
+        )  # fmt: skip
 
 
 class MakerSection(Section, frozen=True):

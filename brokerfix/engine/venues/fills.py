@@ -8,7 +8,8 @@ from brokerfix.engine.orders.settle import settle
 from brokerfix.engine.orders.work import View, acknowledge, trim
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
-from brokerfix.engine.venues.reports import alert, on
+from brokerfix.engine.venues.breaks import differs
+from brokerfix.engine.venues.reports import alert, on, printable
 from brokerfix.facts import ChildFilled, OrderHeld, TradeBusted, TradeCorrected
 
 
@@ -29,7 +30,8 @@ def _filled(state: State, c: VenueReport, child: Child, step: Step) -> None:
     elif c.qty > child.leaves:
         alert(c, step, "OVERFILL", f"{c.venue} filled {c.qty - child.leaves} more than the child had; booked")
     elif 0 <= c.cum != child.cum + c.qty:
-        alert(c, step, "CUM_QTY", f"{c.venue} says CumQty {c.cum}, we have {child.cum + c.qty}")
+        more, told = c.cum - child.cum - c.qty, f"{c.venue} says CumQty {c.cum}, we have {child.cum + c.qty}"
+        differs(state, c.venue, child, "CUM_QTY", more, c.price, told, step, printable(c.raw))
     view.fill(child, c.qty, c.price)
     trim(view, step)
     settle(state, view, step)
@@ -40,7 +42,7 @@ def _busted(state: State, c: VenueReport, child: Child, step: Step) -> None:
     """The exchange takes a fill back. What it does not work again is held for the operator."""
     found = _fill_of(state, c, child)
     if found is None or not found.qty:
-        return alert(c, step, "UNKNOWN_FILL", f"{c.venue} busts a fill that we do not have: {c.exec_ref_id}")
+        return _unknown(state, c, child, f"{c.venue} busts a fill that we do not have: {c.exec_ref_id}", step)
     order = state.order_of(child)
     works_again = child.status is OrdStatus.FILLED and child.time_in_force not in IMMEDIATE and c.leaves != 0
     reinstated = child.open or (works_again and order.ended is None)
@@ -64,7 +66,7 @@ def _busted(state: State, c: VenueReport, child: Child, step: Step) -> None:
 def _corrected(state: State, c: VenueReport, child: Child, step: Step) -> None:
     found = _fill_of(state, c, child)
     if found is None or not found.qty:
-        return alert(c, step, "UNKNOWN_FILL", f"{c.venue} corrects a fill that we do not have: {c.exec_ref_id}")
+        return _unknown(state, c, child, f"{c.venue} corrects a fill that we do not have: {c.exec_ref_id}", step)
     if c.qty <= 0:
         return alert(c, step, "BAD_FILL", f"{c.venue} corrects a fill to no quantity; not applied")
     view = View(state.order_of(child))
@@ -85,6 +87,10 @@ def _corrected(state: State, c: VenueReport, child: Child, step: Step) -> None:
         settle(state, view, step)
     elif more < 0 and not child.open and view.order.ended is None:
         hold_for_operator(view.order, -more, step)
+
+
+def _unknown(state: State, c: VenueReport, child: Child, text: str, step: Step) -> None:
+    differs(state, c.venue, child, "UNKNOWN_FILL", c.qty, c.price, text, step, printable(c.raw))
 
 
 def _fill_of(state: State, c: VenueReport, child: Child) -> Fill | None:

@@ -12,6 +12,7 @@ from brokerfix.engine.routing.plan import Avoid
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
+from brokerfix.engine.venues.breaks import differs
 from brokerfix.facts import (
     Alerted,
     ChildAccepted,
@@ -54,6 +55,8 @@ def venue_report(state: State, c: VenueReport, step: Step) -> None:
     child = child_of(state, c, c.orig_cl_ord_id, c.cl_ord_id)
     if child is None:
         text = f"{c.venue} reports on an order that we have not sent it, or have no more"
+        if c.exec_type == ExecType.TRADE:
+            return differs(state, c.venue, None, "UNKNOWN_ORDER", c.qty, c.price, text, step, printable(c.raw))
         return alert(c, step, "UNKNOWN_ORDER", text)
     if c.possible_duplicate and _is_of(state, state.old_venue_execs.get(c.venue, {}).get(c.exec_id, 0), child):
         return
@@ -85,7 +88,11 @@ def _is_of(state: State, number: int, child: Child) -> bool:
 
 
 def alert(c: VenueReport | VenueCancelReject, step: Step, code: str, text: str) -> None:
-    step.emit(Alerted, c.venue, code, text, c.raw.replace("\x01", "|"))
+    step.emit(Alerted, c.venue, code, text, printable(c.raw))
+
+
+def printable(raw: str) -> str:
+    return raw.replace("\x01", "|")
 
 
 @on(ExecType.NEW)

@@ -12,7 +12,8 @@ from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
-from brokerfix.engine.venues.reports import alert, child_of, end_child, on, restated
+from brokerfix.engine.venues.breaks import differs
+from brokerfix.engine.venues.reports import alert, child_of, end_child, on, printable, restated
 from brokerfix.facts import (
     ChildAccepted,
     ChildCancelSent,
@@ -94,10 +95,12 @@ def _status(state: State, c: VenueReport, child: Child, step: Step) -> None:
     if c.cum >= 0 and missed > 0:
         _book_missed(state, c, child, view, missed, step)
     elif c.cum >= 0 and missed < 0:
-        alert(c, step, "CUM_QTY", f"{c.venue} says CumQty {c.cum}, we have {child.cum}")
+        told = f"{c.venue} says CumQty {c.cum}, we have {child.cum}"
+        differs(state, c.venue, child, "CUM_QTY", missed, 0, told, step, printable(c.raw))
     if not child.open:
         if c.ord_status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED):
-            alert(c, step, "ALIVE", f"{c.venue} works a child that has ended here; see that it does not")
+            told = f"{c.venue} works a child that has ended here; see that it does not"
+            differs(state, c.venue, child, "ALIVE", max(0, c.leaves), 0, told, step, printable(c.raw))
         return
     status = ENDED_WITH.get(c.ord_status)
     if c.ord_status == OrdStatus.FILLED and child.child_id in view.waiting and not view.open[child.child_id]:
