@@ -90,6 +90,13 @@ def test_accounts_have_cash_buying_power_and_limits(place: Place) -> None:
         )  # fmt: skip
         assert (poor["account"], poor["cash"]) == ("CAROL", "2750.00")
         assert poor["limits"] == {"max_order_qty": None, "max_order_notional": "1000000", "buying_power": False}
+        assert rich["risk"] == {
+            "kind": "cash", "standing": "ok", "equity": "999250.00", "maintenance": "0.00",
+            "excess": rich["buying_power"], "credit_multiplier": "1",
+        }  # fmt: skip
+        assert rich["in_use"] == [
+            {"symbol": None, "limit": "max_order_qty", "most": "500", "used": None, "percent": None}
+        ]
         power = float(rich["buying_power"])
         api.post("/v1/orders", json=order("tie-up", account="BOB"))
         eventually(lambda: float(api.get("/v1/account").json()[0]["buying_power"]) == power - 1400)

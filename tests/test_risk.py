@@ -1,8 +1,12 @@
 """Limits and the kill switch over real sockets, in every version that clients speak."""
 
 import json
+import queue
 import re
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -229,3 +233,69 @@ def test_an_operator_sees_how_accounts_stand_and_holds_a_liquidation(tmp_path: P
         assert "is not held" in run_cli("margin", "resume", "MARGE", "--config", config).stderr
     finally:
         stage.stop()
+
+
+def test_a_risk_desk_asks_for_its_limits_in_fix_50(market: Market) -> None:
+    """PartyRiskLimitsRequest(CL): what NEW may do and has used, by RiskLimitType(1530)."""
+    trader = client(market, "NEW")
+    market.drain(trader)
+    trader.send("CL", [(1666, "Q1"), (1760, "3")])
+    told = trader.receive_until(lambda message: message[35] == "CM")
+    assert (told[1666], told[1511], told[1512], told[893], told[1691], told[1693]) == ("Q1", "0", "1", "Y", "NEW", "24")
+    limits: dict[str, dict[int, str]] = {}
+    for tag, value in trader.last:
+        if tag == 1530:
+            limits[value] = {}
+        elif limits:
+            limits[next(reversed(limits))][tag] = value
+    assert (limits["4"][1531], limits["4"][1536]) == ("100.00", "AAPL")
+    used = float(limits["4"][1766])
+    assert float(limits["4"][1765]) == pytest.approx(used / 100)
+    assert float(limits["0"][1531]) > float(limits["0"][1766]) >= 0
+    trader.new_order("CL1", "1", "1", "AAPL", "138.77")
+    report(trader, "CL1", "0")
+    trader.send("CL", [(1666, "Q2"), (1760, "2"), (1668, "1"), (1530, "4")])
+    trader.receive_until(lambda message: message[35] == "CM")
+    tags = dict(trader.last)
+    assert (tags[1530], float(tags[1766]), 1531 in tags) == ("4", used + 1, False)
+    trader.send("CL", [(1666, "Q3"), (453, "1"), (448, "ALICE"), (447, "D"), (452, "24")])
+    refused = trader.receive_until(lambda message: message[35] == "CM")
+    assert (refused[1511], refused[58]) == ("3", "UNKNOWN_ACCOUNT: value=ALICE")
+
+
+def test_alerts_are_posted_within_a_second(tmp_path: Path) -> None:
+    """From the order that brings it about to the server that is told."""
+    got: queue.Queue[tuple[float, dict[str, str]]] = queue.Queue()
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            got.put((time.monotonic(), body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    broker = BROKER + f'[alerts]\nwebhook = "http://127.0.0.1:{server.server_port}/"\n[limits]\nmax_long = "10"\n'
+    market = Market(tmp_path, broker=broker)
+    try:
+        market.start()
+        alice = market.client("ALICE")
+        # What is told while the helper starts is not what is timed.
+        alice.new_order("H1", "1", "9", "AAPL", "140.00")
+        report(alice, "H1", "0")
+        began = time.monotonic()
+        alice.new_order("H2", "1", "1", "AAPL", "140.00")
+        at, body = got.get(timeout=30)
+        assert (body["source"], body["code"]) == ("risk", "LIMIT_NEAR")
+        assert body["text"] == "firm: max_long is 10, and 10 of it is used"
+        assert at - began < 10, "about a quarter of a second where the machine has time"
+    finally:
+        market.stop()
+        server.shutdown()
+        server.server_close()
+        thread.join()

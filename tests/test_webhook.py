@@ -59,7 +59,7 @@ def journal_with(tmp_path: Path, *numbers: int) -> Journal:
 def test_each_alert_is_posted_once_in_order(tmp_path: Path, hook: tuple[type[Hook], str]) -> None:
     server, url = hook
     journal = journal_with(tmp_path, 1)
-    webhook = Webhook(tmp_path, url)
+    webhook = Webhook(tmp_path, url, journal.place)
     assert webhook.follow()
     assert not server.got, "what was there before it was ever started is not sent"
     journal.append([alert(2), alert(3)])
@@ -70,14 +70,14 @@ def test_each_alert_is_posted_once_in_order(tmp_path: Path, hook: tuple[type[Hoo
         "text": "alert 2",
     }  # fmt: skip
     journal.append([alert(4)])
-    assert Webhook(tmp_path, url).follow(), "another process goes on where this one was"
+    assert Webhook(tmp_path, url, journal.place).follow(), "another process goes on where this one was"
     assert [one["text"] for one in server.got] == ["alert 2", "alert 3", "alert 4"]
 
 
 def test_a_server_that_fails_gets_them_when_it_is_back(tmp_path: Path, hook: tuple[type[Hook], str]) -> None:
     server, url = hook
     journal = journal_with(tmp_path, 1)
-    webhook = Webhook(tmp_path, url)
+    webhook = Webhook(tmp_path, url, journal.place)
     server.answers += [500, 429]
     journal.append([alert(2)])
     assert not webhook.follow()
@@ -91,7 +91,7 @@ def test_a_server_that_fails_gets_them_when_it_is_back(tmp_path: Path, hook: tup
 
 def test_nobody_listens(tmp_path: Path, hook: tuple[type[Hook], str], caplog: pytest.LogCaptureFixture) -> None:
     journal = journal_with(tmp_path, 1)
-    webhook = Webhook(tmp_path, "http://127.0.0.1:1/")
+    webhook = Webhook(tmp_path, "http://127.0.0.1:1/", journal.place)
     journal.append([alert(2)])
     assert not webhook.follow()
     assert not webhook.follow()

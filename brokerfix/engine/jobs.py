@@ -137,6 +137,7 @@ def _slice_done(state: State, fact: SliceDone) -> None:
     """What the slice has looked at is off the job; a job that forgets lets go of what has been over for a day."""
     job = state.jobs.pop(0)
     forget = FORGET.get(job.kind)
+    state.revalued = []
     for number in fact.overdue:
         state.overdue[number] = None
     if forget is not None:
@@ -187,12 +188,17 @@ def _forget_order(state: State, job: Job, number: Any) -> None:
         del state.orders[number]
 
 
+def _revalue(state: State, job: Job, name: Any) -> None:
+    marks.revalue(state, job.name, name)
+    state.revalued.append(name)
+
+
 FORGET: dict[JobKind, Callable[[State, Job, Any], None]] = {
     JobKind.FORGET_NAMES: _forget_name,
     JobKind.FORGET_FILLS: _forget_fill,
     JobKind.FORGET_CHILDREN: _forget_child,
     JobKind.FORGET_ORDERS: _forget_order,
-    JobKind.REVALUE: lambda state, job, name: marks.revalue(state, job.name, name),
+    JobKind.REVALUE: _revalue,
 }
 
 

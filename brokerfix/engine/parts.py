@@ -377,6 +377,7 @@ PARTS: tuple[Part, ...] = (
     plain("old_venue_execs", dict, dict[str, dict[str, int]], None),
     plain("jobs", list, list[Job], lambda jobs: jobs),
     keys("overdue", list),
+    Part("revalued", list),
     Part("fills", dict, items, list[Fill], lambda state: list(state.fills.values()), _load_fills),
     keys("reversed", list),
     Part("books", dict, _hashed_books, Entries, lambda state: _entries(state.books), _load_books),

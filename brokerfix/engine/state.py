@@ -41,7 +41,8 @@ class State:
     `expiries` those that end at a time, `overdue` those whose time is over but that wait for an exchange. `halts` is
     what an operator has halted: (kind, name) -> operator, `killed` are those that he has killed, and `unkilled` the
     orders under a kill that an exchange would not cancel, by the time at which it is asked again. `agenda` is what has
-    to be decided next, see `engine.follow_up`, and `jobs` what is done in slices.
+    to be decided next, see `engine.follow_up`, and `jobs` what is done in slices; `revalued` are the accounts that the
+    last slice has valued anew.
 
     What has ended before the previous trading day leaves the state when a day begins; `reversed` are fills of such
     orders that an operator has taken back. `links` are by exchange, `breaks` the open ones by their number.
@@ -78,6 +79,7 @@ class State:
     previous_day_began: int
     jobs: list[Job]
     overdue: dict[int, None]
+    revalued: list[str]
     fills: dict[int, Fill]
     reversed: dict[int, None]
     books: dict[str, Book[int]]

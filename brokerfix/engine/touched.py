@@ -78,10 +78,17 @@ def the_filled(state: State, fact: f.TradeBusted | f.TradeCorrected, touched: To
 def the_overdue(state: State, fact: f.SliceDone, touched: Touched) -> None:
     for number in fact.overdue:
         touched.order(state.orders[number])
+    for name in state.revalued:
+        touched.positions[name, ""] = None
 
 
 def the_account(state: State, fact: f.AccountDefined, touched: Touched) -> None:
     touched.positions[fact.account, ""] = None
+
+
+def the_account_of_limits(state: State, fact: f.LimitsSet, touched: Touched) -> None:
+    if fact.kind == "account" and fact.name in state.accounts:
+        touched.positions[fact.name, ""] = None
 
 
 def the_position(state: State, fact: f.FillReversed, touched: Touched) -> None:

@@ -74,6 +74,7 @@ KINDS = {
     b"2": "resend_requests",
     b"H": "requests",
     b"AF": "mass_requests",
+    b"CL": "requests",
     b"g": "requests",
 }
 """MsgType -> the budget that it takes from; all others take from `others`."""

@@ -241,8 +241,14 @@ def _limits(config: Config, client: str, section: ClientSection) -> str:
         "Text(58) of a refusal is `CODE: limit=.., value=.., at=LEVEL`; of several limits the tightest is named. What "
         "only closes a position passes all but the first two. The operator may set other limits at any time."
     )
+    reasons = dialect(section.fix).recode.reasons
     codes = [
-        (control.code, str(control.reason), control.words, "yes" if control.closing_too else "no")
+        (
+            control.code,
+            reasons.get(control.code, str(control.reason)),
+            control.words,
+            "yes" if control.closing_too else "no",
+        )
         for control in CONTROLS.values()
     ]
     set_now = _table(("level", "limit", "value"), rows) if rows else "None is set now."

@@ -127,7 +127,8 @@ class Broker:
                 Helper("the SQLite projection", "brokerfix.projections.sqlite", *told, niceness=BEHIND_ORDERS)
             )
         if config.alerts.webhook:
-            posts = str(config.data), config.alerts.webhook, str(os.getpid())
+            place = self.journal.place
+            posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
         if config.gateway is not None and not config.gateway.upstream:

@@ -14,9 +14,11 @@ from brokerfix.engine.orders.order import Order
 from brokerfix.fix.incoming.decode import GatewayRefusal, from_client, route_of, unreadable
 from brokerfix.fix.incoming.reports import from_venue, from_venue_reject
 from brokerfix.fix.outgoing import encode
+from brokerfix.fix.outgoing.limits import risk_limits
 from brokerfix.fix.text import printable
 from brokerfix.live.copies import Copies
 from brokerfix.live.feed import Feed, MarketDataRequest, Told
+from brokerfix.live.limits import RiskLimitsRequest
 from brokerfix.record.journal import Origin
 from brokerfix.record.origin import origin_of
 from brokerfix.record.pipeline import Pipeline
@@ -75,7 +77,10 @@ class Receiver:
             not_done = msgspec.structs.replace(origin, seq_num=0)
             taken = [self.pipeline.submit(one, not_done) for one in others]
             return all([*taken, self.pipeline.submit(last, origin if all(taken) else not_done)])
-        if isinstance(command, MarketDataRequest):
+        if isinstance(command, RiskLimitsRequest):
+            for out in risk_limits(self.pipeline.state, command, at):
+                self.sessions.tell(out)
+        elif isinstance(command, MarketDataRequest):
             self.tell(self.feed.request(self.pipeline.state, command))
         else:
             self.tell(self.feed.request_session_status(self.pipeline.state, command))

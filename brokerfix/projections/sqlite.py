@@ -4,6 +4,7 @@ Amounts are decimal text, exact. The database can be deleted at any time: it is 
 """
 
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -17,8 +18,8 @@ import msgspec
 import sqlite_utils
 
 from brokerfix.domain import SEQUENCES, SHARDS, Instructions, Instrument, average_text, id_text, money_text, to_text
-from brokerfix.engine.entities import Account
 from brokerfix.engine.orders.order import Child, Order
+from brokerfix.engine.risk.levels import of_account
 from brokerfix.engine.state import State
 from brokerfix.facts import (
     ChildFilled,
@@ -88,7 +89,13 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
         },
         ("account", "symbol"),
     ),
-    "accounts": ({"account": str, "paid_in": str, "cash": str, "buying_power": str}, "account"),
+    "accounts": (
+        {
+            "account": str, "paid_in": str, "cash": str, "buying_power": str, "kind": str, "standing": str,
+            "equity": str, "maintenance": str, "excess": str, "credit": str, "checks_power": int, "limits": str,
+        },
+        "account",
+    ),
     "quotes": (
         {
             "id": str, "at": str, "symbol": str, "bid_px": str, "bid_qty": str, "ask_px": str, "ask_qty": str,
@@ -294,7 +301,7 @@ class Projection:
         for child in touched.children.values():
             rows["child_orders"][child.child_id] = child_row(state, child)
         for name, symbol in touched.positions:
-            rows["accounts"][name] = account_row(state.accounts[name])
+            rows["accounts"][name] = account_row(state, name)
             if symbol:
                 rows["positions"][name, symbol] = position_row(state, name, symbol)
         if self.tail.place > self.tail.stored:
@@ -387,13 +394,23 @@ def child_row(state: State, child: Child) -> dict[str, Any]:
     }
 
 
-def account_row(account: Account) -> dict[str, Any]:
-    """An account as the `accounts` table has it."""
+def account_row(state: State, name: str) -> dict[str, Any]:
+    """An account as the `accounts` table has it. `limits` are its own as JSON, see `levels.of_account`."""
+    account = state.accounts[name]
+    most = account.limits
     return {
         "account": account.account,
         "paid_in": money_text(account.paid_in),
         "cash": money_text(account.cash),
         "buying_power": money_text(account.buying_power),
+        "kind": account.margin,
+        "standing": str(account.standing),
+        "equity": money_text(account.equity if account.is_watched else account.cash),
+        "maintenance": money_text(account.maintenance),
+        "excess": money_text(account.excess if account.is_watched else account.buying_power),
+        "credit": f"{account.credit_bps / 10_000:g}",
+        "checks_power": int(most.buying_power),
+        "limits": json.dumps(of_account(state, account)),
     }
 
 

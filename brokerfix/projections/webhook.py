@@ -16,7 +16,7 @@ import httpx
 from brokerfix.domain import id_text
 from brokerfix.facts import Alerted
 from brokerfix.projections.sqlite import moment
-from brokerfix.record.journal import START, Place, exists, places, segments
+from brokerfix.record.journal import START, Place, exists, places
 
 log = logging.getLogger("brokerfix.projections.webhook")
 POLL_SECONDS = 0.2
@@ -26,24 +26,21 @@ TIMEOUT = 5.0
 
 class Webhook:
     """Follows a data folder's journal for an address. What has been posted is kept in `alerts.place` there; without it
-    it begins with what comes from now on."""
+    it begins at the place `since`."""
 
-    def __init__(self, data: Path, url: str, client: httpx.Client | None = None) -> None:
+    def __init__(self, data: Path, url: str, since: Place, client: httpx.Client | None = None) -> None:
         self.folder, self.kept = data / "journal", data / "alerts.place"
         self.url = url
         self._client = client or httpx.Client(timeout=TIMEOUT)
-        self.place = self._begin()
+        self.place = self._begin(since)
         self.failed = ""
 
-    def _begin(self) -> Place:
+    def _begin(self, since: Place) -> Place:
         try:
             place = Place(*json.loads(self.kept.read_text()))
         except (OSError, ValueError, TypeError):
-            place = None
-        if place is not None and exists(self.folder, place):
-            return place
-        last = segments(self.folder)[-1:]
-        return Place(last[0].name, last[0].stat().st_size) if last and place is None else START
+            return since
+        return place if exists(self.folder, place) else START
 
     def follow(self) -> bool:
         """Post what is new. Returns whether all was taken."""
@@ -99,7 +96,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     data, url, parent = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    webhook, pause = Webhook(data, url), FIRST_PAUSE
+    since = Place(sys.argv[4], int(sys.argv[5]))
+    webhook, pause = Webhook(data, url, since), FIRST_PAUSE
     while not stop.is_set() and os.getppid() == parent:
         if webhook.follow():
             pause = FIRST_PAUSE

@@ -164,14 +164,41 @@ class AccountLimits(msgspec.Struct, frozen=True):
     buying_power: bool
 
 
+class LimitUse(msgspec.Struct, frozen=True):
+    """One limit of an account, in a symbol or group of symbols (null: in any): its name, its number, and how much of it
+    is used by what is held and open, as decimal text (null where that depends on the time)."""
+
+    symbol: str | None
+    limit: str
+    most: str
+    used: str | None
+    percent: float | None
+
+
+class AccountRisk(msgspec.Struct, frozen=True):
+    """What an account has and needs: `kind` is cash, or that of its margin; `equity` is with loan value, `excess` what
+    is above the maintenance margin (of a cash account: its buying power), and `credit_multiplier` what it may use of
+    its available funds."""
+
+    kind: str
+    standing: str
+    equity: str
+    maintenance: str
+    excess: str
+    credit_multiplier: str
+
+
 class AccountState(msgspec.Struct, frozen=True):
-    """An account: what was paid in, its cash and buying power, and its limits."""
+    """An account: what was paid in, its cash and buying power, the limits of one order, its margin, and how much of
+    each of its own limits is used."""
 
     account: str
     paid_in: str
     cash: str
     buying_power: str
     limits: AccountLimits
+    risk: AccountRisk
+    in_use: list[LimitUse]
 
 
 class Instrument(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The routes for accounts, instruments, books and the clock."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -13,27 +14,47 @@ from brokerfix.settings.schedule import Hours as Schedule
 from brokerfix.settings.schedule import trading_day
 from brokerfix.settings.sections import Config
 from brokerfix.web.door import Caller, SymbolPath, door_of, needs, problems
-from brokerfix.web.model import AccountLimits, AccountState, Book, Clock, Hours, Instrument, Position
+from brokerfix.web.model import (
+    AccountLimits,
+    AccountRisk,
+    AccountState,
+    Book,
+    Clock,
+    Hours,
+    Instrument,
+    LimitUse,
+    Position,
+)
 from brokerfix.web.terms import day, to_ms
 from brokerfix.web.users import User
 
 
 @get(
     "/v1/account", guards=[needs("read", spends=b"H")], tags=["accounts"],
-    operation_id="account", summary="Cash, buying power, limits", responses=problems(),
+    operation_id="account", summary="Cash, buying power, margin, limits", responses=problems(),
 )  # fmt: skip
 async def account(request: Request[Caller, None, Any]) -> list[AccountState]:
-    """Each of the key's accounts: cash, buying power and limits, as last projected (some milliseconds ago)."""
+    """Each of the key's accounts: cash, buying power, margin and limits, as last projected (some milliseconds ago)."""
     door = door_of(request)
     names = door.accounts(request.user)
     rows = await asyncio.to_thread(door.archive.accounts, names)
     told = []
     for name in names:
-        row, limits = rows.get(name), door.config.accounts[name].limits
+        row = rows.get(name)
         if row is not None:
-            most = AccountLimits(limits.max_order_qty or None, limits.max_order_notional or None, limits.buying_power)
-            told.append(AccountState(name, row["paid_in"], row["cash"], row["buying_power"], most))
+            told.append(_account(row))
     return told
+
+
+def _account(row: dict[str, Any]) -> AccountState:
+    own = json.loads(row["limits"])
+    in_any = {one["limit"]: one["most"] for one in own if not one["symbol"]}
+    most = AccountLimits(in_any.get("max_order_qty"), in_any.get("max_order_notional"), bool(row["checks_power"]))
+    risk = AccountRisk(*(row[name] for name in ("kind", "standing", "equity", "maintenance", "excess", "credit")))
+    used = [
+        LimitUse(one["symbol"] or None, one["limit"], one["most"], one["used"] or None, one["percent"]) for one in own
+    ]
+    return AccountState(row["account"], row["paid_in"], row["cash"], row["buying_power"], most, risk, used)
 
 
 @get(

@@ -437,14 +437,14 @@ class BrokerMachine(RuleBasedStateMachine):
         for child in touched.children.values():
             self.picture["child", child.child_id] = child_row(state, child)
         for name, symbol in touched.positions:
-            self.picture["account", name] = account_row(state.accounts[name])
+            self.picture["account", name] = account_row(state, name)
             if symbol:
                 self.picture["position", (name, symbol)] = position_row(state, name, symbol)
         whole: dict[tuple[str, object], object] = {
             ("order", order.order_id): order_row(state, order) for order in state.orders.values()
         }
         whole |= {("child", child.child_id): child_row(state, child) for child in state.children.values()}
-        whole |= {("account", name): account_row(account) for name, account in state.accounts.items()}
+        whole |= {("account", name): account_row(state, name) for name in state.accounts}
         whole |= {
             ("position", (name, symbol)): position_row(state, name, symbol)
             for name, account in state.accounts.items()

@@ -74,7 +74,7 @@ def _dated(order: Order, asked: Instructions | None) -> Instructions | None:
 
 
 def _refuse(order: Order, cl_ord_id: str, refused: Reject, step: Step) -> None:
-    of_limit = refused.reason is OrdRejReason.EXCEEDS_LIMIT
+    of_limit = refused.reason in (OrdRejReason.EXCEEDS_LIMIT, OrdRejReason.BROKER_OPTION)
     step.emit(
         RequestRejected,
         client=order.client,

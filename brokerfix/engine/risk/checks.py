@@ -318,7 +318,7 @@ def _check_power(account: Account, needed: int) -> Reject | None:
         return None
     limit = money_text(most)
     check = "BUYING_POWER" if account.margin == "cash" else "MARGIN"
-    return Reject(OrdRejReason.EXCEEDS_LIMIT, check, limit=limit, value=money_text(needed))
+    return Reject(OrdRejReason.BROKER_OPTION, check, limit=limit, value=money_text(needed))
 
 
 def worst_price(state: State, order: Order) -> int:

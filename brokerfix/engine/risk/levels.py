@@ -1,18 +1,19 @@
 """Limits and groups of accounts: as they are configured, and as operators have set them since."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix import facts as f
-from brokerfix.domain import Level, Limits, id_text
+from brokerfix.domain import MONEY_DIGITS, Level, Limits, id_text
 from brokerfix.engine import touched
+from brokerfix.engine.entities import Account, Bound
 from brokerfix.engine.orders.booking import REVIEW
 from brokerfix.engine.risk.approvals import note_override, propose
 from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, set_level
-from brokerfix.engine.risk.controls import Near, number
+from brokerfix.engine.risk.controls import NOTHING, Near, number
 from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -95,7 +96,7 @@ def _emit(level: Level, limits: Limits, step: Step, operator: str = "", text: st
     )
 
 
-@EVOLVE.on(f.LimitsSet, touched.nothing)
+@EVOLVE.on(f.LimitsSet, touched.the_account_of_limits)
 def _limits_set(state: State, fact: f.LimitsSet) -> None:
     level = Level(fact.kind, fact.name, fact.symbol)
     note_override(state, fact)
@@ -155,19 +156,38 @@ def utilisation(state: State, at: int) -> list[dict[str, Any]]:
     rows = []
     for level, bound in sorted(state.bounds.items()):
         units, money = bound.accepted.since(at - bound.window)
-        exposure = bound.exposure
-        used = {
-            "max_gross": exposure.gross,
-            "max_net": max(abs(exposure.net + exposure.buys), abs(exposure.net - exposure.sells)),
-            "max_window_qty": units,
-            "max_window_notional": money,
-        }
-        for name, most in bound.most.items():
-            told = number(used[name]) if name in used else ""
-            share = round(100 * used[name] / most, 1) if name in used and most else None
-            row = {"level": str(level), "limit": name, "most": number(most), "used": told, "percent": share}
-            override = state.overrides.get(level)
-            if override is not None:
-                row["until"] = override.until
-            rows.append(row)
+        used = {**in_use(state, bound), "max_window_qty": units, "max_window_notional": money}
+        override = state.overrides.get(level)
+        until = {"until": override.until} if override is not None else {}
+        rows += [{"level": str(level), **row, **until} for row in _rows(bound, used)]
     return rows
+
+
+def in_use(state: State, bound: Bound) -> dict[str, int]:
+    """By limit, how much of it is used now by what is held and open, scaled by MONEY_DIGITS."""
+    exposure, symbol = bound.exposure, bound.level.symbol
+    used = {
+        "max_gross": exposure.gross,
+        "max_net": max(abs(exposure.net + exposure.buys), abs(exposure.net - exposure.sells)),
+    }
+    if symbol in state.instruments:
+        held, buys, sells = exposure.held.get(symbol, NOTHING)
+        scale: int = 10 ** (MONEY_DIGITS - state.instruments[symbol].qty_digits)
+        used |= {"max_long": max(0, held + buys) * scale, "max_short": max(0, sells - held) * scale}
+        used["located"] = used["max_short"]
+    return used
+
+
+def of_account(state: State, account: Account) -> list[dict[str, Any]]:
+    """The account's own limits as rows: symbol ("": any), limit, most, used and percent. What counts by the time is not
+    told as used."""
+    own = [state.bounds[level] for level in (Level("account", account.account),) if level in state.bounds]
+    bounds = [*own, *(bound for _, bound in sorted(account.own.items()))]
+    return [{"symbol": one.level.symbol, **row} for one in bounds for row in _rows(one, in_use(state, one))]
+
+
+def _rows(bound: Bound, used: dict[str, int]) -> Iterator[dict[str, Any]]:
+    for name, most in bound.most.items():
+        told = number(used[name]) if name in used else ""
+        share = round(100 * used[name] / most, 1) if name in used and most else None
+        yield {"limit": name, "most": number(most), "used": told, "percent": share}

@@ -16,8 +16,9 @@ from brokerfix.fix.incoming.orders import SIDES, Instruments, new_order
 from brokerfix.fix.text import Fields, pairs, possible_duplicate, printable
 from brokerfix.fix.versions.rules import RULES
 from brokerfix.live.feed import MarketDataRequest, SessionStatusRequest
+from brokerfix.live.limits import RiskLimitsRequest
 
-Decoded = Command | list[Command] | MarketDataRequest | SessionStatusRequest
+Decoded = Command | list[Command] | MarketDataRequest | SessionStatusRequest | RiskLimitsRequest
 """What a client's message asks for."""
 
 
@@ -41,6 +42,19 @@ def _market_data_request(
         tuple(value for tag, value in every if tag == "55"),
         tuple(value for tag, value in every if tag == "269"),
         message["266"] or "Y",
+    )
+
+
+def _risk_limits_request(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> RiskLimitsRequest:
+    every = pairs(text)
+    return RiskLimitsRequest(
+        client,
+        message["1666"] or "",
+        message["1760"] or "3",
+        tuple(value for tag, value in every if tag == "448"),
+        tuple(value for tag, value in every if tag == "1530"),
     )
 
 
@@ -69,7 +83,7 @@ def _order_list(
     text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
 ) -> list[Command] | Command:
     """NewOrderList(E): its orders, each as if it had come alone, and the wish to hear of the list."""
-    rules = RULES[begin_string]["D"]
+    rules, of_list = RULES[begin_string]["D"], LIST_TAGS | RULES[begin_string]["E"].tags
     orders = entries_of(text, "11")
     if message["68"] != str(len(orders)):
         told = f"LIST: TotNoOrders is {message['68']}, the message has {len(orders)}; send a list in one message"
@@ -78,7 +92,7 @@ def _order_list(
     commands: list[Command] = []
     for order in orders:
         single: Fields = dict.fromkeys(rules.reader.tags) | header | order
-        unknown = min(order.keys() - rules.tags - LIST_TAGS, key=int, default="")
+        unknown = min(order.keys() - rules.tags - of_list, key=int, default="")
         if rules.to_ours is not None:
             rules.to_ours(single)
         missing = rules.missing(single) or ("" if single["40"] else "40")
@@ -93,7 +107,8 @@ def _order_list(
 
 
 LIST_TAGS = frozenset(("10", "67"))
-"""What an order of a list has besides: the trailer behind the last one, ListSeqNo."""
+"""What an order of a list has besides: the trailer behind the last one, ListSeqNo; behind the last one also what is of
+the list and has a higher tag than the group."""
 
 
 def _cross(text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str) -> Command:
@@ -142,6 +157,7 @@ def _dont_know_trade(
 WITH_GROUPS: dict[str, Callable[[str, Fields, str, int, Instruments, str], Decoded]] = {
     "V": _market_data_request,
     "g": _session_status_request,
+    "CL": _risk_limits_request,
     "AF": _mass_status,
     "q": _mass_cancel,
     "E": _order_list,

@@ -21,9 +21,8 @@ from brokerfix.fix.session.logon import REFUSED, check_logon
 from brokerfix.fix.session.mailbox import MOST_UNNOTED, Mailbox
 from brokerfix.fix.session.older import Sent
 from brokerfix.fix.session.peer import Peer
-from brokerfix.fix.session.settings import acceptor_settings, added_settings, initiator_settings
+from brokerfix.fix.session.settings import acceptor_settings, added_settings, groups_dictionary, initiator_settings
 from brokerfix.fix.text import SOH, Reader, clean, printable
-from brokerfix.fix.versions.dialect import standard_dictionary
 from brokerfix.fix.versions.recode import FIX_42
 from brokerfix.settings.sections import Config
 
@@ -142,7 +141,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             if settings is None:
                 continue
             self._open(engine, settings)
-        self._dictionary = quickfix.DataDictionary(str(standard_dictionary()))
+        self._dictionary = quickfix.DataDictionary(str(groups_dictionary(config)))
         self._again = Again(self._dictionary)
         for peer in (*self.clients.values(), *self.venues.values()):
             self._go_on(peer)

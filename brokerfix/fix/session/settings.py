@@ -8,6 +8,7 @@ import quickfix
 from brokerfix.fix.versions.dialect import (
     dialect,
     write_dictionary,
+    write_groups_dictionary,
     write_lenient_dictionary,
     write_transport_dictionary,
 )
@@ -83,6 +84,14 @@ def initiator_settings(config: Config, names: Collection[str]) -> quickfix.Sessi
 
 def _session(sender: str, target: str, begin_string: str) -> str:
     return f"[SESSION]\nBeginString={begin_string}\nSenderCompID={sender}\nTargetCompID={target}\n"
+
+
+def groups_dictionary(config: Config) -> Path:
+    """Write the dictionary of the repeating groups that we send."""
+    path = store(config) / "groups.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_groups_dictionary(path)
+    return path
 
 
 def _dictionaries(config: Config, versions: set[str], is_venue: bool) -> dict[str, str]:

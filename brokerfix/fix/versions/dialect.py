@@ -73,11 +73,13 @@ class Same(msgspec.Struct, frozen=True, rename={"value": "is"}):
 
 class Recode(msgspec.Struct, frozen=True, rename={"outgoing": "out", "incoming": "in"}):
     """How messages of a version differ from FIX 4.4's beyond their tags. `rename` is the version's tag -> ours;
-    `outgoing` is tag -> our value -> the version's."""
+    `outgoing` is tag -> our value -> the version's; `reasons` is the code that Text(58) of a refusal begins with -> the
+    version's own OrdRejReason(103)."""
 
     rename: dict[str, str] = {}
     outgoing: dict[str, dict[str, str]] = {}
     incoming: list[Same] = []
+    reasons: dict[str, str] = {}
 
 
 class Dialect(msgspec.Struct, frozen=True, rename={"incoming": "in", "outgoing": "out"}, forbid_unknown_fields=True):
@@ -115,7 +117,7 @@ def dialect(begin_string: str = "FIX.4.4") -> Dialect:
         # A message type that the version does not have is listed as empty.
         for message_type, changed in spec.pop(place, {}).items():
             if changed:
-                merged[place][message_type] |= changed
+                merged[place].setdefault(message_type, {}).update(changed)
             else:
                 del merged[place][message_type]
         for message in merged[place].values():
@@ -199,6 +201,41 @@ def write_dictionary(path: Path, begin_string: str = "FIX.4.4", for_gateway: boo
         ET.SubElement(fields, "field", number=str(REFUSED_BY), name="RefusedBy", type="STRING")
         ET.SubElement(refusal, "field", name="RefusedBy", required="Y")
     tree.write(path)
+
+
+def write_groups_dictionary(path: Path) -> None:
+    """Write the dictionary of the repeating groups that we send: FIX 4.4's, and of messages that only a later version
+    has the groups as far as we fill them."""
+    tree = ET.parse(standard_dictionary())
+    root = tree.getroot()
+    ours = dialect().outgoing
+    later = dialect("FIXT.1.1")
+    other = ET.parse(standard_dictionary(later.dictionary)).getroot()
+    components = {str(one.get("name")): one for one in _section(other, "components")}
+    fields = {str(one.get("name")): one for one in _section(other, "fields")}
+    known = {one.get("number") for one in _section(root, "fields")}
+    for message_type in later.outgoing.keys() - ours.keys():
+        tags = {str(tag) for tag in later.outgoing[message_type].tags}
+        names = {name for name, one in fields.items() if one.get("number") in tags}
+        found = other.find(f"messages/message[@msgtype='{message_type}']")
+        assert found is not None, message_type
+        made = ET.SubElement(_section(root, "messages"), "message", dict(found.attrib))
+        _fill(made, found, components, names)
+        _section(root, "fields").extend(
+            fields[name] for name in sorted(names) if fields[name].get("number") not in known
+        )
+    tree.write(path)
+
+
+def _fill(made: Any, found: Any, components: dict[str, Any], names: set[str]) -> None:
+    """Add to an element what another one has, with its components' parts in their places, as far as it is wanted."""
+    for one in found:
+        name = str(one.get("name"))
+        if one.tag == "component":
+            _fill(made, components[name], components, names)
+        elif name in names:
+            part = ET.SubElement(made, one.tag, name=name, required="N")
+            _fill(part, one, components, names)
 
 
 def write_transport_dictionary(name: str, path: Path, for_gateway: bool = False) -> None:

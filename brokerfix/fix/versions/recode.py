@@ -20,6 +20,7 @@ FILLS = ("1", "2")
 REPLACED = "5"
 WORKS_NOW, TRIGGERED = ("636", "Y"), ExecType.TRIGGERED.value
 """A stop that the market has reached: FIX 4.4 says so by WorkingIndicator(636), FIX 5.0 by an ExecType too."""
+REFUSED = ("150", ExecType.REJECTED.value)
 SEVERAL = "18"
 """ExecInst may hold several values, separated by spaces."""
 
@@ -38,6 +39,8 @@ def outgoing(begin_string: str) -> Callable[[str], str] | None:
         fields = [(tag, values.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
         if begin_string == FIX_42:
             fields = _with_transaction(fields)
+        elif REFUSED in fields:
+            fields = _with_reason(fields, spoken.recode.reasons)
         elif WORKS_NOW in fields:
             fields = [("150", TRIGGERED) if tag == "150" else (tag, value) for tag, value in fields]
         for one in same:
@@ -45,6 +48,12 @@ def outgoing(begin_string: str) -> Callable[[str], str] | None:
         return "".join(f"{names.get(tag, tag)}={value}{SOH}" for tag, value in fields)
 
     return recode
+
+
+def _with_reason(fields: list[tuple[str, str]], reasons: dict[str, str]) -> list[tuple[str, str]]:
+    """A refusal with the version's own OrdRejReason(103), where it has one for the code in its text."""
+    code = next((value for tag, value in fields if tag == "58"), "").partition(":")[0]
+    return [("103", reasons.get(code, value)) if tag == "103" else (tag, value) for tag, value in fields]
 
 
 def _with_transaction(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
