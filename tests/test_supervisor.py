@@ -129,6 +129,27 @@ def test_another_operator_approves_and_a_stranger_may_not_ask(market: Market) ->
     facts = [fact for record in read(data_of(market) / "journal") for fact in record.facts]
     last = [fact for fact in facts if isinstance(fact, LimitsSet)][-1]
     assert (last.operator, last.approver, last.limits.max_gross) == ("root", "nobody", "5000000")
-    desk(market, "limits", "set", "firm", "max_gross=6000000", "--minutes", "5")
+    desk(market, "limits", "set", "firm", "max_gross=4000000", "--minutes", "5")
     rows = json.loads(desk(market, "limits", "--json"))
     assert next(row for row in rows if row["limit"] == "max_gross")["until"].endswith("Z")
+
+
+def test_a_broker_that_recovers_is_given_time(tmp_path: Path) -> None:
+    """It has the lock, and answers later."""
+    (tmp_path / "lock").write_text("")
+    code = (
+        "import fcntl,os,sys,time; f=open(sys.argv[1],'r+'); fcntl.flock(f,2); f.write(str(os.getpid())); f.flush(); "
+    )
+    code += "print(1, flush=True); time.sleep(60)"
+    now = [0.0]
+    supervisor = Supervisor(tmp_path, 5.0, False, clock=lambda: now[0])
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(100):
+            now[0] += 8
+            assert supervisor.look() == ""
+        now[0] += 900
+        assert "has not answered for 900 s" in supervisor.look()
+        assert process.wait(10) == -signal.SIGKILL
+    assert left(tmp_path) == [Kill("all", "", "supervisor")]

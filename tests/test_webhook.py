@@ -78,12 +78,14 @@ def test_a_server_that_fails_gets_them_when_it_is_back(tmp_path: Path, hook: tup
     server, url = hook
     journal = journal_with(tmp_path, 1)
     webhook = Webhook(tmp_path, url, journal.place)
-    server.answers += [500, 429]
+    server.answers += [500, 429, 301]
     journal.append([alert(2)])
     assert not webhook.follow()
     assert not webhook.follow()
+    again = Webhook(tmp_path, url, journal.place)
+    assert not again.follow(), "another process begins with what was never taken"
     assert webhook.follow()
-    assert [one["text"] for one in server.got] == ["alert 2"] * 3
+    assert [one["text"] for one in server.got] == ["alert 2"] * 4
     server.answers.append(400)
     journal.append([alert(3)])
     assert webhook.follow(), "it says that it is the wrong thing: it does not get it again and again"

@@ -40,6 +40,11 @@ def kill(kind: str, name: str, config: str, as_json: bool) -> None:
     try:
         answer = ask_broker(config, False, "", action="kill", kind=kind, name=name)
     except NotRunning as error:
+        from brokerfix.operate.supervisor import owner_of
+
+        if owner_of(config_of(config).data) is not None:
+            told = "it runs, and may have done it: ask again, or have `supervise` end it"
+            raise click.ClickException(f"{error}; {told}") from error
         leave(config_of(config).data, Kill(kind, name, getpass.getuser()))
         told = f"its next start kills {kind} {name}".strip()
         raise click.ClickException(f"{error}; {told} before it takes an order") from error

@@ -54,7 +54,8 @@ class CancelOrder(ClientCommand, frozen=True, gc=False):
 
 
 class ReplaceOrder(ClientCommand, frozen=True, gc=False):
-    """OrderCancelReplaceRequest(G): the order's new quantity (total, with what is filled) and price."""
+    """OrderCancelReplaceRequest(G): the order's new quantity (total, with what is filled) and price. `short_sale` as
+    in `OrderTags`."""
 
     MSG_TYPE: ClassVar[str] = "G"
     cl_ord_id: str
@@ -69,6 +70,7 @@ class ReplaceOrder(ClientCommand, frozen=True, gc=False):
     defect: Reject | None = None
     instructions: Instructions | None = None
     order_id: int = 0
+    short_sale: str = ""
 
 
 class AskStatus(ClientCommand, frozen=True, gc=False):

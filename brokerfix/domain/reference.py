@@ -62,7 +62,8 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     """An exchange. Fees are decimal text per unit (negative: a rebate); `symbols` empty means every instrument.
     `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself. `removed`: it is no longer
     configured; what it holds of ours is still in our books. `drop_copy`: it is no place to trade, but tells of fills at
-    others. `halt_on_break`: a difference of more than this (decimal text of money) halts it."""
+    others (`drop_copy_of`; empty: at all). `halt_on_break`: a difference of more than this (decimal text of money)
+    halts it."""
 
     venue: str
     taker_fee: str = "0"
@@ -72,6 +73,7 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     supports: tuple[str, ...] = ()
     removed: bool = False
     drop_copy: bool = False
+    drop_copy_of: tuple[str, ...] = ()
     halt_on_break: str = ""
 
 

@@ -111,7 +111,7 @@ class Bound(msgspec.Struct, gc=False):
     accounts, and what was accepted lately. `checks` are the limits with what
     compares them, see `controls.checks_of`; `window` and `same_window` are how long what was accepted counts, in
     nanoseconds, `counts` whether it does, and `exposed` whether the exposure does. `own_locates` is the limits'; `told`
-    is when the operators were last told that a limit is nearly used up, by its name: that is made anew by a start."""
+    is when the operators were last told that a limit is nearly used up, by its name."""
 
     level: Level
     most: dict[str, int]

@@ -8,6 +8,7 @@ before, of a year of 360 days, on the cash as it is when the day begins, and rou
 from brokerfix import facts as f
 from brokerfix.domain import IMMEDIATE, MONEY_DIGITS, money_text, to_money, to_scaled
 from brokerfix.engine import touched
+from brokerfix.engine.charges import cost
 from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Child, Order
@@ -16,8 +17,6 @@ from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Evolution
 
 EVOLVE = Evolution()
-BPS_DIGITS = 4
-WHOLE = 10_000 * 10**BPS_DIGITS
 YEAR = 360
 ADDED = "1"
 """LastLiquidityInd(851) of a fill that has added liquidity."""
@@ -28,17 +27,7 @@ RATE_DIGITS = 6
 def fee_of(state: State, order: Order, qty: int, price: int, venue: str = "", is_maker: bool = False) -> str:
     """What a fill costs its account (below 0: it is paid), as decimal text of money, "" for nothing. `venue` is the
     exchange ("": our book)."""
-    instrument, commission = state.instruments[order.symbol], state.clients[order.client].options.commission
-    if instrument.charge is None and commission is None:
-        return ""
-    notional = qty * price * instrument.money_factor
-    total: int = 0
-    for charge in filter(None, (instrument.charge, commission)):
-        total += _per_unit(charge.per_unit, qty, instrument.qty_digits)
-        total += notional * to_scaled(charge.bps, BPS_DIGITS) // WHOLE
-    if commission is not None and commission.exchange_fees and venue in state.venues:
-        of = state.venues[venue]
-        total += _per_unit(of.maker_fee if is_maker else of.taker_fee, qty, instrument.qty_digits)
+    total = cost(state, order.client, state.instruments[order.symbol], qty, price, venue, is_maker)
     return money_text(total) if total else ""
 
 
@@ -47,11 +36,6 @@ def child_fee(state: State, child: Child, qty: int, price: int, liquidity: str =
     order that was to be filled at once has taken, and another one has rested."""
     is_maker = liquidity == ADDED if liquidity else child.time_in_force not in IMMEDIATE
     return fee_of(state, state.order_of(child), qty, price, child.venue, is_maker)
-
-
-def _per_unit(text: str, qty: int, digits: int) -> int:
-    units: int = 10**digits
-    return to_money(text) * qty // units
 
 
 def trade(state: State, maker: Order, taker: Order, qty: int, price: int, step: Step, auction: bool = False) -> None:

@@ -163,6 +163,7 @@ class BoundImage(msgspec.Struct):
     units: list[str]
     money: list[str]
     before: tuple[str, str]
+    told: dict[str, int] = {}
 
 
 def hashed_bounds(bounds: dict[Level, Bound]) -> Iterable[object]:
@@ -177,7 +178,7 @@ def dump_bounds(state: "State") -> list[BoundImage]:
     return [
         BoundImage(
             level, bound.accepted.times, [*map(str, bound.accepted.units)], [*map(str, bound.accepted.money)],
-            (str(bound.accepted.before[0]), str(bound.accepted.before[1])),
+            (str(bound.accepted.before[0]), str(bound.accepted.before[1])), bound.told,
         )
         for level, bound in state.bounds.items()
     ]  # fmt: skip
@@ -198,3 +199,4 @@ def load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
         bound = state.bounds[one.level]
         window = [*map(int, one.units)], [*map(int, one.money)]
         bound.accepted = Window(one.times, *window, (int(units), int(money)))
+        bound.told = one.told

@@ -254,7 +254,7 @@ def operator_correct(state: State, c: OperatorCorrect, step: Step) -> None:
 def _fee_again(state: State, fill: Fill, qty: int, price: int) -> str:
     """What a fill costs with another quantity and price."""
     if fill.child_id:
-        return child_fee(state, state.children[fill.child_id], qty, price)
+        return child_fee(state, state.children[fill.child_id], qty, price, fill.liquidity)
     return fee_of(state, state.orders[fill.order_id], qty, price)
 
 

@@ -84,6 +84,7 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
     if state.configured.get(level) != fact.limits:
         # Else what an operator has set stays.
         state.configured[level] = fact.limits
+        state.overrides.pop(level, None)
         set_level(state, level, fact.limits)
     if account.margin != fact.margin:
         account.margin = fact.margin

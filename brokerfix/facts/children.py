@@ -28,7 +28,8 @@ class ChildAccepted(Fact, frozen=True, gc=False):
 
 class ChildFilled(Fact, frozen=True, gc=False, kw_only=True):
     """An exchange's fill. `from_status`: learnt from a status report and not from a fill. `operator`: who has entered
-    what the exchange said otherwise. `fee` is what it costs the account, as decimal text of money."""
+    what the exchange said otherwise. `fee` is what it costs the account, as decimal text of money, `liquidity` the
+    exchange's LastLiquidityInd(851)."""
 
     child_id: int
     venue_exec_id: str
@@ -37,6 +38,7 @@ class ChildFilled(Fact, frozen=True, gc=False, kw_only=True):
     from_status: bool = False
     operator: str = ""
     fee: str = ""
+    liquidity: str = ""
 
 
 class ChildEnded(Fact, frozen=True, gc=False):

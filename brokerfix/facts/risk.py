@@ -31,8 +31,8 @@ class LimitNeared(Fact, frozen=True, gc=False, kw_only=True):
 
 
 class KillRefused(Fact, frozen=True, gc=False):
-    """An exchange would not cancel an order that is under a kill: it may still work there, and the cancel is asked for
-    again."""
+    """An exchange would not cancel an order that is under a kill, or that would increase a position and must not: it
+    may still work there, and the cancel is asked for again."""
 
     order_id: int
     text: str

@@ -51,11 +51,13 @@ class Copies:
 
     def check(self, state: State, at: int) -> list[ReportBreak]:
         """What the two sessions differ in by now."""
-        sessions = [name for name, venue in state.venues.items() if venue.drop_copy and state.market.up.get(name)]
-        if not sessions:
-            self._unconfirmed.clear()
-        for venue in state.venues:
-            self._look_at_new(state, venue, at, bool(sessions))
+        sessions = {
+            venue: [name for name, one in state.venues.items() if _tells_of(state, name, venue)]
+            for venue in state.venues
+        }
+        self._unconfirmed = {key: one for key, one in self._unconfirmed.items() if sessions[key[0]]}
+        for venue, copied_by in sessions.items():
+            self._look_at_new(state, venue, at, bool(copied_by))
         breaks = list(self._matched(state, at))
         for key, copy in [one for one in self._copied.items() if one[1].due <= at]:
             del self._copied[key]
@@ -67,7 +69,7 @@ class Copies:
             fill = state.fills.get(number)
             if fill is not None and fill.qty:
                 told = self._told(state, fill.child_id, fill.qty, fill.price)
-                text = f"{', '.join(sessions)} does not tell of a fill of {key[0]}: {told}, ExecID {key[1]}"
+                text = f"{', '.join(sessions[key[0]])} does not tell of a fill of {key[0]}: {told}, ExecID {key[1]}"
                 breaks.append(ReportBreak(at, key[0], "NOT_COPIED", fill.child_id, fill.qty, fill.price, text))
         return breaks
 
@@ -116,3 +118,9 @@ class Copies:
         instrument = state.instruments[child.symbol]
         size, at = to_text(qty, instrument.qty_digits), to_text(price, instrument.price_digits)
         return f"{size} {child.symbol} at {at} of {id_text(child.child_id)}"
+
+
+def _tells_of(state: State, session: str, venue: str) -> bool:
+    """Whether a drop-copy session that is up tells of an exchange's fills."""
+    one = state.venues[session]
+    return one.drop_copy and bool(state.market.up.get(session)) and (not one.drop_copy_of or venue in one.drop_copy_of)

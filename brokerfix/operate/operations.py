@@ -295,7 +295,11 @@ class Operations:
     def _set_limits(self, operator: str, request: Request) -> Answer:
         """Change some of a level's limits, and leave the others as they are."""
         level = Level(request["kind"], request.get("name", ""), request.get("symbol", ""))
-        known = msgspec.structs.asdict(self.broker.state.limits.get(level, Limits()))
+        state = self.broker.state
+        override = None if request.get("minutes") else state.overrides.get(level)
+        # What is set for good is set on what there was before what is set for a time, which it ends.
+        had = override.before if override is not None else state.limits.get(level, Limits())
+        known = msgspec.structs.asdict(had)
         try:
             limits = msgspec.convert({**known, **request["settings"]}, Limits, strict=False)
             check_limits(str(level), limits)

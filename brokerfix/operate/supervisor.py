@@ -20,6 +20,8 @@ from brokerfix.operate.killfile import Kill, leave
 
 log = logging.getLogger("brokerfix.operate.supervisor")
 OPERATOR = "supervisor"
+START_SECONDS = 900.0
+"""For so long a broker that has not answered yet may recover."""
 Ask = Callable[[Path, Request, float], Answer]
 
 
@@ -40,37 +42,44 @@ class Supervisor:
         self._heard = clock()
         self._is_up = True
         self._killed_for = 0
+        self._owner = self._answered = owner_of(data)
 
     def look(self) -> str:
         """Ask once, and act. Returns what was done, "" for nothing."""
         try:
-            status = self._ask(self.data, {"action": "status"}, self.heartbeat)
-        except (NotRunning, ActionRefused) as error:
-            return self._silent(str(error))
-        self._heard, self._is_up = self._clock(), True
-        breaks = int(status.get("breaks", 0))
-        if breaks > self._killed_for and self.on_breaks:
-            with suppress(ActionRefused):
+            breaks = int(self._ask(self.data, {"action": "status"}, self.heartbeat).get("breaks", 0))
+            self._heard, self._is_up = self._clock(), True
+            if breaks > self._killed_for and self.on_breaks:
                 self._ask(self.data, {"action": "kill", "kind": "all", "name": ""}, self.heartbeat)
-            self._killed_for = breaks
-            return f"{breaks} breaks with exchanges: all is killed"
+                self._killed_for = breaks
+                return f"{breaks} breaks with exchanges: all is killed"
+        except NotRunning as error:
+            return self._silent(str(error))
+        except ActionRefused as error:
+            return f"the broker does not do it: {error}"
         self._killed_for = min(self._killed_for, breaks)
+        if self._answered != self._owner:
+            self._answered = self._owner = owner_of(self.data)
         return ""
 
     def _silent(self, why: str) -> str:
         owner = owner_of(self.data)
+        if owner != self._owner:
+            # Another process: it has to recover before it can answer.
+            self._owner, self._heard = owner, self._clock()
         if owner is None:
             # It was stopped, or is being started: nothing of it can trade.
             self._heard = self._clock()
             was_up, self._is_up = self._is_up, False
             return f"no broker runs: {why}" if was_up else ""
-        if self._clock() - self._heard < self.heartbeat:
+        patience = self.heartbeat if owner == self._answered else max(self.heartbeat, START_SECONDS)
+        if self._clock() - self._heard < patience:
             return ""
         leave(self.data, Kill("all", "", OPERATOR))
         with suppress(ProcessLookupError):
             os.kill(owner, signal.SIGKILL)
         self._heard = self._clock()
-        return f"process {owner} has not answered for {self.heartbeat:g} s: it is ended, and its next start kills all"
+        return f"process {owner} has not answered for {patience:g} s: it is ended, and its next start kills all"
 
 
 def owner_of(data: Path) -> int | None:

@@ -13,7 +13,7 @@ from brokerfix import commands as cmd
 from brokerfix.access.vouch import make_secret
 from brokerfix.domain import ClientOptions, sequence_of, shard_of
 from brokerfix.engine.operator import left_behind
-from brokerfix.facts import Fact
+from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
 from brokerfix.operate import killfile
@@ -110,12 +110,7 @@ class Broker:
         if not self.pipeline.submit(self._start_command()):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
-        for kill in killfile.left(config.data):
-            self.pipeline.submit(
-                cmd.OperatorHalt(self.clock(), kill.operator, kill.kind, kill.name, True), Origin(who=kill.operator)
-            )
-            log.critical("%s: killed before the start, by %s", f"{kill.kind} {kill.name}".strip(), kill.operator)
-        killfile.done(config.data)
+        self._carry_out_kills()
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, MAKER)):
             log.warning("%s", line)
         self.state.market.is_told = True
@@ -138,6 +133,21 @@ class Broker:
         # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.
         gc.set_threshold(50_000, 50, 1000)
         log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
+
+    def _carry_out_kills(self) -> None:
+        """Begin with the kills that were left for this start. Raises StartError where they can't be recorded."""
+        for kill in killfile.left(self.config.data):
+            told = f"{kill.kind} {kill.name}".strip()
+            command = cmd.OperatorHalt(self.clock(), kill.operator, kill.kind, kill.name, True)
+            if not self.pipeline.submit(command, Origin(who=kill.operator)):
+                self.sessions.close()
+                raise StartError(f"{self.journal.folder}: the disk is full: the kill of {told} can't be recorded")
+            refused = next((fact for fact in self.pipeline.decided if isinstance(fact, OperatorRefused)), None)
+            if refused is None:
+                log.critical("%s: killed before the start, by %s", told, kill.operator)
+            else:
+                log.critical("%s: %s wanted a kill before the start: %s", told, kill.operator, refused.text)
+        killfile.done(self.config.data)
 
     def _check_journal(self) -> None:
         """The journal's numbers are of a shard, and its prices and quantities scaled by the digits it was written with.

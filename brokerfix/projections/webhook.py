@@ -33,6 +33,7 @@ class Webhook:
         self.url = url
         self._client = client or httpx.Client(timeout=TIMEOUT)
         self.place = self._begin(since)
+        self._keep()
         self.failed = ""
 
     def _begin(self, since: Place) -> Place:
@@ -59,9 +60,9 @@ class Webhook:
             answer = self._client.post(self.url, json=body(alert))
         except httpx.HTTPError as error:
             return self._note(f"{type(error).__name__}: {error}")
-        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or answer.status_code == 429:
+        if not (answer.is_success or answer.is_client_error) or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             return self._note(f"it answers {answer.status_code}")
-        if answer.is_error:
+        if answer.is_client_error:
             log.error("%s does not take alert %s: it answers %d", self.url, id_text(alert.id), answer.status_code)
         self._note("")
         return True

@@ -8,6 +8,7 @@ versions wrote nothing but a list of facts. One record is one `os.write`.
 import fcntl
 import os
 import re
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -231,17 +232,26 @@ def _check_torn(segment: Path, data: memoryview, base: int, offset: int, may_tea
     )
 
 
+LOCK_TRIES, LOCK_PAUSE = 4, 0.05
+
+
 def lock(data: Path) -> int:
     """Take the data folder for this process. Returns a descriptor that holds the lock. Raises JournalError."""
     descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(descriptor, 20).decode() or "unknown"
-        os.close(descriptor)
-        raise JournalError(
-            f"{data}: another broker runs on this data folder (process {owner}); stop it first"
-        ) from None
+    for tries_left in range(LOCK_TRIES, -1, -1):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            # Who only looks whether a broker runs has the lock for a moment.
+            if tries_left:
+                time.sleep(LOCK_PAUSE)
+                continue
+            owner = os.read(descriptor, 20).decode() or "unknown"
+            os.close(descriptor)
+            raise JournalError(
+                f"{data}: another broker runs on this data folder (process {owner}); stop it first"
+            ) from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     return descriptor

@@ -201,13 +201,14 @@ class VenueSection(Section, frozen=True):
     symbols: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
     drop_copy: bool = False
+    drop_copy_of: tuple[CompId, ...] = ()
     halt_on_break: str = ""
 
     def named(self, name: str) -> Venue:
         """The exchange as the engine has it."""
         return Venue(
             name, self.taker_fee, self.maker_fee, self.symbols, self.market_data, self.supports,
-            drop_copy=self.drop_copy, halt_on_break=self.halt_on_break,
+            drop_copy=self.drop_copy, drop_copy_of=self.drop_copy_of, halt_on_break=self.halt_on_break,
         )  # fmt: skip
 
 

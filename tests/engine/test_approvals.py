@@ -25,11 +25,21 @@ MINUTE = 60 * 10**9
         (Limits(), Limits(buying_power=False), ["buying_power"]),
         (Limits(), Limits(own_locates=True), ["own_locates"]),
         (Limits(max_loss="100"), Limits(max_loss="151"), ["max_loss"]),
+        (Limits(max_window_qty="5"), Limits(max_window_qty="5", window_seconds=59), ["window_seconds"]),
+        (Limits(duplicates="5"), Limits(duplicates="5", duplicate_seconds=9), ["duplicate_seconds"]),
+        (Limits(), Limits(window_seconds=1), []),
         (Limits(max_fills="10"), Limits(), ["max_fills"]),
     ],
 )  # fmt: skip
 def test_what_is_raised_beyond_a_factor(had: Limits, wanted: Limits, names: list[str]) -> None:
-    assert raised(had, wanted, "1.5") == names
+    assert raised(had, had, wanted, "1.5") == names
+
+
+def test_small_raises_do_not_add_up() -> None:
+    """What counts is what is configured; what is not above what there is now is no raise."""
+    configured, now = Limits(max_gross="100"), Limits(max_gross="150")
+    assert raised(now, configured, Limits(max_gross="151"), "1.5") == ["max_gross"]
+    assert raised(Limits(max_gross="900"), configured, Limits(max_gross="800"), "1.5") == []
 
 
 def world_of(limits: str = "firm max_gross=100000") -> World:
@@ -126,3 +136,28 @@ def test_limits_that_are_set_for_good_end_an_override() -> None:
     world.now += MINUTE
     world.submit(ExpireOverrides(world.now))
     assert most_gross(world) == "110000"
+
+
+def test_a_changed_configuration_ends_an_override() -> None:
+    """Also where the limits are an account's own, which come with the account."""
+    world = World(venues="none", post="book")
+    own = Level("account", "ALICE")
+    loose = Limits("50000", "1000000")
+    world.submit(SetLimits(world.now, "carol", own, loose, "", world.now + MINUTE))
+    world.limits = Limits("500", "1000000")
+    world.start()
+    assert world.state.limits[own].max_order_qty == "500"
+    world.now += MINUTE
+    world.submit(ExpireOverrides(world.now))
+    assert world.state.limits[own].max_order_qty == "500"
+
+
+def test_limits_of_what_is_gone_are_not_approved() -> None:
+    world = world_of("account ALICE TECH max_gross=100")
+    level = Level("account", "ALICE", "TECH")
+    world.submit(SetLimits(world.now, "carol", level, Limits(max_gross="900"), "", 0, "1.5"))
+    world.settings["limits"] = ""
+    world.start()
+    answer(world, "dan")
+    assert isinstance(world.facts[-1], ProposalEnded)
+    assert level not in world.state.bounds

@@ -138,3 +138,30 @@ def test_nothing_is_routed_to_a_session_of_copies() -> None:
     assert world.state.venues["COPY"] == Venue("COPY", drop_copy=True)
     assert [line.split()[0] for line in run_step(world, ORDER)] == ["XNAS", "ALICE"]
     assert not world.state.venue_quotes("COPY", "AAPL")
+
+
+def test_the_same_again_is_one_break_and_halts_once() -> None:
+    world = world_of(ORDER, "venue XNAS fill c1 50@150.00 cum 50", halt="1")
+    for _ in range(3):
+        run_step(world, "venue XNAS status c1 PARTIALLY_FILLED has 100@150.00 cum 10")
+    assert breaks(world) == [("XNAS", "CUM_QTY", "6000.00")]
+    run_step(world, "operator carol resume venue XNAS")
+    run_step(world, "venue XNAS status c1 PARTIALLY_FILLED has 100@150.00 cum 10")
+    assert ("venue", "XNAS") not in world.state.halts
+    run_step(world, "venue XNAS status c1 PARTIALLY_FILLED has 100@150.00 cum 5")
+    assert ("venue", "XNAS") in world.state.halts, "that is another one"
+
+
+def test_a_fill_of_an_order_that_is_not_ours_is_beyond_any_size() -> None:
+    world = world_of(halt="1000000")
+    world.submit(VenueReport(world.now, "XNAS", "E77", ExecType.TRADE, OrdStatus.FILLED, 7, 0, "", qty=1, price=1))
+    assert breaks(world) == [("XNAS", "UNKNOWN_ORDER", "0.00")]
+    assert ("venue", "XNAS") in world.state.halts
+
+
+def test_copies_are_waited_for_of_the_exchanges_that_they_are_of() -> None:
+    world, copies = world_of(ORDER), Copies()
+    world.state.venues["COPY"] = Venue("COPY", drop_copy=True, drop_copy_of=("XNYS",))
+    compare(world, copies, 1)
+    run_step(world, "venue XNAS fill c1 30@150.00 cum 30")
+    assert compare(world, copies, 20) == []

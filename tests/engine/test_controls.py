@@ -467,3 +467,48 @@ def test_a_group_of_symbols_that_changes_counts_what_is_there() -> None:
 
 def alerts(world: World) -> list[Alerted]:
     return [fact for fact in world.facts if isinstance(fact, Alerted)]
+
+
+def test_a_strategy_that_is_halted_stops_at_its_fills_too() -> None:
+    world = World(venues="none", post="book", limits="client ALICE max_fills=2")
+    for number in range(3):
+        run_step(world, f"client ALICE new A{number} sell 10 AAPL 150.00 +583=GRID")
+    run_step(world, "operator carol halt strategy ALICE/GRID")
+    for number in range(3):
+        run_step(world, f"client BOB new B{number} buy 10 AAPL 150.00")
+    assert world.state.executions["ALICE/GRID"] == 2
+    assert ("strategy", "ALICE/GRID") in world.state.killed
+    assert not world.state.clients["ALICE"].working
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_orders_that_must_not_increase_are_measured_by_their_age(is_kept: bool) -> None:
+    """The older one closes first, also where it was given the instruction later, and in a state that was kept."""
+    world = World(venues="none", post="book")
+    for step in (
+        "client BOB new B1 sell 100 AAPL 150.00",
+        "client ALICE new A0 buy 100 AAPL 150.00",
+        "client ALICE new A1 sell 60 AAPL 155.00",
+        "client ALICE new A2 sell 40 AAPL 155.00 +18=E",
+        "client ALICE replace A3 A1 sell 60 AAPL 155.00 +18=E",
+        "client ALICE new A9 sell 50 AAPL 150.00",
+    ):
+        run_step(world, step)
+    if is_kept:
+        kept = parts.dump(world.state)
+        world.state = State()
+        parts.load(kept, world.state)
+    assert run_step(world, "client BOB new B2 buy 50 AAPL 150.00")[-2:] == [
+        "ALICE RESTATED NEW A3<A1 cum 0 leaves 50 restated 5 REDUCE_ONLY",
+        "ALICE CANCELED CANCELED A2 cum 0 leaves 0 restated 4 REDUCE_ONLY",
+    ]
+
+
+def test_a_replace_that_comes_near_to_a_limit_is_told() -> None:
+    world = World(venues="none", post="book", limits="account ALICE AAPL max_long=100")
+    run_step(world, "client ALICE new A1 buy 10 AAPL 140.00")
+    run_step(world, "client ALICE replace A2 A1 buy 99 AAPL 140.00")
+    assert [fact.text for fact in alerts(world)] == ["account ALICE AAPL: max_long is 100, and 99 of it is used"]
+    state = State()
+    parts.load(parts.dump(world.state), state)
+    assert state.bounds[Level("account", "ALICE", "AAPL")].told == {"max_long": world.now}

@@ -111,3 +111,20 @@ def test_fees_are_of_the_order_of_its_side_only() -> None:
     assert isinstance(trade, Trade)
     assert (trade.maker_fee, trade.taker_fee) == ("", "")
     assert world.state.orders[trade.taker_order_id].side is Side.BUY
+
+
+def test_a_correction_keeps_what_the_exchange_said_of_liquidity() -> None:
+    world = world_of(Charge("0.005", exchange_fees=True), venues="XNAS", post="venue")
+    for step in (
+        "venue XNAS up", "client ALICE new A1 buy 100 AAPL 150.00",
+        "venue XNAS fill c1 100@150.00 cum 100 +851=2 exec=V1", "venue XNAS correct c1 V1 100@149.90",
+    ):  # fmt: skip
+        run_step(world, step)
+    (fill,) = world.state.fills.values()
+    assert (fill.fee, fill.price) == ("0.80", 14990)
+
+
+def test_an_order_has_to_pay_its_fees_too() -> None:
+    world = world_of(Charge("0.05"), venues="none", cash="15000")
+    assert "REJECTED" in run_step(world, "client ALICE new A1 buy 100 AAPL 150.00")[0]
+    assert "NEW" in run_step(world, "client ALICE new A2 buy 99 AAPL 150.00")[0]

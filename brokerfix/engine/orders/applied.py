@@ -234,6 +234,8 @@ def _new_terms(state: State, order: Order, qty: int, price: int, risk_price: int
     booking.expose(state, order, -order.leaves, order.risk_price)
     order.qty, order.price, order.risk_price = qty, price, risk_price
     booking.expose(state, order, order.leaves, order.risk_price)
+    if state.reducing:
+        booking.moved_position(state, order.account, order.symbol)
     over = -order.unplaced
     if order.held and over > 0:
         booking.hold(state, order, max(0, order.held - over), order.hold)

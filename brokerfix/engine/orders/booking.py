@@ -38,6 +38,7 @@ def fill(
     price: int,
     is_maker: bool = False,
     fee: str = "",
+    liquidity: str = "",
 ) -> None:
     """Book a fill: the order's quantities, the account's cash and position. Never less than what was filled."""
     if order.order_id < state.day_began:
@@ -55,7 +56,7 @@ def fill(
         state.accounts[order.account].cash -= to_money(fee)
     pay(state, order, qty, price)
     expose(state, order, order.leaves - leaves, order.risk_price)
-    state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker, fee)
+    state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker, fee, liquidity)
     if order.cum >= order.qty:
         finished(state, order)
 

@@ -45,7 +45,7 @@ class Pending(msgspec.Struct, gc=False):
 class Fill(msgspec.Struct, gc=False):
     """A fill as it stands now: its order and child (0: made in our book, where `is_maker` is one of two), quantity (0:
     busted) and price. `last_id` is the ExecID of its last correction, `fee`
-    what it costs (decimal text of money, "": nothing)."""
+    what it costs (decimal text of money, "": nothing), `liquidity` the exchange's LastLiquidityInd(851)."""
 
     exec_id: int
     order_id: int
@@ -55,6 +55,7 @@ class Fill(msgspec.Struct, gc=False):
     last_id: int
     is_maker: bool = False
     fee: str = ""
+    liquidity: str = ""
 
 
 class Child(msgspec.Struct, gc=False):

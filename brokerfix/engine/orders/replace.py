@@ -21,6 +21,8 @@ from brokerfix.engine.orders.instructions import NONE, refusal
 from brokerfix.engine.orders.order import Order, Pending, follows_market, is_over
 from brokerfix.engine.orders.settle import grant, replace_and_work
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.risk.controls import Near
+from brokerfix.engine.risk.levels import nearly
 from brokerfix.engine.routing.plan import would_meet_own
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -41,7 +43,8 @@ def replace_order(state: State, c: ReplaceOrder, step: Step) -> None:
     order = target(state, c, Request.REPLACE, step)
     if order is None:
         return
-    refused = _bad_terms(state, c, order)
+    near: Near = []
+    refused = _bad_terms(state, c, order, near)
     if refused is not None:
         return _refuse(order, c.cl_ord_id, refused, step)
     asked = _dated(order, c.instructions)
@@ -63,6 +66,7 @@ def replace_order(state: State, c: ReplaceOrder, step: Step) -> None:
         )
         return
     _replace(state, order, Pending(Request.REPLACE, c.cl_ord_id, c.qty, price, valued_at, asked), step)
+    nearly(near, step)
 
 
 def _dated(order: Order, asked: Instructions | None) -> Instructions | None:
@@ -166,9 +170,15 @@ def next_request(state: State, c: NextRequest, step: Step) -> None:
     _replace(state, order, waiting, step)
 
 
-def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
+def _bad_terms(state: State, c: ReplaceOrder, order: Order, near: Near) -> Reject | None:
     """Why an order may not get these terms."""
-    if c.symbol != order.symbol or c.side is not order.side or c.ord_type is not order.ord_type:
+    short_sale = order.tags.short_sale if order.tags is not None else ""
+    if (
+        c.short_sale != short_sale
+        or c.symbol != order.symbol
+        or c.side is not order.side
+        or c.ord_type is not order.ord_type
+    ):
         return Reject(OrdRejReason.OTHER, "FIXED", "Symbol, Side and OrdType can't be replaced")
     if c.time_in_force is not None and c.time_in_force is not order.time_in_force:
         return Reject(OrdRejReason.OTHER, "FIXED", "TimeInForce can't be replaced")
@@ -176,10 +186,18 @@ def _bad_terms(state: State, c: ReplaceOrder, order: Order) -> Reject | None:
         return c.defect
     if risk.too_fast(state.clients[c.client], c.at):
         return risk.rate_reject(state.clients[c.client])
-    return _bad_values(state, order, c.qty, c.price, c.instructions, c.at)
+    return _bad_values(state, order, c.qty, c.price, c.instructions, c.at, near)
 
 
-def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instructions | None, at: int) -> Reject | None:
+def _bad_values(
+    state: State,
+    order: Order,
+    qty: int,
+    price: int,
+    asked: Instructions | None,
+    at: int,
+    near: Near | None = None,
+) -> Reject | None:
     """Why an order may not get this quantity, price and these instructions."""
     instrument = state.instruments[order.symbol]
     refused = risk.check_market(state, state.clients[order.client], order.account, order.symbol, order.strategy)
@@ -208,5 +226,5 @@ def _bad_values(state: State, order: Order, qty: int, price: int, asked: Instruc
     is_located = order.tags is not None and order.tags.locate == "N"
     terms = risk.Terms(order.side, order.ord_type, qty, price, valued_at, stop_px, reduces, is_located)
     return risk.check_terms(
-        state, state.clients[order.client], state.accounts[order.account], instrument, terms, at, order
+        state, state.clients[order.client], state.accounts[order.account], instrument, terms, at, order, near=near
     )

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from brokerfix.domain import CxlRejReason, Hold, OrdRejReason, OrdStatus, Request, id_text
+from brokerfix.domain import CxlRejReason, ExecInst, Hold, OrdRejReason, OrdStatus, Request, id_text
 from brokerfix.engine.orders.order import Order, Pending
 from brokerfix.engine.orders.work import View, work
 from brokerfix.engine.risk.halts import killed_by
@@ -42,10 +42,13 @@ def settle(
             _refuse(order, pending, step, "TOO_LATE: the order is filled")
     elif view.open:
         # An exchange still holds some of it and has refused to let go.
-        if pending.request is Request.CANCEL and killed_by(state, order) is not None:
+        is_killed = killed_by(state, order) is not None
+        if pending.request is Request.CANCEL and (
+            is_killed or (order.has(ExecInst.DO_NOT_INCREASE) and not pending.cl_ord_id)
+        ):
             step.emit(KillRefused, order.order_id, refused)
             told = f"an exchange does not cancel order {id_text(order.order_id)} ({refused}); it is asked again"
-            step.emit(Alerted, "risk", "KILL_REFUSED", told)
+            step.emit(Alerted, "risk", "KILL_REFUSED" if is_killed else "REDUCE_REFUSED", told)
         _refuse(order, pending, step, f"VENUE: {refused or 'the exchange refused the request'}", reason)
         replace_loose(state, view, step)
     elif pending.request is Request.CANCEL:

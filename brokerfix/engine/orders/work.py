@@ -120,7 +120,8 @@ def work(
         step.emit(OrderHeld, order_id, planned.held + kept, planned.hold or order.hold or Hold.CONDITION)
     left = qty - planned.book - planned.held
     lost = sum(lost for _, lost in planned.decrements)
-    if lost and (planned.routes or planned.book or planned.held):
+    becomes_limit = order.ord_type is OrdType.MARKET_TO_LIMIT and not order.price and bool(planned.crosses)
+    if lost and (planned.routes or planned.book or planned.held or others_open or becomes_limit):
         _decrement(order, lost, step)
         left -= lost
     if planned.crosses:
@@ -143,7 +144,9 @@ def work(
         step.emit(OrderBooked, order_id, planned.book)
     if not left or planned.routes or planned.held or planned.book or others_open:
         return
-    if order.ord_type is OrdType.MARKET_TO_LIMIT and not order.price and planned.crosses:
+    if becomes_limit:
+        if lost:
+            order = msgspec.structs.replace(order, qty=order.qty - lost)
         work(state, order, left, step, last_px=planned.crosses[-1].price, take=False)
         return
     step.emit(OrderCanceled, order_id, "", planned.why_left)

@@ -9,6 +9,7 @@ from brokerfix.commands import AnswerProposal, ExpireOverrides, SetLimits
 from brokerfix.domain import Level, Limits, id_text, to_scaled
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Override
+from brokerfix.engine.risk.bounds import is_known
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -18,25 +19,45 @@ DECIDE, EVOLVE = Decisions(), Evolution()
 EXPIRY = "expiry"
 """The operator of what ends by itself."""
 FACTOR_DIGITS = 4
+TIMES = {
+    "window_seconds": {"max_window_qty", "max_window_notional"},
+    "duplicate_seconds": {"duplicates"},
+}
+"""For how long what was accepted counts, and for which limits."""
 TIGHT = {"long_only": True, "reduce_only": True, "restricted": True, "buying_power": True, "own_locates": False}
 """Limits that are said or not, and which of it is the tighter."""
 
 
-def raised(had: Limits, wanted: Limits, above: str) -> list[str]:
-    """The limits that are raised by more than a factor (decimal text with up to four decimals), or taken away."""
+def _bases(state: State, level: Level) -> tuple[Limits, Limits]:
+    """A level's limits as they are but for a time, and as they are configured."""
+    override = state.overrides.get(level)
+    now = override.before if override is not None else state.limits.get(level, Limits())
+    return now, state.configured.get(level, now)
+
+
+def raised(now: Limits, configured: Limits, wanted: Limits, above: str) -> list[str]:
+    """The limits that would be higher than now, and than what is configured by more than a factor (decimal text with up
+    to four decimals), or that are taken away; also those that count for a shorter time."""
     factor = to_scaled(above, FACTOR_DIGITS)
-    before, after = (one.numbers() | one.watched() for one in (had, wanted))
+    had, base, after = (one.numbers() | one.watched() for one in (now, configured, wanted))
     names = [
         name
-        for name, most in before.items()
-        if name not in TIGHT and (name not in after or after[name] * 10**FACTOR_DIGITS > most * factor)
+        for name, most in had.items()
+        if name not in TIGHT
+        and (
+            name not in after
+            or (after[name] > most and after[name] * 10**FACTOR_DIGITS > base.get(name, most) * factor)
+        )
     ]
-    return names + [name for name, tight in TIGHT.items() if getattr(had, name) is tight is not getattr(wanted, name)]
+    names += [
+        name for name, counted in TIMES.items() if had.keys() & counted and getattr(wanted, name) < getattr(now, name)
+    ]
+    return names + [name for name, tight in TIGHT.items() if getattr(now, name) is tight is not getattr(wanted, name)]
 
 
 def propose(state: State, c: SetLimits, step: Step) -> bool:
     """Only propose limits, where they need a second person. Returns whether they do."""
-    names = raised(state.limits.get(c.level, Limits()), c.limits, c.raise_above) if c.raise_above else []
+    names = raised(*_bases(state, c.level), c.limits, c.raise_above) if c.raise_above else []
     if not names:
         return False
     kind, name, symbol = c.level
@@ -65,6 +86,8 @@ def answer_proposal(state: State, c: AnswerProposal, step: Step) -> None:
         step.emit(OperatorRefused, c.operator, "limits", f"no limits wait for approval as {id_text(c.proposal)}")
     elif not c.approve:
         step.emit(ProposalEnded, c.proposal, c.operator, c.text)
+    elif not is_known(state, Level(proposed.kind, proposed.name, proposed.symbol)):
+        step.emit(ProposalEnded, c.proposal, EXPIRY, "what they are of is no longer there")
     elif c.operator == proposed.operator:
         told = f"{id_text(c.proposal)} was proposed by {c.operator}: another operator has to approve it"
         step.emit(OperatorRefused, c.operator, "limits", told)

@@ -1,7 +1,7 @@
 """The bounds that limits are at their levels: which an order meets, which exposures a position counts for, and what was
 accepted."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 from brokerfix.domain import Level, Limits, Side, to_money
@@ -55,6 +55,17 @@ def set_level(state: "State", level: Level, limits: Limits) -> None:
             account.own.pop(level.symbol, None)
     for name in names:
         arrange_anew(state, name)
+
+
+def is_known(state: "State", level: Level) -> bool:
+    """Whether there is such a level."""
+    kind, name, symbol = level
+    known: dict[str, Container[str]] = {
+        "firm": ("",), "client": state.clients, "group": state.groups, "account": state.accounts,
+    }  # fmt: skip
+    if name not in known.get(kind, ()):
+        return False
+    return not symbol or (kind == "account" and (symbol in state.instruments or symbol in state.symbol_groups))
 
 
 def _of_level(state: "State", level: Level) -> Iterator[str]:

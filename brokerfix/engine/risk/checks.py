@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from brokerfix.domain import (
     MONEY_DIGITS,
+    ExecInst,
     Instructions,
     Instrument,
     OrdRejReason,
@@ -26,6 +27,7 @@ from brokerfix.domain import (
     to_money,
     to_text,
 )
+from brokerfix.engine.charges import most_cost
 from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk import needs
@@ -245,7 +247,9 @@ def check_terms(
         if refused is not None:
             return refused
     if reduces:
-        opens = _asked(account, instrument, terms, at, replaced, None).opens
+        # A replace that only now asks for it is weighed whole.
+        joins = replaced is not None and not replaced.has(ExecInst.DO_NOT_INCREASE)
+        opens = _asked(account, instrument, terms, at, replaced, None, begins=joins).opens
         if opens:
             told = "the order itself (ExecInst E)"
             return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", limit="0", value=_qty(instrument, opens), at=told)
@@ -263,6 +267,8 @@ def check_terms(
         held = account.positions.get(instrument.symbol)
         if replaced is not None or account.margin != "cash" or (held is not None and held.qty):
             needed = _more_load(state, account, instrument, side, qty, valued_at, replaced)
+        if needed > 0:
+            needed += most_cost(state, client.client, instrument, qty, valued_at)
         return _check_power(account, needed)
     return None
 

@@ -3,11 +3,12 @@
 from collections.abc import Container
 
 from brokerfix.commands import OperatorHalt, OperatorResume, StrategyFilled
-from brokerfix.domain import RestatementReason
+from brokerfix.domain import ExecInst, RestatementReason
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
+from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.halts import KILLED, killed_by
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -67,7 +68,7 @@ def _halted(state: State, fact: Halted) -> None:
 def strategy_filled(state: State, c: StrategyFilled, step: Step) -> None:
     """A strategy has had as many fills as it may have without a person's look: it stops, and its orders are canceled
     (RTS 6 article 15(3): a repeated automated execution throttle)."""
-    if ("strategy", c.strategy) in state.halts or c.strategy not in state.executions:
+    if ("strategy", c.strategy) in state.killed or c.strategy not in state.executions:
         return
     fills = state.executions[c.strategy]
     step.emit(Halted, "strategy", c.strategy, THROTTLE, True, True)
@@ -89,12 +90,16 @@ def _resumed(state: State, fact: Resumed) -> None:
         # It is armed anew.
         state.executions.pop(fact.name, None)
     state.killed.pop((fact.kind, fact.name), None)
-    state.unkilled = {number: at for number, at in state.unkilled.items() if killed_by(state, state.orders[number])}
+    state.unkilled = {number: at for number, at in state.unkilled.items() if _is_still(state, state.orders[number])}
     ended = f"{fact.kind} {fact.name}".strip()
     state.jobs = [job for job in state.jobs if job.kind not in ENDED_BY_RESUME or job.name != ended]
     for symbol in state.instruments:
         booking.moved(state, symbol)
         state.agenda[booking.PHASE_CHANGED, symbol] = None
+
+
+def _is_still(state: State, order: Order) -> bool:
+    return killed_by(state, order) is not None or order.has(ExecInst.DO_NOT_INCREASE)
 
 
 @EVOLVE.on(KillRefused, touched.the_order)

@@ -1,6 +1,6 @@
 """Limits and groups of accounts: as they are configured, and as operators have set them since."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Bound
 from brokerfix.engine.orders.booking import REVIEW
 from brokerfix.engine.risk.approvals import note_override, propose
-from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, set_level
+from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, is_known, set_level
 from brokerfix.engine.risk.controls import NOTHING, Near, number
 from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
@@ -48,12 +48,8 @@ def define(state: State, c: cmd.Start, step: Step) -> None:
 @DECIDE.on(cmd.SetLimits)
 def set_limits(state: State, c: cmd.SetLimits, step: Step) -> None:
     """An operator sets a level's limits: from the next order on."""
-    kind, name, symbol = c.level
-    known: dict[str, Container[str]] = {
-        "firm": ("",), "client": state.clients, "group": state.groups, "account": state.accounts,
-    }  # fmt: skip
-    is_known = not symbol or (kind == "account" and (symbol in state.instruments or symbol in state.symbol_groups))
-    if name not in known.get(kind, ()) or not is_known:
+    kind, _, symbol = c.level
+    if not is_known(state, c.level):
         step.emit(f.OperatorRefused, c.operator, "limits", f"there is no {c.level}")
         return
     if c.limits.max_loss and (kind != "account" or symbol):

@@ -20,9 +20,10 @@ def reduce_only(state: State, c: ReduceOnly, step: Step) -> None:
     position = state.accounts[c.of[0]].positions.get(c.of[1])
     held = position.qty if position is not None else 0
     left = {Side.BUY: max(0, -held), Side.SELL: max(0, held)}
-    for number in state.reducing.get(c.of, ()):
+    for number in sorted(state.reducing.get(c.of, ())):
         order = state.orders[number]
-        if order.leaves > left[order.side] and is_cancelable(order):
+        # One that an exchange has refused to cancel is asked for again in a while.
+        if order.leaves > left[order.side] and is_cancelable(order) and number not in state.unkilled:
             _shrink(state, order, left[order.side], step)
         left[order.side] = max(0, left[order.side] - order.leaves)
 

@@ -391,6 +391,9 @@ class _Own:
 def would_meet_own(state: State, order: Order, venue: str, price: int) -> bool:
     """Whether an order that rests at an exchange would meet there, at another price, one that it must not trade
     with."""
+    if not price or all(at_least_as_good(order.side.opposite, child.price, price) for child in order.children):
+        # It goes no further than it does now.
+        return False
     own = _own(state, order)
     return own is not None and bool(own.there(venue, price))
 
@@ -419,7 +422,7 @@ def _of_groups(state: State, client: Client, order: Order, key: tuple[str, str])
     together = {name for accounts in state.groups.values() if order.account in accounts for name in accounts}
     clients = {other: None for name in together if name in state.accounts for other in state.accounts[name].clients}
     for name in sorted(clients):
-        if name != client.client:
+        if name != client.client and state.clients[name].options.self_match_scope == "group":
             yield from (one for one in state.clients[name].sides.get(key, {}).values() if one.account in together)
 
 

@@ -80,7 +80,8 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     if order.noted is OrdStatus.SUSPENDED:
         order.noted = None
     state.market.last[order.symbol] = (fact.price, fact.qty)
-    booking.fill(state, order, fact.id, child.child_id, fact.qty, fact.price, fee=fact.fee)
+    qty, price = fact.qty, fact.price
+    booking.fill(state, order, fact.id, child.child_id, qty, price, fee=fact.fee, liquidity=fact.liquidity)
     booking.moved(state, order.symbol)
 
 

@@ -36,17 +36,29 @@ def differs(
         price = price or child.price or state.marks.get(child.symbol, 0)
         money = abs(qty) * price * state.instruments[child.symbol].money_factor
     amount = money_text(money)
+    known = venue, code, child.child_id if child is not None else 0, qty
+    if child is not None and any(
+        (one.venue, one.code, one.child_id, one.qty) == known for one in state.breaks.values()
+    ):
+        # It was told before, and nobody has looked into it yet.
+        return
     child_id = child.child_id if child is not None else 0
     step.emit(Alerted, venue, code, text, raw)
     step.emit(BreakFound, venue=venue, code=code, text=text, child_id=child_id, qty=qty, amount=amount)
     most = state.venues[venue].halt_on_break if venue in state.venues else ""
-    if most and money > to_money(most) and ("venue", venue) not in state.halts:
+    # What is no order of ours can't be valued.
+    is_beyond = bool(most) and (money > to_money(most) or (child is None and qty > 0))
+    if is_beyond and ("venue", venue) not in state.halts:
         step.emit(Halted, "venue", venue, RECONCILIATION, False)
-        told = f"no more orders go to {venue}: it and we differ by {amount}, and {most} is allowed"
+        told = (
+            f"no more orders go to {venue}: it and we differ by {amount}, and {most} is allowed"
+            if child is not None
+            else (f"no more orders go to {venue}: it tells of a fill of an order that is not ours")
+        )
         step.emit(Alerted, "risk", "BREAK_HALT", told)
 
 
-@DECIDE.on(ReportBreak)
+@DECIDE.on(ReportBreak, silent="it was told before")
 def report_break(state: State, c: ReportBreak, step: Step) -> None:
     """A drop-copy session and an exchange's own tell different things. What the exchange's own has not told is asked
     for."""

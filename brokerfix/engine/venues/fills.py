@@ -22,7 +22,15 @@ def _filled(state: State, c: VenueReport, child: Child, step: Step) -> None:
     view = View(state.order_of(child))
     acknowledge(view.order, step)
     fee = child_fee(state, child, c.qty, c.price, c.liquidity)
-    step.emit(ChildFilled, child_id=child.child_id, venue_exec_id=c.exec_id, qty=c.qty, price=c.price, fee=fee)
+    step.emit(
+        ChildFilled,
+        child_id=child.child_id,
+        venue_exec_id=c.exec_id,
+        qty=c.qty,
+        price=c.price,
+        fee=fee,
+        liquidity=c.liquidity,
+    )
     if c.defect:
         alert(c, step, "INEXACT", c.defect)
     if not child.open and child.status is not OrdStatus.FILLED:
@@ -78,7 +86,7 @@ def _corrected(state: State, c: VenueReport, child: Child, step: Step) -> None:
         qty=c.qty,
         price=c.price,
         text=c.text,
-        fee=child_fee(state, child, c.qty, c.price, c.liquidity),
+        fee=child_fee(state, child, c.qty, c.price, c.liquidity or found.liquidity),
     )
     more = c.qty - found.qty
     if more > 0:

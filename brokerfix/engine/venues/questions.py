@@ -8,7 +8,8 @@ from brokerfix.domain import RestatementReason
 from brokerfix.engine.entities import Link
 from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Child
-from brokerfix.engine.risk.halts import KILLED
+from brokerfix.engine.risk.halts import KILLED, killed_by
+from brokerfix.engine.risk.reduce import TEXT
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -51,8 +52,12 @@ def ask_again(state: State, c: AskAgain, step: Step) -> None:
                 _ask(state.children[child_id], step)
     for order_id, due in islice(state.unkilled.items(), MOST_ASKED):
         order = state.orders[order_id]
-        if due <= c.at and is_cancelable(order):
+        if due > c.at or not is_cancelable(order):
+            continue
+        if killed_by(state, order) is not None:
             cancel(order, "", step, RestatementReason.TRADING_HALT, KILLED)
+        else:
+            cancel(order, "", step, RestatementReason.BROKER_OPTION, TEXT)
 
 
 def _due(link: Link, at: int) -> list[int]:

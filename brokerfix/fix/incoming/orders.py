@@ -84,6 +84,7 @@ def _replace_order(message: Fields, client: str, at: int, instruments: Instrumen
         Reject(OrdRejReason.UNSUPPORTED, "UNSUPPORTED", unsupported) if unsupported else defect,
         asked,
         id_number(message["37"] or ""),
+        (message["54"] or "") if message["54"] in SHORT else "",
     )
 
 
