@@ -82,7 +82,7 @@ ROWS: list[tuple[str, str, Fields, dict[int, str]]] = [
     ("enormous price", "D", {44: "9" * 40}, {35: "8", 39: "8", 103: "99", 58: "too large"}),
     ("unknown symbol", "D", {55: "NOPE"}, {35: "8", 39: "8", 103: "1"}),
     ("foreign account", "D", {1: "BOB"}, {35: "8", 39: "8", 103: "15"}),
-    ("a side that we do not take", "D", {54: "5"}, {35: "8", 39: "8", 103: "11", 58: "tag 54"}),
+    ("a side that we do not take", "D", {54: "8"}, {35: "8", 39: "8", 103: "11", 58: "tag 54"}),
     ("an order type that we do not take", "D", {40: "6"}, {35: "8", 39: "8", 103: "11", 58: "tag 40"}),
     ("a time in force that we do not take", "D", {59: "5"}, {35: "8", 39: "8", 103: "11", 58: "tag 59"}),
     ("an instruction that we do not take", "D", {18: "W"}, {35: "8", 39: "8", 103: "11", 58: "tag 18"}),

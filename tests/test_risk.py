@@ -177,6 +177,12 @@ def test_recorded_orders_against_other_limits(tmp_path: Path) -> None:
     (reached,) = (row for row in told["reached"] if row["limit"] == "max_gross")
     assert reached["percent"] > 100
     assert [(row["marks"], row["called"]) for row in told["shocks"]] == [("-10 %", ""), ("-30 %", "yes")]
+    picture = stage.folder / "tried.svg"
+    again = "risk-test", "--limits", str(proposed), "--config", str(config), "--rate", "2", "--plot", str(picture)
+    assert "GROSS_LIMIT" in run_cli(*again).stdout
+    assert "proposed limits" in picture.read_text()
+    wrong = run_cli(*again[:-1], str(stage.folder / "tried.nothing"))
+    assert (wrong.returncode, "nothing" in wrong.stderr) == (1, True), wrong.stderr
     lines = run_cli("risk-test", "--limits", str(proposed), "--config", str(config)).stdout
     assert lines.startswith("2 orders and replaces weighed, 1 would have been refused")
     none = run_cli("risk-test", "--limits", str(config), "--config", str(config), "--day", "19990101").stdout

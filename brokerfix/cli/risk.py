@@ -4,6 +4,7 @@ import getpass
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from brokerfix.cli.base import (
     text_option,
 )
 from brokerfix.domain import Level, id_text
+from brokerfix.engine.risk.credit import STEPS
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.operate.killfile import Kill, leave
 
@@ -227,6 +229,19 @@ def explain(account: str, config: str, as_json: bool) -> None:
         click.echo(f"{row['time']}  {row['what happened']}")
 
 
+plot_option = click.option("--plot", default="", help="Write a picture too: a file's name, .png or .svg.")
+
+
+def _plotted(draw: Callable[[], None]) -> None:
+    """Draw. What can't be drawn is told to people."""
+    from brokerfix.operate.plots import NoPlots
+
+    try:
+        draw()
+    except (NoPlots, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
 @main.command("risk-test")
 @click.option(
     "--limits", "proposed", required=True, help="A configuration whose limits, groups and accounts are tried."
@@ -234,21 +249,30 @@ def explain(account: str, config: str, as_json: bool) -> None:
 @click.option("--day", type=int, default=0, help="Only the orders of this trading day, YYYYMMDD.")
 @click.option("--shock", "shocks", type=click.IntRange(1, 99), multiple=True, default=(10, 30), show_default=True,
               help="Percent by which all marks fall at the end; several times for several.")  # fmt: skip
+@click.option("--rate", type=click.IntRange(1, 1000), default=1, show_default=True, help="So many times as fast.")
+@plot_option
 @config_option
 @json_option
 @for_people
-def risk_test(proposed: str, day: int, shocks: tuple[int, ...], config: str, as_json: bool) -> None:
+def risk_test(
+    proposed: str, day: int, shocks: tuple[int, ...], rate: int, plot: str, config: str, as_json: bool
+) -> None:
     """Replay the journal against other limits: which orders they would have refused, how far each limit would have been
     used, and which accounts with margin would be called if prices fell. Nothing is changed; the broker may run."""
     from brokerfix.operate.dryrun import DryRun
+    from brokerfix.operate.plots import plot_dry_run
 
     tried = config_of(proposed)
     levels = {Level("account", name): account.limits for name, account in tried.accounts.items()}
-    run = DryRun(levels | tried.limits, {name: group.accounts for name, group in tried.groups.items()})
+    groups = {name: group.accounts for name, group in tried.groups.items()}
+    symbol_groups = {name: group.symbols for name, group in tried.symbol_groups.items()}
+    run = DryRun(levels | tried.limits, groups, symbol_groups, rate)
     run.replay(config_of(config).data / "journal", day)
     rows = [refused.row() for refused in run.refused]
     reached = [row for row in run.reached.values() if row["used"]]
     shocked = list(run.shocked(shocks))
+    if plot:
+        _plotted(lambda: plot_dry_run(Path(plot), reached, run.by_check()))
     if as_json:
         told = {"weighed": run.weighed, "refused": rows, "controls": run.by_check(), "reached": reached}
         click.echo(json.dumps({**told, "shocks": shocked}))
@@ -263,13 +287,15 @@ def risk_test(proposed: str, day: int, shocks: tuple[int, ...], config: str, as_
 
 @main.command()
 @click.argument("account", default="")
+@plot_option
 @config_option
 @json_option
 @for_people
-def credit(account: str, config: str, as_json: bool) -> None:
+def credit(account: str, plot: str, config: str, as_json: bool) -> None:
     """Explain the credit score of ACCOUNT out of the journal: what goes into it now, what costs it most, what it was.
     Without ACCOUNT, all of them in a line each."""
     from brokerfix.operate.credit import past, scores
+    from brokerfix.operate.plots import plot_credit
 
     loaded = config_of(config)
     found = scores(loaded.data / "journal", loaded.credit, time.time_ns())
@@ -283,6 +309,10 @@ def credit(account: str, config: str, as_json: bool) -> None:
         {"day": id_text(fact.id), "score": fact.score, "multiplier": f"{fact.multiplier_bps / 10_000:g}"}
         for fact in past(loaded.data / "journal", account)
     ]
+    if plot:
+        days = [(str(row["day"]), int(str(row["score"]))) for row in history] + [("now", one.score)]
+        steps = [(least, f"{bps / 10_000:g}") for least, bps in STEPS if least]
+        _plotted(lambda: plot_credit(Path(plot), account, days, steps))
     if as_json:
         click.echo(json.dumps({"score": one.score, "inputs": one.inputs, "reasons": one.reasons, "history": history}))
         return None

@@ -9,6 +9,7 @@ Numbers. Facts are numbered without a gap: trading day (8 digits), shard (2) and
 OrderAccepted, a child's ClOrdID that of its OrderRouted, an ExecID that of the fact it reports.
 """
 
+from brokerfix.domain.days import *
 from brokerfix.domain.numbers import *
 from brokerfix.domain.reference import *
 from brokerfix.domain.risk import *

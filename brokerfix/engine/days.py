@@ -13,7 +13,7 @@ from brokerfix.engine.jobs import begin_day
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
-from brokerfix.engine.risk import levels
+from brokerfix.engine.risk import daily, levels
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -85,6 +85,8 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     for account in state.accounts.values():
         # What accounts lose is counted by the day.
         account.opened_with, account.lost = account.value, 0
+        if account.margin != "cash":
+            daily.begin_day(state, account)
     # A strategy that was stopped stays so.
     state.executions.clear()
     state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]

@@ -148,7 +148,10 @@ class Account(msgspec.Struct, gc=False):
     whom) its liquidation is stopped, and `slice_id` the last order of it. `opened_with` is what it was worth at the
     day's begin, `lost` how many percent of `most_lost` (what it may lose in a day; 0: no limit) have been told lost.
     `credit_bps` is what it may use of its available funds, in basis points, `raised_on` the day on which that was last
-    raised, `called_on` that of its last margin call."""
+    raised, `called_on` that of its last margin call. `sma` is its special memorandum account, `shortfall` the most that
+    it has lacked of its maintenance margin today and `lacked` in the day before, `owed` the intraday margin deficits
+    that are not met, (day, money), and `frozen_until` the day until which it may open only what its cash pays for, see
+    `risk.daily`."""
 
     account: str
     limits: Limits
@@ -179,6 +182,11 @@ class Account(msgspec.Struct, gc=False):
     credit_bps: int = 10_000
     raised_on: int = 0
     called_on: int = 0
+    sma: int = 0
+    shortfall: int = 0
+    lacked: int = 0
+    owed: tuple[tuple[int, int], ...] = ()
+    frozen_until: int = 0
 
     @property
     def buying_power(self) -> int:

@@ -7,7 +7,7 @@ from brokerfix.engine import days, fees, jobs, marks, operator, reference, sessi
 from brokerfix.engine.matching import applied as trades
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import applied as orders
-from brokerfix.engine.risk import approvals, credit, kill, levels, review
+from brokerfix.engine.risk import approvals, credit, daily, kill, levels, review
 from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 from brokerfix.engine.touched import Touched
@@ -34,6 +34,7 @@ SUBJECTS = (
     approvals,
     fees,
     breaks,
+    daily,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

@@ -6,12 +6,13 @@ before, of a year of 360 days, on the cash as it is when the day begins, and rou
 """
 
 from brokerfix import facts as f
-from brokerfix.domain import IMMEDIATE, MONEY_DIGITS, money_text, to_money, to_scaled
+from brokerfix.domain import IMMEDIATE, MONEY_DIGITS, days_between, money_text, to_money, to_scaled
 from brokerfix.engine import touched
 from brokerfix.engine.charges import cost
 from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Child, Order
+from brokerfix.engine.risk import daily
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Evolution
@@ -44,19 +45,6 @@ def trade(state: State, maker: Order, taker: Order, qty: int, price: int, step: 
     step.trade(maker.order_id, taker.order_id, qty, price, auction, *fees)
 
 
-def days_between(before: int, day: int) -> int:
-    """The calendar days from one trading day (YYYYMMDD) to another."""
-    return max(0, _ordinal(day) - _ordinal(before))
-
-
-def _ordinal(day: int) -> int:
-    """The number of a Gregorian day (YYYYMMDD): days since the first of March of the year 0, where a year's days before
-    each month have a formula."""
-    year, month = day // 10_000, day // 100 % 100
-    year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day % 100 - 1
-
-
 def interest(cash: int, rate: str, days: int) -> int:
     """What so much cash earns (below 0: costs) in so many days at a yearly rate (decimal text), in money."""
     exact = abs(cash) * to_scaled(rate, RATE_DIGITS) * days
@@ -65,25 +53,28 @@ def interest(cash: int, rate: str, days: int) -> int:
 
 
 def begin_interest(state: State, before: int) -> None:
-    """A trading day has begun: interest is booked, account by account."""
+    """A trading day has begun: account by account interest is booked, and margin accounts are looked at."""
     policy, days = state.margin_policy, days_between(before, state.day) if before else 0
-    if days and (policy.debit_rate != "0" or policy.credit_rate != "0"):
+    has_rates = policy.debit_rate != "0" or policy.credit_rate != "0"
+    if days and (has_rates or any(account.margin != "cash" for account in state.accounts.values())):
         job = Job(JobKind.INTEREST, sorted(state.accounts, reverse=True), reason=str(days))
         booking.begin_job(state, job)
 
 
 def book_interest(state: State, job: Job, name: str, step: Step, overdue: list[int]) -> None:
-    """The interest of one account."""
+    """The interest of one account, and what it has to show by the day."""
     account, days = state.accounts[name], int(job.reason)
     rate = state.margin_policy.credit_rate if account.cash > 0 else state.margin_policy.debit_rate
     amount = interest(account.cash, rate, days)
     if amount:
         on = money_text(account.cash)
         step.emit(f.InterestBooked, account=name, amount=money_text(amount), on=on, rate=rate, days=days)
+    daily.review(state, account, step)
 
 
 @EVOLVE.on(f.InterestBooked, touched.the_account)
 def _interest_booked(state: State, fact: f.InterestBooked) -> None:
     account = state.accounts[fact.account]
     account.cash += to_money(fact.amount)
+    account.sma += to_money(fact.amount)
     booking.weigh(state, account)

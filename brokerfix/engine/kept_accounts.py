@@ -34,6 +34,7 @@ class AccountImage(msgspec.Struct):
     opened_with: str = "0"
     lost: int = 0
     credit: tuple[int, int, int] = (10_000, 0, 0)
+    daily: tuple[str, str, str, list[tuple[int, str]], int] = ("0", "0", "0", [], 0)
 
 
 NUMBERS = ("paid_in", "cash", "load")
@@ -60,6 +61,13 @@ def dump_accounts(state: "State") -> list[AccountImage]:
             str(account.opened_with),
             account.lost,
             (account.credit_bps, account.raised_on, account.called_on),
+            (
+                str(account.sma),
+                str(account.shortfall),
+                str(account.lacked),
+                [(day, str(money)) for day, money in account.owed],
+                account.frozen_until,
+            ),
         )
         for account in state.accounts.values()
     ]
@@ -88,6 +96,11 @@ def load_accounts(state: "State", images: list[AccountImage]) -> None:
             credit_bps=one.credit[0],
             raised_on=one.credit[1],
             called_on=one.credit[2],
+            sma=int(one.daily[0]),
+            shortfall=int(one.daily[1]),
+            lacked=int(one.daily[2]),
+            owed=tuple((day, int(money)) for day, money in one.daily[3]),
+            frozen_until=one.daily[4],
             most_lost=to_money(one.limits.max_loss) if one.limits.max_loss else 0,
         )
 
@@ -117,6 +130,7 @@ def hashed_accounts(accounts: dict[str, Account]) -> Iterable[object]:
                 items(account.products),
             ),
             (account.credit_bps, account.raised_on, account.called_on),
+            (account.sma, account.shortfall, account.lacked, account.owed, account.frozen_until),
         )
         for name, account in accounts.items()
     )

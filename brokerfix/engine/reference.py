@@ -13,6 +13,7 @@ from brokerfix.engine.kept_accounts import derive
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
 from brokerfix.engine.risk.bounds import arrange, give_accounts, set_level
+from brokerfix.engine.risk.daily import has_less
 from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -73,12 +74,14 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
     account = state.accounts.get(fact.account)
     if account is None:
         account = state.accounts[fact.account] = Account(fact.account, fact.limits, paid_in, paid_in)
-        account.opened_with = paid_in
+        account.opened_with = account.sma = paid_in
         account.clients = {client.client: None for client in state.clients.values() if fact.account in client.accounts}
     had = account.is_watched, account.most_lost
+    was_paid_in = account.paid_in
     account.cash += paid_in - account.paid_in
     # What is paid in is no gain.
     account.opened_with += paid_in - account.paid_in
+    account.sma += paid_in - account.paid_in
     account.paid_in = paid_in
     level = Level("account", fact.account)
     if state.configured.get(level) != fact.limits:
@@ -93,6 +96,8 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
         # Nothing follows any more from how it stood.
         account.standing, account.since, account.slice_id, account.held_by = Standing.OK, 0, 0, ""
         state.called.pop(fact.account, None)
+    if paid_in < was_paid_in:
+        has_less(account)
     watch_anew(account, *had)
     if account.is_watched:
         state.agenda[booking.REVIEW, fact.account] = None

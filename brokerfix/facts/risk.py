@@ -139,6 +139,30 @@ class InterestBooked(Fact, frozen=True, gc=False, kw_only=True):
     days: int
 
 
+class IntradayDeficit(Fact, frozen=True, gc=False):
+    """In the day before, an account has lacked so much (decimal text) of its maintenance margin: it has to be met."""
+
+    account: str
+    amount: str
+
+
+class DeficitMet(Fact, frozen=True, gc=False):
+    """An account has met an intraday margin deficit that was told on a trading day (YYYYMMDD)."""
+
+    account: str
+    day: int
+    amount: str
+
+
+class AccountFrozen(Fact, frozen=True, gc=False):
+    """An intraday margin deficit was not met in time: `until` a day (YYYYMMDD) the account opens only what its cash
+    pays for."""
+
+    account: str
+    until: int
+    amount: str
+
+
 class LossReached(Fact, frozen=True, gc=False):
     """An account has lost so much of what it may lose in a day: the share in percent, the loss and the limit as decimal
     text. From 80 on it may only close positions; at 100 it is killed."""

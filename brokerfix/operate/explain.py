@@ -150,6 +150,15 @@ class Story:
     def _deficit(self, fact: f.DeficitBooked) -> str:
         return f"{fact.amount} is missing: the broker's claim" if fact.account == self.account else ""
 
+    def _day_deficit(self, fact: f.IntradayDeficit | f.DeficitMet | f.AccountFrozen) -> str:
+        if fact.account != self.account:
+            return ""
+        if isinstance(fact, f.IntradayDeficit):
+            return f"an intraday margin deficit of {fact.amount} has to be met in five business days"
+        if isinstance(fact, f.DeficitMet):
+            return f"the intraday margin deficit of {fact.amount} is met"
+        return f"the account is frozen until {fact.until}: an intraday margin deficit of {fact.amount} was not met"
+
     def _loss(self, fact: f.LossReached) -> str:
         told = f"{fact.percent} % of what may be lost in a day is lost: {fact.loss} of {fact.limit}"
         return told if fact.account == self.account else ""
@@ -183,6 +192,9 @@ TELLERS: dict[type[f.Fact], Callable[[Story, Any], str]] = {
     f.InterestBooked: Story._interest,
     f.CreditScored: Story._scored,
     f.LossReached: Story._loss,
+    f.IntradayDeficit: Story._day_deficit,
+    f.DeficitMet: Story._day_deficit,
+    f.AccountFrozen: Story._day_deficit,
     f.Halted: Story._halted,
     f.Resumed: Story._let_on,
 }

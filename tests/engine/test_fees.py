@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerfix.commands import RollDay
-from brokerfix.domain import Charge, Instrument, Side, money_text, to_money
+from brokerfix.domain import Charge, Instrument, Side, days_between, money_text, to_money
 from brokerfix.engine import fees
 from brokerfix.facts import ChildFilled, InterestBooked, Trade
 from tests.scenario import World, run_step
@@ -99,7 +99,7 @@ def test_days_between_two_days(first: date, days: int) -> None:
     except OverflowError:
         return
     numbers = (one.year * 10_000 + one.month * 100 + one.day for one in (first, second))
-    assert fees.days_between(*numbers) == days
+    assert days_between(*numbers) == days
 
 
 def test_fees_are_of_the_order_of_its_side_only() -> None:

@@ -15,7 +15,7 @@ from brokerfix.domain import (
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
-from brokerfix.engine.risk import needs
+from brokerfix.engine.risk import daily, needs
 from brokerfix.engine.risk.bounds import accepted, arrange, bounds_of, opened, owned
 from brokerfix.engine.risk.standing import stands_otherwise
 from brokerfix.engine.state import State
@@ -53,12 +53,22 @@ def fill(
         # A fill after the end takes from what had been given up: cum + leaves + canceled stays the quantity.
         order.canceled = max(0, order.canceled - qty)
     if fee:
-        state.accounts[order.account].cash -= to_money(fee)
+        _charge(state, order, to_money(fee))
+    account, position = holding(state, order)
+    had = abs(position.qty)
     pay(state, order, qty, price)
     expose(state, order, order.leaves - leaves, order.risk_price)
+    if account.margin != "cash" and abs(position.qty) > had:
+        daily.has_less(account)
     state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker, fee, liquidity)
     if order.cum >= order.qty:
         finished(state, order)
+
+
+def _charge(state: State, order: Order, money: int) -> None:
+    account = state.accounts[order.account]
+    account.cash -= money
+    account.sma -= money
 
 
 def _count_fill(state: State, order: Order) -> None:
@@ -86,7 +96,7 @@ def unfill(state: State, found: Fill, qty: int, price: int, fee: str = "") -> No
             order.prior_notional += sign * part * at
         pay(state, order, sign * part, at)
     if fee != found.fee:
-        state.accounts[order.account].cash += to_money(found.fee or "0") - to_money(fee or "0")
+        _charge(state, order, to_money(fee or "0") - to_money(found.fee or "0"))
         found.fee = fee
     if order.ended is not None:
         order.canceled = max(0, order.qty - order.cum)
@@ -129,7 +139,10 @@ def live(state: State, order: Order) -> None:
 def pay(state: State, order: Order, qty: int, price: int) -> None:
     """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
     account, position = holding(state, order)
-    move(account, position, order.side, qty, price * state.instruments[order.symbol].money_factor)
+    instrument, had = state.instruments[order.symbol], position.qty
+    move(account, position, order.side, qty, price * instrument.money_factor)
+    if account.margin != "cash":
+        daily.moved(state, account, instrument, had, position.qty, price)
     if state.reducing:
         moved_position(state, order.account, order.symbol)
     if account.exposed:

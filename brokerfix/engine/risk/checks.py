@@ -30,7 +30,7 @@ from brokerfix.domain import (
 from brokerfix.engine.charges import most_cost
 from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.orders.order import Order
-from brokerfix.engine.risk import needs
+from brokerfix.engine.risk import daily, needs
 from brokerfix.engine.risk.bounds import bounds_of
 from brokerfix.engine.risk.controls import Asked, Near, broken_together, refusal, worst
 from brokerfix.engine.risk.halts import halted_by
@@ -259,6 +259,9 @@ def check_terms(
         if not asked.opens:
             # What only closes a position passes, whatever the account has.
             return None
+        frozen = daily.frozen(state, account, side, asked.more_money) if account.frozen_until else None
+        if frozen is not None:
+            return frozen
         if why:
             where = f"account {account.account}"
             return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", why, value=_qty(instrument, asked.opens), at=where)

@@ -67,6 +67,9 @@ def margins(state: "State") -> list[dict[str, Any]]:
             "available": money_text(account.buying_power),
             "cushion": f"{100 * account.excess / account.equity:.1f} %" if account.equity > 0 else "",
             "lost today": money_text(max(0, account.opened_with - account.value)),
+            "sma": money_text(account.sma) if account.margin == "reg-t" else "",
+            "intraday deficits": ", ".join(f"{money_text(money)} of {day}" for day, money in account.owed),
+            "frozen until": str(account.frozen_until) if account.frozen_until > state.day else "",
             "owes": money_text(state.deficits[account.account]) if account.account in state.deficits else "",
             "held by": account.held_by,
         }
