@@ -47,6 +47,7 @@ from brokerfix.commands import (
 from brokerfix.domain import (
     Charge,
     ClientOptions,
+    Currency,
     ExecType,
     Instrument,
     Level,
@@ -135,6 +136,7 @@ class World:
                 reference, int(s.get("opens", "0")), int(s.get("closes", "0")), s.get("halted") == "yes",
                 margin=words_as(MarginTerms, s.get("terms", "")), trigger=s.get("trigger", "last"),
                 peg_interval=int(s.get("peg_interval", "0")),
+                currency=s.get("currency", ""),
             )
             for symbol, reference in (("AAPL", 15000), ("MSFT", 40000))
         )  # fmt: skip
@@ -165,6 +167,7 @@ class World:
         start = Start(
             self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels, kinds=kinds,
             margin=policy, symbol_groups=symbol_groups,
+            currencies=(("EUR", Currency(s.get("fx", "1.1"), s.get("haircut", "0.05"))),) if s.get("currency") else (),
         )  # fmt: skip
         return self.submit(start)
 

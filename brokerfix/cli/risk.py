@@ -66,6 +66,28 @@ def kill(kind: str, name: str, config: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 @for_people
+def fx(context: click.Context, config: str, as_json: bool) -> None:
+    """Show the currencies beside the desk's own and their rates; or set a rate."""
+    if context.invoked_subcommand is None:
+        show_rows(ask(config_of(config).data, {"action": "fx"})["currencies"], "currencies", as_json)
+
+
+@fx.command("set")
+@click.argument("currency")
+@click.argument("rate")
+@config_option
+@json_option
+@for_people
+def fx_set(currency: str, rate: str, config: str, as_json: bool) -> None:
+    """One unit of CURRENCY is worth RATE of the desk's own from now on: limits, margin and buying power follow."""
+    ask_broker(config, as_json, f"{currency}: {rate}", action="set-fx", currency=currency, rate=rate)
+
+
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+@for_people
 def breaks(context: click.Context, config: str, as_json: bool) -> None:
     """Show what exchanges say otherwise than we have it; or resolve a break."""
     if context.invoked_subcommand is None:

@@ -143,6 +143,13 @@ class OperatorResolveBreak(OperatorCommand, frozen=True, gc=False):
     text: str = ""
 
 
+class OperatorRate(OperatorCommand, frozen=True, gc=False):
+    """A currency's rate, scaled by 8 decimals, is another one."""
+
+    currency: str
+    rate: int
+
+
 class OperatorAlert(OperatorCommand, frozen=True, gc=False):
     """Something that everybody must see, found by an operator or his tools."""
 

@@ -1,7 +1,7 @@
 """Commands: the process's own times, its sessions and jobs."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Instrument, Level, Limits, MarginPolicy, Phase, Venue
+from brokerfix.domain import ClientOptions, Currency, Instrument, Level, Limits, MarginPolicy, Phase, Venue
 
 
 class Start(Command, frozen=True, gc=False):
@@ -21,6 +21,7 @@ class Start(Command, frozen=True, gc=False):
     kinds: tuple[tuple[str, str], ...] = ()
     margin: MarginPolicy = MarginPolicy()
     symbol_groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    currencies: tuple[tuple[str, Currency], ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):

@@ -15,6 +15,15 @@ class Charge(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     exchange_fees: bool = False
 
 
+class Currency(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A currency beside the desk's own, as decimal text: what one unit of it is worth there (`rate`), and by which
+    share it counts for less as a collateral (`haircut`). With a `symbol` the mark of that instrument is the rate."""
+
+    rate: str
+    haircut: str = "0"
+    symbol: str = ""
+
+
 class Instrument(msgspec.Struct, frozen=True, gc=False):
     """What can be traded. `tick` and `lot` are scaled ints; `collar` is in basis points of the mark (0: none);
     `reference` is the mark before the first quote or trade (0: none); `opens` and `closes` are seconds of the day in
@@ -51,6 +60,7 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     dynamic_bps: int = 0
     needs_market: bool = False
     charge: Charge | None = None
+    currency: str = ""
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""

@@ -6,7 +6,7 @@ from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.commands import ChangePhase
 from brokerfix.domain import day_of, shard_of
-from brokerfix.engine import parts, reference, touched
+from brokerfix.engine import currencies, parts, reference, touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind
 from brokerfix.engine.fees import begin_interest
 from brokerfix.engine.jobs import begin_day
@@ -30,6 +30,7 @@ def start(state: State, c: cmd.Start, step: Step) -> None:
     if c.day > state.day:
         step.begin_day(c.day, c.shard)
     step.emit(f.Started)
+    currencies.define(state, c, step)
     reference.define(state, c, step)
     levels.define(state, c, step)
     for symbol, phase in c.phases:

@@ -10,7 +10,7 @@ import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
-from brokerfix.engine import days, jobs, marks, operator, reference, sessions
+from brokerfix.engine import currencies, days, jobs, marks, operator, reference, sessions
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import accept, booking, cancel, cross, quote, replace, status
@@ -27,7 +27,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, quote, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals, breaks,
+    approvals, breaks, currencies,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent

@@ -17,7 +17,7 @@ KEPT_ALERTS = 100
 
 
 class Position(msgspec.Struct, gc=False):
-    """An account's holding of a symbol. Quantities are scaled, notionals are money.
+    """An account's holding of a symbol. Quantities are scaled, notionals are price x quantity.
 
     `load` is what the position and its open orders take from the account's buying power, see `risk.load`; `worth` what
     it is worth at the mark (a short one below 0), where something counts it, and `maintenance` the margin that it
@@ -66,11 +66,11 @@ class Exposure(msgspec.Struct, gc=False):
             held = self.held[symbol] = [0, 0, 0]
         held[0] += qty
 
-    def count(self, symbol: str, position: Position, times: int = 1) -> None:
-        """A position counts from now on or, with `times` -1, no longer."""
+    def count(self, symbol: str, position: Position, factor: int, times: int = 1) -> None:
+        """A position counts from now on or, with `times` -1, no longer. `factor` makes money of price x quantity."""
         self.own(symbol, times * position.qty, *((0, position.worth) if times > 0 else (position.worth, 0)))
-        self.open(symbol, True, times * position.open_buy_qty, times * position.open_buy_notional)
-        self.open(symbol, False, times * position.open_sell_qty, times * position.open_sell_notional)
+        self.open(symbol, True, times * position.open_buy_qty, times * position.open_buy_notional * factor)
+        self.open(symbol, False, times * position.open_sell_qty, times * position.open_sell_notional * factor)
 
 
 class Window(msgspec.Struct, gc=False):
@@ -137,7 +137,8 @@ class Override(msgspec.Struct, frozen=True, gc=False):
 
 
 class Account(msgspec.Struct, gc=False):
-    """Money and holdings. `paid_in` and `cash` are money. `clients` may trade for it. `bounds` are those of the firm,
+    """Money and holdings. `paid_in` and `cash` are money of the desk's own currency, `balances` cash in others and
+    `foreign` what that is worth as a collateral. `clients` may trade for it. `bounds` are those of the firm,
     of its groups and its own in any symbol, `own` its own by symbol or group of symbols, and `of_symbol` these by
     symbol; `exposures` are those that its positions in any symbol count for; `exposed`: there is such an exposure, or
     one of a symbol. `same` is when orders of the same content (see `bounds.Content`) were accepted, for as long as any
@@ -182,6 +183,8 @@ class Account(msgspec.Struct, gc=False):
     credit_bps: int = 10_000
     raised_on: int = 0
     called_on: int = 0
+    balances: dict[str, int] = {}
+    foreign: int = 0
     sma: int = 0
     shortfall: int = 0
     lacked: int = 0
@@ -190,7 +193,7 @@ class Account(msgspec.Struct, gc=False):
 
     @property
     def buying_power(self) -> int:
-        return self.cash - self.load
+        return self.cash + self.foreign - self.load
 
     @property
     def is_watched(self) -> bool:
@@ -200,17 +203,17 @@ class Account(msgspec.Struct, gc=False):
     @property
     def equity(self) -> int:
         """Equity with loan value."""
-        return self.cash + self.worth
+        return self.cash + self.foreign + self.worth
 
     @property
     def value(self) -> int:
         """What the account is worth, with its options."""
-        return self.cash + self.worth + self.option_worth
+        return self.cash + self.foreign + self.worth + self.option_worth
 
     @property
     def excess(self) -> int:
         """Excess liquidity."""
-        return self.cash + self.worth - self.maintenance
+        return self.cash + self.foreign + self.worth - self.maintenance
 
     @property
     def reduces_only(self) -> str:

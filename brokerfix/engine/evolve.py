@@ -3,7 +3,7 @@
 Recovery is `for fact in journal: evolve(state, fact)` and nothing else.
 """
 
-from brokerfix.engine import days, fees, jobs, marks, operator, reference, sessions, split
+from brokerfix.engine import currencies, days, fees, jobs, marks, operator, reference, sessions, split
 from brokerfix.engine.matching import applied as trades
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import applied as orders
@@ -35,6 +35,7 @@ SUBJECTS = (
     fees,
     breaks,
     daily,
+    currencies,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

@@ -7,6 +7,7 @@ before, of a year of 360 days, on the cash as it is when the day begins, and rou
 
 from brokerfix import facts as f
 from brokerfix.domain import IMMEDIATE, MONEY_DIGITS, days_between, money_text, to_money, to_scaled
+from brokerfix.engine import money as money_of
 from brokerfix.engine import touched
 from brokerfix.engine.charges import cost
 from brokerfix.engine.entities import Job, JobKind
@@ -63,18 +64,27 @@ def begin_interest(state: State, before: int) -> None:
 
 def book_interest(state: State, job: Job, name: str, step: Step, overdue: list[int]) -> None:
     """The interest of one account, and what it has to show by the day."""
-    account, days = state.accounts[name], int(job.reason)
-    rate = state.margin_policy.credit_rate if account.cash > 0 else state.margin_policy.debit_rate
-    amount = interest(account.cash, rate, days)
-    if amount:
-        on = money_text(account.cash)
-        step.emit(f.InterestBooked, account=name, amount=money_text(amount), on=on, rate=rate, days=days)
+    account, days, policy = state.accounts[name], int(job.reason), state.margin_policy
+    for currency, cash in (("", account.cash), *sorted(account.balances.items())):
+        rate = policy.credit_rate if cash > 0 else policy.debit_rate
+        amount = interest(cash, rate, days)
+        if amount:
+            step.emit(
+                f.InterestBooked,
+                account=name,
+                amount=money_text(amount),
+                on=money_text(cash),
+                rate=rate,
+                days=days,
+                currency=currency,
+            )
     daily.review(state, account, step)
 
 
 @EVOLVE.on(f.InterestBooked, touched.the_account)
 def _interest_booked(state: State, fact: f.InterestBooked) -> None:
     account = state.accounts[fact.account]
-    account.cash += to_money(fact.amount)
-    account.sma += to_money(fact.amount)
+    amount = to_money(fact.amount)
+    money_of.pay(state, account, fact.currency, amount)
+    account.sma += amount if not fact.currency else money_of.value(state, fact.currency, amount)
     booking.weigh(state, account)

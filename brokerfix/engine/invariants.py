@@ -6,6 +6,7 @@ import msgspec
 
 from brokerfix.domain import Hold, OrdStatus
 from brokerfix.engine.entities import Account, Exposure, JobKind
+from brokerfix.engine.money import factor_of, value
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk import needs
@@ -61,9 +62,8 @@ def broken_in_state(state: State) -> Iterator[str]:
         if order.leaves or reserved or reserved_notional:
             where = (order.account, order.symbol, str(order.side))
             qty, notional = open_on.get(where, (0, 0))
-            factor = state.instruments[order.symbol].money_factor
             more = order.leaves * order.risk_price + reserved_notional
-            open_on[where] = (qty + order.leaves + reserved, notional + more * factor)
+            open_on[where] = (qty + order.leaves + reserved, notional + more)
     pending = {(job.name, name) for job in state.jobs if job.kind is JobKind.REVALUE for name in job.left}
     for account in state.accounts.values():
         total = 0
@@ -78,7 +78,7 @@ def broken_in_state(state: State) -> Iterator[str]:
                     yield f"{name}: open on side {side} {have}, its orders say {want}"
             instrument = state.instruments[symbol]
             if account.margin == "cash":
-                want_load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+                want_load = risk.load(position, risk.reference(state, instrument), state.factors[symbol])
             else:
                 want_load = needs.need(state, account, instrument, position).load
             if position.load != want_load and (symbol, account.account) not in pending:
@@ -91,6 +91,9 @@ def broken_in_state(state: State) -> Iterator[str]:
             yield f"account {account.account}: load {account.load} is not the sum {total}"
     if not pending:
         yield from _broken_exposures(state)
+    for symbol, factor in state.factors.items():
+        if factor != factor_of(state, state.instruments[symbol]):
+            yield f"{symbol}: its factor is {factor}"
     for symbol, book in state.books.items():
         for key in book.entries:
             if state.orders[key].symbol != symbol:
@@ -99,11 +102,13 @@ def broken_in_state(state: State) -> Iterator[str]:
 
 def _broken_margin(state: State, account: Account) -> Iterator[str]:
     """What is wrong with what an account's positions are worth and need."""
+    if account.foreign != sum(value(state, currency, money) for currency, money in account.balances.items()):
+        yield f"account {account.account}: foreign {account.foreign} is not what its balances are worth"
     if account.is_watched:
         loans = (symbol for symbol in account.positions if state.instruments[symbol].option is None)
-        value = sum(worth(state, symbol, account.positions[symbol].qty) for symbol in loans)
-        if value != account.worth:
-            yield f"account {account.account}: worth {account.worth} is not {value}"
+        worth_now = sum(worth(state, symbol, account.positions[symbol].qty) for symbol in loans)
+        if worth_now != account.worth:
+            yield f"account {account.account}: worth {account.worth} is not {worth_now}"
     if account.margin == "cash":
         return
     maintenance = 0
@@ -125,7 +130,7 @@ def _broken_exposures(state: State) -> Iterator[str]:
         for symbol, position in account.positions.items():
             now = msgspec.structs.replace(position, worth=worth(state, symbol, position.qty))
             for exposure in exposures_of(account, symbol):
-                afresh.setdefault(id(exposure), Exposure()).count(symbol, now)
+                afresh.setdefault(id(exposure), Exposure()).count(symbol, now, state.factors[symbol])
     for level, bound in state.bounds.items():
         if not bound.exposed:
             continue

@@ -7,6 +7,7 @@ import msgspec
 
 from brokerfix.domain import Instrument, Level, Limits, Standing, rates_of, to_money
 from brokerfix.engine.entities import Account, Bound, Position, Window
+from brokerfix.engine.money import factor_of, weigh_balances
 from brokerfix.engine.risk import needs
 from brokerfix.engine.risk.bounds import give_accounts, set_level
 
@@ -35,8 +36,12 @@ class AccountImage(msgspec.Struct):
     lost: int = 0
     credit: tuple[int, int, int] = (10_000, 0, 0)
     daily: tuple[str, str, str, list[tuple[int, str]], int] = ("0", "0", "0", [], 0)
+    balances: dict[str, str] = {}
+    notionals: str = "money"
 
 
+NOTIONALS = "price x quantity"
+"""What open notionals are in; older versions have them in money."""
 NUMBERS = ("paid_in", "cash", "load")
 KEPT_OF_POSITION = 8
 """What a position is worth is made anew."""
@@ -68,6 +73,8 @@ def dump_accounts(state: "State") -> list[AccountImage]:
                 [(day, str(money)) for day, money in account.owed],
                 account.frozen_until,
             ),
+            {currency: str(money) for currency, money in account.balances.items()},
+            NOTIONALS,
         )
         for account in state.accounts.values()
     ]
@@ -76,6 +83,10 @@ def dump_accounts(state: "State") -> list[AccountImage]:
 def load_accounts(state: "State", images: list[AccountImage]) -> None:
     for one in images:
         positions = {symbol: Position(*_eight(numbers)) for symbol, numbers in one.positions.items()}
+        if one.notionals != NOTIONALS:
+            for symbol, position in positions.items():
+                position.open_buy_notional //= state.instruments[symbol].money_factor
+                position.open_sell_notional //= state.instruments[symbol].money_factor
         # An older version's have the limits' numbers between them.
         paid_in, cash, *_, taken = map(int, one.numbers)
         state.accounts[one.account] = Account(
@@ -101,6 +112,7 @@ def load_accounts(state: "State", images: list[AccountImage]) -> None:
             lacked=int(one.daily[2]),
             owed=tuple((day, int(money)) for day, money in one.daily[3]),
             frozen_until=one.daily[4],
+            balances={currency: int(money) for currency, money in one.balances.items()},
             most_lost=to_money(one.limits.max_loss) if one.limits.max_loss else 0,
         )
 
@@ -131,6 +143,7 @@ def hashed_accounts(accounts: dict[str, Account]) -> Iterable[object]:
             ),
             (account.credit_bps, account.raised_on, account.called_on),
             (account.sma, account.shortfall, account.lacked, account.owed, account.frozen_until),
+            (items(account.balances), account.foreign),
         )
         for name, account in accounts.items()
     )
@@ -147,6 +160,7 @@ def derive(state: "State", instrument: Instrument) -> None:
     """Say again what follows from an instrument: that it is an option on another one, its margin terms as numbers."""
     symbol = instrument.symbol
     state.rates[symbol] = rates_of(instrument.margin)
+    state.factors[symbol] = factor_of(state, instrument)
     for options in state.derived.values():
         options.pop(symbol, None)
     if instrument.option is not None:
@@ -156,6 +170,8 @@ def derive(state: "State", instrument: Instrument) -> None:
 def load_derived(state: "State", data: None) -> None:
     for instrument in state.instruments.values():
         derive(state, instrument)
+    for account in state.accounts.values():
+        weigh_balances(state, account)
 
 
 def load_limits(state: "State", limits: list[tuple[Level, Limits]] | None) -> None:

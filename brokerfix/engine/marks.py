@@ -5,6 +5,7 @@ from itertools import islice
 from brokerfix.commands import RecordQuotes
 from brokerfix.domain import Side
 from brokerfix.engine import touched
+from brokerfix.engine.currencies import follow_mark
 from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.orders import booking
 from brokerfix.engine.risk.bounds import owned
@@ -44,6 +45,8 @@ def _quoted(state: State, fact: Quoted) -> None:
     state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last)
     if fact.mark and fact.mark != state.marks.get(fact.symbol):
         state.marks[fact.symbol] = fact.mark
+        if state.currencies:
+            follow_mark(state, fact.symbol, fact.mark)
         _revalue_all(state, fact.symbol)
         for symbol in state.derived.get(fact.symbol, ()):
             _revalue_all(state, symbol)

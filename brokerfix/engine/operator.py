@@ -16,6 +16,7 @@ from brokerfix.commands import (
     OperatorSplit,
 )
 from brokerfix.domain import CxlRejReason, Hold, OrdStatus, RestatementReason, Side, id_text, to_money
+from brokerfix.engine import money as money_of
 from brokerfix.engine import touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Position
 from brokerfix.engine.fees import child_fee, fee_of
@@ -219,8 +220,10 @@ def _fill_reversed(state: State, fact: FillReversed) -> None:
     account = state.accounts[fact.account]
     position = account.positions.setdefault(fact.symbol, Position())
     state.holders.setdefault(fact.symbol, {})[fact.account] = None
-    account.cash += to_money(fact.fee or "0")
-    booking.move(account, position, fact.side, -fact.qty, fact.price * instrument.money_factor)
+    booking.move(position, fact.side, -fact.qty)
+    money = fact.price * fact.qty * instrument.money_factor
+    back = (money if fact.side is Side.BUY else -money) + to_money(fact.fee or "0")
+    money_of.pay(state, account, instrument.currency, back)
     booking.moved_position(state, fact.account, fact.symbol)
     owned(state, account, fact.symbol, position, -fact.qty if fact.side is Side.BUY else fact.qty)
     booking.reload(state, account, position, instrument)

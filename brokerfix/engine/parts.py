@@ -14,6 +14,7 @@ from sortedcontainers import SortedDict
 
 from brokerfix.domain import (
     ClientOptions,
+    Currency,
     ExecInst,
     Instrument,
     Level,
@@ -331,6 +332,9 @@ PARTS: tuple[Part, ...] = (
     number("last_id"),
     number("day_began"),
     number("previous_day_began"),
+    plain("currencies", dict, dict[str, Currency], items),
+    plain("fx", dict, dict[str, int], items),
+    Part("factors", dict),
     plain("instruments", dict, dict[str, Instrument], items),
     Part("accounts", dict, hashed_accounts, list[AccountImage], dump_accounts, load_accounts),
     Part("holders", dict, load=load_holders),

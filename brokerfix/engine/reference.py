@@ -12,7 +12,7 @@ from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.kept_accounts import derive
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
-from brokerfix.engine.risk.bounds import arrange, give_accounts, set_level
+from brokerfix.engine.risk.bounds import arrange, count_all, give_accounts, set_level
 from brokerfix.engine.risk.daily import has_less
 from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
@@ -63,7 +63,13 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     state.market.books.setdefault(symbol, Book())
     state.stops.setdefault(symbol, Book())
     state.watching.setdefault(symbol, {})
+    holders = list(state.holders.get(symbol, ()))
+    for name in holders:
+        # By the factor until now.
+        count_all(state, name, -1)
     derive(state, fact.instrument)
+    for name in holders:
+        count_all(state, name, 1)
     for one in (symbol, *state.derived.get(symbol, ())):
         booking.value_again(state, one)
 

@@ -5,7 +5,7 @@ from collections import deque
 
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import Instrument, Level, Limits, MarginPolicy, Phase, Rates, Venue, day_of
+from brokerfix.domain import Currency, Instrument, Level, Limits, MarginPolicy, Phase, Rates, Venue, day_of
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
@@ -30,6 +30,9 @@ class State:
     `margin_policy` is how margin accounts are watched, `called` are those whose positions may only be closed because of
     it, `deficits` what accounts owe (money), and `derived` are by symbol the options on it; `rates` are by symbol
     what positions need as margin.
+
+    `currencies` are those beside the desk's own, `fx` their rates (8 decimals), and `factors` make money of the desk's
+    own currency of price x quantity, by symbol.
 
     `executions` are by strategy (CLIENT/TAG) the fills that count towards its client's `max_fills`, `reducing` by
     account and symbol the working orders that must not increase a position.
@@ -62,6 +65,9 @@ class State:
     margin_policy: MarginPolicy
     derived: dict[str, dict[str, None]]
     rates: dict[str, Rates]
+    currencies: dict[str, Currency]
+    fx: dict[str, int]
+    factors: dict[str, int]
     called: dict[str, None]
     deficits: dict[str, int]
     bounds: dict[Level, Bound]

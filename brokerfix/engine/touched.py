@@ -129,6 +129,15 @@ def open_at_venue(state: State, fact: f.VenueDown, touched: Touched) -> None:
     touched.children.update(state.open_children[fact.venue])
 
 
+def open_anywhere_in_currency(state: State, fact: f.CurrencyDefined | f.RateSet, touched: Touched) -> None:
+    for symbol, instrument in state.instruments.items():
+        if instrument.currency == fact.name:
+            _in_symbol(state, symbol, touched)
+    for name, account in state.accounts.items():
+        if account.balances:
+            touched.positions[name, ""] = None
+
+
 def open_anywhere(state: State, fact: f.Started, touched: Touched) -> None:
     for children in state.open_children.values():
         touched.children.update(children)

@@ -1,6 +1,6 @@
 """Facts: limits, and who they are about."""
 
-from brokerfix.domain import Limits, MarginPolicy, Side, Standing
+from brokerfix.domain import Currency, Limits, MarginPolicy, Side, Standing
 from brokerfix.facts.base import Fact
 
 
@@ -137,6 +137,22 @@ class InterestBooked(Fact, frozen=True, gc=False, kw_only=True):
     on: str
     rate: str
     days: int
+    currency: str = ""
+
+
+class CurrencyDefined(Fact, frozen=True, gc=False):
+    """A currency, as the configuration has it: its rate is the one there from now on."""
+
+    name: str
+    currency: Currency
+
+
+class RateSet(Fact, frozen=True, gc=False):
+    """A currency's rate (decimal text) is another one from now on."""
+
+    name: str
+    rate: str
+    operator: str = ""
 
 
 class IntradayDeficit(Fact, frozen=True, gc=False):

@@ -166,8 +166,8 @@ class History:
 
     def _sensitivity(self, account: Account, symbol: str) -> float:
         """What the excess liquidity loses if the price falls to nothing, by the maintenance margin that it frees."""
-        position, instrument = account.positions[symbol], self.state.instruments[symbol]
-        value = position.qty * needs.mark_of(self.state, symbol) * instrument.money_factor
+        position = account.positions[symbol]
+        value = position.qty * needs.mark_of(self.state, symbol) * self.state.factors[symbol]
         frees = position.maintenance / abs(value) if value else 0.0
         return value * (1 - frees if value > 0 else 1 + frees)
 

@@ -109,8 +109,9 @@ class Story:
     def _interest(self, fact: f.InterestBooked) -> str:
         if fact.account != self.account:
             return ""
+        kind = f", in {fact.currency}" if fact.currency else ""
         done = "charged" if fact.amount.startswith("-") else "paid"
-        return f"interest of {fact.amount} is {done}: {fact.days} days on {fact.on} at {fact.rate} a year"
+        return f"interest of {fact.amount} is {done}: {fact.days} days on {fact.on} at {fact.rate} a year{kind}"
 
     def _canceled(self, fact: f.OrderCanceled) -> str:
         return f"order {id_text(fact.order_id)} canceled: {fact.text}" if fact.text and self._owns(fact) else ""

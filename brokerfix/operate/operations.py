@@ -20,6 +20,7 @@ from brokerfix.domain import (
     money_text,
     to_money,
     to_scaled,
+    to_text,
 )
 from brokerfix.engine.entities import JobKind
 from brokerfix.engine.orders.order import Order
@@ -103,6 +104,8 @@ class Operations:
             "alert": self._alert,
             "credits": self._credits,
             "breaks": self._breaks,
+            "fx": self._fx,
+            "set-fx": self._set_fx,
             "resolve-break": self._resolve_break,
             "resume": self._resume,
             "split": self._split,
@@ -328,6 +331,20 @@ class Operations:
     def _alert(self, operator: str, request: Request) -> Answer:
         """What an operator's tool has found, for all to see."""
         return self._done(cmd.OperatorAlert(self.broker.clock(), operator, request["code"], request["text"]))
+
+    def _fx(self, operator: str, request: Request) -> Answer:
+        """The currencies and their rates."""
+        state = self.broker.state
+        return {
+            "currencies": [
+                {"currency": name, "rate": to_text(state.fx[name], 8), "haircut": one.haircut, "symbol": one.symbol}
+                for name, one in state.currencies.items()
+            ]
+        }
+
+    def _set_fx(self, operator: str, request: Request) -> Answer:
+        rate = to_scaled(request["rate"], 8)
+        return self._done(cmd.OperatorRate(self.broker.clock(), operator, request["currency"], rate))
 
     def _breaks(self, operator: str, request: Request) -> Answer:
         """The open breaks with exchanges."""

@@ -346,6 +346,7 @@ class Broker:
             tuple((name, one.margin) for name, one in config.accounts.items() if one.margin != "cash"),
             config.margin,
             tuple((name, group.symbols) for name, group in config.symbol_groups.items()),
+            tuple((name, section.currency) for name, section in config.currencies.items()),
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

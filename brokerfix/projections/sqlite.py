@@ -92,7 +92,8 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "accounts": (
         {
             "account": str, "paid_in": str, "cash": str, "buying_power": str, "kind": str, "standing": str,
-            "equity": str, "maintenance": str, "excess": str, "credit": str, "checks_power": int, "limits": str,
+            "balances": str, "equity": str, "maintenance": str, "excess": str, "credit": str,
+            "checks_power": int, "limits": str,
         },
         "account",
     ),
@@ -405,7 +406,8 @@ def account_row(state: State, name: str) -> dict[str, Any]:
         "buying_power": money_text(account.buying_power),
         "kind": account.margin,
         "standing": str(account.standing),
-        "equity": money_text(account.equity if account.is_watched else account.cash),
+        "balances": json.dumps({currency: money_text(money) for currency, money in account.balances.items()}),
+        "equity": money_text(account.equity if account.is_watched else account.cash + account.foreign),
         "maintenance": money_text(account.maintenance),
         "excess": money_text(account.excess if account.is_watched else account.buying_power),
         "credit": f"{account.credit_bps / 10_000:g}",

@@ -54,7 +54,7 @@ class Auditor:
         self.report = Verification()
         self._bought: Counter[tuple[str, str]] = Counter()
         self._sold: Counter[tuple[str, str]] = Counter()
-        self._cash: Counter[str] = Counter()
+        self._cash: Counter[tuple[str, str]] = Counter()
         self._filled: Counter[int] = Counter()
         self._fills: dict[int, tuple[int, int, int, str]] = {}
         self._last = 0
@@ -64,7 +64,8 @@ class Auditor:
         """The count begins with what the state has: the facts before it are gone."""
         state = self.state
         for account in state.accounts.values():
-            self._cash[account.account] = account.cash - account.paid_in
+            self._cash[account.account, ""] = account.cash - account.paid_in
+            self._cash.update({(account.account, currency): money for currency, money in account.balances.items()})
             for symbol, position in account.positions.items():
                 self._bought[account.account, symbol] = position.bought
                 self._sold[account.account, symbol] = position.sold
@@ -104,9 +105,12 @@ class Auditor:
             self._split(fact)
         elif isinstance(fact, FillReversed):
             self._take(fact.account, fact.symbol, fact.side, -fact.qty, fact.price)
-            self._cash[fact.account] += to_money(fact.fee or "0")
-        elif isinstance(fact, InterestBooked | DeficitBooked):
-            self._cash[fact.account] += to_money(fact.amount)
+            currency = self.state.instruments[fact.symbol].currency
+            self._cash[fact.account, currency] += to_money(fact.fee or "0")
+        elif isinstance(fact, InterestBooked):
+            self._cash[fact.account, fact.currency] += to_money(fact.amount)
+        elif isinstance(fact, DeficitBooked):
+            self._cash[fact.account, ""] += to_money(fact.amount)
 
     def after_record(self, last_id: int) -> None:
         """Check the orders that a record was about."""
@@ -137,7 +141,8 @@ class Auditor:
         for problem in broken_in_state(state):
             self._problem(problem)
         for account in state.accounts.values():
-            if account.cash - account.paid_in != self._cash[account.account]:
+            has = {"": account.cash - account.paid_in, **account.balances}
+            if any(money != self._cash[account.account, currency] for currency, money in has.items()):
                 self._problem(f"account {account.account}: cash is not paid in and the sum of its trades")
             for symbol, position in account.positions.items():
                 key = (account.account, symbol)
@@ -166,14 +171,16 @@ class Auditor:
         """Count a fill; a negative quantity takes it back."""
         self._fills[exec_id] = order_id, qty, price, fee
         order = self.state.orders[order_id]
-        self._cash[order.account] -= to_money(fee or "0")
+        currency = self.state.instruments[order.symbol].currency
+        self._cash[order.account, currency] -= to_money(fee or "0")
         self._take(order.account, order.symbol, order.side, qty, price)
         self._filled[order_id] += qty
 
     def _take(self, account: str, symbol: str, side: Side, qty: int, price: int) -> None:
-        money = qty * price * self.state.instruments[symbol].money_factor
+        instrument = self.state.instruments[symbol]
+        money = qty * price * instrument.money_factor
         (self._bought if side is Side.BUY else self._sold)[account, symbol] += qty
-        self._cash[account] += -money if side is Side.BUY else money
+        self._cash[account, instrument.currency] += -money if side is Side.BUY else money
 
     def _problem(self, text: str) -> None:
         if len(self.report.problems) < MOST_PROBLEMS:

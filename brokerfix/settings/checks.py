@@ -34,6 +34,7 @@ from brokerfix.settings.sections import (
     Config,
     ConfigError,
     CreditSection,
+    CurrencySection,
     GatewaySection,
     HttpSection,
     InstrumentSection,
@@ -51,6 +52,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
     }
     if not instruments:
         raise ConfigError(f"{path}: instruments: at least one is needed, [instruments.SYMBOL]")
+    _currencies(path, read["currencies"], instruments)
     check_margin(path, read.get("margin") or MarginPolicy(), instruments)
     _accounts(path, read, instruments)
     _clients(path, read, check_venues(path, read["venues"], instruments))
@@ -72,6 +74,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         read["api_keys"],
         read["groups"],
         read["symbol_groups"],
+        read["currencies"],
         read.get("limits") or Limits(),
         read.get("margin") or MarginPolicy(),
         _credit(path, read.get("credit") or CreditSection()),
@@ -112,6 +115,22 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
         _not_here(path, f"clients.{name}.limits", client.limits, ("max_loss",))
     _limits(path, "limits", read.get("limits") or Limits())
     _not_here(path, "limits", read.get("limits") or Limits())
+
+
+def _currencies(path: Path, currencies: Mapping[str, CurrencySection], instruments: Mapping[str, Instrument]) -> None:
+    for name, section in currencies.items():
+        for key, digits in (("rate", 8), ("haircut", 4)):
+            try:
+                number = to_scaled(getattr(section, key), digits)
+            except Inexact as error:
+                raise ConfigError(f"{path}: currencies.{name}.{key}: {error}") from error
+            if number < 0 or (key == "rate" and not number) or (key == "haircut" and number > 10**digits):
+                raise ConfigError(f"{path}: currencies.{name}.{key}: {getattr(section, key)} can't be")
+        if section.symbol and section.symbol not in instruments:
+            raise ConfigError(f"{path}: currencies.{name}.symbol: there is no [instruments.{section.symbol}]")
+    for symbol, instrument in instruments.items():
+        if instrument.currency and instrument.currency not in currencies:
+            raise ConfigError(f"{path}: instruments.{symbol}.currency: there is no [currencies.{instrument.currency}]")
 
 
 def _charge(path: Path, key: str, charge: Charge) -> Charge | None:
@@ -370,6 +389,7 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         static_bps=static_band,
         dynamic_bps=dynamic_band,
         needs_market=section.needs_market,
+        currency=section.currency,
         charge=_charge(path, f"instruments.{symbol}.charge", section.charge),
     )
 

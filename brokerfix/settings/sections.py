@@ -12,6 +12,7 @@ from brokerfix.domain import (
     SHARDS,
     Charge,
     ClientOptions,
+    Currency,
     Instrument,
     Level,
     Limits,
@@ -97,6 +98,7 @@ class InstrumentSection(Section, frozen=True):
     dynamic_band: str = "0"
     needs_market: bool = False
     multiplier: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    currency: str = ""
     charge: Charge = Charge()
     margin: MarginTerms = MarginTerms()
     option: OptionTerms | None = None
@@ -330,11 +332,24 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
 }
 
 
+class CurrencySection(Section, frozen=True):
+    """A currency beside the desk's own."""
+
+    rate: str
+    haircut: str = "0"
+    symbol: str = ""
+
+    @property
+    def currency(self) -> Currency:
+        return Currency(self.rate, self.haircut, self.symbol)
+
+
 TABLES: dict[str, type[Section]] = {
     "instruments": InstrumentSection,
     "accounts": AccountSection,
     "groups": GroupSection,
     "symbol_groups": SymbolGroupSection,
+    "currencies": CurrencySection,
     "clients": ClientSection,
     "api_keys": ApiKeySection,
     "venues": VenueSection,
@@ -361,6 +376,7 @@ class Config(msgspec.Struct, frozen=True):
     api_keys: dict[str, ApiKeySection] = {}
     groups: dict[str, GroupSection] = {}
     symbol_groups: dict[str, SymbolGroupSection] = {}
+    currencies: dict[str, CurrencySection] = {}
     firm: Limits = Limits()
     margin: MarginPolicy = MarginPolicy()
     credit: CreditSection = CreditSection()

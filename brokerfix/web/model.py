@@ -189,13 +189,14 @@ class AccountRisk(msgspec.Struct, frozen=True):
 
 
 class AccountState(msgspec.Struct, frozen=True):
-    """An account: what was paid in, its cash and buying power, the limits of one order, its margin, and how much of
-    each of its own limits is used."""
+    """An account: what was paid in, its cash and buying power, cash in other currencies, the limits of one order, its
+    margin, and how much of each of its own limits is used."""
 
     account: str
     paid_in: str
     cash: str
     buying_power: str
+    balances: dict[str, str]
     limits: AccountLimits
     risk: AccountRisk
     in_use: list[LimitUse]

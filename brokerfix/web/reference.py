@@ -54,7 +54,8 @@ def _account(row: dict[str, Any]) -> AccountState:
     used = [
         LimitUse(one["symbol"] or None, one["limit"], one["most"], one["used"] or None, one["percent"]) for one in own
     ]
-    return AccountState(row["account"], row["paid_in"], row["cash"], row["buying_power"], most, risk, used)
+    money = row["paid_in"], row["cash"], row["buying_power"], json.loads(row["balances"])
+    return AccountState(row["account"], *money, most, risk, used)
 
 
 @get(

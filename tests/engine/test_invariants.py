@@ -24,6 +24,7 @@ from brokerfix.commands import (
     OperatorCorrect,
     OperatorHalt,
     OperatorMargin,
+    OperatorRate,
     OperatorRelease,
     OperatorResolve,
     OperatorResume,
@@ -95,16 +96,18 @@ class BrokerMachine(RuleBasedStateMachine):
         self_match=st.sampled_from(["none", "cancel-newest", "cancel-oldest", "cancel-both", "decrement"]),
         scope=st.sampled_from(["client", "group"]),
         margin=st.sampled_from(["cash", "cash", "reg-t", "tiered"]),
+        currency=st.sampled_from(["", "", "EUR"]),
     )
     def begin(
         self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str, self_match: str,
-        scope: str, margin: str,
+        scope: str, margin: str, currency: str,
     ) -> None:  # fmt: skip
         # With margin there is little, so that it is called in.
         cash = "100000000" if margin == "cash" else "15000"
         self.world = World(
             post=post, cross=cross, cash=cash, pending=pending, acknowledge=acknowledge, supports=supports,
             limits=limits, self_match=self_match, scope=scope, margin=margin, terms="maintenance=0.5",
+            currency=currency,
         )  # fmt: skip
         self.number = self.seen = 0
         self.known: dict[int, Order] = {}
@@ -157,6 +160,10 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(text=st.sampled_from(["firm", "firm max_net=500000", "client ALICE max_gross=100000", "group DESK", *LIMITS]))
     def set_limits(self, text: str) -> None:
         self.world.submit(SetLimits(self.world.now, "carol", *limits_of(text)))
+
+    @rule(rate=st.integers(90_000_000, 130_000_000))
+    def set_rate(self, rate: int) -> None:
+        self.world.submit(OperatorRate(self.world.now, "carol", "EUR", rate))
 
     @rule(hold=st.booleans())
     def hold_margin(self, hold: bool) -> None:
@@ -507,7 +514,9 @@ class BrokerMachine(RuleBasedStateMachine):
         for name, account in state.accounts.items():
             position = account.positions.get("AAPL")
             assert (position.qty if position else 0) == held[name]
-            assert account.cash - account.paid_in == cash[name]
+            traded_in = state.instruments["AAPL"].currency
+            assert (account.balances.get(traded_in, 0) if traded_in else account.cash - account.paid_in) == cash[name]
+            assert not traded_in or account.cash == account.paid_in
 
 
 TestBroker = BrokerMachine.TestCase

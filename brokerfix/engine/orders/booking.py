@@ -12,6 +12,7 @@ from brokerfix.domain import (
     Side,
     to_money,
 )
+from brokerfix.engine import money as money_of
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
@@ -66,9 +67,9 @@ def fill(
 
 
 def _charge(state: State, order: Order, money: int) -> None:
-    account = state.accounts[order.account]
-    account.cash -= money
-    account.sma -= money
+    account, instrument = state.accounts[order.account], state.instruments[order.symbol]
+    money_of.pay(state, account, instrument.currency, -money)
+    account.sma -= money * state.factors[order.symbol] // instrument.money_factor
 
 
 def _count_fill(state: State, order: Order) -> None:
@@ -140,7 +141,9 @@ def pay(state: State, order: Order, qty: int, price: int) -> None:
     """Move the position and its money (a negative quantity moves them back). `expose` must follow: it weighs them."""
     account, position = holding(state, order)
     instrument, had = state.instruments[order.symbol], position.qty
-    move(account, position, order.side, qty, price * instrument.money_factor)
+    move(position, order.side, qty)
+    money = price * qty * instrument.money_factor
+    money_of.pay(state, account, instrument.currency, -money if order.side is Side.BUY else money)
     if account.margin != "cash":
         daily.moved(state, account, instrument, had, position.qty, price)
     if state.reducing:
@@ -166,14 +169,12 @@ def note_reducing(state: State, order: Order) -> None:
             del state.reducing[key]
 
 
-def move(account: Account, position: Position, side: Side, qty: int, money_each: int) -> None:
-    """Buy or sell `qty` for the account; `money_each` is the money of one scaled unit."""
+def move(position: Position, side: Side, qty: int) -> None:
+    """Buy or sell `qty` (a negative one is taken back)."""
     if side is Side.BUY:
-        account.cash -= money_each * qty
         position.qty += qty
         position.bought += qty
     else:
-        account.cash += money_each * qty
         position.qty -= qty
         position.sold += qty
 
@@ -186,15 +187,14 @@ def expose(state: State, order: Order, qty: int, price: int) -> None:
 def _expose(state: State, order: Order, qty: int, notional: int) -> None:
     instrument = state.instruments[order.symbol]
     account, position = holding(state, order)
-    money = notional * instrument.money_factor
     if order.side is Side.BUY:
         position.open_buy_qty += qty
-        position.open_buy_notional += money
+        position.open_buy_notional += notional
     else:
         position.open_sell_qty += qty
-        position.open_sell_notional += money
+        position.open_sell_notional += notional
     if account.exposed:
-        opened(account, order.symbol, order.side, qty, money)
+        opened(account, order.symbol, order.side, qty, notional * state.factors[order.symbol])
     reload(state, account, position, instrument)
 
 
@@ -229,17 +229,18 @@ def expose_new(state: State, order: Order) -> None:
     if position.qty or account.margin != "cash":
         expose(state, order, order.qty, order.risk_price)
         return
-    notional = order.qty * order.risk_price * state.instruments[order.symbol].money_factor
+    notional = order.qty * order.risk_price
     if order.side is Side.BUY:
         position.open_buy_qty += order.qty
         position.open_buy_notional += notional
     else:
         position.open_sell_qty += order.qty
         position.open_sell_notional += notional
-    position.load += notional
-    account.load += notional
+    money = notional * state.factors[order.symbol]
+    position.load += money
+    account.load += money
     if account.exposed:
-        opened(account, order.symbol, order.side, order.qty, notional)
+        opened(account, order.symbol, order.side, order.qty, money)
 
 
 def count(
@@ -257,14 +258,14 @@ def count(
     if bounds or account.same_window:
         instrument = state.instruments[order.symbol]
         units = qty * 10 ** (MONEY_DIGITS - instrument.qty_digits)
-        accepted(account, bounds, at, units, notional * instrument.money_factor, content)
+        accepted(account, bounds, at, units, notional * state.factors[order.symbol], content)
 
 
 def reload(state: State, account: Account, position: Position, instrument: Instrument) -> None:
     if account.margin != "cash":
         needs.reload(state, account, position, instrument)
     else:
-        load = risk.load(position, risk.reference(state, instrument), instrument.money_factor)
+        load = risk.load(position, risk.reference(state, instrument), state.factors[instrument.symbol])
         account.load += load - position.load
         position.load = load
     weigh(state, account)

@@ -137,7 +137,7 @@ def count_all(state: "State", name: str, times: int) -> None:
     if account is not None:
         for symbol, position in account.positions.items():
             for exposure in exposures_of(account, symbol):
-                exposure.count(symbol, position, times)
+                exposure.count(symbol, position, state.factors[symbol], times)
 
 
 def exposures_of(account: Account, symbol: str) -> tuple[Exposure, ...]:
@@ -149,7 +149,7 @@ def exposures_of(account: Account, symbol: str) -> tuple[Exposure, ...]:
 def worth(state: "State", symbol: str, qty: int) -> int:
     """What so much of a symbol is worth at its mark."""
     instrument = state.instruments[symbol]
-    return qty * (state.marks.get(symbol) or instrument.reference) * instrument.money_factor
+    return qty * (state.marks.get(symbol) or instrument.reference) * state.factors[symbol]
 
 
 def _worth_more(state: "State", account: Account, symbol: str, money: int) -> None:

@@ -81,7 +81,7 @@ def qty_for(instrument: Instrument, cash: str, price: int) -> int:
 def load(position: Position, mark: int, factor: int) -> int:
     """What a position and its open orders take from buying power, in money."""
     held = position.qty
-    buys, sells = position.open_buy_notional, position.open_sell_notional
+    buys, sells = position.open_buy_notional * factor, position.open_sell_notional * factor
     total = 0
     # What a pending replace adds to the price alone is open without a quantity, once the order is filled.
     if held < 0:
@@ -93,7 +93,7 @@ def load(position: Position, mark: int, factor: int) -> int:
     return total + buys + sells
 
 
-def with_open(position: Position, side: Side, qty: int, price: int, factor: int) -> Position:
+def with_open(position: Position, side: Side, qty: int, price: int) -> Position:
     """The position as it were with `qty` more open on `side` at `price` (a negative quantity takes some away)."""
     buy, sell = (qty, 0) if side is Side.BUY else (0, qty)
     return Position(
@@ -102,8 +102,8 @@ def with_open(position: Position, side: Side, qty: int, price: int, factor: int)
         position.sold,
         position.open_buy_qty + buy,
         position.open_sell_qty + sell,
-        position.open_buy_notional + buy * price * factor,
-        position.open_sell_notional + sell * price * factor,
+        position.open_buy_notional + buy * price,
+        position.open_sell_notional + sell * price,
     )
 
 
@@ -120,8 +120,8 @@ def _without(position: Position, order: Order, factor: int) -> tuple[Position, i
         position.sold,
         position.open_buy_qty - buy,
         position.open_sell_qty - sell,
-        position.open_buy_notional - buys * factor,
-        position.open_sell_notional - sells * factor,
+        position.open_buy_notional - buys,
+        position.open_sell_notional - sells,
     )
     return without, qty, notional * factor
 
@@ -137,13 +137,13 @@ def _more_load(
 ) -> int:
     """How much more an order would take than what the position takes now. With nothing held, in a cash account, that is
     its notional."""
-    factor = instrument.money_factor
+    factor = state.factors[instrument.symbol]
     position = account.positions.get(instrument.symbol) or NOTHING_HELD
     changed, filled = position, 0
     if replaced is not None:
         changed, _, _ = _without(position, replaced, factor)
         filled = replaced.cum
-    changed = with_open(changed, side, qty - filled, valued_at, factor)
+    changed = with_open(changed, side, qty - filled, valued_at)
     if account.margin != "cash":
         return needs.more(state, account, instrument, changed)
     return load(changed, reference(state, instrument), factor) - position.load
@@ -234,7 +234,7 @@ def check_terms(
             return refused
     elif not valued_at:
         return Reject(OrdRejReason.BROKER_OPTION, "NO_PRICE", f"there is no price to value {instrument.symbol} at")
-    factor = instrument.money_factor
+    factor = state.factors[instrument.symbol]
     notional = qty * valued_at * factor
     bounds = bounds_of(client, account, instrument.symbol)
     if bounds:
@@ -243,19 +243,19 @@ def check_terms(
             if may_repeat
             else account.same.get((instrument.symbol, str(side), str(ord_type), qty, price, stop_px), ())
         )
-        refused = refusal(_asked(account, instrument, terms, at, replaced, same), bounds, near)
+        refused = refusal(_asked(state, account, instrument, terms, at, replaced, same), bounds, near)
         if refused is not None:
             return refused
     if reduces:
         # A replace that only now asks for it is weighed whole.
         joins = replaced is not None and not replaced.has(ExecInst.DO_NOT_INCREASE)
-        opens = _asked(account, instrument, terms, at, replaced, None, begins=joins).opens
+        opens = _asked(state, account, instrument, terms, at, replaced, None, begins=joins).opens
         if opens:
             told = "the order itself (ExecInst E)"
             return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", limit="0", value=_qty(instrument, opens), at=told)
     if account.is_watched:
         why = account.reduces_only
-        asked = _asked(account, instrument, terms, at, replaced, None)
+        asked = _asked(state, account, instrument, terms, at, replaced, None)
         if not asked.opens:
             # What only closes a position passes, whatever the account has.
             return None
@@ -289,7 +289,7 @@ def check_together(
     instrument = state.instruments[symbol]
     one, other = (bounds_of(client, account, symbol) for account, _ in sides)
     shared = [bound for bound in one if any(bound is its for its in other)]
-    first, second = (_asked(account, instrument, terms, at, None, None) for account, terms in sides)
+    first, second = (_asked(state, account, instrument, terms, at, None, None) for account, terms in sides)
     found = broken_together(first, second, shared)
     return worst(found) if found else None
 
@@ -308,7 +308,9 @@ def check_again(state: State, order: Order, price: int, valued_at: int, at: int)
     refused = check_collar(instrument, order.side, price, last[0] if last is not None else mark) if price else None
     if refused is None:
         bounds = bounds_of(state.clients[order.client], account, order.symbol)
-        refused = refusal(_asked(account, instrument, terms, at, order, None, begins=True), bounds) if bounds else None
+        refused = (
+            refusal(_asked(state, account, instrument, terms, at, order, None, begins=True), bounds) if bounds else None
+        )
     if refused is None and account.reduces_only:
         refused = Reject(
             OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", account.reduces_only, at=f"account {account.account}"
@@ -340,6 +342,7 @@ def worst_price(state: State, order: Order) -> int:
 
 
 def _asked(
+    state: State,
     account: Account,
     instrument: Instrument,
     terms: Terms,
@@ -351,7 +354,7 @@ def _asked(
     """An order as the limits weigh it. A replace that takes less than before passes; one that only now `begins` to
     trade is weighed whole."""
     side, qty, valued_at = terms.side, terms.qty, terms.valued_at
-    factor, scale = instrument.money_factor, 10 ** (MONEY_DIGITS - instrument.qty_digits)
+    factor, scale = state.factors[instrument.symbol], 10 ** (MONEY_DIGITS - instrument.qty_digits)
     position = account.positions.get(instrument.symbol) or NOTHING_HELD
     left, had, had_money = qty, 0, 0
     if replaced is not None:

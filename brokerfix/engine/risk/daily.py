@@ -33,7 +33,7 @@ def moved(state: "State", account: Account, instrument: Instrument, had: int, ha
     """A position was `had` and is `has`, by a trade at a price: what it takes of, or gives to, the SMA."""
     if account.margin != "reg-t" or instrument.option is not None:
         return
-    rates, each = state.rates[instrument.symbol], price * instrument.money_factor
+    rates, each = state.rates[instrument.symbol], price * state.factors[instrument.symbol]
     before, after = (share(abs(qty) * each, rates.initial if qty >= 0 else rates.short_initial) for qty in (had, has))
     account.sma -= after - before
 
@@ -57,7 +57,7 @@ def _initial(state: "State", account: Account, symbol: str) -> int:
     if instrument.option is not None:
         return account.positions[symbol].maintenance
     rates = state.rates[symbol]
-    value = abs(qty) * needs.mark_of(state, symbol) * instrument.money_factor
+    value = abs(qty) * needs.mark_of(state, symbol) * state.factors[symbol]
     return share(value, rates.initial if qty >= 0 else rates.short_initial)
 
 
@@ -89,7 +89,8 @@ def frozen(state: "State", account: Account, side: Side, money: int) -> Reject |
     """Why a frozen account may not open so much, if it is more than its cash pays for."""
     if account.frozen_until <= state.day:
         return None
-    spare = max(0, account.cash - sum(position.open_buy_notional for position in account.positions.values()))
+    open_buys = (one.open_buy_notional * state.factors[symbol] for symbol, one in account.positions.items())
+    spare = max(0, account.cash + account.foreign - sum(open_buys))
     if side is Side.BUY and money <= spare:
         return None
     where, why = f"account {account.account}", f"until {account.frozen_until}: an intraday margin deficit was not met"

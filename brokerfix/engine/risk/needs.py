@@ -40,21 +40,25 @@ def product_of(account: Account, instrument: Instrument) -> str:
 def need(state: "State", account: Account, instrument: Instrument, position: Position) -> Need:
     """What a position needs by itself."""
     mark = mark_of(state, instrument.symbol)
-    each = mark * instrument.money_factor
+    factor = state.factors[instrument.symbol]
+    each = mark * factor
+    open_buys, open_sells = position.open_buy_notional * factor, position.open_sell_notional * factor
     after_buys, after_sells = position.qty + position.open_buy_qty, position.qty - position.open_sell_qty
     if product_of(account, instrument):
         if instrument.option is not None:
             # Its premium is paid in full.
-            return Need(position.open_buy_notional, 0)
-        return Need(max(_dearer(position, each), _cheaper(position, each)) - position.qty * each, 0)
+            return Need(open_buys, 0)
+        return Need(
+            max(_dearer(position, each, open_buys), _cheaper(position, each, open_sells)) - position.qty * each, 0
+        )
     if instrument.option is not None:
         of_short = _short_option(state, instrument)
-        bought = of_short(min(0, after_buys)) + position.open_buy_notional
-        sold = of_short(min(0, after_sells)) - position.open_sell_notional
+        bought = of_short(min(0, after_buys)) + open_buys
+        sold = of_short(min(0, after_sells)) - open_sells
         return Need(max(bought, sold), of_short(min(0, position.qty)))
     if not each:
         # Nothing can be valued: what is open is paid in full.
-        return Need(position.open_buy_notional + position.open_sell_notional, 0)
+        return Need(open_buys + open_sells, 0)
     rates = state.rates[instrument.symbol]
     qty, is_tiered = position.qty, account.margin == "tiered"
     held = abs(qty) * each
@@ -66,20 +70,20 @@ def need(state: "State", account: Account, instrument: Instrument, position: Pos
     bought = share(abs(after_buys) * each, rates.initial if after_buys >= 0 else short)
     sold = share(abs(after_sells) * each, rates.initial if after_sells >= 0 else short)
     if position.open_buy_qty:
-        bought += _dearer(position, each)
+        bought += _dearer(position, each, open_buys)
     if position.open_sell_qty:
-        sold += _cheaper(position, each)
+        sold += _cheaper(position, each, open_sells)
     return Need(max(bought, sold) - qty * each, maintenance)
 
 
-def _dearer(position: Position, each: int) -> int:
+def _dearer(position: Position, each: int, open_buys: int) -> int:
     """What open buys cost above the mark."""
-    return max(0, position.open_buy_notional - position.open_buy_qty * each)
+    return max(0, open_buys - position.open_buy_qty * each)
 
 
-def _cheaper(position: Position, each: int) -> int:
+def _cheaper(position: Position, each: int, open_sells: int) -> int:
     """What open sells bring below the mark."""
-    return max(0, position.open_sell_qty * each - position.open_sell_notional)
+    return max(0, position.open_sell_qty * each - open_sells)
 
 
 def _short_option(state: "State", instrument: Instrument) -> "Callable[[int], int]":
@@ -88,8 +92,8 @@ def _short_option(state: "State", instrument: Instrument) -> "Callable[[int], in
     option = instrument.option
     assert option is not None
     underlying = state.instruments.get(option.underlying)
-    premium = mark_of(state, instrument.symbol) * instrument.money_factor
-    to_money = instrument.money_factor * 10**instrument.price_digits
+    premium = mark_of(state, instrument.symbol) * state.factors[instrument.symbol]
+    to_money = state.factors[instrument.symbol] * 10**instrument.price_digits
     whole, _, part = option.strike.partition(".")
     strike = int(whole + part) * to_money // 10 ** len(part)
     mark = mark_of(state, option.underlying) if underlying is not None else 0
@@ -112,7 +116,7 @@ def product_need(
         low, high = one.qty - one.open_sell_qty, one.qty + one.open_buy_qty
         open_too += worst_of([(1, 1, [max(-(-low * loss // unit), -(-high * loss // unit)) for loss in rates.scan])])
         if instrument.option is not None:
-            option_value += one.qty * mark_of(state, instrument.symbol) * instrument.money_factor
+            option_value += one.qty * mark_of(state, instrument.symbol) * state.factors[instrument.symbol]
             minimum += max(0, -one.qty) * rates.short_minimum // unit
         else:
             longs, shorts = longs + max(0, one.qty) // unit, shorts + max(0, -one.qty) // unit

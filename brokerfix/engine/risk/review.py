@@ -119,11 +119,12 @@ class Choice(NamedTuple):
     qty: int
     relief_bps: int
     price: int
+    factor: int
 
     @property
     def relief(self) -> int:
         """How much margin is freed at once, in one scale for all."""
-        return self.qty * self.price * self.instrument.money_factor * self.relief_bps
+        return self.qty * self.price * self.factor * self.relief_bps
 
 
 def _liquidate(state: State, account: Account, step: Step) -> None:
@@ -169,9 +170,10 @@ def _make_room(state: State, account: Account, symbol: str, step: Step) -> None:
 
 
 def _close_out(state: State, account: Account, step: Step) -> None:
-    if account.cash >= 0:
+    left = account.cash + account.foreign
+    if left >= 0:
         return _change(account, standing_of(state, account), step, "all is closed")
-    amount = money_text(-account.cash)
+    amount = money_text(-left)
     step.emit(f.DeficitBooked, account.account, amount)
     _change(account, Standing.CLOSED_OUT, step, f"closed out, it owes {amount}")
 
@@ -193,7 +195,8 @@ def _choice(state: State, account: Account, client: str, symbol: str, position: 
     in_sight = sum(qty for at, qty in _levels(state, symbol, other) if (at >= price if is_long else at <= price))
     is_open = position.open_sell_qty if is_long else position.open_buy_qty
     qty = min(abs(position.qty) - is_open, in_sight) // instrument.lot * instrument.lot
-    value = abs(position.qty) * mark * instrument.money_factor
+    factor = state.factors[symbol]
+    value = abs(position.qty) * mark * factor
     product = needs.product_of(account, instrument)
     frees = position.maintenance
     if product:
@@ -202,7 +205,7 @@ def _choice(state: State, account: Account, client: str, symbol: str, position: 
     if instrument.option is not None:
         # It has no loan value: what it is sold for is gained besides, and what it is bought back for is lost.
         frees += value if is_long else -value
-    return Choice(instrument, other.opposite, max(0, qty), max(0, frees) * BASIS_POINTS // value, price)
+    return Choice(instrument, other.opposite, max(0, qty), max(0, frees) * BASIS_POINTS // value, price, factor)
 
 
 def _levels(state: State, symbol: str, side: Side) -> Iterator[tuple[int, int]]:
@@ -240,7 +243,7 @@ def _slice(state: State, account: Account, client: str, choice: Choice, target: 
     notional = liquidation_notional(
         account.excess, target, choice.relief_bps, to_scaled(policy.fee, 4), to_scaled(policy.slippage, 4)
     )
-    a_lot = needs.mark_of(state, instrument.symbol) * instrument.money_factor * instrument.lot
+    a_lot = needs.mark_of(state, instrument.symbol) * choice.factor * instrument.lot
     qty = choice.qty
     for most in (notional, to_money(policy.max_slice) if policy.max_slice else None):
         if most is not None:

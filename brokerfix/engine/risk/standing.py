@@ -61,6 +61,7 @@ def margins(state: "State") -> list[dict[str, Any]]:
             "kind": account.margin,
             "standing": str(account.standing),
             "cash": money_text(account.cash),
+            "other cash": ", ".join(f"{money_text(money)} {name}" for name, money in account.balances.items()),
             "equity": money_text(account.equity),
             "maintenance": money_text(account.maintenance),
             "excess": money_text(account.excess),

@@ -34,7 +34,7 @@ def differs(
     money = 0
     if child is not None:
         price = price or child.price or state.marks.get(child.symbol, 0)
-        money = abs(qty) * price * state.instruments[child.symbol].money_factor
+        money = abs(qty) * price * state.factors[child.symbol]
     amount = money_text(money)
     known = venue, code, child.child_id if child is not None else 0, qty
     if child is not None and any(
