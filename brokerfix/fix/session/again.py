@@ -22,7 +22,7 @@ class Again:
 
     def __init__(self, dictionary: Any) -> None:
         self.current: Sent | Gap | None = None
-        self._dictionary = dictionary
+        self.dictionary = dictionary
 
     def answer(self, peer: Peer, message: Any, header: Any) -> None:
         """QuickFIX, which has no messages, would fill a whole gap that the peer asks for: send again what the mailbox
@@ -54,7 +54,7 @@ class Again:
             message.setField(36, str(last.following))
         else:
             at = header.getField(52)
-            message.setString(again, False, self._dictionary, self._dictionary)
+            message.setString(again, False, self.dictionary, self.dictionary)
             header = message.getHeader()
             for tag, value in ((8, peer.begin_string), (49, peer.sender), (52, at), (56, peer.target)):
                 header.setField(tag, value)
@@ -81,7 +81,7 @@ class Again:
         if isinstance(again, Gap):
             return MESSAGE(f"8=FIX.4.4{SOH}9=0{SOH}35=4{SOH}36={again.following}{SOH}123=Y{SOH}10=000{SOH}", False)
         text = again.text if peer.recode is None else peer.recode(again.text)
-        return MESSAGE(text, self._dictionary, False) if again.groups else MESSAGE(text, False)
+        return MESSAGE(text, self.dictionary, False) if again.groups else MESSAGE(text, False)
 
     @staticmethod
     def mark(header: Any, again: Sent | Gap, at: int) -> None:

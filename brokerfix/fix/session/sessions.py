@@ -141,8 +141,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             if settings is None:
                 continue
             self._open(engine, settings)
-        self._dictionary = quickfix.DataDictionary(str(groups_dictionary(config)))
-        self._again = Again(self._dictionary)
+        self._use_groups()
         for peer in (*self.clients.values(), *self.venues.values()):
             self._go_on(peer)
         if anew:
@@ -168,6 +167,11 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         session.setNextSenderMsgSeqNum(peer.box.sent)
         session.setNextTargetMsgSeqNum(peer.box.next_in)
 
+    def _use_groups(self) -> None:
+        """Know the repeating groups of what clients are sent."""
+        self._dictionary = quickfix.DataDictionary(str(groups_dictionary(self.config)))
+        self._again.dictionary = self._dictionary
+
     def add_client(self, name: str) -> None:
         """Open a session for a client that has been added to the configuration. Raises SessionsError."""
         section = self.config.clients[name]
@@ -176,6 +180,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             listener = self._listeners[section.port] = Listener(place(self.config, name, section.port))
             built = self._open(quickfix.SocketAcceptor, added_settings(self.config, name, listener.port))
             self._go_on(peer)
+            self._use_groups()
             built.poll()
             listener.replace()
         except (RuntimeError, quickfix.FIXException, CantListen) as error:

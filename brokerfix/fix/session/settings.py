@@ -7,6 +7,7 @@ import quickfix
 
 from brokerfix.fix.versions.dialect import (
     dialect,
+    standard_dictionary,
     write_dictionary,
     write_groups_dictionary,
     write_lenient_dictionary,
@@ -14,6 +15,7 @@ from brokerfix.fix.versions.dialect import (
 )
 from brokerfix.settings.sections import Config
 
+LATEST = "FIXT.1.1"
 HEARTBEAT_SECONDS = 30
 RECONNECT_SECONDS = 1
 
@@ -87,7 +89,9 @@ def _session(sender: str, target: str, begin_string: str) -> str:
 
 
 def groups_dictionary(config: Config) -> Path:
-    """Write the dictionary of the repeating groups that we send."""
+    """The dictionary of the repeating groups that we send: FIX 4.4's, where no client speaks a later version."""
+    if all(client.fix != LATEST for client in config.clients.values()):
+        return standard_dictionary()
     path = store(config) / "groups.xml"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_groups_dictionary(path)
