@@ -61,6 +61,7 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     needs_market: bool = False
     charge: Charge | None = None
     currency: str = ""
+    route_by: str = "price"
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""
@@ -69,7 +70,8 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
 
 
 class Venue(msgspec.Struct, frozen=True, gc=False):
-    """An exchange. Fees are decimal text per unit (negative: a rebate); `symbols` empty means every instrument.
+    """An exchange. Fees are decimal text per unit (negative: a rebate), and in basis points of
+    what is traded (`taker_bps`, `maker_bps`); `symbols` empty means every instrument.
     `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself. `removed`: it is no longer
     configured; what it holds of ours is still in our books. `drop_copy`: it is no place to trade, but tells of fills at
     others (`drop_copy_of`; empty: at all). `halt_on_break`: a difference of more than this (decimal text of money)
@@ -85,6 +87,8 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     drop_copy: bool = False
     drop_copy_of: tuple[str, ...] = ()
     halt_on_break: str = ""
+    taker_bps: str = "0"
+    maker_bps: str = "0"
 
 
 class Instructions(msgspec.Struct, frozen=True, gc=False):

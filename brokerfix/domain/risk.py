@@ -108,6 +108,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False, array_like=True):
     price: int
     qty: int
     aimed: int
+    fee: str = ""
 
 
 class MarginTerms(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ def cost(
     if commission is not None and commission.exchange_fees and venue in state.venues:
         of = state.venues[venue]
         total += _per_unit(of.maker_fee if is_maker else of.taker_fee, qty, instrument.qty_digits)
+        total += notional * to_scaled(of.maker_bps if is_maker else of.taker_bps, BPS_DIGITS) // WHOLE
     return total
 
 

@@ -215,6 +215,11 @@ def check_venues(
         sessions[session] = name
         _money(path, f"venues.{name}.taker_fee", venue.taker_fee)
         _money(path, f"venues.{name}.maker_fee", venue.maker_fee)
+        for key in ("taker_bps", "maker_bps"):
+            try:
+                to_scaled(getattr(venue, key), 4)
+            except Inexact as error:
+                raise ConfigError(f"{path}: venues.{name}.{key}: {error}") from error
         for feature in venue.supports:
             if feature not in FEATURES:
                 known = ", ".join(FEATURES)
@@ -390,6 +395,7 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         dynamic_bps=dynamic_band,
         needs_market=section.needs_market,
         currency=section.currency,
+        route_by=section.route_by,
         charge=_charge(path, f"instruments.{symbol}.charge", section.charge),
     )
 

@@ -99,6 +99,7 @@ class InstrumentSection(Section, frozen=True):
     needs_market: bool = False
     multiplier: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     currency: str = ""
+    route_by: Literal["price", "cost"] = "price"
     charge: Charge = Charge()
     margin: MarginTerms = MarginTerms()
     option: OptionTerms | None = None
@@ -199,6 +200,8 @@ class VenueSection(Section, frozen=True):
     fix: FixVersion = "FIX.4.4"
     taker_fee: str = "0"
     maker_fee: str = "0"
+    taker_bps: str = "0"
+    maker_bps: str = "0"
     market_data: bool = True
     symbols: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
@@ -210,6 +213,7 @@ class VenueSection(Section, frozen=True):
         """The exchange as the engine has it."""
         return Venue(
             name, self.taker_fee, self.maker_fee, self.symbols, self.market_data, self.supports,
+            taker_bps=self.taker_bps, maker_bps=self.maker_bps,
             drop_copy=self.drop_copy, drop_copy_of=self.drop_copy_of, halt_on_break=self.halt_on_break,
         )  # fmt: skip
 

@@ -52,7 +52,7 @@ def test_a_route_has_its_rule_and_the_quotes_that_it_took_and_the_next_one() -> 
     found = facts_of(world, "client ALICE new C1 buy 50 AAPL 150.02 IOC")
     (route,) = [fact for fact in found if isinstance(fact, OrderRouted)]
     assert route.why is RouteRule.BEST_PRICE
-    assert route.seen == (Seen("XNAS", 15000, 60, 50), Seen("XNYS", 15001, 100, 0))
+    assert route.seen == (Seen("XNAS", 15000, 60, 50, "0.003"), Seen("XNYS", 15001, 100, 0, "0.0025"))
 
 
 def test_a_refusals_text_is_made_of_its_evidence() -> None:

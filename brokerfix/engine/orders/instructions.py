@@ -1,8 +1,6 @@
 """Orders that ask for more than type, quantity and price: which of it is a feature that an exchange may have, what
 can't be asked together, what holds an order back, and the prices of pegs and stops."""
 
-from decimal import Decimal
-
 from brokerfix.domain import (
     AT_AUCTION,
     CALLS,
@@ -22,6 +20,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.routing.costs import fee_of_unit, unit_of
 from brokerfix.engine.state import State
 
 NONE = Instructions()
@@ -153,7 +152,8 @@ def natively(state: State, order: Order, avoid: str = "") -> str:
         and all(feature in venue.supports for feature in wanted)
         and state.venue_quotes(venue.venue, order.symbol)
     ]
-    return min(found, key=lambda venue: Decimal(venue.maker_fee)).venue if found else ""
+    worth = order.price * unit_of(state.instruments[order.symbol])
+    return min(found, key=lambda venue: fee_of_unit(venue, worth, True)).venue if found else ""
 
 
 def next_hold(state: State, order: Order) -> Hold | None:

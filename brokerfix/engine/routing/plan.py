@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from decimal import Decimal
+from itertools import takewhile
 from typing import NamedTuple
 
 import msgspec
@@ -35,6 +35,7 @@ from brokerfix.engine.orders.instructions import (
     would_take,
 )
 from brokerfix.engine.orders.order import Order, is_over
+from brokerfix.engine.routing.costs import all_in, by_cost, fee_of_unit, fee_text, unit_of
 from brokerfix.engine.state import State
 
 AT_ONCE = (*IMMEDIATE, TimeInForce.OPENING)
@@ -247,15 +248,28 @@ def _rest(order: Order, left: int, result: Plan) -> None:
 
 
 def _cheapest_first(
-    state: State, symbol: str, side: Side, shunned: set[str], avoid: Avoid
+    state: State, instrument: Instrument, side: Side, shunned: set[str], avoid: Avoid, limit: int
 ) -> Iterator[Entry[VenueLevel]]:
-    """The quotes that may be aimed at, best price first, with those of one price ordered by the venue's taker fee."""
-    for level in state.market.by_price(symbol, side):
-        if len(level) > 1:
-            level.sort(key=lambda quote: Decimal(state.venues[quote.key[0]].taker_fee))
-        for quote in level:
-            if quote.key[0] not in shunned and not _is_avoided(quote, side, avoid):
-                yield quote
+    """The quotes of a side that may be aimed at. By price they come best first, those of one price by what the exchange
+    takes; by cost as price and fee together make them, up to a limit (0: at any price)."""
+    taker = side.opposite
+    levels = state.market.by_price(instrument.symbol, side)
+    if instrument.route_by == "cost":
+        if limit:
+            levels = takewhile(lambda level: at_least_as_good(taker, level[0].price, limit), levels)
+        quotes = by_cost(instrument, taker, levels, state.venues)
+    else:
+        quotes = (quote for level in levels for quote in _by_fee(state, instrument, level))
+    for quote in quotes:
+        if quote.key[0] not in shunned and not _is_avoided(quote, side, avoid):
+            yield quote
+
+
+def _by_fee(state: State, instrument: Instrument, level: list[Entry[VenueLevel]]) -> list[Entry[VenueLevel]]:
+    if len(level) > 1:
+        worth = level[0].price * unit_of(instrument)
+        level.sort(key=lambda quote: fee_of_unit(state.venues[quote.key[0]], worth))
+    return level
 
 
 def _is_avoided(quote: Entry[VenueLevel], side: Side, avoid: Avoid) -> bool:
@@ -292,15 +306,17 @@ def _take(
             return 0
     resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
     mine = next(resting, None)
-    quotes = _cheapest_first(state, order.symbol, side.opposite, shunned, avoid)
+    quotes = _cheapest_first(state, instrument, side.opposite, shunned, avoid, order.price if limited else 0)
     quote = next(quotes, None)
     own = _own(state, order)
     hits: dict[str, tuple[int, int]] = {}
     seen: list[Seen] = []
     left, decremented = qty, 0
     while left:
+        if mine is not None and limited and not at_least_as_good(side, mine.price, order.price):
+            mine = None
         internal = mine is not None and (
-            quote is None or instrument.cross == "always" or at_least_as_good(side, mine.price, quote.price)
+            quote is None or instrument.cross == "always" or _is_ours_better(state, instrument, side, mine, quote)
         )
         best = mine if internal else quote
         if best is None or (limited and not at_least_as_good(side, best.price, order.price)):
@@ -331,14 +347,31 @@ def _take(
             assert quote is not None
             venue = quote.key[0]
             hits[venue] = (hits.get(venue, (0, 0))[0] + part, quote.price)
-            seen.append(Seen(venue, quote.price, quote.qty, part))
+            seen.append(_seen(state, instrument, quote, part))
             quote = next(quotes, None)
     if quote is not None:
-        seen.append(Seen(quote.key[0], quote.price, quote.qty, 0))
+        seen.append(_seen(state, instrument, quote, 0))
     result.seen = tuple(seen)
     for venue, (part, price) in hits.items():
         result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, RouteRule.BEST_PRICE))
     return qty - left - decremented
+
+
+def _is_ours_better(
+    state: State, instrument: Instrument, side: Side, mine: Entry[int], quote: Entry[VenueLevel]
+) -> bool:
+    """Whether our book's order is met before an exchange's quote: at the same price it is."""
+    if instrument.route_by != "cost":
+        return at_least_as_good(side, mine.price, quote.price)
+    there = all_in(instrument, side, quote.price, state.venues[quote.key[0]])
+    return all_in(instrument, side, mine.price, None) <= there
+
+
+def _seen(state: State, instrument: Instrument, quote: Entry[VenueLevel], part: int) -> Seen:
+    """A quote as evidence, with what the exchange takes for a unit."""
+    venue = quote.key[0]
+    fee = fee_of_unit(state.venues[venue], quote.price * unit_of(instrument))
+    return Seen(venue, quote.price, quote.qty, part, fee_text(fee) if fee else "")
 
 
 def _may_shrink(state: State, order: Order, maker: int) -> bool:
@@ -498,9 +531,13 @@ def _post(state: State, order: Order, left: int, shunned: set[str], result: Plan
         result.why_left = f"NO_VENUE: no exchange for {order.symbol} takes it"
         return
     wanted = needs(order) if order.instructions is not None else []
+    worth = order.price * unit_of(state.instruments[order.symbol])
     venue = min(
         open_to_it,
-        key=lambda venue: (sum(feature not in venue.supports for feature in wanted), Decimal(venue.maker_fee)),
+        key=lambda venue: (
+            sum(feature not in venue.supports for feature in wanted),
+            fee_of_unit(venue, worth, True),
+        ),
     )
     _send(state, order, left, venue.venue, RouteRule.LOWEST_MAKER_FEE, result)
 

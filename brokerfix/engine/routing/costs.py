@@ -1,0 +1,62 @@
+"""What taking a quote costs all in: its price and what the exchange takes for it. Numbers are money of one unit of the
+instrument, exact, so that quotes of all exchanges can be compared."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from brokerfix.domain import Instrument, Side, Venue, money_text, to_money, to_scaled
+from brokerfix.engine.market import VenueLevel
+from brokerfix.engine.matching.book import Entry
+
+BPS_DIGITS = 4
+WHOLE: int = 10_000 * 10**BPS_DIGITS
+_money = lru_cache(maxsize=4096)(to_money)
+fee_text = lru_cache(maxsize=4096)(money_text)
+
+
+def unit_of(instrument: Instrument) -> int:
+    """The money of one unit of the instrument at a price of one tick."""
+    unit: int = instrument.money_factor * 10**instrument.qty_digits
+    return unit
+
+
+def fee_of_unit(venue: Venue, worth: int, is_maker: bool = False) -> int:
+    """What an exchange takes for one unit that is worth so much (below 0: it gives)."""
+    per_unit, bps = (venue.maker_fee, venue.maker_bps) if is_maker else (venue.taker_fee, venue.taker_bps)
+    fee = _money(per_unit)
+    if bps != "0":
+        fee += worth * to_scaled(bps, BPS_DIGITS) // WHOLE
+    return fee
+
+
+def all_in(instrument: Instrument, taker: Side, price: int, venue: Venue | None) -> int:
+    """What one unit costs who buys it, or with its sign turned what it brings who sells it: less is better either way.
+    Without an exchange (our own book) it is the price."""
+    worth = price * unit_of(instrument)
+    fee = fee_of_unit(venue, worth) if venue is not None else 0
+    return (worth if taker is Side.BUY else -worth) + fee
+
+
+def by_cost(
+    instrument: Instrument,
+    taker: Side,
+    levels: Iterable[list[Entry[VenueLevel]]],
+    venues: dict[str, Venue],
+) -> Iterator[Entry[VenueLevel]]:
+    """Quotes, given by price with the best first, by what they cost all in; equal ones as they come. No more levels are
+    looked at than are needed: at a worse price none is cheaper than the least that an exchange takes makes it."""
+    waiting: list[tuple[int, int, Entry[VenueLevel]]] = []
+    count = 0
+    for level in levels:
+        worth = level[0].price * unit_of(instrument)
+        least = min((fee_of_unit(venue, worth) for venue in venues.values()), default=0)
+        bound = (worth if taker is Side.BUY else -worth) + least
+        while waiting and waiting[0][0] <= bound:
+            yield heapq.heappop(waiting)[2]
+        for quote in level:
+            cost = all_in(instrument, taker, quote.price, venues[quote.key[0]])
+            heapq.heappush(waiting, (cost, count, quote))
+            count += 1
+    while waiting:
+        yield heapq.heappop(waiting)[2]
