@@ -152,6 +152,18 @@ def test_a_margin_call_from_the_warning_to_its_end(tmp_path: Path) -> None:
     rows = json.loads(explained.stdout)
     assert rows[-1]["what happened"].startswith("the account is in order (restored): equity 8686.60")
     assert "there is no account" in run_cli("explain", "NOBODY", "--config", config).stderr
+    slices = [
+        row for row in rows if row["what happened"].startswith("order ") and "liquidation" in row["what happened"]
+    ]
+    order = slices[0]["what happened"].split()[1]
+    lines = [
+        line.partition("  ")[2].strip() for line in run_cli("explain", order, "--config", config).stdout.splitlines()
+    ]
+    assert lines[0].startswith("liquidation enters for MARGE for account MARGE: sell ")
+    assert lines[1].endswith(": best price")
+    assert lines[2].split() == ["seen", "price", "fee", "quantity", "taken"]
+    assert any(" fills " in line for line in lines)
+    assert "there is no order" in run_cli("explain", "20200101-00-1", "--config", config).stderr
     rules = run_cli("rules", "MARGE", "--config", config).stdout
     assert "An account with margin may open positions" in rules
     assert "| AAPL | 0.5 | 0.48 | 0.5 | 0.3 |" in re.sub(" +", " ", rules)

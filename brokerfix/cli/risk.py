@@ -20,7 +20,7 @@ from brokerfix.cli.base import (
     show_rows,
     text_option,
 )
-from brokerfix.domain import Level, id_text
+from brokerfix.domain import Level, id_number, id_text
 from brokerfix.engine.risk.credit import STEPS
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.operate.killfile import Kill, leave
@@ -232,17 +232,21 @@ def margin_resume(account: str, config: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("account")
+@click.argument("what", metavar="ORDER|ACCOUNT")
 @config_option
 @json_option
 @for_people
-def explain(account: str, config: str, as_json: bool) -> None:
-    """Tell the story of ACCOUNT out of the journal: its orders and fills, refusals, limits, margin calls and
-    liquidations, each with its numbers and the fact that it rests on."""
+def explain(what: str, config: str, as_json: bool) -> None:
+    """Tell a story out of the journal, each sentence with its numbers and the fact that it rests on: of an order by its
+    OrderID, where it went and what the router saw; or of an account, its orders and fills, refusals, limits, margin
+    calls and liquidations."""
     from brokerfix.operate.explain import explain_account
+    from brokerfix.operate.explain_order import explain_order
 
+    journal = config_of(config).data / "journal"
     try:
-        rows = [told.row() for told in explain_account(config_of(config).data / "journal", account)]
+        found = explain_order(journal, what) if id_number(what) else explain_account(journal, what)
+        rows = [told.row() for told in found]
     except LookupError as error:
         raise click.ClickException(error.args[0]) from error
     if as_json:

@@ -1,0 +1,213 @@
+"""The story of an order, out of the journal: where each part of it went and what the router saw, what became of it, and
+who did what by hand. Every sentence rests on a fact."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from brokerfix import facts as f
+from brokerfix.domain import Instrument, id_number, id_text, to_text
+from brokerfix.operate.explain import Told
+from brokerfix.record.journal import read
+
+
+class OrderStory:
+    """Reads facts in their order, and tells those that concern an order, which may be one that was refused."""
+
+    def __init__(self, order_id: int) -> None:
+        self.order_id = order_id
+        self.is_known = False
+        self.symbol = ""
+        self._instruments: dict[str, Instrument] = {}
+        self._children: dict[int, str] = {}
+        self._fills: set[int] = set()
+
+    def tell(self, fact: f.Fact) -> list[str]:
+        """What the fact says of the order: a sentence, and perhaps a table's lines."""
+        if isinstance(fact, f.InstrumentDefined):
+            self._instruments[fact.instrument.symbol] = fact.instrument
+            return []
+        teller = TELLERS.get(type(fact))
+        return teller(self, fact) if teller is not None and self._is_meant(fact) else []
+
+    def _is_meant(self, fact: Any) -> bool:
+        """Whether the fact is about the order, one of its children, or one of its fills."""
+        if isinstance(fact, f.OrderAccepted | f.OrderRejected):
+            return fact.id == self.order_id
+        if isinstance(fact, f.Trade):
+            return self.order_id in (fact.maker_order_id, fact.taker_order_id)
+        if isinstance(fact, f.TradeBusted | f.TradeCorrected):
+            return fact.exec_id in self._fills
+        if hasattr(fact, "child_id"):
+            return fact.child_id in self._children
+        return getattr(fact, "order_id", 0) == self.order_id
+
+    def _price(self, price: int) -> str:
+        return to_text(price, self._instruments[self.symbol].price_digits)
+
+    def _qty(self, qty: int) -> str:
+        return to_text(qty, self._instruments[self.symbol].qty_digits)
+
+    def _at(self, price: int) -> str:
+        return f" at {self._price(price)}" if price else ""
+
+    def _accepted(self, fact: f.OrderAccepted) -> list[str]:
+        self.is_known, self.symbol = True, fact.symbol
+        who = f"{fact.operator} enters for {fact.client}" if fact.operator else f"{fact.client} sends {fact.cl_ord_id}"
+        terms = f"{fact.side.name.lower()} {self._qty(fact.qty)} {fact.symbol}{self._at(fact.price)}"
+        kind = f"{fact.ord_type.name.lower().replace('_', ' ')}, {fact.time_in_force.name}"
+        valued = f"; risk values it{self._at(fact.risk_price)}" if fact.risk_price != fact.price else ""
+        return [f"{who} for account {fact.account}: {terms}, {kind}{valued}; it breaks no limit"]
+
+    def _rejected(self, fact: f.OrderRejected) -> list[str]:
+        self.is_known, self.symbol = True, fact.symbol
+        return [f"order {fact.cl_ord_id} of {fact.client} is refused: {fact.text}"]
+
+    def _routed(self, fact: f.OrderRouted) -> list[str]:
+        self._children[fact.id] = fact.venue
+        terms = f"{self._qty(fact.qty)}{self._at(fact.price)}, {fact.time_in_force.name}"
+        lines = [f"{fact.venue} is sent {terms} as {id_text(fact.id)}: {fact.why}"]
+        if fact.seen:
+            lines.append(f"    {'seen':<10}{'price':>12}{'fee':>10}{'quantity':>12}{'taken':>12}")
+        lines += [
+            f"    {one.venue:<10}{self._price(one.price):>12}{one.fee or '0':>10}{self._qty(one.qty):>12}"
+            f"{self._qty(one.aimed) if one.aimed else '':>12}"
+            for one in fact.seen
+        ]
+        return lines
+
+    def _named(self, child_id: int) -> str:
+        return f"{self._children[child_id]} ({id_text(child_id)})"
+
+    def _child_accepted(self, fact: f.ChildAccepted) -> list[str]:
+        return [f"{self._named(fact.child_id)} has it as {fact.venue_order_id}"]
+
+    def _child_filled(self, fact: f.ChildFilled) -> list[str]:
+        self._fills.add(fact.id)
+        fee = f", for a fee of {fact.fee}" if fact.fee else ""
+        learnt = ", as its status tells" if fact.from_status else ""
+        by = f", {fact.operator} says so" if fact.operator else ""
+        where = self._named(fact.child_id)
+        return [f"{where} fills {self._qty(fact.qty)}{self._at(fact.price)}{fee}{learnt}{by}"]
+
+    def _child_ended(self, fact: f.ChildEnded) -> list[str]:
+        return [f"{self._named(fact.child_id)} has no more of it: {fact.text or fact.status.name.lower()}"]
+
+    def _child_refused(self, fact: f.ChildRequestRejected) -> list[str]:
+        return [f"{self._named(fact.child_id)} refuses what it was asked for: {fact.text or fact.reason}"]
+
+    def _asked(self, fact: f.ChildCancelSent | f.ChildReplaceSent | f.ChildStatusAsked) -> list[str]:
+        if isinstance(fact, f.ChildReplaceSent):
+            wanted = f"for {self._qty(fact.qty)}{self._at(fact.price)} instead"
+        else:
+            wanted = "to cancel" if isinstance(fact, f.ChildCancelSent) else "how it stands"
+        return [f"{self._named(fact.child_id)} is asked {wanted}"]
+
+    def _traded(self, fact: f.Trade) -> list[str]:
+        is_maker = fact.maker_order_id == self.order_id
+        self._fills.add(fact.id - 1 if is_maker else fact.id)
+        other = fact.taker_order_id if is_maker else fact.maker_order_id
+        fee = fact.maker_fee if is_maker else fact.taker_fee
+        cost = f", for a fee of {fee}" if fee else ""
+        return [f"it trades {self._qty(fact.qty)}{self._at(fact.price)} in our book, with order {id_text(other)}{cost}"]
+
+    def _booked(self, fact: f.OrderBooked) -> list[str]:
+        return [f"{self._qty(fact.qty)} of it rest in our book"]
+
+    def _unbooked(self, fact: f.OrderUnbooked) -> list[str]:
+        return ["it is taken out of our book"]
+
+    def _held(self, fact: f.OrderHeld) -> list[str]:
+        return (
+            [f"{self._qty(fact.qty)} of it are with us: {fact.hold}"] if fact.qty else ["nothing of it waits any more"]
+        )
+
+    def _released(self, fact: f.OrderReleased) -> list[str]:
+        by = f", {fact.operator} lets it go" if fact.operator else ""
+        return [f"what it waited for is there ({fact.hold}){by}"]
+
+    def _stop_moved(self, fact: f.StopMoved) -> list[str]:
+        return [f"its stop follows the market to {self._price(fact.stop_px)}"]
+
+    def _repriced(self, fact: f.OrderRepriced) -> list[str]:
+        return [f"it works at {self._price(fact.price)} now"]
+
+    def _restated(self, fact: f.OrderRestated) -> list[str]:
+        why = f": {fact.text}" if fact.text else ""
+        return [f"it is for {self._qty(fact.qty)}{self._at(fact.price)} now{why}"]
+
+    def _pending(self, fact: f.CancelPending | f.ReplacePending | f.RequestQueued) -> list[str]:
+        who = f"request {fact.cl_ord_id}" if fact.cl_ord_id else getattr(fact, "text", "") or "a request of ours"
+        return [f"{who} waits for its answer"]
+
+    def _replaced(self, fact: f.OrderReplaced) -> list[str]:
+        return [f"{fact.cl_ord_id} has replaced it: {self._qty(fact.qty)}{self._at(fact.price)}"]
+
+    def _request_refused(self, fact: f.RequestRejected) -> list[str]:
+        return [f"request {fact.cl_ord_id} is refused: {fact.text}"]
+
+    def _canceled(self, fact: f.OrderCanceled) -> list[str]:
+        by = f" by {fact.operator}" if fact.operator else f" by {fact.cl_ord_id}" if fact.cl_ord_id else ""
+        return [f"it is canceled{by}{f': {fact.text}' if fact.text else ''}"]
+
+    def _expired(self, fact: f.OrderExpired) -> list[str]:
+        return [f"it is {fact.status.name.lower().replace('_', ' ')}{f': {fact.text}' if fact.text else ''}"]
+
+    def _order_refused(self, fact: f.OrderRefused) -> list[str]:
+        return [f"it is refused after all: {fact.text}"]
+
+    def _busted(self, fact: f.TradeBusted) -> list[str]:
+        by = f" by {fact.operator}" if fact.operator else ""
+        return [f"fill {id_text(fact.exec_id)} is taken back{by}{f': {fact.text}' if fact.text else ''}"]
+
+    def _corrected(self, fact: f.TradeCorrected) -> list[str]:
+        by = f" by {fact.operator}" if fact.operator else ""
+        return [f"fill {id_text(fact.exec_id)} is corrected{by} to {self._qty(fact.qty)}{self._at(fact.price)}"]
+
+    def _kill_refused(self, fact: f.KillRefused) -> list[str]:
+        return [f"an exchange does not cancel it ({fact.text}); it is asked again"]
+
+
+TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
+    f.OrderAccepted: OrderStory._accepted,
+    f.OrderRejected: OrderStory._rejected,
+    f.OrderRouted: OrderStory._routed,
+    f.ChildAccepted: OrderStory._child_accepted,
+    f.ChildFilled: OrderStory._child_filled,
+    f.ChildEnded: OrderStory._child_ended,
+    f.ChildRequestRejected: OrderStory._child_refused,
+    f.ChildCancelSent: OrderStory._asked,
+    f.ChildReplaceSent: OrderStory._asked,
+    f.ChildStatusAsked: OrderStory._asked,
+    f.Trade: OrderStory._traded,
+    f.OrderBooked: OrderStory._booked,
+    f.OrderUnbooked: OrderStory._unbooked,
+    f.OrderHeld: OrderStory._held,
+    f.OrderReleased: OrderStory._released,
+    f.StopMoved: OrderStory._stop_moved,
+    f.OrderRepriced: OrderStory._repriced,
+    f.OrderRestated: OrderStory._restated,
+    f.CancelPending: OrderStory._pending,
+    f.ReplacePending: OrderStory._pending,
+    f.RequestQueued: OrderStory._pending,
+    f.OrderReplaced: OrderStory._replaced,
+    f.RequestRejected: OrderStory._request_refused,
+    f.OrderCanceled: OrderStory._canceled,
+    f.OrderExpired: OrderStory._expired,
+    f.OrderRefused: OrderStory._order_refused,
+    f.TradeBusted: OrderStory._busted,
+    f.TradeCorrected: OrderStory._corrected,
+    f.KillRefused: OrderStory._kill_refused,
+}
+
+
+def explain_order(folder: Path, order: str) -> Iterator[Told]:
+    """The story of an order by its OrderID, from the facts of a journal's folder. Raises JournalError, and LookupError
+    where there never was such an order."""
+    story = OrderStory(id_number(order))
+    for record in read(folder):
+        for fact in record.facts:
+            for text in story.tell(fact):
+                yield Told(fact.at, fact.id, text)
+    if not story.is_known:
+        raise LookupError(f"there is no order {order} in {folder}")
