@@ -47,8 +47,8 @@ def test_the_tree_is_true() -> None:
 
 
 PURE = {
-    "bisect", "collections", "collections.abc", "decimal", "enum", "fractions", "heapq", "functools", "hashlib", "itertools",
-    "math", "operator", "types", "typing", "msgspec", "sortedcontainers",
+    "bisect", "collections", "collections.abc", "decimal", "enum", "fractions", "functools", "hashlib", "heapq",
+    "itertools", "math", "operator", "types", "typing", "msgspec", "sortedcontainers",
 }  # fmt: skip
 """All that the engine may import beside the words it is made of: no clock, no chance, no input or output."""
 

@@ -28,10 +28,12 @@ def cost(
 
 
 def most_cost(state: State, client: str, instrument: Instrument, qty: int, price: int) -> int:
-    """What the fills of an order cost at most: at the exchange that takes the most, or in our book."""
+    """What the fills of an order cost at most: at the exchange that takes the most, or in our book;
+    in money of the desk's own currency."""
     if instrument.charge is None and state.clients[client].options.commission is None:
         return 0
-    return max(0, *(cost(state, client, instrument, qty, price, venue) for venue in ("", *state.venues)))
+    most = max(0, *(cost(state, client, instrument, qty, price, venue) for venue in ("", *state.venues)))
+    return -(-most * state.factors[instrument.symbol] // instrument.money_factor)
 
 
 def _per_unit(text: str, qty: int, digits: int) -> int:

@@ -86,5 +86,6 @@ def _interest_booked(state: State, fact: f.InterestBooked) -> None:
     account = state.accounts[fact.account]
     amount = to_money(fact.amount)
     money_of.pay(state, account, fact.currency, amount)
-    account.sma += amount if not fact.currency else money_of.value(state, fact.currency, amount)
+    if account.margin == "reg-t":
+        account.sma += money_of.plain_value(state, fact.currency, amount)
     booking.weigh(state, account)

@@ -80,14 +80,16 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
     account = state.accounts.get(fact.account)
     if account is None:
         account = state.accounts[fact.account] = Account(fact.account, fact.limits, paid_in, paid_in)
-        account.opened_with = account.sma = paid_in
+        account.opened_with = paid_in
+        account.sma = paid_in if fact.margin == "reg-t" else 0
         account.clients = {client.client: None for client in state.clients.values() if fact.account in client.accounts}
     had = account.is_watched, account.most_lost
     was_paid_in = account.paid_in
     account.cash += paid_in - account.paid_in
     # What is paid in is no gain.
     account.opened_with += paid_in - account.paid_in
-    account.sma += paid_in - account.paid_in
+    if account.margin == "reg-t":
+        account.sma += paid_in - account.paid_in
     account.paid_in = paid_in
     level = Level("account", fact.account)
     if state.configured.get(level) != fact.limits:

@@ -155,6 +155,15 @@ class RateSet(Fact, frozen=True, gc=False):
     operator: str = ""
 
 
+class BalancesConverted(Fact, frozen=True, gc=False):
+    """An account's cash in other currencies, (currency, amount), is changed `into` so much of the desk's own, all as
+    decimal text: it is closed out."""
+
+    account: str
+    amounts: tuple[tuple[str, str], ...]
+    into: str
+
+
 class IntradayDeficit(Fact, frozen=True, gc=False):
     """In the day before, an account has lacked so much (decimal text) of its maintenance margin: it has to be met."""
 
@@ -171,12 +180,13 @@ class DeficitMet(Fact, frozen=True, gc=False):
 
 
 class AccountFrozen(Fact, frozen=True, gc=False):
-    """An intraday margin deficit was not met in time: `until` a day (YYYYMMDD) the account opens only what its cash
-    pays for."""
+    """An intraday margin deficit, of a `day`, was not met in time: `until` a day (YYYYMMDD) the account opens only what
+    its cash pays for."""
 
     account: str
     until: int
     amount: str
+    day: int
 
 
 class LossReached(Fact, frozen=True, gc=False):

@@ -160,6 +160,10 @@ class Story:
             return f"the intraday margin deficit of {fact.amount} is met"
         return f"the account is frozen until {fact.until}: an intraday margin deficit of {fact.amount} was not met"
 
+    def _converted(self, fact: f.BalancesConverted) -> str:
+        told = ", ".join(f"{money} {name}" for name, money in fact.amounts)
+        return f"{told} become {fact.into} of the desk's own currency" if fact.account == self.account else ""
+
     def _loss(self, fact: f.LossReached) -> str:
         told = f"{fact.percent} % of what may be lost in a day is lost: {fact.loss} of {fact.limit}"
         return told if fact.account == self.account else ""
@@ -193,6 +197,7 @@ TELLERS: dict[type[f.Fact], Callable[[Story, Any], str]] = {
     f.InterestBooked: Story._interest,
     f.CreditScored: Story._scored,
     f.LossReached: Story._loss,
+    f.BalancesConverted: Story._converted,
     f.IntradayDeficit: Story._day_deficit,
     f.DeficitMet: Story._day_deficit,
     f.AccountFrozen: Story._day_deficit,

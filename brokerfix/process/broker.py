@@ -160,6 +160,14 @@ class Broker:
             )
         for symbol, known in self.state.instruments.items():
             wanted = self.config.instruments.get(symbol, known)
+            is_held = bool(self.state.holders.get(symbol))
+            for key in ("multiplier", "currency") if is_held else ():
+                if getattr(known, key) != getattr(wanted, key):
+                    was = getattr(known, key) or "the desk's own"
+                    raise StartError(
+                        f"{self.config.path}: instruments.{symbol}.{key}: was {was}, and can't change where "
+                        "accounts have or had some of it: use another symbol"
+                    )
             for key in ("price_digits", "qty_digits"):
                 was, now = getattr(known, key), getattr(wanted, key)
                 if was != now:

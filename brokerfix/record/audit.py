@@ -12,6 +12,7 @@ from brokerfix.engine.invariants import broken_in_order, broken_in_state
 from brokerfix.engine.state import State
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
+    BalancesConverted,
     ChildFilled,
     DayRolled,
     DeficitBooked,
@@ -109,6 +110,10 @@ class Auditor:
             self._cash[fact.account, currency] += to_money(fact.fee or "0")
         elif isinstance(fact, InterestBooked):
             self._cash[fact.account, fact.currency] += to_money(fact.amount)
+        elif isinstance(fact, BalancesConverted):
+            self._cash[fact.account, ""] += to_money(fact.into)
+            for currency, money in fact.amounts:
+                self._cash[fact.account, currency] -= to_money(money)
         elif isinstance(fact, DeficitBooked):
             self._cash[fact.account, ""] += to_money(fact.amount)
 

@@ -117,6 +117,10 @@ def _accounts(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Ins
     _not_here(path, "limits", read.get("limits") or Limits())
 
 
+LEAST_FACTOR = 10_000
+"""As `engine.money` has it."""
+
+
 def _currencies(path: Path, currencies: Mapping[str, CurrencySection], instruments: Mapping[str, Instrument]) -> None:
     for name, section in currencies.items():
         for key, digits in (("rate", 8), ("haircut", 4)):
@@ -129,8 +133,14 @@ def _currencies(path: Path, currencies: Mapping[str, CurrencySection], instrumen
         if section.symbol and section.symbol not in instruments:
             raise ConfigError(f"{path}: currencies.{name}.symbol: there is no [instruments.{section.symbol}]")
     for symbol, instrument in instruments.items():
-        if instrument.currency and instrument.currency not in currencies:
+        if not instrument.currency:
+            continue
+        if instrument.currency not in currencies:
             raise ConfigError(f"{path}: instruments.{symbol}.currency: there is no [currencies.{instrument.currency}]")
+        rate = to_scaled(currencies[instrument.currency].rate, 8)
+        if instrument.money_factor * rate // 10**8 < LEAST_FACTOR:
+            told = "prices and quantities have too many decimals together for money in it to be told closely"
+            raise ConfigError(f"{path}: instruments.{symbol}.currency: {told}")
 
 
 def _charge(path: Path, key: str, charge: Charge) -> Charge | None:

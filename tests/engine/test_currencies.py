@@ -3,8 +3,16 @@
 import pytest
 
 from brokerfix.commands import OperatorRate
-from brokerfix.domain import Currency, Instrument, money_text
-from brokerfix.facts import CurrencyDefined, OperatorRefused, OrderRejected, RateSet
+from brokerfix.domain import Charge, Currency, Instrument, Standing, money_text
+from brokerfix.facts import (
+    BalancesConverted,
+    CurrencyDefined,
+    DeficitBooked,
+    MarginChanged,
+    OperatorRefused,
+    OrderRejected,
+    RateSet,
+)
 from tests.scenario import World, run_step
 
 
@@ -79,13 +87,13 @@ def test_open_orders_count_by_the_rate_that_there_is() -> None:
 
 
 def test_a_rate_that_is_an_instruments_mark_follows_it() -> None:
-    """From a basis point on."""
+    """From ten basis points on."""
     rate = Instrument("EURUSD", 5, 0, 1, 1, "at-or-better", "book", reference=110_000)
     stock = Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "book", reference=15_000, currency="EUR")
     world = World((stock, rate), venues="XNAS", currency="EUR", fx="1.1")
     world.state.currencies["EUR"] = Currency("1.1", "0.05", "EURUSD")
     run_step(world, "venue XNAS up")
-    for mark, wanted in ((110_010, 110_000_000), (110_020, 110_020_000), (111_000, 111_000_000)):
+    for mark, wanted in ((110_100, 110_000_000), (110_200, 110_200_000), (111_000, 111_000_000)):
         world.state.market.last["EURUSD"] = (mark, 1)
         world.state.market.changed("EURUSD")
         run_step(world, "record")
@@ -108,3 +116,69 @@ def test_a_rate_that_was_set_stays_until_the_configuration_changes() -> None:
     world.start()
     assert world.state.fx["EUR"] == 115_000_000
     assert sum(isinstance(fact, CurrencyDefined) for fact in world.facts) == 2
+
+
+def owing() -> World:
+    """ALICE holds nothing, and owes 1,000 EUR against cash that is worth just as much."""
+    world = World(venues="XNAS", currency="EUR", margin="reg-t", cash="10000", collar_bps="0")
+    run_step(world, "venue XNAS up")
+    world.state.accounts["ALICE"].balances["EUR"] = -(10**15)
+    world.state.accounts["ALICE"].foreign = -1155 * 10**12
+    world.settings["cash"] = "1100"
+    return world
+
+
+def test_who_is_closed_out_owes_what_is_missing_in_one_currency() -> None:
+    """The haircut is for what may come: what is owed is told at the rate, once, and no rate makes it otherwise."""
+    world = owing()
+    world.start()
+    run_step(world, "wait 1")
+    assert any(isinstance(fact, BalancesConverted) and fact.into == "-1100.00" for fact in world.facts)
+    assert not any(isinstance(fact, DeficitBooked) for fact in world.facts), "it has just as much"
+    alice = world.state.accounts["ALICE"]
+    assert (alice.cash, alice.balances, alice.standing) == (0, {}, Standing.OK)
+    facts = len(world.facts)
+    for rate in (109, 120, 110, 130):
+        world.submit(OperatorRate(world.now, "carol", "EUR", rate * 10**6))
+        run_step(world, "wait 1")
+    assert not any(isinstance(fact, MarginChanged | DeficitBooked) for fact in world.facts[facts:])
+
+
+def test_fees_and_a_debts_haircut_count_in_the_desks_own_currency() -> None:
+    """100 at 150 EUR are 16,500, and as a debt 17,325."""
+    for cash, is_taken in (("17325", True), ("17324.99", False)):
+        world = world_of(cash=cash)
+        line = run_step(world, "client ALICE new A1 buy 100 AAPL 150.00")[0]
+        assert ("NEW" in line) is is_taken, cash
+    world = World(venues="none", post="book", currency="EUR", cash="1000", fx="0.01", haircut="0", collar_bps="0")
+    world.commission = Charge("1")
+    world.start()
+    assert "NEW" in run_step(world, "client ALICE new A1 buy 600 AAPL 150.00")[0], "900, and 6 for fees"
+    assert "REJECTED" in run_step(world, "client ALICE new A2 buy 67 AAPL 150.00")[0]
+    assert "NEW" in run_step(world, "client ALICE new A3 buy 66 AAPL 150.00")[0], "99, and 0.66"
+
+
+def test_a_haircut_that_changes_leaves_the_rate_as_it_is() -> None:
+    world = world_of()
+    world.submit(OperatorRate(world.now, "carol", "EUR", 120_000_000))
+    world.settings["haircut"] = "0.1"
+    world.start()
+    assert (world.state.fx["EUR"], world.state.currencies["EUR"].haircut) == (120_000_000, "0.1")
+
+
+def test_a_rate_that_is_too_low_for_the_digits_is_refused() -> None:
+    stock = Instrument("AAPL", 4, 4, 1, 1, "at-or-better", "book", reference=15_000, currency="EUR")
+    world = World((stock,), venues="none", currency="EUR")
+    world.submit(OperatorRate(world.now, "carol", "EUR", 50_000_000))
+    assert isinstance(world.facts[-1], OperatorRefused)
+
+
+def test_sma_is_given_back_as_it_was_taken() -> None:
+    world = World(venues="none", post="book", currency="EUR", margin="reg-t", cash="100000", haircut="0")
+    for step in TRADE:
+        run_step(world, step)
+    alice = world.state.accounts["ALICE"]
+    assert money_text(alice.sma) == "91750.00"
+    world.submit(OperatorRate(world.now, "carol", "EUR", 2 * 10**8))
+    run_step(world, "operator carol bust e4")
+    assert money_text(alice.sma) == "100000.00"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerfix.commands import RollDay
-from brokerfix.domain import business_days, day_at, later, money_text, ordinal
+from brokerfix.domain import Limits, Standing, business_days, day_at, later, money_text, ordinal
 from brokerfix.facts import AccountFrozen, DeficitMet, IntradayDeficit, OrderAccepted, OrderRejected
 from tests.engine.test_margin import bought, figures, mark
 from tests.scenario import World, run_step
@@ -128,3 +128,44 @@ def test_one_that_is_not_met_on_the_fifth_business_day_freezes_the_account() -> 
     roll(world, 20270301)
     run_step(world, "client ALICE new F5 buy 20 AAPL 45.00")
     assert any(isinstance(fact, OrderAccepted) and fact.cl_ord_id == "F5" for fact in world.facts)
+
+
+def test_orders_that_would_open_are_canceled_when_the_account_is_frozen() -> None:
+    """One that closes goes on."""
+    world = bought("reg-t", "10000", 500, "40.00", policy="grace_seconds=10000000")
+    mark(world, "45.00")
+    for number, order in enumerate(("buy 10 AAPL 30.00 GTC", "sell 100 AAPL 60.00 GTC"), 2):
+        run_step(world, f"client ALICE new A{number} {order}")
+        run_step(world, f"venue XNAS ack c{number}")
+    account = world.state.accounts["ALICE"]
+    account.owed = ((20261115, 10**15 * 10**6),)
+    roll(world, 20261123)
+    assert account.frozen_until == 20270221
+    working = {order.cl_ord_id: order.pending is not None for order in world.state.clients["ALICE"].working.values()}
+    assert working == {"A2": True, "A3": False}
+
+
+def test_a_position_that_turns_may_lack_margin_too() -> None:
+    """100 at 40.00 long need 25 %, 100 short 30 %: what one fill makes of 50 above is 150 too little."""
+    world = bought("reg-t", "3000", 100, "40.00", policy="grace_seconds=1000000")
+    withdraw(world, "1050")
+    run_step(world, "venue XNAS up")
+    mark(world, "40.00")
+    account = world.state.accounts["ALICE"]
+    assert figures(world)["el"] == 50
+    account.limits = Limits(buying_power=False)
+    account.standing = Standing.OK
+    run_step(world, "client ALICE new A2 sell 200 AAPL 40.00")
+    run_step(world, "venue XNAS fill c2 200@40.00 cum 200")
+    assert money_text(account.shortfall) == "150.00"
+
+
+def test_two_deficits_of_the_same_amount_are_two() -> None:
+    world = lacking()
+    account = world.state.accounts["ALICE"]
+    account.owed = ((20261123, 525 * 10**12), (20261124, 525 * 10**12))
+    for day in (20261124, 20261125, 20261126, 20261127, 20261130):
+        roll(world, day)
+    assert account.owed == ((20261124, 525 * 10**12),)
+    roll(world, 20261201)
+    assert (account.owed, account.frozen_until) == ((), 20270301)

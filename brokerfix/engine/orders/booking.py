@@ -53,15 +53,18 @@ def fill(
     if order.ended is not None:
         # A fill after the end takes from what had been given up: cum + leaves + canceled stays the quantity.
         order.canceled = max(0, order.canceled - qty)
+    account = state.accounts[order.account]
+    sma, excess = account.sma, account.excess
     if fee:
         _charge(state, order, to_money(fee))
-    account, position = holding(state, order)
-    had = abs(position.qty)
     pay(state, order, qty, price)
     expose(state, order, order.leaves - leaves, order.risk_price)
-    if account.margin != "cash" and abs(position.qty) > had:
+    if account.excess < excess:
         daily.has_less(account)
-    state.fills[exec_id] = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker, fee, liquidity)
+    booked = Fill(exec_id, order.order_id, child_id, qty, price, exec_id, is_maker, fee, liquidity)
+    if account.sma != sma:
+        booked.sma = str(account.sma - sma)
+    state.fills[exec_id] = booked
     if order.cum >= order.qty:
         finished(state, order)
 
@@ -69,7 +72,8 @@ def fill(
 def _charge(state: State, order: Order, money: int) -> None:
     account, instrument = state.accounts[order.account], state.instruments[order.symbol]
     money_of.pay(state, account, instrument.currency, -money)
-    account.sma -= money * state.factors[order.symbol] // instrument.money_factor
+    if account.margin == "reg-t":
+        account.sma -= money * state.factors[order.symbol] // instrument.money_factor
 
 
 def _count_fill(state: State, order: Order) -> None:
@@ -88,22 +92,32 @@ def unfill(state: State, found: Fill, qty: int, price: int, fee: str = "") -> No
     order = state.orders[found.order_id]
     if order.order_id < state.day_began:
         renew(state, order)
-    leaves = order.leaves
+    leaves, account = order.leaves, state.accounts[order.account]
+    # What the fill has taken of the SMA is given back, whatever rates are now.
+    excess, sma, now_taken = account.excess, account.sma - int(found.sma or 0), 0
     for sign, part, at in ((-1, found.qty, found.price), (1, qty, price)):
+        before = account.sma
         order.cum += sign * part
         order.notional += sign * part * at
         if found.exec_id < state.day_began:
             order.prior_cum += sign * part
             order.prior_notional += sign * part * at
         pay(state, order, sign * part, at)
+        now_taken = account.sma - before
     if fee != found.fee:
         _charge(state, order, to_money(fee or "0") - to_money(found.fee or "0"))
         found.fee = fee
+    if account.margin == "reg-t":
+        fees = to_money(fee or "0") * state.factors[order.symbol] // state.instruments[order.symbol].money_factor
+        account.sma = sma + now_taken - fees
+        found.sma = str(now_taken - fees)
     if order.ended is not None:
         order.canceled = max(0, order.qty - order.cum)
     else:
         live(state, order)
     expose(state, order, order.leaves - leaves, order.risk_price)
+    if account.excess < excess:
+        daily.has_less(account)
     if order.cum >= order.qty:
         finished(state, order)
     found.qty, found.price = qty, price

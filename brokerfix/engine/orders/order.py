@@ -45,7 +45,8 @@ class Pending(msgspec.Struct, gc=False):
 class Fill(msgspec.Struct, gc=False):
     """A fill as it stands now: its order and child (0: made in our book, where `is_maker` is one of two), quantity (0:
     busted) and price. `last_id` is the ExecID of its last correction, `fee`
-    what it costs (decimal text of money, "": nothing), `liquidity` the exchange's LastLiquidityInd(851)."""
+    what it costs (decimal text of money, "": nothing), `liquidity` the exchange's LastLiquidityInd(851), and `sma`
+    what it has added to the SMA (money, as an integer's text)."""
 
     exec_id: int
     order_id: int
@@ -56,6 +57,7 @@ class Fill(msgspec.Struct, gc=False):
     is_maker: bool = False
     fee: str = ""
     liquidity: str = ""
+    sma: str = ""
 
 
 class Child(msgspec.Struct, gc=False):

@@ -176,6 +176,13 @@ def owned(state: "State", account: Account, symbol: str, position: Position, qty
         exposure.own(symbol, qty, had, position.worth)
 
 
+def revalued(state: "State", account: Account, symbol: str, position: Position) -> None:
+    """What a position is worth is another number now; no exposure counts it at the moment."""
+    if account.exposed:
+        had, position.worth = position.worth, worth(state, symbol, position.qty)
+        _worth_more(state, account, symbol, position.worth - had)
+
+
 def bounds_of(client: Client, account: Account, symbol: str) -> tuple[Bound, ...]:
     """The bounds of an order."""
     own = account.of_symbol.get(symbol, ()) if account.of_symbol else ()

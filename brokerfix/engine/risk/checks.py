@@ -29,6 +29,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.charges import most_cost
 from brokerfix.engine.entities import Account, Client, Position
+from brokerfix.engine.money import more_than_price
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk import daily, needs
 from brokerfix.engine.risk.bounds import bounds_of
@@ -266,12 +267,14 @@ def check_terms(
             where = f"account {account.account}"
             return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", why, value=_qty(instrument, asked.opens), at=where)
     if account.limits.buying_power:
-        needed = notional
+        needed, filled = notional, replaced.cum if replaced is not None else 0
         held = account.positions.get(instrument.symbol)
         if replaced is not None or account.margin != "cash" or (held is not None and held.qty):
             needed = _more_load(state, account, instrument, side, qty, valued_at, replaced)
         if needed > 0:
             needed += most_cost(state, client.client, instrument, qty, valued_at)
+            if instrument.currency and side is Side.BUY:
+                needed += more_than_price(state, account, instrument, (qty - filled) * valued_at)
         return _check_power(account, needed)
     return None
 
@@ -311,6 +314,8 @@ def check_again(state: State, order: Order, price: int, valued_at: int, at: int)
         refused = (
             refusal(_asked(state, account, instrument, terms, at, order, None, begins=True), bounds) if bounds else None
         )
+    if refused is None and account.frozen_until:
+        refused = daily.frozen(state, account, order.side, order.leaves * valued_at * state.factors[order.symbol])
     if refused is None and account.reduces_only:
         refused = Reject(
             OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", account.reduces_only, at=f"account {account.account}"

@@ -75,7 +75,7 @@ def review(state: "State", account: Account, step: Step) -> None:
         if account.excess >= money:
             step.emit(DeficitMet, account.account, day, amount)
         elif business_days(day, state.day) >= BUSINESS_DAYS:
-            step.emit(AccountFrozen, account.account, later(state.day, FROZEN_DAYS), amount)
+            step.emit(AccountFrozen, account.account, later(state.day, FROZEN_DAYS), amount, day)
             _alert(account, "FROZEN", f"an intraday margin deficit of {amount}, of {day}, was not met", step)
     if account.margin == "reg-t" and account.sma < 0:
         _alert(account, "SMA", f"its special memorandum account is {money_text(account.sma)}", step)
@@ -110,8 +110,7 @@ def _met(state: "State", fact: DeficitMet) -> None:
     account.owed = tuple(one for one in account.owed if one != (fact.day, money))
 
 
-@EVOLVE.on(AccountFrozen, the_account)
-def _frozen(state: "State", fact: AccountFrozen) -> None:
-    account = state.accounts[fact.account]
+def freeze(account: Account, fact: AccountFrozen) -> None:
+    """The account is frozen for a deficit, which is no longer to be met."""
     account.frozen_until = max(account.frozen_until, fact.until)
-    account.owed = tuple(one for one in account.owed if one[1] != to_money(fact.amount))
+    account.owed = tuple(one for one in account.owed if one != (fact.day, to_money(fact.amount)))

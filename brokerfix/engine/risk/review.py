@@ -30,12 +30,13 @@ from brokerfix.domain import (
 )
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Job, JobKind, Position
+from brokerfix.engine.money import plain_value
 from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
-from brokerfix.engine.risk import needs
+from brokerfix.engine.risk import daily, needs
 from brokerfix.engine.risk.halts import halted_by
 from brokerfix.engine.risk.margin import BASIS_POINTS, liquidation_notional, share
 from brokerfix.engine.risk.standing import loss_step, standing_of
@@ -170,12 +171,31 @@ def _make_room(state: State, account: Account, symbol: str, step: Step) -> None:
 
 
 def _close_out(state: State, account: Account, step: Step) -> None:
-    left = account.cash + account.foreign
-    if left >= 0:
+    if any(account.balances.values()):
+        # What is missing is known once all is in one currency.
+        return _convert(state, account, step)
+    if account.cash >= 0:
         return _change(account, standing_of(state, account), step, "all is closed")
-    amount = money_text(-left)
+    amount = money_text(-account.cash)
     step.emit(f.DeficitBooked, account.account, amount)
     _change(account, Standing.CLOSED_OUT, step, f"closed out, it owes {amount}")
+
+
+def _convert(state: State, account: Account, step: Step) -> None:
+    """Change an account's cash in other currencies into the desk's own, at the rates that there are."""
+    amounts = tuple((name, money_text(money)) for name, money in account.balances.items() if money)
+    into = money_text(sum(plain_value(state, name, money) for name, money in account.balances.items()))
+    step.emit(f.BalancesConverted, account.account, amounts, into)
+    told = ", ".join(f"{money} {name}" for name, money in amounts)
+    _alert(account, "CONVERTED", f"{told} become {into} of the desk's own currency", step)
+
+
+@EVOLVE.on(f.BalancesConverted, touched.the_account)
+def _converted(state: State, fact: f.BalancesConverted) -> None:
+    account = state.accounts[fact.account]
+    account.cash += to_money(fact.into)
+    account.balances, account.foreign = {}, 0
+    state.agenda[booking.REVIEW, fact.account] = None
 
 
 def _choice(state: State, account: Account, client: str, symbol: str, position: Position) -> Choice | str:
@@ -332,6 +352,15 @@ def _orders(state: State, account: Account) -> Iterator[Working]:
                 if closes:
                     left[order.symbol] = held - order.leaves if order.side is Side.SELL else held + order.leaves
                 yield Working(order, closes)
+
+
+@EVOLVE.on(f.AccountFrozen, touched.the_account)
+def _frozen(state: State, fact: f.AccountFrozen) -> None:
+    account = state.accounts[fact.account]
+    daily.freeze(account, fact)
+    left = [one.order.order_id for one in _orders(state, account) if not one.closes]
+    text, reason = "FROZEN: an intraday margin deficit was not met", str(RestatementReason.BROKER_OPTION)
+    booking.begin_job(state, Job(JobKind.CANCEL, left[::-1], account=fact.account, reason=reason, text=text))
 
 
 @EVOLVE.on(f.LiquidationSliced, touched.the_account)

@@ -1,6 +1,6 @@
 """A client's messages about many orders, or about none: lists, crosses, mass requests, market data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from brokerfix.commands import (
     AskListStatus,
@@ -53,9 +53,25 @@ def _risk_limits_request(
         client,
         message["1666"] or "",
         message["1760"] or "3",
-        tuple(value for tag, value in every if tag == "448"),
+        tuple(_accounts_of(every)),
         tuple(value for tag, value in every if tag == "1530"),
     )
+
+
+def _accounts_of(every: list[list[str]]) -> Iterator[str]:
+    """The parties of a message that are accounts: by their PartyRole(452), or without one."""
+    party = ""
+    for tag, value in [*every, ["448", ""]]:
+        if tag == "448":
+            if party:
+                yield party
+            party = value
+        elif tag == "452" and value not in ACCOUNT_ROLES:
+            party = ""
+
+
+ACCOUNT_ROLES = ("24", "38")
+"""PartyRole(452): customer account, position account."""
 
 
 def _session_status_request(
