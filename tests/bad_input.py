@@ -16,6 +16,9 @@ GOOD: dict[str, dict[int, str]] = {
     "q": {530: "7"},
     "Q": {37: "1", 17: "1", 127: "A", 55: "AAPL", 54: "1"},
     "g": {335: "g", 263: "0"},
+    "x": {320: "l", 559: "4"},
+    "c": {320: "d", 321: "0", 55: "AAPL"},
+    "e": {324: "s", 263: "0", 55: "AAPL"},
 }
 HAS_CL_ORD_ID = "DFGHq"
 HAS_TRANSACT_TIME = "DFGq"
@@ -36,6 +39,9 @@ KINDS: dict[str, dict[str, tuple[int, ...]]] = {
     "q": {"text": (1, 11, 55), "char": (54, 530), "time": (60,)},
     "Q": {"text": (17, 37, 55, 58), "char": (54, 127)},
     "g": {"text": (335, 336), "char": (263,)},
+    "x": {"text": (55, 320), "integer": (559,)},
+    "c": {"text": (55, 320), "integer": (321,)},
+    "e": {"text": (55, 324), "char": (263,)},
 }
 """Every field that we take of each message, by what it must look like."""
 
@@ -63,6 +69,9 @@ REQUIRED: dict[str, tuple[int, ...]] = {
     "q": (11, 530, 60),
     "Q": (17, 37, 54, 55, 127),
     "g": (335, 263),
+    "x": (320, 559),
+    "c": (320, 321),
+    "e": (324, 263, 55),
 }
 
 ROWS: list[tuple[str, str, Fields, dict[int, str]]] = [

@@ -75,6 +75,9 @@ KINDS = {
     b"H": "requests",
     b"AF": "mass_requests",
     b"CL": "requests",
+    b"x": "requests",
+    b"c": "requests",
+    b"e": "requests",
     b"g": "requests",
 }
 """MsgType -> the budget that it takes from; all others take from `others`."""

@@ -28,7 +28,7 @@ from brokerfix.gateway.numbers import Numbers
 
 PIECE = 50
 """How many messages are asked for again at once: about a millisecond of the broker's time."""
-SUBSCRIBING = {b"V": 262, b"g": 335}
+SUBSCRIBING = {b"V": 262, b"g": 335, b"e": 324}
 """The messages that subscribe to something, and the tag of the subscription's id."""
 STALLED = 5.0
 """Seconds after which a piece that has not ended is taken for ended."""
@@ -345,7 +345,7 @@ class Relay:
         return types
 
 
-REF_ID = re.compile(rb"\x01(?:11|262|584|335)=([^\x01]+)\x01")
+REF_ID = re.compile(rb"\x01(?:11|262|584|335|320|324|1666)=([^\x01]+)\x01")
 BEGIN_SEQ_NO = re.compile(rb"\x017=([0-9]{1,10})\x01")
 NEW_SEQ_NO = re.compile(rb"\x0136=([0-9]{1,10})\x01")
 MD_REQ_ID = re.compile(rb"\x01262=([^\x01]+)\x01")

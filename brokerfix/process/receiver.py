@@ -13,12 +13,16 @@ from brokerfix.engine.engine import observe, one_trade_at_a_time
 from brokerfix.engine.orders.order import Order
 from brokerfix.fix.incoming.decode import GatewayRefusal, from_client, route_of, unreadable
 from brokerfix.fix.incoming.reports import from_venue, from_venue_reject
+from brokerfix.fix.incoming.requests import AboutSecurities
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.limits import risk_limits
+from brokerfix.fix.outgoing.securities import securities
 from brokerfix.fix.text import printable
 from brokerfix.live.copies import Copies
 from brokerfix.live.feed import Feed, MarketDataRequest, Told
 from brokerfix.live.limits import RiskLimitsRequest
+from brokerfix.live.securities import Securities
+from brokerfix.live.securities import Told as SecurityTold
 from brokerfix.record.journal import Origin
 from brokerfix.record.origin import origin_of
 from brokerfix.record.pipeline import Pipeline
@@ -44,6 +48,7 @@ class Receiver:
         self.clock = clock
         self.feed = Feed()
         self.copies = Copies()
+        self.securities = Securities()
         self._unrecorded: deque[cmd.Command] = deque()
 
     def client_message(self, client: str, text: str) -> bool:
@@ -80,6 +85,8 @@ class Receiver:
         if isinstance(command, RiskLimitsRequest):
             for out in risk_limits(self.pipeline.state, command, at):
                 self.sessions.tell(out)
+        elif isinstance(command, AboutSecurities):
+            self._tell_securities(self.securities.answer(self.pipeline.state, command), at)
         elif isinstance(command, MarketDataRequest):
             self.tell(self.feed.request(self.pipeline.state, command))
         else:
@@ -129,6 +136,7 @@ class Receiver:
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None:
         if not is_venue:
             self.feed.forget(comp_id)
+            self.securities.forget(comp_id)
         now = self.clock()
         change = cmd.SessionUp(now, comp_id, is_venue, anew) if is_up else cmd.SessionDown(now, comp_id, is_venue)
         self._unrecorded.append(change)
@@ -154,6 +162,14 @@ class Receiver:
     def failed(self, source: str, text: str, raw: str) -> None:
         """A callback of ours failed outside of the engine: on record and in the log, and the broker goes on."""
         self.pipeline.submit(cmd.VenueOther(self.clock(), source, "BUG", text, raw))
+
+    def flush_securities(self, at: int) -> None:
+        """Tell subscribers of instruments that stand otherwise now."""
+        self._tell_securities(self.securities.flush(self.pipeline.state), at)
+
+    def _tell_securities(self, told: list[SecurityTold], at: int) -> None:
+        for one in told:
+            self.sessions.tell(securities(self.pipeline.state, one, at))
 
     def tell(self, told: list[Told]) -> None:
         for one in told:

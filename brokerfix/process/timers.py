@@ -89,6 +89,8 @@ class Timers:
 
     def _publish(self, now: int) -> None:
         self.broker.receiver.tell(self.broker.receiver.feed.flush(self.broker.state))
+        if self.broker.receiver.securities.watchers:
+            self.broker.receiver.flush_securities(now)
         if self.broker.receiver.feed.session_watchers:
             self.broker.receiver.tell(self.broker.receiver.feed.flush_session_status(self.broker.state))
 

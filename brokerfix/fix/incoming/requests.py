@@ -17,8 +17,11 @@ from brokerfix.fix.text import Fields, pairs, possible_duplicate, printable
 from brokerfix.fix.versions.rules import RULES
 from brokerfix.live.feed import MarketDataRequest, SessionStatusRequest
 from brokerfix.live.limits import RiskLimitsRequest
+from brokerfix.live.securities import SecurityDefinitionRequest, SecurityListRequest, SecurityStatusRequest
 
-Decoded = Command | list[Command] | MarketDataRequest | SessionStatusRequest | RiskLimitsRequest
+Asked = MarketDataRequest | SessionStatusRequest | RiskLimitsRequest
+AboutSecurities = SecurityListRequest | SecurityDefinitionRequest | SecurityStatusRequest
+Decoded = Command | list[Command] | Asked | AboutSecurities
 """What a client's message asks for."""
 
 
@@ -56,6 +59,24 @@ def _risk_limits_request(
         tuple(_accounts_of(every)),
         tuple(value for tag, value in every if tag == "1530"),
     )
+
+
+def _security_list(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> SecurityListRequest:
+    return SecurityListRequest(client, message["320"] or "", (message["55"] or "") if message["559"] == "0" else "")
+
+
+def _security_definition(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> SecurityDefinitionRequest:
+    return SecurityDefinitionRequest(client, message["320"] or "", message["55"] or "")
+
+
+def _security_status(
+    text: str, message: Fields, client: str, at: int, instruments: Instruments, begin_string: str
+) -> SecurityStatusRequest:
+    return SecurityStatusRequest(client, message["324"] or "", message["263"] or "", message["55"] or "")
 
 
 def _accounts_of(every: list[list[str]]) -> Iterator[str]:
@@ -174,6 +195,9 @@ WITH_GROUPS: dict[str, Callable[[str, Fields, str, int, Instruments, str], Decod
     "V": _market_data_request,
     "g": _session_status_request,
     "CL": _risk_limits_request,
+    "x": _security_list,
+    "c": _security_definition,
+    "e": _security_status,
     "AF": _mass_status,
     "q": _mass_cancel,
     "E": _order_list,

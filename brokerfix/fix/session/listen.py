@@ -32,17 +32,23 @@ class Listener:
         except OSError as error:
             where = place if isinstance(place, Path) else f"port {place[1]} of {place[0]}"
             raise CantListen(f"can't listen on {where}: {error.strerror or error}") from error
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        # Bound and not listening, it lets QuickFIX listen there, and keeps the system from giving the port to others.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.port: int = self._held.getsockname()[1]
 
     def replace(self) -> None:
-        """Put our socket in the place of QuickFIX's, and throw out who has come to that one. Ours stays open as well:
+        """Put our socket in the place of QuickFIX's, and throw out who has come to that one. Ours, and the one that
+        holds the port, stay open as well:
         with connections on lower descriptors than the listener's, QuickFIX sees clients come back before they are gone.
         """
         replaced = False
         for descriptor in sockets():
             with socket.socket(fileno=os.dup(descriptor)) as found:
                 if found.family == socket.AF_UNIX or found.getsockname()[1] != self.port:
+                    continue
+                if descriptor == self._held.fileno():
                     continue
                 if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                     os.dup2(self._socket.fileno(), descriptor, inheritable=False)
@@ -53,6 +59,7 @@ class Listener:
             raise CantListen("QuickFIX's own socket can't be found, so it stays closed")
 
     def close(self) -> None:
+        self._held.close()
         self._socket.close()
 
 

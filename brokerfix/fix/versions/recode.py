@@ -38,7 +38,7 @@ def outgoing(begin_string: str) -> Callable[[str], str] | None:
     def recode(text: str) -> str:
         fields = [(tag, values.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
         if begin_string == FIX_42:
-            fields = _with_transaction(fields)
+            fields = _with_transaction(_as_42_has_securities(fields))
         elif REFUSED in fields:
             fields = _with_reason(fields, spoken.recode.reasons)
         elif WORKS_NOW in fields:
@@ -54,6 +54,17 @@ def _with_reason(fields: list[tuple[str, str]], reasons: dict[str, str]) -> list
     """A refusal with the version's own OrdRejReason(103), where it has one for the code in its text."""
     code = next((value for tag, value in fields if tag == "58"), "").partition(":")[0]
     return [("103", reasons.get(code, value)) if tag == "103" else (tag, value) for tag, value in fields]
+
+
+def _as_42_has_securities(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """FIX 4.2 wants a SecurityDefinition(d) to say how many there are: ours is the only one. A SecurityStatus(f) has no
+    Text there."""
+    if ("35", "f") in fields:
+        return [(tag, value) for tag, value in fields if tag != "58"]
+    if ("35", "d") not in fields:
+        return fields
+    at = next(index for index, (tag, _) in enumerate(fields) if tag == "322")
+    return [*fields[: at + 1], ("393", "1"), *fields[at + 1 :]]
 
 
 def _with_transaction(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
