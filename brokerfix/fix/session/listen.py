@@ -39,9 +39,10 @@ class Listener:
         self.port: int = self._held.getsockname()[1]
 
     def replace(self) -> None:
-        """Put our socket in the place of QuickFIX's, and throw out who has come to that one. Ours, and the one that
-        holds the port, stay open as well:
+        """Put our socket in the place of QuickFIX's, and throw out who has come to that one. Ours stays open as well:
         with connections on lower descriptors than the listener's, QuickFIX sees clients come back before they are gone.
+        So the descriptor of the one that held the port is kept too, as ours: a socket that is bound and nothing else
+        always has something to say, and would end every rest of the loop.
         """
         replaced = False
         for descriptor in sockets():
@@ -57,6 +58,7 @@ class Listener:
                     found.shutdown(socket.SHUT_RDWR)
         if not replaced:
             raise CantListen("QuickFIX's own socket can't be found, so it stays closed")
+        os.dup2(self._socket.fileno(), self._held.fileno(), inheritable=False)
 
     def close(self) -> None:
         self._held.close()
