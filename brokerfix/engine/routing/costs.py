@@ -47,16 +47,19 @@ def by_cost(
     """Quotes, given by price with the best first, by what they cost all in; equal ones as they come. No more levels are
     looked at than are needed: at a worse price none is cheaper than the least that an exchange takes makes it."""
     waiting: list[tuple[int, int, Entry[VenueLevel]]] = []
-    count = 0
+    unit, count, sign = unit_of(instrument), 0, 1 if taker is Side.BUY else -1
+    # Most exchanges take the same of a unit at any price.
+    fees = {name: _money(venue.taker_fee) for name, venue in venues.items()}
+    is_flat = all(venue.taker_bps == "0" for venue in venues.values())
     for level in levels:
-        worth = level[0].price * unit_of(instrument)
-        least = min((fee_of_unit(venue, worth) for venue in venues.values()), default=0)
-        bound = (worth if taker is Side.BUY else -worth) + least
+        worth = level[0].price * unit
+        if not is_flat:
+            fees = {name: fee_of_unit(venue, worth) for name, venue in venues.items()}
+        bound = sign * worth + min(fees.values(), default=0)
         while waiting and waiting[0][0] <= bound:
             yield heapq.heappop(waiting)[2]
         for quote in level:
-            cost = all_in(instrument, taker, quote.price, venues[quote.key[0]])
-            heapq.heappush(waiting, (cost, count, quote))
+            heapq.heappush(waiting, (sign * worth + fees[quote.key[0]], count, quote))
             count += 1
     while waiting:
         yield heapq.heappop(waiting)[2]
