@@ -143,11 +143,18 @@ def _is_projected(data: Path) -> bool:
     return False
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody listens on, and that the system gives to no outgoing connection meanwhile."""
+    """A port that nobody listens on, that the system gives to no outgoing connection meanwhile, and that this process
+    was not given before: whoever asked first may not listen yet."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
+        if port in _given:
+            continue
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            _given.add(port)
             return port
 
 
