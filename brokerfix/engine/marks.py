@@ -15,6 +15,8 @@ from brokerfix.engine.tables import Decisions, Evolution
 from brokerfix.facts import Quoted
 
 DECIDE, EVOLVE = Decisions(), Evolution()
+Levels = tuple[tuple[int, int, str], ...]
+Last = tuple[int, int] | None
 MOST_AT_ONCE = 200
 """Holders of a symbol that a new mark revalues at once; more are a job."""
 RECORDED_LEVELS = 5
@@ -26,12 +28,20 @@ def record_quotes(state: State, c: RecordQuotes, step: Step) -> None:
     for symbol in state.instruments if c.symbols is None else c.symbols:
         bids, asks = (_recorded(state, symbol, side) for side in (Side.BUY, Side.SELL))
         last = state.market.last.get(symbol)
-        if state.recorded.get(symbol, ((), (), None)) != (bids, asks, last):
-            mark = (bids[0][0] + asks[0][0]) // 2 if bids and asks else last[0] if last else 0
-            step.emit(Quoted, symbol, bids, asks, last, mark)
+        before = state.recorded.get(symbol, ((), (), None))
+        if before != (bids, asks, last):
+            step.emit(Quoted, symbol, bids, asks, last, _mark(bids, asks, last, before[2]))
 
 
-def _recorded(state: State, symbol: str, side: Side) -> tuple[tuple[int, int, str], ...]:
+def _mark(bids: Levels, asks: Levels, last: Last, before: object) -> int:
+    """The mid. A market that is one-sided, if only while its quotes are changed, is valued at a trade that is new; an
+    old one says less than the mark there is, which stays (0)."""
+    if bids and asks:
+        return (bids[0][0] + asks[0][0]) // 2
+    return last[0] if last is not None and last != before else 0
+
+
+def _recorded(state: State, symbol: str, side: Side) -> Levels:
     """The best levels of a side as (price, quantity, venue), our own book's with no venue, best first."""
     levels = [(price, qty, "") for price, qty in islice(state.books[symbol].levels(side), RECORDED_LEVELS)]
     quotes = islice(state.market.walk(symbol, side), RECORDED_LEVELS)
