@@ -5,13 +5,11 @@ import heapq
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from brokerfix.domain import Instrument, Side, Venue, money_text, to_money, to_scaled
+from brokerfix.domain import Instrument, Side, Venue, money_text
+from brokerfix.engine.charges import exchange_fee
 from brokerfix.engine.market import VenueLevel
 from brokerfix.engine.matching.book import Entry
 
-BPS_DIGITS = 4
-WHOLE: int = 10_000 * 10**BPS_DIGITS
-_money = lru_cache(maxsize=4096)(to_money)
 fee_text = lru_cache(maxsize=4096)(money_text)
 
 
@@ -23,11 +21,7 @@ def unit_of(instrument: Instrument) -> int:
 
 def fee_of_unit(venue: Venue, worth: int, is_maker: bool = False) -> int:
     """What an exchange takes for one unit that is worth so much (below 0: it gives)."""
-    per_unit, bps = (venue.maker_fee, venue.maker_bps) if is_maker else (venue.taker_fee, venue.taker_bps)
-    fee = _money(per_unit)
-    if bps != "0":
-        fee += worth * to_scaled(bps, BPS_DIGITS) // WHOLE
-    return fee
+    return exchange_fee(venue, 1, 0, worth, is_maker)
 
 
 def all_in(instrument: Instrument, taker: Side, price: int, venue: Venue | None) -> int:
@@ -49,7 +43,7 @@ def by_cost(
     waiting: list[tuple[int, int, Entry[VenueLevel]]] = []
     unit, count, sign = unit_of(instrument), 0, 1 if taker is Side.BUY else -1
     # Most exchanges take the same of a unit at any price.
-    fees = {name: _money(venue.taker_fee) for name, venue in venues.items()}
+    fees = {name: fee_of_unit(venue, 0) for name, venue in venues.items()}
     is_flat = all(venue.taker_bps == "0" for venue in venues.values())
     for level in levels:
         worth = level[0].price * unit
