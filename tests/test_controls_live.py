@@ -1,11 +1,13 @@
 """Every pre-trade control over real sockets, in every version: an order at its boundary is taken and one beyond it
-refused, as NewOrderSingle, as the terms that a replace asks for, and in a list. One row a case.
+refused, as NewOrderSingle, as the terms that a replace asks for, and in a list, one row a case; and stops that trigger
+and pegs that move.
 
 Each case has an account of its own in each version and way, so that none counts for another.
 """
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -137,3 +139,63 @@ def in_list(
         body += [(55, "AAPL"), (54, side), (60, "20261127-10:00:00"), (38, qty), (40, "2"), (44, price), (59, "0")]
     trader.send("E", body)
     return answer(trader, names[0]), answer(trader, names[1])
+
+
+MOVING = (("STOP", "16500"), ("TIGHT", "16499"), ("PEG", "15200"))
+"""Accounts and what they may have in the market."""
+
+
+class Exchange:
+    """A client of the exchange, who quotes there."""
+
+    def __init__(self, lp: Client) -> None:
+        self.lp = lp
+        self.standing: list[tuple[str, str]] = []
+
+    def order(self, side: str, price: str, qty: str = "1000") -> str:
+        name = f"N{next(NUMBERS)}"
+        self.lp.new_order(name, side, qty, "AAPL", price)
+        answer(self.lp, name)
+        return name
+
+    def quote(self, bid: str, ask: str) -> None:
+        for name, side in self.standing:
+            self.lp.cancel(f"N{next(NUMBERS)}", name, side, "AAPL")
+        self.standing = [(self.order("1", bid), "1"), (self.order("2", ask), "2")]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_order_that_moves_is_weighed_again(tmp_path: Path, version: str) -> None:
+    """A stop is weighed at its stop, and when it triggers at what the collar allows, 100 x 150.00 x 1.10. A peg is
+    weighed at each of its prices."""
+    told = "".join(
+        f'\n[accounts.{name}]\ncash = "1000000"\nlimits = {{{{ max_gross = "{limit}" }}}}\n' for name, limit in MOVING
+    )
+    told += f'\n[clients.MOVER]\nfix = "{version}"\naccounts = ["STOP", "TIGHT", "PEG"]\n'
+    market = Market(tmp_path, broker=BROKER + told)
+    market.start()
+    try:
+        trader = market.client("MOVER", begin_string=version)
+        exchange = Exchange(market.client("LP", market.exchange, "XNAS"))
+        exchange.quote("149.00", "151.00")
+        trader.subscribe("market", ["AAPL"])
+        trader.receive_until(lambda message: message[35] in "WX" and (270, "151.00") in trader.last)
+        for name in ("STOP", "TIGHT"):
+            trader.new_order(name, "1", "100", "AAPL", t1=name, t40="3", t99="151.00")
+            assert answer(trader, name)[150] == "0"
+        exchange.order("1", "151.00", "1")
+        ends = {}
+        while len(ends) < 2:
+            end = trader.receive_until(lambda message: message.get(39) in ("2", "4"))
+            ends[end[11]] = end[39], end.get(58)
+        assert ends["STOP"] == ("2", None)
+        assert ends["TIGHT"] == ("4", "GROSS_LIMIT: limit=16499, value=16500, at=account TIGHT")
+        trader.new_order("PEG", "2", "100", "AAPL", t1="PEG", t40="P", t18="P", t211="2.50")
+        assert answer(trader, "PEG")[150] == "0"
+        exchange.quote("149.50", "151.00")
+        trader.receive_until(lambda message: message[35] in "WX" and (270, "152.00") in trader.last)
+        exchange.quote("149.51", "151.00")
+        end = trader.receive_until(lambda message: message.get(11) == "PEG")
+        assert (end[39], end[58]) == ("4", "GROSS_LIMIT: limit=15200, value=15201, at=account PEG")
+    finally:
+        market.stop()
