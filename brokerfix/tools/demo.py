@@ -143,6 +143,7 @@ def _is_projected(data: Path) -> bool:
     return False
 
 
+PORTS = range(20_000, 32_000)
 _given: set[int] = set()
 
 
@@ -150,7 +151,7 @@ def free_port() -> int:
     """A port that nobody listens on, that the system gives to no outgoing connection meanwhile, and that this process
     was not given before: whoever asked first may not listen yet."""
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
+        port = secrets.choice(PORTS)
         if port in _given:
             continue
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -35,7 +35,8 @@ class Listener:
         # Bound and not listening, it lets QuickFIX listen there, and keeps the system from giving the port to others.
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._held.bind(("127.0.0.1", 0))
+        # On every interface as QuickFIX's, so that the port is none that a connection of another address has.
+        self._held.bind(("", 0))
         self.port: int = self._held.getsockname()[1]
 
     def replace(self) -> None:
