@@ -111,6 +111,29 @@ class Seen(msgspec.Struct, frozen=True, gc=False, array_like=True):
     fee: str = ""
 
 
+class Score(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An exchange as a routing decision has judged it: what one unit was expected to cost there all in (decimal text of
+    money; "" where it shows nothing in reach), how much of it is in reach up to the limit, how much it gets (both
+    scaled), and why it gets no more (`why`, "" where it gets all that it shows)."""
+
+    venue: str
+    cost: str
+    qty: int
+    gets: int
+    why: str = ""
+
+
+class DayTotals(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What has traded in a symbol on a trading day: the first, highest and lowest price in ticks (0: none), the scaled
+    quantity, and the sum of price x quantity (scaled; VWAP = turnover / volume)."""
+
+    open: int = 0
+    high: int = 0
+    low: int = 0
+    volume: int = 0
+    turnover: int = 0
+
+
 class MarginTerms(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """What a position in an instrument needs as margin, in the configuration's own words. Rates are shares of the
     position's value, as decimal text with up to four decimals; of accounts of the kind "tiered" those from a notional

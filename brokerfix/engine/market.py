@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from brokerfix.commands import MarketUpdate
-from brokerfix.domain import Side
+from brokerfix.domain import DayTotals, Side
 from brokerfix.engine.matching.book import Book, Entry, at_least_as_good
 
 VenueLevel = tuple[str, Side, int]
@@ -23,6 +23,7 @@ class Market:
         self.up: dict[str, bool] = {}
         self.books: dict[str, Book[VenueLevel]] = {}
         self.last: dict[str, tuple[int, int]] = {}
+        self.totals: dict[str, DayTotals] = {}
         self.dirty: dict[str, None] = {}
         self.prints: dict[str, list[tuple[int, int]]] = {}
         self.is_told = False
@@ -55,6 +56,12 @@ class Market:
 
     def traded(self, symbol: str, price: int, qty: int) -> None:
         self.last[symbol] = (price, qty)
+        day = self.totals.get(symbol)
+        if day is None or not day.volume:
+            self.totals[symbol] = DayTotals(price, price, price, qty, price * qty)
+        else:
+            high, low = max(day.high, price), min(day.low, price)
+            self.totals[symbol] = DayTotals(day.open, high, low, day.volume + qty, day.turnover + price * qty)
         if self.is_told:
             self.prints.setdefault(symbol, []).append((price, qty))
         self.changed(symbol)

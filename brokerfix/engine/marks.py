@@ -3,7 +3,7 @@
 from itertools import islice
 
 from brokerfix.commands import RecordQuotes
-from brokerfix.domain import Side
+from brokerfix.domain import DayTotals, Side
 from brokerfix.engine import touched
 from brokerfix.engine.currencies import follow_mark
 from brokerfix.engine.entities import Job, JobKind
@@ -19,6 +19,7 @@ Levels = tuple[tuple[int, int, str], ...]
 Last = tuple[int, int] | None
 MOST_AT_ONCE = 200
 """Holders of a symbol that a new mark revalues at once; more are a job."""
+NOTHING_YET = DayTotals()
 RECORDED_LEVELS = 5
 """How many levels of each side a Quoted fact keeps."""
 
@@ -28,9 +29,10 @@ def record_quotes(state: State, c: RecordQuotes, step: Step) -> None:
     for symbol in state.instruments if c.symbols is None else c.symbols:
         bids, asks = (_recorded(state, symbol, side) for side in (Side.BUY, Side.SELL))
         last = state.market.last.get(symbol)
-        before = state.recorded.get(symbol, ((), (), None))
-        if before != (bids, asks, last):
-            step.emit(Quoted, symbol, bids, asks, last, _mark(bids, asks, last, before[2]))
+        before, day = state.recorded.get(symbol, ((), (), None, 0)), state.market.totals.get(symbol, NOTHING_YET)
+        if before != (bids, asks, last, day.volume):
+            mark = _mark(bids, asks, last, before[2])
+            step.emit(Quoted, symbol=symbol, bids=bids, asks=asks, last=last, mark=mark, day=day)
 
 
 def _mark(bids: Levels, asks: Levels, last: Last, before: object) -> int:
@@ -52,7 +54,8 @@ def _recorded(state: State, symbol: str, side: Side) -> Levels:
 
 @EVOLVE.on(Quoted, touched.positions_in_symbol)
 def _quoted(state: State, fact: Quoted) -> None:
-    state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last)
+    state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last, fact.day.volume)
+    state.market.totals[fact.symbol] = fact.day
     if fact.mark and fact.mark != state.marks.get(fact.symbol):
         state.marks[fact.symbol] = fact.mark
         if state.currencies:

@@ -15,6 +15,7 @@ from sortedcontainers import SortedDict
 from brokerfix.domain import (
     ClientOptions,
     Currency,
+    DayTotals,
     ExecInst,
     Instrument,
     Level,
@@ -423,6 +424,10 @@ PARTS: tuple[Part, ...] = (
     number("trade_count"),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),
+    Part(
+        "totals", None, None, dict[str, DayTotals], lambda state: state.market.totals,
+        lambda state, totals: setattr(state.market, "totals", totals), {},
+    ),
     Part("bounds", dict, hashed_bounds, list[BoundImage], dump_bounds, load_bounds, ()),
 )  # fmt: skip
 """In the order in which they are loaded."""

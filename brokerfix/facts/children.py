@@ -1,6 +1,6 @@
 """Facts: what exchanges hold of orders."""
 
-from brokerfix.domain import Instructions, OrdStatus, OrdType, RouteRule, Seen, TimeInForce
+from brokerfix.domain import Instructions, OrdStatus, OrdType, RouteRule, Score, Seen, TimeInForce
 from brokerfix.facts.base import Fact
 
 
@@ -18,6 +18,26 @@ class OrderRouted(Fact, frozen=True, gc=False, kw_only=True):
     why: RouteRule
     instructions: Instructions | None = None
     seen: tuple[Seen, ...] = ()
+
+
+class RouteDecided(Fact, frozen=True, gc=False, kw_only=True):
+    """How a quantity of an order is placed, once for each decision, before what comes of it (trades in our book,
+    children, what rests). `mode` is the routing mode, `bid` and `ask` are the consolidated best price and quantity
+    (None: none), our own book with it. `seen` are the quotes looked at, best first, `scores` the exchanges. What is
+    expected of what is taken at once: `expected_qty`, at an average of `expected_px` (decimal text), for exchanges'
+    fees of `expected_fee` (decimal text of money). `note` says what else mattered."""
+
+    order_id: int
+    mode: str
+    qty: int
+    bid: tuple[int, int] | None = None
+    ask: tuple[int, int] | None = None
+    seen: tuple[Seen, ...] = ()
+    scores: tuple[Score, ...] = ()
+    expected_qty: int = 0
+    expected_px: str = ""
+    expected_fee: str = ""
+    note: str = ""
 
 
 class ChildAccepted(Fact, frozen=True, gc=False):

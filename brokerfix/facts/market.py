@@ -1,17 +1,19 @@
 """Facts: trades in our own book, fills that change, prices and phases."""
 
-from brokerfix.domain import Phase, Side
+from brokerfix.domain import DayTotals, Phase, Side
 from brokerfix.facts.base import Fact
 
 
-class Quoted(Fact, frozen=True, gc=False):
-    """The consolidated best levels (price, quantity, venue) at a conflated rate, the last print, and the risk mark."""
+class Quoted(Fact, frozen=True, gc=False, kw_only=True):
+    """The consolidated best levels (price, quantity, venue) at a conflated rate, the last print, the risk mark (0: as
+    before), and what has traded on the day."""
 
     symbol: str
     bids: tuple[tuple[int, int, str], ...]
     asks: tuple[tuple[int, int, str], ...]
     last: tuple[int, int] | None
     mark: int
+    day: DayTotals = DayTotals()
 
 
 class PhaseChanged(Fact, frozen=True, gc=False):

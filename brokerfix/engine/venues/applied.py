@@ -14,6 +14,7 @@ from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 
 EVOLVE = Evolution()
+EVOLVE.only_tells(f.RouteDecided)
 
 
 @EVOLVE.on(f.OrderRouted, touched.the_new_child)
