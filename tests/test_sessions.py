@@ -152,8 +152,7 @@ def _entry_at(client: Client, price: str) -> Message:
     ("tags", "reason"),
     [
         ({55: "NOPE"}, "0"),
-        ({263: "1", 265: "0", 266: "N"}, "7"),
-        ({269: "4"}, "8"),
+        ({269: "5"}, "8"),
     ],
 )
 def test_market_data_refused(alice: Client, tags: dict[int, str], reason: str) -> None:

@@ -30,9 +30,10 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     `zone` (equal: always open); `pre_open`, `opening_auction` and `closing_auction` are how many seconds these phases
     last. `trigger` is what stops look at, "last" or "quote"; `peg_interval` is ns between two prices of a peg. A
     quantity of 1 is `multiplier` units of what the price is of (ContractMultiplier(231)); `margin` is what a position
-    needs, and `option` says that it is one. Prices further than
-    `static_bps` from the reference, or `dynamic_bps` from the last trade, either way, are refused (basis points; 0: no
-    such band); `needs_market`: no order is taken without a price in sight."""
+    needs, and `option` says that it is one. Prices further than `static_bps` from the reference, or `dynamic_bps` from
+    the last trade, either way, are refused (basis points; 0: no such band); `needs_market`: no order is taken without a
+    price in sight. `outlier_mads`: an exchange whose mid is so many median absolute deviations from those of all is
+    left out (0: none is)."""
 
     symbol: str
     price_digits: int
@@ -62,6 +63,7 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     charge: Charge | None = None
     currency: str = ""
     route_by: str = "price"
+    outlier_mads: int = 0
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""
@@ -70,12 +72,13 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
 
 
 class Venue(msgspec.Struct, frozen=True, gc=False):
-    """An exchange. Fees are decimal text per unit (negative: a rebate), and in basis points of
-    what is traded (`taker_bps`, `maker_bps`); `symbols` empty means every instrument.
-    `market_data`: whether it sends us its book. `supports`: the FEATURES that it has itself. `removed`: it is no longer
-    configured; what it holds of ours is still in our books. `drop_copy`: it is no place to trade, but tells of fills at
-    others (`drop_copy_of`; empty: at all). `halt_on_break`: a difference of more than this (decimal text of money)
-    halts it."""
+    """An exchange. Fees are decimal text per unit (negative: a rebate), and in basis points of what is traded
+    (`taker_bps`, `maker_bps`); `symbols` empty means every instrument. `market_data`: whether it sends us its book.
+    `supports`: the FEATURES that it has itself. `removed`: it is no longer configured; what it holds of ours is still
+    in our books. `drop_copy`: it is no place to trade, but tells of fills at others (`drop_copy_of`; empty: at all).
+    `halt_on_break`: a difference of more than this (decimal text of money) halts it. Quotes of a symbol in which it has
+    told nothing for `max_quote_age` ns do not count (0: whatever their age). `by_order`: its market data are single
+    orders (MDEntryID(278)). `asks_status`: it is asked for SecurityStatus(f)."""
 
     venue: str
     taker_fee: str = "0"
@@ -89,6 +92,9 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     halt_on_break: str = ""
     taker_bps: str = "0"
     maker_bps: str = "0"
+    max_quote_age: int = 0
+    by_order: bool = False
+    asks_status: bool = False
 
 
 class Instructions(msgspec.Struct, frozen=True, gc=False):
@@ -130,7 +136,8 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     (pegs, trailing stops, conditions). `self_match`: what happens to orders that would trade with each other: nothing,
     or "cancel-newest", "cancel-oldest", "cancel-both", "decrement" (both lose what they would trade).
     `self_match_scope`: those of the "client", or also those of other clients that ask for it, in accounts of the same
-    "group". `commission`: what their fills cost."""
+    "group". `commission`: what their fills cost. `market_symbols`: it gets market data of these only (None: of all), of
+    a subscription every `market_interval` ns at most, with each entry's RptSeq(83) where it `numbers_market_data`."""
 
     pending: str = "queue"
     acknowledge: str = "accepted"
@@ -142,3 +149,10 @@ class ClientOptions(msgspec.Struct, frozen=True, gc=False):
     self_match: str = "none"
     self_match_scope: str = "client"
     commission: Charge | None = None
+    market_symbols: tuple[str, ...] | None = None
+    market_interval: int = 0
+    numbers_market_data: bool = False
+
+    def may_see(self, symbol: str) -> bool:
+        """Whether the client gets market data of a symbol."""
+        return self.market_symbols is None or symbol in self.market_symbols

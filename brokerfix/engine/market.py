@@ -4,55 +4,143 @@ This is the live view. It is changed by market data and not by facts, is empty a
 have sent their snapshots, and is no part of the state hash.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from statistics import median_low
+
+import msgspec
+from sortedcontainers import SortedDict
 
 from brokerfix.commands import MarketUpdate
-from brokerfix.domain import DayTotals, Side
+from brokerfix.domain import DayTotals, Instrument, Side
 from brokerfix.engine.matching.book import Book, Entry, at_least_as_good
 
 VenueLevel = tuple[str, Side, int]
 """A venue's price level: (venue, side, price)."""
+GAP, STALE, HALTED, OUTLIER = "gap", "stale", "halted", "outlier"
+"""Why a venue's quotes are left out of the consolidated book."""
+
+
+class Quotes:
+    """What one venue shows of a symbol, as it has told: quantities by rank (a bid's is -price), and why they are `out`
+    of the consolidated book (none: they are in it)."""
+
+    __slots__ = ("asks", "bids", "out")
+
+    def __init__(self) -> None:
+        self.bids: SortedDict[int, int] = SortedDict()
+        self.asks: SortedDict[int, int] = SortedDict()
+        self.out: dict[str, None] = {}
+
+    def side(self, side: Side) -> "SortedDict[int, int]":
+        return self.bids if side is Side.BUY else self.asks
+
+    def qty(self, side: Side, price: int) -> int:
+        return self.bids.get(-price, 0) if side is Side.BUY else self.asks.get(price, 0)
+
+    def set(self, side: Side, price: int, qty: int) -> None:
+        levels, rank = (self.bids, -price) if side is Side.BUY else (self.asks, price)
+        if qty > 0:
+            levels[rank] = qty
+        else:
+            levels.pop(rank, None)
+
+    def levels(self) -> Iterator[tuple[Side, int, int]]:
+        yield from ((Side.BUY, -rank, qty) for rank, qty in self.bids.items())
+        yield from ((Side.SELL, price, qty) for price, qty in self.asks.items())
+
+    def middle(self) -> int | None:
+        """Twice the mid, or of one side twice its best price; None without quotes."""
+        bid = -self.bids.keys()[0] if self.bids else None
+        ask = self.asks.keys()[0] if self.asks else bid
+        return None if ask is None else ask + (ask if bid is None else bid)
+
+
+class Flight(msgspec.Struct, gc=False):
+    """What a child that is under way aims at: the quantity by level. `answered`: the exchange has told of the child, so
+    that its next word about a level takes the child into account."""
+
+    symbol: str
+    parts: dict[VenueLevel, int]
+    answered: bool = False
 
 
 class Market:
     """Consolidated books by symbol, which venues are up, and which symbols changed since they were published (`dirty`)
-    and since they were recorded. `is_told`: somebody takes the `prints`."""
+    and since they were recorded. `is_told`: somebody takes the `prints`. `bands` are by symbol how far a venue may be
+    from the others (times the median absolute deviation, and the tick), where that is looked at; `news` are the quotes
+    that were left out of late, (venue, symbol, why)."""
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}
         self.books: dict[str, Book[VenueLevel]] = {}
+        self.quotes: dict[tuple[str, str], Quotes] = {}
+        self.flights: dict[int, Flight] = {}
+        self.aimed: dict[tuple[str, VenueLevel], dict[int, int]] = {}
+        self.bands: dict[str, tuple[int, int]] = {}
         self.last: dict[str, tuple[int, int]] = {}
         self.totals: dict[str, DayTotals] = {}
         self.dirty: dict[str, None] = {}
         self.prints: dict[str, list[tuple[int, int]]] = {}
         self.is_told = False
         self.unrecorded: dict[str, None] = {}
+        self.news: list[tuple[str, str, str]] = []
+
+    def define(self, instrument: Instrument) -> None:
+        """There is such an instrument, or it is another one now."""
+        self.books.setdefault(instrument.symbol, Book())
+        self.bands.pop(instrument.symbol, None)
+        if instrument.outlier_mads:
+            self.bands[instrument.symbol] = (instrument.outlier_mads, instrument.tick)
 
     def apply(self, update: MarketUpdate) -> None:
         """Put a venue's market data into the view. A venue that is not up has no quotes."""
-        if not self.up.get(update.venue):
+        venue, symbol = update.venue, update.symbol
+        if not self.up.get(venue):
             return
-        book = self.books[update.symbol]
+        quotes = self._quotes(venue, symbol)
+        levels: Iterable[tuple[Side, int, int]] = update.levels
         if update.snapshot:
-            self._forget(book, update.venue)
-        for side, price, qty in update.levels:
-            level = (update.venue, side, price)
-            entry = book.entries.get(level)
-            if entry is None:
-                if qty > 0:
-                    book.add(level, side, price, qty)
-            elif qty <= 0:
-                book.remove(level)
-            elif qty < entry.qty:
-                book.reduce(level, entry.qty - qty)
-            elif qty > entry.qty:
-                # More at a price queues behind what was there.
-                book.remove(level)
-                book.add(level, side, price, qty)
+            told = {(side, price) for side, price, _ in levels}
+            gone = ((side, price, 0) for side, price, _ in list(quotes.levels()) if (side, price) not in told)
+            levels = (*gone, *levels)
+        book = self.books[symbol]
+        for side, price, qty in levels:
+            quotes.set(side, price, qty)
+            level = (venue, side, price)
+            if self.aimed:
+                self._heard(symbol, level)
+            if not quotes.out:
+                self._show(book, symbol, level, qty)
         for price, qty in update.trades:
-            self.traded(update.symbol, price, qty)
-        self.changed(update.symbol)
+            self.traded(symbol, price, qty)
+        if symbol in self.bands:
+            self._judge(symbol)
+        self.changed(symbol)
+
+    def _quotes(self, venue: str, symbol: str) -> Quotes:
+        quotes = self.quotes.get((venue, symbol))
+        if quotes is None:
+            quotes = self.quotes[venue, symbol] = Quotes()
+        return quotes
+
+    def _show(self, book: Book[VenueLevel], symbol: str, level: VenueLevel, qty: int) -> None:
+        """Have a level in the consolidated book with what the venue shows there less what of ours is under way to
+        it."""
+        if self.aimed:
+            qty -= sum(self.aimed.get((symbol, level), {}).values())
+        entry = book.entries.get(level)
+        if entry is None:
+            if qty > 0:
+                book.add(level, level[1], level[2], qty)
+        elif qty <= 0:
+            book.remove(level)
+        elif qty < entry.qty:
+            book.reduce(level, entry.qty - qty)
+        elif qty > entry.qty:
+            # More at a price queues behind what was there.
+            book.remove(level)
+            book.add(level, level[1], level[2], qty)
 
     def traded(self, symbol: str, price: int, qty: int) -> None:
         self.last[symbol] = (price, qty)
@@ -74,36 +162,151 @@ class Market:
     def venue_down(self, venue: str) -> None:
         """The venue's quotes leave every book at once."""
         self.up[venue] = False
-        for symbol, book in self.books.items():
-            if self._forget(book, venue):
-                self.changed(symbol)
+        for key in [key for key in self.quotes if key[0] == venue]:
+            quotes = self.quotes.pop(key)
+            self._hide(quotes, *key)
+            if key[1] in self.bands:
+                self._judge(key[1])
 
-    def take(self, symbol: str, venue: str, side: Side, qty: int, limit: int) -> None:
-        """An order of ours goes for the venue's `side` up to `limit`: what it aims at is not offered a second time.
+    def leave_out(self, venue: str, symbol: str, why: str) -> bool:
+        """The venue's quotes of the symbol do not count for a reason, until it is over. Returns whether that is new."""
+        quotes = self._quotes(venue, symbol)
+        if why in quotes.out:
+            return False
+        if not quotes.out:
+            self._hide(quotes, venue, symbol)
+        quotes.out[why] = None
+        self.news.append((venue, symbol, why))
+        return True
 
-        The venue's next message about such a level says what is really left of it.
-        """
+    def take_in(self, venue: str, symbol: str, why: str) -> bool:
+        """A reason for which the venue's quotes did not count is over. Returns whether there was one."""
+        quotes = self.quotes.get((venue, symbol))
+        if quotes is None or why not in quotes.out:
+            return False
+        del quotes.out[why]
+        if not quotes.out:
+            for side, price, qty in quotes.levels():
+                self._show(self.books[symbol], symbol, (venue, side, price), qty)
+            self.changed(symbol)
+        return True
+
+    def _hide(self, quotes: Quotes, venue: str, symbol: str) -> None:
         book = self.books[symbol]
-        hit: list[tuple[VenueLevel, int]] = []
+        for side, price, _ in quotes.levels():
+            if (venue, side, price) in book:
+                book.remove((venue, side, price))
+        self.changed(symbol)
+
+    def why_out(self, venue: str, symbol: str) -> str:
+        """Why the venue's quotes of the symbol do not count, "" if they do or there are none."""
+        quotes = self.quotes.get((venue, symbol))
+        return ", ".join(quotes.out) if quotes is not None else ""
+
+    def is_halted(self, venue: str, symbol: str) -> bool:
+        """Whether the venue has said that it does not trade the symbol now."""
+        quotes = self.quotes.get((venue, symbol))
+        return quotes is not None and HALTED in quotes.out
+
+    def _judge(self, symbol: str) -> None:
+        """Leave out the venues whose mid is too far from those of the others."""
+        middles = {}
+        for (venue, of), quotes in self.quotes.items():
+            middle = quotes.middle() if of == symbol and not quotes.out.keys() - {OUTLIER} else None
+            if middle is not None:
+                middles[venue] = middle
+        far = outliers(middles, *self.bands[symbol])
+        for venue in middles:
+            if venue in far:
+                self.leave_out(venue, symbol, OUTLIER)
+            else:
+                self.take_in(venue, symbol, OUTLIER)
+
+    def take(self, child_id: int, symbol: str, venue: str, side: Side, qty: int, limit: int) -> None:
+        """A child order of ours goes for the venue's `side` up to `limit`: what it aims at is not offered a second time
+        until the child is answered and the venue tells of the level, or the child is over."""
+        book = self.books[symbol]
+        parts: dict[VenueLevel, int] = {}
         for entry in book.walk(side):
             if not qty or not at_least_as_good(side.opposite, entry.price, limit):
                 break
             if entry.key[0] == venue:
-                part = min(qty, entry.qty)
-                hit.append((entry.key, part))
+                parts[entry.key] = part = min(qty, entry.qty)
                 qty -= part
-        for key, part in hit:
+        for key, part in parts.items():
             book.reduce(key, part)
-        if hit:
+            self.aimed.setdefault((symbol, key), {})[child_id] = part
+        if parts:
+            self.flights[child_id] = Flight(symbol, parts)
             self.changed(symbol)
+
+    def answered(self, child_id: int) -> None:
+        """The exchange has told of a child: from now on its word about a level is of after the child."""
+        flight = self.flights.get(child_id)
+        if flight is not None:
+            flight.answered = True
+
+    def filled(self, child_id: int, qty: int, price: int) -> None:
+        """So much of a child has been filled: the venue shows so much less, until its next word."""
+        flight = self.flights.get(child_id)
+        if flight is None:
+            return
+        flight.answered = True
+        for level in [level for level in flight.parts if level[2] == price] or list(flight.parts):
+            part = min(qty, flight.parts[level])
+            qty -= part
+            quotes = self.quotes.get((level[0], flight.symbol))
+            if quotes is not None:
+                quotes.set(level[1], level[2], quotes.qty(level[1], level[2]) - part)
+            flight.parts[level] -= part
+            self._aim(flight.symbol, level, child_id, flight.parts[level])
+
+    def landed(self, child_id: int) -> None:
+        """A child is over: what it aimed at and did not get is offered again."""
+        flight = self.flights.pop(child_id, None)
+        if flight is None:
+            return
+        book = self.books[flight.symbol]
+        for level in flight.parts:
+            self._aim(flight.symbol, level, child_id, 0)
+            quotes = self.quotes.get((level[0], flight.symbol))
+            if quotes is not None and not quotes.out:
+                self._show(book, flight.symbol, level, quotes.qty(level[1], level[2]))
+        self.changed(flight.symbol)
+
+    def _aim(self, symbol: str, level: VenueLevel, child_id: int, qty: int) -> None:
+        """A child aims at so much of a level now."""
+        aims = self.aimed.get((symbol, level))
+        if aims is None:
+            return
+        if qty:
+            aims[child_id] = qty
+        else:
+            aims.pop(child_id, None)
+            if not aims:
+                del self.aimed[symbol, level]
+
+    def _heard(self, symbol: str, level: VenueLevel) -> None:
+        """The venue tells of a level: what children that it has answered aimed at there is in it."""
+        aims = self.aimed.get((symbol, level))
+        if aims is not None:
+            for child_id in [child_id for child_id in aims if self.flights[child_id].answered]:
+                self.flights[child_id].parts.pop(level)
+                self._aim(symbol, level, child_id, 0)
 
     def refused(self, symbol: str, venue: str, side: Side, limit: int) -> None:
         """The venue has just not filled an order that went for its `side` up to `limit` (0: any price): what it shows
         there is gone until its next message about it."""
-        book = self.books[symbol]
-        gone = [entry.key for entry in book.walk(side) if is_stale(entry, side, venue, limit)]
-        for key in gone:
-            book.remove(key)
+        book, quotes = self.books[symbol], self._quotes(venue, symbol)
+        gone = [
+            price
+            for of, price, _ in list(quotes.levels())
+            if of is side and (not limit or at_least_as_good(side.opposite, price, limit))
+        ]
+        for price in gone:
+            quotes.set(side, price, 0)
+            if (venue, side, price) in book:
+                book.remove((venue, side, price))
         if gone:
             self.changed(symbol)
 
@@ -116,17 +319,34 @@ class Market:
     def by_price(self, symbol: str, side: Side) -> Iterator[list[Entry[VenueLevel]]]:
         return self.books[symbol].by_price(side)
 
-    @staticmethod
-    def _forget(book: Book[VenueLevel], venue: str) -> bool:
-        gone = [key for key in book.entries if key[0] == venue]
-        for key in gone:
-            book.remove(key)
-        return bool(gone)
-
 
 def is_stale(quote: Entry[VenueLevel], side: Side, venue: str, limit: int) -> bool:
     """Whether a quote is one that an order at the venue with this limit (0: any price) was to take."""
     return quote.key[0] == venue and (not limit or at_least_as_good(side.opposite, quote.price, limit))
+
+
+def outliers(middles: dict[str, int], times: int, tick: int) -> list[str]:
+    """The venues whose mid (given twice, in ticks of the price) is further from the median of all than `times` the
+    median absolute deviation, which counts as one `tick` at least. Of fewer than three none can be told to be the one
+    that is wrong. (Hampel identifier: Hampel 1974, "The influence curve and its role in robust estimation".)"""
+    if len(middles) < 3:
+        return []
+    middle = median_low(middles.values())
+    spread = max(median_low(abs(one - middle) for one in middles.values()), 2 * tick)
+    return [venue for venue, one in middles.items() if abs(one - middle) > times * spread]
+
+
+def uncrossed(
+    bids: Iterator[tuple[int, int]], asks: Iterator[tuple[int, int]]
+) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """The best bid and ask (price, quantity) that are left when all that could trade with each other has: of a market
+    that is not locked or crossed its best ones. Levels are given best first."""
+    bid, ask = next(bids, None), next(asks, None)
+    while bid is not None and ask is not None and bid[0] >= ask[0]:
+        part = min(bid[1], ask[1])
+        bid = (bid[0], bid[1] - part) if bid[1] > part else next(bids, None)
+        ask = (ask[0], ask[1] - part) if ask[1] > part else next(asks, None)
+    return bid, ask
 
 
 def merged_levels(

@@ -7,6 +7,7 @@ from brokerfix.domain import DayTotals, Side
 from brokerfix.engine import touched
 from brokerfix.engine.currencies import follow_mark
 from brokerfix.engine.entities import Job, JobKind
+from brokerfix.engine.market import uncrossed
 from brokerfix.engine.orders import booking
 from brokerfix.engine.risk.bounds import owned
 from brokerfix.engine.state import State
@@ -20,6 +21,7 @@ Last = tuple[int, int] | None
 MOST_AT_ONCE = 200
 """Holders of a symbol that a new mark revalues at once; more are a job."""
 NOTHING_YET = DayTotals()
+NOT_RECORDED: tuple[object, ...] = ((), (), None, 0, ())
 RECORDED_LEVELS = 5
 """How many levels of each side a Quoted fact keeps."""
 
@@ -29,18 +31,32 @@ def record_quotes(state: State, c: RecordQuotes, step: Step) -> None:
     for symbol in state.instruments if c.symbols is None else c.symbols:
         bids, asks = (_recorded(state, symbol, side) for side in (Side.BUY, Side.SELL))
         last = state.market.last.get(symbol)
-        before, day = state.recorded.get(symbol, ((), (), None, 0)), state.market.totals.get(symbol, NOTHING_YET)
-        if before != (bids, asks, last, day.volume):
+        sources = _sources(state, symbol)
+        before, day = state.recorded.get(symbol, NOT_RECORDED), state.market.totals.get(symbol, NOTHING_YET)
+        seen = bids, asks, last, day.volume, sources
+        if before != seen and (seen[:4] != NOT_RECORDED[:4] or symbol in state.recorded):
             mark = _mark(bids, asks, last, before[2])
-            step.emit(Quoted, symbol=symbol, bids=bids, asks=asks, last=last, mark=mark, day=day)
+            step.emit(Quoted, symbol=symbol, bids=bids, asks=asks, last=last, mark=mark, day=day, sources=sources)
 
 
 def _mark(bids: Levels, asks: Levels, last: Last, before: object) -> int:
-    """The mid. A market that is one-sided, if only while its quotes are changed, is valued at a trade that is new; an
-    old one says less than the mark there is, which stays (0)."""
-    if bids and asks:
-        return (bids[0][0] + asks[0][0]) // 2
+    """The mid, of a locked or crossed market that of what is left when its quotes have traded with each other. A market
+    that is one-sided, if only while its quotes are changed, is valued at a trade that is new; an old one says less than
+    the mark there is, which stays (0)."""
+    bid, ask = uncrossed(*(((price, qty) for price, qty, _ in side) for side in (bids, asks)))
+    if bid is not None and ask is not None:
+        return (bid[0] + ask[0]) // 2
     return last[0] if last is not None and last != before else 0
+
+
+def _sources(state: State, symbol: str) -> tuple[tuple[str, str], ...]:
+    """The exchanges that tell of the symbol's market, each with why it does not count, "" if it does."""
+    market = state.market
+    return tuple(
+        (venue.venue, market.why_out(venue.venue, symbol) if market.up.get(venue.venue) else "down")
+        for venue in state.venues.values()
+        if venue.market_data and not venue.drop_copy and not venue.removed and symbol in (venue.symbols or (symbol,))
+    )
 
 
 def _recorded(state: State, symbol: str, side: Side) -> Levels:
@@ -54,7 +70,7 @@ def _recorded(state: State, symbol: str, side: Side) -> Levels:
 
 @EVOLVE.on(Quoted, touched.positions_in_symbol)
 def _quoted(state: State, fact: Quoted) -> None:
-    state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last, fact.day.volume)
+    state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last, fact.day.volume, fact.sources)
     state.market.totals[fact.symbol] = fact.day
     if fact.mark and fact.mark != state.marks.get(fact.symbol):
         state.marks[fact.symbol] = fact.mark

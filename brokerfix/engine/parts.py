@@ -305,7 +305,8 @@ def _tuples(value: object) -> object:
 
 
 def _load_last(state: "State", last: dict[str, tuple[int, int]]) -> None:
-    state.market.books = {symbol: Book() for symbol in state.instruments}
+    for instrument in state.instruments.values():
+        state.market.define(instrument)
     state.market.last = last
 
 

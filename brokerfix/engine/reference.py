@@ -60,7 +60,7 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
     symbol = fact.instrument.symbol
     state.instruments[symbol] = fact.instrument
     state.books.setdefault(symbol, Book())
-    state.market.books.setdefault(symbol, Book())
+    state.market.define(fact.instrument)
     state.stops.setdefault(symbol, Book())
     state.watching.setdefault(symbol, {})
     holders = list(state.holders.get(symbol, ()))

@@ -37,6 +37,8 @@ def split_state(state: State, fact: SplitApplied) -> None:
     if fact.symbol in state.market.last:
         price, qty = state.market.last[fact.symbol]
         state.market.last[fact.symbol] = (split_price(price, n, d), qty)
+    # What was traded before was of other shares.
+    state.market.totals.pop(fact.symbol, None)
     # What was filled before was of other shares: it can't be busted or corrected any more.
     state.fills = {
         exec_id: fill

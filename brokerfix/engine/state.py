@@ -133,6 +133,7 @@ class State:
             bool(self.market.up.get(venue))
             and not self.venues[venue].drop_copy
             and (not symbols or symbol in symbols)
+            and not self.market.is_halted(venue, symbol)
             and (not self.halts or ("venue", venue) not in self.halts)
         )
 

@@ -6,7 +6,8 @@ from brokerfix.facts.base import Fact
 
 class Quoted(Fact, frozen=True, gc=False, kw_only=True):
     """The consolidated best levels (price, quantity, venue) at a conflated rate, the last print, the risk mark (0: as
-    before), and what has traded on the day."""
+    before), what has traded on the day, and the exchanges that tell of it, each with why its quotes do not count ("" if
+    they do)."""
 
     symbol: str
     bids: tuple[tuple[int, int, str], ...]
@@ -14,6 +15,7 @@ class Quoted(Fact, frozen=True, gc=False, kw_only=True):
     last: tuple[int, int] | None
     mark: int
     day: DayTotals = DayTotals()
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 class PhaseChanged(Fact, frozen=True, gc=False):

@@ -1,24 +1,36 @@
 """Our own market data: who has asked for which books, and what to tell them. It knows no FIX text and no socket.
 
-Changes are told at a conflated rate: `flush` compares each book that changed with what a subscriber was told last.
+Changes are told at a conflated rate: `flush` compares each book that changed with what a subscriber was told last. Who
+takes less often, or reads too slowly, is told later what then is so, and never what has been.
 """
+
+from collections.abc import Container, Iterator
+from itertools import islice
 
 import msgspec
 
-from brokerfix.domain import Phase, Side
+from brokerfix.domain import ClientOptions, DayTotals, Phase, Side
 from brokerfix.engine.market import merged_levels
 from brokerfix.engine.state import State
 
-Levels = tuple[tuple[int, int], ...]
+Levels = tuple[tuple[int, int, str], ...]
+"""Price, quantity, and the exchange where books are told by exchange ("": our own book, or all together)."""
+Entry = tuple[str, int, int, str]
+"""MDEntryType(269), price, quantity, exchange. Of the VWAP the price is the sum of price x quantity."""
+Prints = list[tuple[int, int]]
 
 BID, OFFER, TRADE = "0", "1", "2"
-ENTRY_TYPES = frozenset((BID, OFFER, TRADE))
+OPENING, HIGH, LOW, VWAP, VOLUME = "4", "7", "8", "9", "B"
+STATISTICS = (OPENING, HIGH, LOW, VWAP, VOLUME)
+ENTRY_TYPES = frozenset((BID, OFFER, TRADE, *STATISTICS))
 SNAPSHOT, SUBSCRIBE, UNSUBSCRIBE = "0", "1", "2"
 FULL_REFRESH, INCREMENTAL = "0", "1"
 NEW, CHANGE, DELETE = "0", "1", "2"
 MAX_DEPTH = 10_000
 MAX_SUBSCRIPTIONS = 100
 """Market data requests a client may have standing."""
+MOST_PRINTS = 100
+"""Trades that are kept, the newest, for a subscriber who is told later."""
 
 
 class MarketDataRequest(msgspec.Struct, frozen=True, gc=False):
@@ -35,21 +47,25 @@ class MarketDataRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
-    """A whole book: MarketDataSnapshotFullRefresh(W). Entries are (MDEntryType, price, quantity)."""
+    """A whole book: MarketDataSnapshotFullRefresh(W). `rpt_seq` is RptSeq(83) of the last entry that an increment told
+    (below 0: they are not numbered)."""
 
     client: str
     md_req_id: str
     symbol: str
-    entries: tuple[tuple[str, int, int], ...]
+    entries: tuple[Entry, ...]
+    rpt_seq: int = -1
 
 
 class Increment(msgspec.Struct, frozen=True, gc=False):
-    """What changed: MarketDataIncrementalRefresh(X). Entries are (MDUpdateAction, MDEntryType, price, quantity)."""
+    """What changed: MarketDataIncrementalRefresh(X), each entry with its MDUpdateAction. `rpt_seq` is RptSeq(83) of the
+    first (0: they are not numbered)."""
 
     client: str
     md_req_id: str
     symbol: str
-    entries: tuple[tuple[str, str, int, int], ...]
+    entries: tuple[tuple[str, Entry], ...]
+    rpt_seq: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -86,8 +102,15 @@ Told = Snapshot | Increment | Refusal | SessionStatus
 
 
 class Subscription(msgspec.Struct, gc=False):
+    """A standing request: what was `told` of each symbol, the number of its last entry, what has `moved` since with the
+    trades that were made, and the time (ns) before which nothing is told."""
+
     request: MarketDataRequest
     told: dict[str, tuple[Levels, Levels]] = {}
+    statistics: dict[str, DayTotals] = {}
+    numbers: dict[str, int] = {}
+    moved: dict[str, Prints] = {}
+    due: int = 0
 
 
 class Feed:
@@ -140,8 +163,8 @@ class Feed:
             self.subscriptions[key] = subscription
         told: list[Told] = []
         for symbol in dict.fromkeys(request.symbols):
-            levels = subscription.told[symbol] = _levels(state, symbol, request.depth)
-            told.append(_snapshot(request, symbol, levels, state.market.last.get(symbol)))
+            last = state.market.last.get(symbol)
+            told.append(_whole(state, subscription, symbol, [last] if last is not None else []))
         return told
 
     def _refuse(self, state: State, request: MarketDataRequest) -> Refusal | None:
@@ -150,14 +173,14 @@ class Feed:
         for symbol in request.symbols:
             if symbol not in state.instruments:
                 return _refusal(request, "0", f"UNKNOWN_SYMBOL: value={symbol}")
+            if not _options(state, request.client).may_see(symbol):
+                return _refusal(request, "3", f"NOT_ENTITLED: market data of {symbol} are not for {request.client}")
         if request.subscription_type not in (SNAPSHOT, SUBSCRIBE):
             return _refusal(request, "4", f"UNSUPPORTED: SubscriptionRequestType={request.subscription_type}")
         if not 0 <= request.depth <= MAX_DEPTH:
             return _refusal(request, "5", f"UNSUPPORTED: MarketDepth={request.depth}")
         if request.update_type not in (FULL_REFRESH, INCREMENTAL):
             return _refusal(request, "6", f"UNSUPPORTED: MDUpdateType={request.update_type}")
-        if request.aggregated != "Y":
-            return _refusal(request, "7", f"UNSUPPORTED: AggregatedBook={request.aggregated}")
         for entry_type in request.entry_types:
             if entry_type not in ENTRY_TYPES:
                 return _refusal(request, "8", f"UNSUPPORTED: MDEntryType={entry_type}")
@@ -172,19 +195,24 @@ class Feed:
             for key in [key for key in kept if key[0] == client]:
                 del kept[key]
 
-    def flush(self, state: State) -> list[Told]:
-        """What subscribers have to be told of the books that changed since the last flush."""
+    def flush(self, state: State, now: int, slow: Container[str] = ()) -> list[Told]:
+        """What subscribers have to be told now (ns) of the books that changed; those who are `slow` are told later."""
         market = state.market
-        if not market.dirty:
-            return []
         moved, market.dirty = market.dirty, {}
-        prints = dict(market.prints)
-        market.prints.clear()
+        prints, market.prints = market.prints, {}
         told: list[Told] = []
         for subscription in self.subscriptions.values():
-            for symbol in subscription.told:
-                if symbol in moved:
-                    told += _update(state, subscription, symbol, prints.get(symbol, []))
+            for symbol in moved:
+                if symbol in subscription.told:
+                    kept = subscription.moved.setdefault(symbol, [])
+                    kept += prints.get(symbol, ())
+                    del kept[:-MOST_PRINTS]
+            client = subscription.request.client
+            if subscription.moved and now >= subscription.due and client not in slow:
+                subscription.due = now + _options(state, client).market_interval
+                late, subscription.moved = subscription.moved, {}
+                for symbol, made in late.items():
+                    told += _update(state, subscription, symbol, made)
         return told
 
 
@@ -193,51 +221,115 @@ def _phase(state: State, symbol: str) -> tuple[Phase, bool]:
     return state.phase(symbol), halted
 
 
-def _update(state: State, subscription: Subscription, symbol: str, prints: list[tuple[int, int]]) -> list[Told]:
+def _options(state: State, client: str) -> ClientOptions:
+    return state.clients[client].options
+
+
+def _update(state: State, subscription: Subscription, symbol: str, prints: Prints) -> Iterator[Told]:
     request = subscription.request
-    before = subscription.told[symbol]
-    now = _levels(state, symbol, request.depth)
-    if now == before and not (prints and TRADE in request.entry_types):
-        return []
-    subscription.told[symbol] = now
+    before, totals = subscription.told[symbol], subscription.statistics.get(symbol, NOTHING_YET)
+    now = _levels(state, request, symbol)
+    day = _totals(state, request, symbol)
+    if now == before and day == totals and not (prints and TRADE in request.entry_types):
+        return
     if request.update_type == FULL_REFRESH:
-        return [_snapshot(request, symbol, now, prints[-1] if prints else None)]
-    entries: list[tuple[str, str, int, int]] = []
-    for entry_type, old, new in ((BID, before[0], now[0]), (OFFER, before[1], now[1])):
-        if entry_type in request.entry_types:
-            entries += _differences(entry_type, dict(old), dict(new))
+        yield _whole(state, subscription, symbol, prints[-1:])
+        return
+    subscription.told[symbol], subscription.statistics[symbol] = now, day
+    entries: list[tuple[str, Entry]] = []
+    for kind, old, new in ((BID, before[0], now[0]), (OFFER, before[1], now[1])):
+        if kind in request.entry_types:
+            entries += _differences(kind, old, new)
     if TRADE in request.entry_types:
-        entries += [(NEW, TRADE, price, qty) for price, qty in prints]
-    return [Increment(request.client, request.md_req_id, symbol, tuple(entries))] if entries else []
+        entries += [(NEW, (TRADE, price, qty, "")) for price, qty in prints]
+    known = dict.fromkeys(kind for kind, *_ in _statistics(request, totals))
+    entries += [
+        (CHANGE if entry[0] in known else NEW, entry)
+        for entry in _statistics(request, day)
+        if entry not in _statistics(request, totals)
+    ]
+    if entries:
+        first = 0
+        if _options(state, request.client).numbers_market_data:
+            first = subscription.numbers.get(symbol, 0) + 1
+            subscription.numbers[symbol] = first + len(entries) - 1
+        yield Increment(request.client, request.md_req_id, symbol, tuple(entries), first)
 
 
-def _differences(entry_type: str, old: dict[int, int], new: dict[int, int]) -> list[tuple[str, str, int, int]]:
-    gone = [(DELETE, entry_type, price, qty) for price, qty in old.items() if price not in new]
+def _differences(kind: str, old: Levels, new: Levels) -> list[tuple[str, Entry]]:
+    before = {(price, venue): qty for price, qty, venue in old}
+    now = {(price, venue): qty for price, qty, venue in new}
+    gone = [(DELETE, (kind, price, qty, venue)) for (price, venue), qty in before.items() if (price, venue) not in now]
     changed = [
-        (CHANGE if price in old else NEW, entry_type, price, qty) for price, qty in new.items() if old.get(price) != qty
+        (CHANGE if (price, venue) in before else NEW, (kind, price, qty, venue))
+        for (price, venue), qty in now.items()
+        if before.get((price, venue)) != qty
     ]
     return gone + changed
 
 
-def _levels(state: State, symbol: str, depth: int) -> tuple[Levels, Levels]:
-    """The best levels of the whole market: our own book and every venue's quotes together."""
+def _levels(state: State, request: MarketDataRequest, symbol: str) -> tuple[Levels, Levels]:
+    """The best levels of the whole market: our own book and every venue's quotes, together or by exchange. The depth
+    counts prices."""
     book, quotes = state.books[symbol], state.market.books[symbol]
-    bids, asks = (merged_levels(book.levels(side), quotes.levels(side), side, depth) for side in Side)
+    if request.aggregated == "Y":
+        bids, asks = (
+            tuple((*level, "") for level in merged_levels(book.levels(side), quotes.levels(side), side, request.depth))
+            for side in Side
+        )
+        return bids, asks
+    bids, asks = (tuple(_by_exchange(state, symbol, side, request.depth)) for side in Side)
     return bids, asks
 
 
-def _snapshot(
-    request: MarketDataRequest, symbol: str, levels: tuple[Levels, Levels], last: tuple[int, int] | None
-) -> Snapshot:
-    entries = [
-        (entry_type, price, qty)
-        for entry_type, side in ((BID, levels[0]), (OFFER, levels[1]))
-        if entry_type in request.entry_types
-        for price, qty in side
+def _by_exchange(state: State, symbol: str, side: Side, depth: int) -> Iterator[tuple[int, int, str]]:
+    """Levels by exchange, best price first and of one price our own book first."""
+    ours = dict(islice(state.books[symbol].levels(side), depth or None))
+    theirs = {entries[0].price: entries for entries in islice(state.market.by_price(symbol, side), depth or None)}
+    for price in sorted(ours.keys() | theirs.keys(), reverse=side is Side.BUY)[: depth or None]:
+        if price in ours:
+            yield price, ours[price], ""
+        yield from ((price, entry.qty, entry.key[0]) for entry in theirs.get(price, ()))
+
+
+NOTHING_YET = DayTotals()
+
+
+def _totals(state: State, request: MarketDataRequest, symbol: str) -> DayTotals:
+    """The day's totals, for who takes statistics."""
+    wanted = any(kind in request.entry_types for kind in STATISTICS)
+    return state.market.totals.get(symbol, NOTHING_YET) if wanted else NOTHING_YET
+
+
+def _statistics(request: MarketDataRequest, day: DayTotals) -> list[Entry]:
+    if not day.volume:
+        return []
+    entries = (
+        (OPENING, day.open, 0, ""),
+        (HIGH, day.high, 0, ""),
+        (LOW, day.low, 0, ""),
+        (VWAP, day.turnover, day.volume, ""),
+        (VOLUME, 0, day.volume, ""),
+    )
+    return [entry for entry in entries if entry[0] in request.entry_types]
+
+
+def _whole(state: State, subscription: Subscription, symbol: str, prints: Prints) -> Snapshot:
+    """The whole of a book as it is, and the trades; it is what the subscriber knows from now on."""
+    request = subscription.request
+    levels = subscription.told[symbol] = _levels(state, request, symbol)
+    day = subscription.statistics[symbol] = _totals(state, request, symbol)
+    entries: list[Entry] = [
+        (kind, *level)
+        for kind, side in ((BID, levels[0]), (OFFER, levels[1]))
+        if kind in request.entry_types
+        for level in side
     ]
-    if last is not None and TRADE in request.entry_types:
-        entries.append((TRADE, *last))
-    return Snapshot(request.client, request.md_req_id, symbol, tuple(entries))
+    if TRADE in request.entry_types:
+        entries += [(TRADE, price, qty, "") for price, qty in prints]
+    entries += _statistics(request, day)
+    number = subscription.numbers.get(symbol, 0) if _options(state, request.client).numbers_market_data else -1
+    return Snapshot(request.client, request.md_req_id, symbol, tuple(entries), number)
 
 
 def _refusal(request: MarketDataRequest, reason: str, text: str) -> Refusal:

@@ -1,6 +1,7 @@
 """What the sessions bring: messages become commands, sessions that come and go are recorded."""
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,14 +16,18 @@ from brokerfix.fix.incoming.decode import GatewayRefusal, from_client, route_of,
 from brokerfix.fix.incoming.reports import from_venue, from_venue_reject
 from brokerfix.fix.incoming.requests import AboutSecurities
 from brokerfix.fix.outgoing import encode
+from brokerfix.fix.outgoing.base import Out
 from brokerfix.fix.outgoing.limits import risk_limits
 from brokerfix.fix.outgoing.securities import securities
+from brokerfix.fix.outgoing.venue import ask_anew
 from brokerfix.fix.text import printable
 from brokerfix.live.copies import Copies
-from brokerfix.live.feed import Feed, MarketDataRequest, Told
+from brokerfix.live.feed import Feed, Increment, MarketDataRequest, Snapshot, Told
 from brokerfix.live.limits import RiskLimitsRequest
+from brokerfix.live.readers import Readers
 from brokerfix.live.securities import Securities
 from brokerfix.live.securities import Told as SecurityTold
+from brokerfix.live.sources import Sources
 from brokerfix.record.journal import Origin
 from brokerfix.record.origin import origin_of
 from brokerfix.record.pipeline import Pipeline
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
     from brokerfix.fix.session.sessions import Sessions
 
 log = logging.getLogger("brokerfix")
+
+REQ_ID = re.compile("\x01262=([^\x01]*)")
+"""MDReqID."""
 
 
 class Receiver:
@@ -49,6 +57,8 @@ class Receiver:
         self.feed = Feed()
         self.copies = Copies()
         self.securities = Securities()
+        self.sources = Sources()
+        self.readers = Readers()
         self._unrecorded: deque[cmd.Command] = deque()
 
     def client_message(self, client: str, text: str) -> bool:
@@ -124,18 +134,45 @@ class Receiver:
             return True
         if isinstance(told, cmd.Command):
             return self.pipeline.submit(told, origin_of("v:" + venue, text, at))
-        for update in told:
+        if isinstance(told, cmd.MarketStatus):
+            self.sources.status(self.pipeline.state, told)
+            self._alert_of_quotes(at)
+            return True
+        for one in told:
+            update = self.sources.take(self.pipeline.state, one, at)
+            if update is None:
+                continue
             for step in one_trade_at_a_time(update):
                 observe(self.pipeline.state, step)
                 self.pipeline.follow_up(at)
+        if self.pipeline.state.market.news:
+            found = REQ_ID.search(text)
+            self.sources.req_ids[venue] = found[1] if found is not None else ""
+            self.look_at_sources(at)
         return True
+
+    def look_at_sources(self, at: int) -> None:
+        """Leave out quotes that are too old, and ask anew for those that have a gap."""
+        state = self.pipeline.state
+        self.sources.check(state, at)
+        for venue, before, req_id in self.sources.to_ask_anew(state, at):
+            for out in ask_anew(state, venue, before, req_id):
+                self.sessions.tell(out)
+        self._alert_of_quotes(at)
+
+    def _alert_of_quotes(self, at: int) -> None:
+        for alert in self.sources.alerts(self.pipeline.state, at):
+            self.pipeline.submit(alert)
 
     def venue_reject(self, venue: str, text: str, sent: str) -> bool:
         return self.pipeline.submit(from_venue_reject(text, sent, venue, self.clock()))
 
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None:
-        if not is_venue:
+        if is_venue:
+            self.sources.forget(comp_id)
+        else:
             self.feed.forget(comp_id)
+            self.readers.forget(comp_id)
             self.securities.forget(comp_id)
         now = self.clock()
         change = cmd.SessionUp(now, comp_id, is_venue, anew) if is_up else cmd.SessionDown(now, comp_id, is_venue)
@@ -171,6 +208,18 @@ class Receiver:
         for one in told:
             self.sessions.tell(securities(self.pipeline.state, one, at))
 
+    def publish(self, now: int) -> None:
+        """Tell subscribers how the market has changed, but those who have not read yet what they were told before."""
+        self.tell(self.feed.flush(self.pipeline.state, now, self.readers.behind))
+        for client, test_req_id in self.readers.to_probe():
+            self.sessions.tell(Out(False, client, f"8=FIX.4.4\x019=0\x0135=1\x01112={test_req_id}\x0110=000\x01"))
+
+    def client_answered(self, client: str, test_req_id: str) -> None:
+        """A client has answered a TestRequest."""
+        self.readers.answered(client, test_req_id)
+
     def tell(self, told: list[Told]) -> None:
         for one in told:
+            if isinstance(one, Snapshot | Increment):
+                self.readers.told(one.client)
             self.sessions.tell(encode.market_data(self.pipeline.state, one))

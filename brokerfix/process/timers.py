@@ -88,7 +88,7 @@ class Timers:
         self.every = timers
 
     def _publish(self, now: int) -> None:
-        self.broker.receiver.tell(self.broker.receiver.feed.flush(self.broker.state))
+        self.broker.receiver.publish(now)
         if self.broker.receiver.securities.watchers:
             self.broker.receiver.flush_securities(now)
         if self.broker.receiver.feed.session_watchers:
@@ -157,6 +157,7 @@ class Timers:
             phase = hours.phase(now)
             if self.broker.state.phases.get(symbol) is not phase:
                 self.broker.pipeline.submit(cmd.ChangePhase(now, symbol, phase))
+        self.broker.receiver.look_at_sources(now)
         for name in list(self.broker.state.away):
             if is_due(self.broker.state.clients[name], now):
                 self.broker.pipeline.submit(cmd.ClientAway(now, name))

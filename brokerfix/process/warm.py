@@ -72,6 +72,7 @@ class _Scratch:
         if isinstance(told, cmd.Command):
             self._submit(told)
             return
+        assert isinstance(told, list), told
         for update in told:
             observe(self.state, update)
 

@@ -406,6 +406,7 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         needs_market=section.needs_market,
         currency=section.currency,
         route_by=section.route_by,
+        outlier_mads=section.outlier_mads,
         charge=_charge(path, f"instruments.{symbol}.charge", section.charge),
     )
 

@@ -100,6 +100,7 @@ class InstrumentSection(Section, frozen=True):
     multiplier: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     currency: str = ""
     route_by: Literal["price", "cost"] = "price"
+    outlier_mads: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     charge: Charge = Charge()
     margin: MarginTerms = MarginTerms()
     option: OptionTerms | None = None
@@ -173,6 +174,9 @@ class ClientSection(Section, frozen=True):
     certificates: tuple[str, ...] = ()
     reset_seq_num: Literal["allow", "refuse"] = "allow"
     budgets: BudgetsSection | None = None
+    market_data: tuple[str, ...] | None = None
+    market_data_interval_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
+    rpt_seq: bool = False
     limits: Limits = Limits()
 
     @property
@@ -189,6 +193,9 @@ class ClientSection(Section, frozen=True):
             self.self_match,
             self.self_match_scope,
             self.commission if self.commission != Charge() else None,
+            self.market_data,
+            self.market_data_interval_ms * 10**6,
+            self.rpt_seq,
         )
 
 
@@ -203,6 +210,9 @@ class VenueSection(Section, frozen=True):
     taker_bps: str = "0"
     maker_bps: str = "0"
     market_data: bool = True
+    market_data_by: Literal["price", "order"] = "price"
+    max_quote_age_ms: Annotated[int, Meta(ge=0, le=86_400_000)] = 0
+    ask_status: bool = False
     symbols: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
     drop_copy: bool = False
@@ -214,6 +224,8 @@ class VenueSection(Section, frozen=True):
         return Venue(
             name, self.taker_fee, self.maker_fee, self.symbols, self.market_data, self.supports,
             taker_bps=self.taker_bps, maker_bps=self.maker_bps,
+            max_quote_age=self.max_quote_age_ms * 10**6, by_order=self.market_data_by == "order",
+            asks_status=self.ask_status,
             drop_copy=self.drop_copy, drop_copy_of=self.drop_copy_of, halt_on_break=self.halt_on_break,
         )  # fmt: skip
 

@@ -207,14 +207,14 @@ def test_what_we_report_is_what_a_broker_reads() -> None:
 
 def test_market_data_goes_round() -> None:
     world = World()
-    levels = (("0", 14990, 5), ("1", 15010, 7), ("2", 15000, 1))
+    levels = (("0", 14990, 5, ""), ("1", 15010, 7, "XNYS"), ("2", 15000, 1, ""))
     snapshot = encode.market_data(world.state, Snapshot("BROKER", "m", "AAPL", levels))
     head = "8=FIX.4.4|9=0|35=W|34=1|".replace("|", SOH)
     told = from_venue(
         snapshot.text.replace(f"8=FIX.4.4{SOH}9=0{SOH}35=W{SOH}", head), "XNAS", 1, world.state.instruments
     )
     assert told == [MarketUpdate("XNAS", "AAPL", True, ((Side.BUY, 14990, 5), (Side.SELL, 15010, 7)), ((15000, 1),))]
-    changes = (("2", "0", 14990, 5), ("1", "1", 15010, 9))
+    changes = (("2", ("0", 14990, 5, "")), ("1", ("1", 15010, 9, "")))
     increment = encode.market_data(world.state, Increment("BROKER", "m", "AAPL", changes))
     told = from_venue(increment.text, "XNAS", 1, world.state.instruments)
     assert told == [MarketUpdate("XNAS", "AAPL", False, ((Side.BUY, 14990, 0), (Side.SELL, 15010, 9)))]

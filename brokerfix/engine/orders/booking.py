@@ -415,6 +415,7 @@ def rename(state: State, order: Order, cl_ord_id: str) -> None:
 def close(state: State, child: Child, status: OrdStatus) -> None:
     child.status, child.request, child.request_id = status, None, 0
     heard(state, child)
+    state.market.landed(child.child_id)
     state.open_children[child.venue].pop(child.child_id, None)
     order = state.orders[child.order_id]
     # Most orders have one.

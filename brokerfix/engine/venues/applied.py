@@ -31,7 +31,7 @@ def _order_routed(state: State, fact: f.OrderRouted) -> None:
     child.seen, child.numbering = link.lost, link.anew
     link.awaited[fact.id] = fact.at
     if fact.price:
-        state.market.take(order.symbol, fact.venue, order.side.opposite, fact.qty, fact.price)
+        state.market.take(fact.id, order.symbol, fact.venue, order.side.opposite, fact.qty, fact.price)
 
 
 @EVOLVE.on(f.ChildAccepted, touched.the_child)
@@ -40,6 +40,7 @@ def _child_accepted(state: State, fact: f.ChildAccepted) -> None:
     child.status = OrdStatus.PARTIALLY_FILLED if child.cum else OrdStatus.NEW
     child.venue_order_id = fact.venue_order_id
     state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
+    state.market.answered(child.child_id)
     _seen(state, child)
 
 
@@ -64,6 +65,7 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     order = state.orders[child.order_id]
     state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
     leaves = child.leaves
+    state.market.filled(child.child_id, fact.qty, fact.price)
     child.cum += fact.qty
     child.notional += fact.qty * fact.price
     order.at_venues -= leaves - child.leaves

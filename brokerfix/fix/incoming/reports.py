@@ -1,8 +1,9 @@
 """FIX text -> domain: what exchanges send us. Nothing is refused: what can't be read is rounded, and said."""
 
+import re
 from collections.abc import Mapping
 
-from brokerfix.commands import Command, MarketUpdate, VenueCancelReject, VenueOther, VenueReport
+from brokerfix.commands import Command, MarketStatus, MarketUpdate, VenueCancelReject, VenueOther, VenueReport
 from brokerfix.domain import (
     MAX_DIGITS,
     BusinessRejectReason,
@@ -25,8 +26,8 @@ Instruments = Mapping[str, Instrument]
 
 def from_venue(
     text: str, venue: str, at: int, instruments: Instruments, begin_string: str = FIX_44
-) -> Command | list[MarketUpdate]:
-    """An exchange's application message -> its command, or the market data in it."""
+) -> Command | list[MarketUpdate] | MarketStatus:
+    """An exchange's application message -> its command, or what it tells of its market."""
     message_type = message_type_of(text)
     if message_type == "8":
         return _execution_report(text, venue, at, instruments, begin_string)
@@ -34,12 +35,31 @@ def from_venue(
         return _market_data(text, venue, message_type, instruments)
     message = dict(reversed(pairs(text)))
     told = message.get("58", "")
+    if message_type == "h" or message_type == "f":
+        return _status(message, venue, instruments)
     if message_type == "9":
         ids = id_number(message["11"]), id_number(message["41"])
         return VenueCancelReject(at, venue, *ids, message["39"], message.get("102", ""), told, printable(text))
     if message_type == "j" and message.get("379"):
         return _refusal(text, message, venue, at)
     return VenueOther(at, venue, f"MSG_{message_type}", f"{venue} sent MsgType {message_type}: {told}", printable(text))
+
+
+def _status(message: dict[str, str], venue: str, instruments: Instruments) -> MarketStatus:
+    """TradingSessionStatus(h), of a symbol where its TradingSessionID(336) is one, or SecurityStatus(f)."""
+    if message["35"] == "f":
+        symbol, trades = message.get("55", ""), message.get("326", "") not in NOT_TRADING
+    else:
+        session = message.get("336", "")
+        symbol, trades = session if session in instruments else "", message.get("340", "") not in SESSION_NOT_TRADING
+    return MarketStatus(venue, symbol, trades, message.get("58", ""))
+
+
+NOT_TRADING = ("1", "2", "4", "5", "18", "19", "20", "21", "22")
+"""SecurityTradingStatus(326) without continuous trading: opening delay, halt, no open or resume, imbalances on both
+sides, not available, not traded, unknown, pre-open, opening rotation."""
+SESSION_NOT_TRADING = ("1", "3", "4")
+"""TradSesStatus(340): halted, closed, pre-open."""
 
 
 def from_venue_reject(text: str, sent: str, venue: str, at: int) -> Command:
@@ -125,41 +145,78 @@ def _told(value: str, digits: int, defects: list[str]) -> int:
 
 def _market_data(text: str, venue: str, message_type: str, instruments: Instruments) -> list[MarketUpdate]:
     """W (one symbol, whole) or X (entries of any symbols). Entries that can't be read as quotes are left out: the
-    view is better without them, and no order hangs on them."""
+    view is better without them, and no order hangs on them. Only the tags that are needed are looked at."""
     snapshot = message_type == "W"
     delimiter = "269" if snapshot else "279"
-    symbol = ""
+    head: dict[str, str] = {}
     entries: list[dict[str, str]] = []
-    for tag, value in pairs(text):
+    entry = head
+    for tag, value in MD_FIELDS(text):
         if tag == delimiter:
-            entries.append({})
-        if entries:
-            entries[-1][tag] = value
-        elif tag == "55":
-            symbol = value
-    levels: dict[str, list[tuple[Side, int, int]]] = {symbol: []} if snapshot else {}
-    trades: dict[str, list[tuple[int, int]]] = {}
+            entry = {}
+            entries.append(entry)
+        entry[tag] = value
+    symbol = head.get("55", "")
+    # A snapshot's RptSeq is that of the last change that is in it.
+    of_symbol: dict[str, _Entries] = {symbol: _Entries(_number(head.get("83", "")))} if snapshot else {}
     for entry in entries:
-        name = entry.get("55", symbol)
-        instrument = instruments.get(name)
-        kind = entry.get("269", "")
-        if instrument is None or (kind not in MD_SIDES and kind != MD_TRADE):
+        # An entry of the same symbol as the one before may leave it out.
+        symbol = entry.get("55", symbol)
+        instrument = instruments.get(symbol)
+        if instrument is None:
             continue
-        try:
-            price = to_scaled(entry.get("270", ""), instrument.price_digits)
-            qty = to_scaled(entry.get("271", "0"), instrument.qty_digits)
-        except Inexact:
-            continue
-        if kind == MD_TRADE:
-            trades.setdefault(name, []).append((price, qty))
-        else:
-            deleted = entry.get("279") == "2"
-            levels.setdefault(name, []).append((MD_SIDES[kind], price, 0 if deleted else qty))
-    names = [name for name in levels | trades if name in instruments]
+        if symbol not in of_symbol:
+            of_symbol[symbol] = _Entries()
+        of_symbol[symbol].add(entry, instrument)
     return [
-        MarketUpdate(venue, name, snapshot, tuple(levels.get(name, ())), tuple(trades.get(name, ()))) for name in names
+        MarketUpdate(
+            venue, name, snapshot, tuple(told.levels), tuple(told.trades), tuple(told.orders), told.first, told.last
+        )
+        for name, told in of_symbol.items()
+        if name in instruments
     ]
 
 
+class _Entries:
+    """The entries of a message about one symbol, and the RptSeq of the first and the last."""
+
+    __slots__ = ("first", "last", "levels", "orders", "trades")
+
+    def __init__(self, number: int = 0) -> None:
+        self.levels: list[tuple[Side, int, int]] = []
+        self.trades: list[tuple[int, int]] = []
+        self.orders: list[tuple[str, str, Side, int, int]] = []
+        self.first = self.last = number
+
+    def add(self, entry: dict[str, str], instrument: Instrument) -> None:
+        if "83" in entry:
+            self.last = _number(entry["83"])
+            self.first = self.first or self.last
+        kind, action = entry.get("269", ""), entry.get("279", "0")
+        side = MD_SIDES.get(kind)
+        gone = action == MD_DELETE
+        try:
+            price = to_scaled(entry.get("270", "0" if gone else ""), instrument.price_digits)
+            qty = to_scaled(entry.get("271", "0"), instrument.qty_digits)
+        except Inexact:
+            return
+        if kind == MD_TRADE:
+            if not gone:
+                self.trades.append((price, qty))
+        elif "278" in entry and (side is not None or gone):
+            self.orders.append((action, entry["278"], side or Side.BUY, price, 0 if gone else qty))
+            if side is not None and "270" in entry:
+                self.levels.append((side, price, 0 if gone else qty))
+        elif side is not None and "270" in entry:
+            self.levels.append((side, price, 0 if gone else qty))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+MD_FIELDS = re.compile("\x01(269|270|271|278|279|55|83)=([^\x01]*)").findall
+"""MDEntryType, MDEntryPx, MDEntrySize, MDEntryID, MDUpdateAction, Symbol, RptSeq."""
+MD_DELETE = "2"
 MD_SIDES = {"0": Side.BUY, "1": Side.SELL}
 MD_TRADE = "2"

@@ -1,16 +1,15 @@
 """What subscribers are told of the market."""
 
-from typing import Any
-
 from brokerfix.domain import (
     Instrument,
     Phase,
+    average_text,
     to_text,
 )
 from brokerfix.engine.state import State
 from brokerfix.fix.outgoing.base import Out
 from brokerfix.fix.text import clean
-from brokerfix.live.feed import Increment, Refusal, SessionStatus, Snapshot, Told
+from brokerfix.live.feed import VOLUME, VWAP, Entry, Increment, Refusal, SessionStatus, Snapshot, Told
 
 EMPTY_BOOK = "\x01269=J"
 """The one entry of a snapshot that has none: MDEntryType(269) Empty Book."""
@@ -26,12 +25,15 @@ def market_data(state: State, told: Told) -> Out:
         return _session_status(told)
     instrument = state.instruments[told.symbol]
     if isinstance(told, Snapshot):
-        entries = "".join(_entry(instrument, "", *entry) for entry in told.entries) or EMPTY_BOOK
-        head = f"35=W\x01262={told.md_req_id}\x0155={told.symbol}\x01268={len(told.entries) or 1}"
+        entries = "".join(f"\x01269={entry[0]}{_entry(instrument, entry)}" for entry in told.entries) or EMPTY_BOOK
+        number = f"\x0183={told.rpt_seq}" if told.rpt_seq >= 0 else ""
+        head = f"35=W\x01262={told.md_req_id}\x0155={told.symbol}{number}\x01268={len(told.entries) or 1}"
     else:
         assert isinstance(told, Increment)
         entries = "".join(
-            f"\x01279={action}" + _entry(instrument, f"\x0155={told.symbol}", *entry) for action, *entry in told.entries
+            f"\x01279={action}\x01269={entry[0]}\x0155={told.symbol}{_entry(instrument, entry)}"
+            + (f"\x0183={told.rpt_seq + at}" if told.rpt_seq else "")
+            for at, (action, entry) in enumerate(told.entries)
         )
         head = f"35=X\x01262={told.md_req_id}\x01268={len(told.entries)}"
     return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{head}{entries}\x0110=000\x01", True)
@@ -57,8 +59,13 @@ def _session_status(told: SessionStatus) -> Out:
     return Out(False, told.client, f"8=FIX.4.4\x019=0\x01{body}\x0110=000\x01")
 
 
-def _entry(instrument: Instrument, symbol: str, entry_type: Any, price: Any, qty: Any) -> str:
-    return (
-        f"\x01269={entry_type}{symbol}\x01270={to_text(price, instrument.price_digits)}"
-        f"\x01271={to_text(qty, instrument.qty_digits)}"
-    )
+def _entry(instrument: Instrument, entry: Entry) -> str:
+    """An entry's price, quantity and exchange: MDMkt(275), as LastMkt not there for our own book."""
+    kind, price, qty, venue = entry
+    size = f"\x01271={to_text(qty, instrument.qty_digits)}"
+    if kind == VOLUME:
+        return size
+    if kind == VWAP:
+        return f"\x01270={average_text(price, qty, instrument.price_digits)}"
+    text = f"\x01270={to_text(price, instrument.price_digits)}" + (size if qty else "")
+    return f"{text}\x01275={venue}" if venue else text

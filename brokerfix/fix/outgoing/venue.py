@@ -91,17 +91,43 @@ def _child_status(state: State, fact: f.ChildStatusAsked) -> list[Out]:
 
 @ENCODE.on(f.VenueUp)
 def _subscribe(state: State, fact: f.VenueUp) -> list[Out]:
-    """An exchange that is up is asked for the books of all it trades."""
-    symbols = [symbol for symbol in state.instruments if state.venue_quotes(fact.venue, symbol)]
-    if not symbols or not state.venues[fact.venue].market_data:
+    """An exchange that is up is asked for the books of all it trades, and for their status where it is to be."""
+    request = _request(state, fact.venue, id_text(fact.id), "1")
+    if request and state.venues[fact.venue].asks_status:
+        request += [_status_request(fact, symbol) for symbol in _traded(state, fact.venue)]
+    return request
+
+
+def ask_anew(state: State, venue: str, before: str, req_id: str) -> list[Out]:
+    """An exchange whose market data have a gap: end the subscription with the MDReqID `before`, and begin another."""
+    return [*_request(state, venue, before, "2"), *_request(state, venue, req_id, "1")]
+
+
+def _traded(state: State, venue: str) -> list[str]:
+    of_venue = state.venues[venue]
+    return [
+        symbol for symbol in state.instruments if not of_venue.drop_copy and symbol in (of_venue.symbols or (symbol,))
+    ]
+
+
+def _request(state: State, venue: str, req_id: str, kind: str) -> list[Out]:
+    """MarketDataRequest(V) for all that the exchange trades."""
+    symbols = _traded(state, venue)
+    if not symbols or not state.venues[venue].market_data:
         return []
     related = "".join(f"\x0155={symbol}" for symbol in symbols)
     return [
         Out(
             True,
-            fact.venue,
-            f"8=FIX.4.4\x019=0\x0135=V\x01262={id_text(fact.id)}\x01263=1\x01264=0\x01265=1"
+            venue,
+            f"8=FIX.4.4\x019=0\x0135=V\x01262={req_id}\x01263={kind}\x01264=0\x01265=1"
             f"\x01267=3\x01269=0\x01269=1\x01269=2\x01146={len(symbols)}{related}\x0110=000\x01",
             True,
         )
     ]
+
+
+def _status_request(fact: f.VenueUp, symbol: str) -> Out:
+    """SecurityStatusRequest(e) with a subscription."""
+    req_id = f"{id_text(fact.id)}-{symbol}"
+    return Out(True, fact.venue, f"8=FIX.4.4\x019=0\x0135=e\x01324={req_id}\x0155={symbol}\x01263=1\x0110=000\x01")

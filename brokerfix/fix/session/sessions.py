@@ -39,6 +39,7 @@ class Receiver(Protocol):
 
     def client_message(self, client: str, text: str) -> bool: ...
     def venue_message(self, venue: str, text: str) -> bool: ...
+    def client_answered(self, client: str, test_req_id: str) -> None: ...
     def venue_reject(self, venue: str, text: str, sent: str) -> bool: ...
     def session_changed(self, comp_id: str, is_venue: bool, is_up: bool, anew: bool) -> None: ...
     def client_began_anew(self, client: str) -> None: ...
@@ -427,6 +428,9 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             peer.anew = True
             if peer.session.getExpectedSenderNum() < peer.box.sent:
                 peer.box.begin_anew()
+        elif "\x0135=0\x01" in text:
+            if not peer.is_venue and (answer := HEARTBEAT.search(text)) is not None:
+                self.receiver.client_answered(peer.name, answer[1])
         elif "\x0135=3\x01" in text:
             if peer.is_venue:
                 self.receiver.venue_reject(peer.name, text, self._sent(peer, text))
@@ -468,6 +472,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         peer.session.setNextTargetMsgSeqNum(seq_num - 1)
 
 
+HEARTBEAT = re.compile("\x01112=([^\x01]*)\x01")
+"""The TestReqID that a Heartbeat answers."""
 REJECT = Reader("3", (45,), (58, 371, 372, 373))
 BUSINESS_REJECT = re.compile(r"([^\x01]*\x01[^\x01]*\x0135=j\x01)(?:[^\x01]*\x01)*?45=([0-9]+)\x01")
 HIGHEST_OF_42 = 11

@@ -89,8 +89,8 @@ def _session(sender: str, target: str, begin_string: str) -> str:
 
 
 def groups_dictionary(config: Config) -> Path:
-    """The dictionary of the repeating groups that we send: FIX 4.4's, where no client speaks a later version."""
-    if all(client.fix != LATEST for client in config.clients.values()):
+    """The dictionary of the repeating groups that we send: FIX 4.4's, where no client needs more."""
+    if all(client.fix != LATEST and not client.rpt_seq for client in config.clients.values()):
         return standard_dictionary()
     path = store(config) / "groups.xml"
     path.parent.mkdir(parents=True, exist_ok=True)

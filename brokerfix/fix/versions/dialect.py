@@ -208,6 +208,9 @@ def write_groups_dictionary(path: Path) -> None:
     has the groups as far as we fill them."""
     tree = ET.parse(standard_dictionary())
     root = tree.getroot()
+    for group in root.iterfind("components/component[@name='MDIncGrp']/group"):
+        # FIX 4.4 numbers no entries; some clients want them numbered.
+        ET.SubElement(group, "field", name="RptSeq", required="N")
     ours = dialect().outgoing
     later = dialect("FIXT.1.1")
     other = ET.parse(standard_dictionary(later.dictionary)).getroot()
