@@ -16,7 +16,6 @@ from brokerfix.fix.incoming.decode import GatewayRefusal, from_client, route_of,
 from brokerfix.fix.incoming.reports import from_venue, from_venue_reject
 from brokerfix.fix.incoming.requests import AboutSecurities
 from brokerfix.fix.outgoing import encode
-from brokerfix.fix.outgoing.base import Out
 from brokerfix.fix.outgoing.limits import risk_limits
 from brokerfix.fix.outgoing.securities import securities
 from brokerfix.fix.outgoing.venue import ask_anew
@@ -212,7 +211,7 @@ class Receiver:
         """Tell subscribers how the market has changed, but those who have not read yet what they were told before."""
         self.tell(self.feed.flush(self.pipeline.state, now, self.readers.behind))
         for client, test_req_id in self.readers.to_probe():
-            self.sessions.tell(Out(False, client, f"8=FIX.4.4\x019=0\x0135=1\x01112={test_req_id}\x0110=000\x01"))
+            self.sessions.test_request(client, test_req_id)
 
     def client_answered(self, client: str, test_req_id: str) -> None:
         """A client has answered a TestRequest."""

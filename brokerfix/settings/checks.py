@@ -252,6 +252,9 @@ def _clients(path: Path, read: Mapping[str, Any], sessions: Mapping[tuple[str, s
             raise ConfigError(f"{path}: clients.{name}: has the CompIDs of the session with [venues.{with_venue}]")
         if name == MAKER and "maker" in read:
             raise ConfigError(f"{path}: clients.{name}: is the name of the built-in market maker; choose another")
+        for symbol in client.market_data or ():
+            if symbol not in read["instruments"]:
+                raise ConfigError(f"{path}: clients.{name}.market_data: there is no [instruments.{symbol}]")
         for other in client.drop_copy:
             if other not in clients:
                 raise ConfigError(f"{path}: clients.{name}.drop_copy: there is no [clients.{other}]")

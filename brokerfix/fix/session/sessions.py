@@ -298,6 +298,11 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         text = f"{head}{tag}{kind}{why}58={clean(refusal.text)}{SOH}10=000{SOH}"
         SEND(MESSAGE(text, False), self.clients[client].session_id)
 
+    def test_request(self, client: str, test_req_id: str) -> None:
+        """Ask a client for a Heartbeat: it comes when it has read all before."""
+        text = f"8=FIX.4.4{SOH}9=0{SOH}35=1{SOH}112={test_req_id}{SOH}10=000{SOH}"
+        SEND(MESSAGE(text, False), self.clients[client].session_id)
+
     def route(self, client: str, ref_seq_num: int, route: str) -> None:
         """A BusinessMessageReject for the client follows: it goes to whom the message came from that it is about."""
         if route:

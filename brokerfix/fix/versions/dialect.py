@@ -150,6 +150,8 @@ def write_lenient_dictionary(name: str, path: Path) -> None:
         for value in field.findall("value"):
             field.remove(value)
     for place in ("messages", "components"):
+        for group in root.iterfind(f"{place}//group[@name='NoMDEntries']"):
+            _with_numbers(root, group)
         for element in root.iterfind(f"{place}//"):
             if element.get("required") is not None:
                 element.set("required", "N")
@@ -209,8 +211,7 @@ def write_groups_dictionary(path: Path) -> None:
     tree = ET.parse(standard_dictionary())
     root = tree.getroot()
     for group in root.iterfind("components/component[@name='MDIncGrp']/group"):
-        # FIX 4.4 numbers no entries; some clients want them numbered.
-        ET.SubElement(group, "field", name="RptSeq", required="N")
+        _with_numbers(root, group)
     ours = dialect().outgoing
     later = dialect("FIXT.1.1")
     other = ET.parse(standard_dictionary(later.dictionary)).getroot()
@@ -228,6 +229,17 @@ def write_groups_dictionary(path: Path) -> None:
             fields[name] for name in sorted(names) if fields[name].get("number") not in known
         )
     tree.write(path)
+
+
+def _with_numbers(root: Any, group: Any) -> None:
+    """Versions before FIX 5.0 number no market data entries (RptSeq, MDPriceLevel); exchanges and clients do."""
+    there = {one.get("name") for one in group}
+    fields = _section(root, "fields")
+    for number, name in (("83", "RptSeq"), ("1023", "MDPriceLevel")):
+        if name not in there:
+            ET.SubElement(group, "field", name=name, required="N")
+            if not any(one.get("number") == number for one in fields):
+                ET.SubElement(fields, "field", number=number, name=name, type="INT")
 
 
 def _fill(made: Any, found: Any, components: dict[str, Any], names: set[str]) -> None:
