@@ -23,7 +23,7 @@ from brokerfix.engine.orders.settle import grant, replace_and_work
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk.controls import Near
 from brokerfix.engine.risk.levels import nearly
-from brokerfix.engine.routing.plan import would_meet_own
+from brokerfix.engine.routing.own import would_meet_own
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions

@@ -6,7 +6,7 @@ from brokerfix.domain import CxlRejReason, ExecInst, Hold, OrdRejReason, OrdStat
 from brokerfix.engine.orders.order import Order, Pending
 from brokerfix.engine.orders.work import View, work
 from brokerfix.engine.risk.halts import killed_by
-from brokerfix.engine.routing.plan import NOWHERE, Avoid
+from brokerfix.engine.routing.plans import NOWHERE, Avoid
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import (

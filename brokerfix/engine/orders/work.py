@@ -7,7 +7,8 @@ from brokerfix.engine.fees import trade
 from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.order import Child, Order, Pending, may_live_on
 from brokerfix.engine.risk.halts import KILLED, killed_by
-from brokerfix.engine.routing.plan import NOWHERE, SELF_MATCH, Avoid, Plan, plan
+from brokerfix.engine.routing.plan import plan
+from brokerfix.engine.routing.plans import NOWHERE, SELF_MATCH, Avoid, Plan
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import (

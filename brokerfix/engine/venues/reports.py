@@ -8,7 +8,7 @@ from brokerfix.domain import GOOD_TILL, IMMEDIATE, ExecType, OrdRejReason, OrdSt
 from brokerfix.engine.orders.order import Child, was_refused
 from brokerfix.engine.orders.settle import ended_by_venue, replace_loose, settle
 from brokerfix.engine.orders.work import View, acknowledge
-from brokerfix.engine.routing.plan import Avoid
+from brokerfix.engine.routing.plans import Avoid
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions

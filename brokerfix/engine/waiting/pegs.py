@@ -8,7 +8,7 @@ from brokerfix.engine.orders.instructions import Anchors, peg_price
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
-from brokerfix.engine.routing.plan import would_meet_own
+from brokerfix.engine.routing.own import would_meet_own
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import ChildReplaceSent, OrderRepriced, OrderUnbooked

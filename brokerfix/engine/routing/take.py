@@ -1,0 +1,189 @@
+"""What an order takes: our book and the exchanges' quotes walked together, best first."""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import takewhile
+
+from brokerfix.domain import (
+    Hold,
+    Instrument,
+    OrdType,
+    RouteRule,
+    Seen,
+    Side,
+    TimeInForce,
+)
+from brokerfix.engine.market import VenueLevel, is_stale
+from brokerfix.engine.matching.book import Entry, at_least_as_good
+from brokerfix.engine.orders.order import Order, is_over
+from brokerfix.engine.routing.costs import all_in, by_cost, fee_of_unit, fee_text, unit_of
+from brokerfix.engine.routing.own import can_end, may_shrink, own_orders
+from brokerfix.engine.routing.plans import Avoid, Cross, Plan, Route
+from brokerfix.engine.state import State
+
+
+def take(
+    state: State, instrument: Instrument, order: Order, qty: int, shunned: set[str], avoid: Avoid, result: Plan
+) -> int:
+    """Walk our book and the venues together, best price first; put crosses and routes into `result`."""
+    side, limited = order.side, order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
+    book = state.books[order.symbol]
+    if limited:
+        # Most orders that rest meet nothing: then there is nothing to walk.
+        ours, theirs = book.best(side.opposite), state.market.best(order.symbol, side.opposite)
+        if (ours is None or not at_least_as_good(side, ours, order.price)) and (
+            theirs is None or not at_least_as_good(side, theirs, order.price)
+        ):
+            return 0
+    resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
+    mine = next(resting, None)
+    quotes = _cheapest_first(state, instrument, side.opposite, shunned, avoid, order.price if limited else 0)
+    quote = next(quotes, None)
+    own = own_orders(state, order)
+    hits: dict[str, tuple[int, int]] = {}
+    seen: list[Seen] = []
+    left, decremented = qty, 0
+    while left:
+        if mine is not None and limited and not at_least_as_good(side, mine.price, order.price):
+            mine = None
+        internal = mine is not None and (
+            quote is None or instrument.cross == "always" or _is_ours_better(state, instrument, side, mine, quote)
+        )
+        best = mine if internal else quote
+        if best is None or (limited and not at_least_as_good(side, best.price, order.price)):
+            break
+        if own is not None:
+            maker = mine.key if internal and mine is not None else None
+            met = own.met(maker, best.price, quote)
+            result.ends += [number for number in met if own.ends_other and can_end(state.orders[number])]
+            if met and maker is not None and own.decrements and may_shrink(state, order, maker):
+                lost = min(left, state.orders[maker].leaves)
+                result.decrements.append((maker, lost))
+                left -= lost
+                decremented += lost
+            elif met and own.ends_self:
+                result.stopped = True
+                break
+            own.forget(met)
+            if maker in own.ended:
+                mine = next(resting, None)
+                continue
+        part = min(left, best.qty)
+        left -= part
+        if internal:
+            assert mine is not None
+            result.crosses.append(Cross(mine.key, part, mine.price))
+            mine = next(resting, None)
+        else:
+            assert quote is not None
+            venue = quote.key[0]
+            hits[venue] = (hits.get(venue, (0, 0))[0] + part, quote.price)
+            seen.append(_seen(state, instrument, quote, part))
+            quote = next(quotes, None)
+    if quote is not None:
+        seen.append(_seen(state, instrument, quote, 0))
+    result.seen = tuple(seen)
+    for venue, (part, price) in hits.items():
+        result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, RouteRule.BEST_PRICE))
+    return qty - left - decremented
+
+
+def _is_ours_better(
+    state: State, instrument: Instrument, side: Side, mine: Entry[int], quote: Entry[VenueLevel]
+) -> bool:
+    """Whether our book's order is met before an exchange's quote: at the same price it is."""
+    if instrument.route_by != "cost":
+        return at_least_as_good(side, mine.price, quote.price)
+    there = all_in(instrument, side, quote.price, state.venues[quote.key[0]])
+    return all_in(instrument, side, mine.price, None) <= there
+
+
+def _seen(state: State, instrument: Instrument, quote: Entry[VenueLevel], part: int) -> Seen:
+    """A quote as evidence, with what the exchange takes for a unit."""
+    venue = quote.key[0]
+    fee = fee_of_unit(state.venues[venue], quote.price * unit_of(instrument))
+    return Seen(venue, quote.price, quote.qty, part, fee_text(fee) if fee else "")
+
+
+def _cheapest_first(
+    state: State, instrument: Instrument, side: Side, shunned: set[str], avoid: Avoid, limit: int
+) -> Iterator[Entry[VenueLevel]]:
+    """The quotes of a side that may be aimed at. By price they come best first, those of one price by what the exchange
+    takes; by cost as price and fee together make them, up to a limit (0: at any price)."""
+    taker = side.opposite
+    levels = state.market.by_price(instrument.symbol, side)
+    if instrument.route_by == "cost":
+        if limit:
+            levels = takewhile(lambda level: at_least_as_good(taker, level[0].price, limit), levels)
+        quotes = by_cost(instrument, taker, levels, state.venues)
+    else:
+        quotes = (quote for level in levels for quote in _by_fee(state, instrument, level))
+    for quote in quotes:
+        if quote.key[0] not in shunned and not _is_avoided(quote, side, avoid):
+            yield quote
+
+
+def _by_fee(state: State, instrument: Instrument, level: list[Entry[VenueLevel]]) -> list[Entry[VenueLevel]]:
+    if len(level) > 1:
+        worth = level[0].price * unit_of(instrument)
+        level.sort(key=lambda quote: fee_of_unit(state.venues[quote.key[0]], worth))
+    return level
+
+
+def _is_avoided(quote: Entry[VenueLevel], side: Side, avoid: Avoid) -> bool:
+    return avoid.limit is not None and is_stale(quote, side, avoid.venue, avoid.limit)
+
+
+def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
+    """Our book's entries in the order in which a taker meets them: when all that a price shows is taken, the icebergs
+    there show their next slices. Each entry that is followed by another is meant to be taken whole."""
+    entries = _with_hidden(state, symbol, side) if state.watching[symbol] else state.books[symbol].walk(side)
+    if not state.jobs:
+        return entries
+    # While a day's begin is worked off, orders of the day before may still stand there.
+    return (entry for entry in entries if not is_over(state.orders[entry.key], state.day, 0))
+
+
+def _with_hidden(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
+    for level in state.books[symbol].by_price(side):
+        waiting = deque(level)
+        hidden: dict[int, int] = {}
+        while waiting:
+            entry = waiting.popleft()
+            yield entry
+            order = state.orders[entry.key]
+            left = hidden.get(entry.key, order.held if order.hold is Hold.ICEBERG else 0)
+            if left:
+                assert order.instructions is not None
+                part = min(left, order.instructions.max_floor)
+                hidden[entry.key] = left - part
+                waiting.append(Entry(entry.key, side, entry.price, part))
+
+
+def in_one_place(
+    state: State, order: Order, least: int, qty: int, shunned: set[str], avoid: Avoid, result: Plan
+) -> bool:
+    """Narrow `result` to one place that has at least `least` of `qty`: our book, or one venue whose quotes hold it. Two
+    places can't promise both or none."""
+    if sum(cross.qty for cross in result.crosses) >= least:
+        result.routes.clear()
+        return True
+    held: dict[str, tuple[int, int]] = {}
+    for quote in state.market.walk(order.symbol, order.side.opposite):
+        if order.works_as is OrdType.LIMIT and not at_least_as_good(order.side, quote.price, order.price):
+            break
+        venue = quote.key[0]
+        if venue not in shunned and not _is_avoided(quote, order.side.opposite, avoid):
+            held[venue] = min(qty, held.get(venue, (0, 0))[0] + quote.qty), quote.price
+            if held[venue][0] == qty:
+                break
+    enough = [(venue, *offer) for venue, offer in held.items() if offer[0] >= least]
+    if not enough:
+        return False
+    venue, part, price = max(enough, key=lambda offer: offer[1])
+    result.seen = tuple(Seen(name, at, qty, part if name == venue else 0) for name, (qty, at) in held.items())
+    result.crosses.clear()
+    # Of its own client's it meets those at that exchange only, see `keep_from_own`.
+    result.ends.clear()
+    result.routes[:] = [Route(venue, part, price, OrdType.LIMIT, TimeInForce.FOK, RouteRule.HOLDS_ENOUGH)]
+    return True
