@@ -288,7 +288,7 @@ def test_the_first_routing_decision_is_the_quote_at_receipt() -> None:
     # Of any order's decision: 10.10 is the mid from then on.
     found = Orders()
     found.apply(tape.facts)
-    assert found.mid("AAPL", BEGIN + 2 * SECOND) == 1010
+    assert found.twice_mid("AAPL", BEGIN + 2 * SECOND) == 2020
 
 
 def test_only_so_much_as_was_expected_is_weighed_against_it() -> None:
@@ -392,7 +392,7 @@ def test_orders_over_a_split_are_left_out_and_counted() -> None:
     found = Orders()
     found.apply(tape.facts)
     assert (quality(found, ()).split, quality(found, ()).orders) == (1, 1)
-    assert found.mid("AAPL", BEGIN + 3 * SECOND) is None
+    assert found.twice_mid("AAPL", BEGIN + 3 * SECOND) is None
 
 
 def test_currencies_are_not_added() -> None:
@@ -519,6 +519,7 @@ def test_which_orders_and_rows(tmp_path: Path) -> None:
         return [(row["name"], row["orders"]) for row in rows]
 
     assert orders("--by", "client") == [("all", 5), ("ALICE", 5)]
+    assert orders("--by", "client", "--by", "client") == [("all", 5), ("ALICE", 5)]
     assert orders("--by", "type", "--day", "2026-09-30") == [("all", 1), ("market", 1)]
     assert orders("--by", "client", "--from", "2026-10-01") == [("all", 4), ("ALICE", 4)]
     assert orders("--by", "client", "--to", "2026-09-30") == [("all", 1), ("ALICE", 1)]

@@ -3,6 +3,9 @@
 
 All averages are weighted by shares. Prices are in the instrument's price unit, per share; money is exact. What no
 quote is on record for is left out of a measure and counted beside it.
+
+Prices are summed as ints of 10**-PRICE_DIGITS, and shares of 10**-SHARE_DIGITS, which is exact but for VWAP, TWAP,
+basis points and averages of several fills, which are rounded to that.
 """
 
 from collections import defaultdict
@@ -12,64 +15,129 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from brokerfix.domain import Inexact, Instrument, money_text, to_money
+from brokerfix.domain import MONEY_DIGITS, Inexact, Instrument, money_text, to_money
 from brokerfix.operate.quality_orders import Decision, Fill, Kind, Order, Quote
 from brokerfix.operate.quality_read import Orders
-from brokerfix.operate.quality_words import BUCKETS, HORIZONS, OWN_BOOK, decimal, percent
+from brokerfix.operate.quality_words import BUCKETS, HORIZONS, MS, OWN_BOOK, decimal, percent
 
 BPS = 10_000
-ZERO = Fraction(0)
+SHARE_DIGITS = MONEY_DIGITS
+PRICE_DIGITS = MONEY_DIGITS + 1
+"""One more than an instrument can have, so that half a tick is exact."""
+UNIT = 10**PRICE_DIGITS
 
 
 class Average:
-    """An average weighted by shares."""
+    """An average of values (10**-PRICE_DIGITS) weighted by shares (10**-SHARE_DIGITS)."""
 
     def __init__(self) -> None:
-        self.shares, self.total = ZERO, ZERO
+        self.shares = self.total = 0
 
-    def add(self, value: Fraction, shares: Fraction) -> None:
+    def add(self, value: int, shares: int) -> None:
         self.shares += shares
         self.total += value * shares
 
     @property
     def value(self) -> Fraction | None:
-        return self.total / self.shares if self.shares else None
+        return Fraction(self.total, self.shares * UNIT) if self.shares else None
 
 
 class Judged(NamedTuple):
-    """An order with what does not depend on where it was filled: benchmarks in ticks (None: not on record), and the
-    shares of it that were filled at the best displayed price or better beyond what was displayed there."""
+    """An order with what does not depend on where it was filled. `tick` is what one is worth as a price and `share`
+    what a quantity of 1 is, both as they are summed; `vwap` and `twap` are such prices (None: not on record).
+    `size_improved` are the shares filled at the best displayed price or better beyond what was displayed there."""
 
     order: Order
     instrument: Instrument
     kind: Kind
     quote: Quote | None
     is_immediate: bool
-    vwap: Fraction | None
-    twap: Fraction | None
+    tick: int
+    share: int
+    vwap: int | None
+    twap: int | None
     size_improved: int
-
-    def price(self, ticks: Fraction | int) -> Fraction:
-        return Fraction(ticks, 10**self.instrument.price_digits)
-
-    def shares(self, qty: int) -> Fraction:
-        return Fraction(qty, 10**self.instrument.qty_digits)
 
 
 def judge(found: Orders, order: Order) -> Judged:
     instrument, quote = found.instruments[order.symbol], order.quote
+    tick, share = 10 ** (PRICE_DIGITS - instrument.price_digits), 10 ** (SHARE_DIGITS - instrument.qty_digits)
     vwap = twap = None
     size_improved = 0
     end = max((fill.at for fill in order.fills if fill.qty), default=0)
     if end and order.symbol in found.timelines:
         timeline = found.timelines[order.symbol]
-        vwap, twap = timeline.vwap(order.at, end), timeline.twap(order.at, end)
+        vwap, twap = (
+            round(ticks * tick) if ticks is not None else None
+            for ticks in (timeline.vwap(order.at, end), timeline.twap(order.at, end))
+        )
     if quote is not None and order.is_immediate():
         far = quote.far(order.side)
         good = sum(fill.qty for fill in order.fills if order.sign * (far - fill.price) >= 0)
-        size_improved = max(0, good - min(order.first_qty, quote.far_qty(order.side)))
+        size_improved = max(0, good - min(order.first_qty, quote.far_qty(order.side))) * share
     kind = order.kind(instrument.price_digits)
-    return Judged(order, instrument, kind, quote, order.is_immediate(), vwap, twap, size_improved)
+    return Judged(order, instrument, kind, quote, order.is_immediate(), tick, share, vwap, twap, size_improved)
+
+
+class Measured:
+    """The measures of a fill: its shares, after how many ns it was executed, as what its shares are counted
+    (`counted`) and it is one (`numbered`), prices that are averaged (`values`), and money."""
+
+    def __init__(self, one: Judged, fill: Fill, found: Orders) -> None:
+        self.shares, self.wait = fill.qty * one.share, max(0, fill.at - one.order.at)
+        self.counted = ["filled_shares", "away_shares" if fill.venue else "here_shares"]
+        self.counted.append(next(name for name, most in BUCKETS if self.wait < most))
+        self.numbered: list[str] = []
+        self.values: list[tuple[str, int]] = []
+        self.money = [("exchange_fees", fill.exchange_fee(one.instrument))]
+        if fill.fee:
+            self.money.append(("fees", to_money(fill.fee)))
+        self._later(one, fill, found)
+        self._slippage(one, fill)
+        if one.quote is None:
+            self.counted.append("no_quote_shares")
+        elif one.is_immediate:
+            self._against_quote(one, one.quote, fill)
+
+    def _add(self, name: str, value: int | None) -> None:
+        if value is None:
+            self.counted.append(f"no_{name}_shares")
+        else:
+            self.values.append((name, value))
+
+    def _later(self, one: Judged, fill: Fill, found: Orders) -> None:
+        """Realized spread: twice what the price is beyond the midpoint some time after the execution."""
+        for name, after in HORIZONS:
+            twice = found.twice_mid(one.order.symbol, fill.at + after)
+            self._add(name, one.order.sign * (2 * fill.price - twice) * one.tick if twice is not None else None)
+
+    def _slippage(self, one: Judged, fill: Fill) -> None:
+        mid = one.quote.twice_mid * one.tick // 2 if one.quote is not None else None
+        for name, benchmark in (("slippage_arrival", mid), ("slippage_vwap", one.vwap), ("slippage_twap", one.twap)):
+            value = one.order.sign * (fill.price * one.tick - benchmark) if benchmark is not None else None
+            self._add(name, value)
+        if mid:
+            paid = one.order.sign * (fill.price * one.tick - mid)
+            self.values.append(("slippage_arrival_bps", _rounded(BPS * UNIT * paid, mid)))
+
+    def _against_quote(self, one: Judged, quote: Quote, fill: Fill) -> None:
+        """Effective spread: twice what the price is beyond the midpoint at receipt. Price improvement: what it is
+        better than the best price that could be taken at receipt."""
+        sign, side, twice = one.order.sign, one.order.side, quote.twice_mid
+        self.values += [
+            ("midpoint", twice * one.tick // 2),
+            ("quoted_spread", (quote.ask - quote.bid) * one.tick),
+            ("effective_spread", sign * (2 * fill.price - twice) * one.tick),
+        ]
+        for name, best in (("", quote.far_venue(side)), ("displayed_", quote.far(side))):
+            better = sign * (best - fill.price)
+            what = f"{name}improved" if better > 0 else f"{name}at_quote" if better == 0 else f"{name}outside"
+            self.counted.append(f"{what}_shares")
+            self.numbered.append(f"{what}_fills")
+            if better:
+                self.values.append((what, abs(better) * one.tick))
+            if better > 0:
+                self.money.append((f"{name}improvement", better * fill.qty * one.instrument.money_factor))
 
 
 class Tally:
@@ -77,117 +145,80 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = defaultdict(int)
-        self.shares: dict[str, Fraction] = defaultdict(Fraction)
+        self.shares: dict[str, int] = defaultdict(int)
         self.averages: dict[str, Average] = defaultdict(Average)
-        self.money: dict[str, Fraction] = defaultdict(Fraction)
-        self.waits: list[tuple[int, Fraction]] = []
+        self.money: dict[str, int] = defaultdict(int)
+        self.waits: list[tuple[int, int]] = []
 
-    def order(self, one: Judged, placed: int, canceled: int, fills: Sequence[Fill], found: Orders) -> None:
+    def order(self, one: Judged, placed: int, canceled: int, fills: Iterable[Measured]) -> None:
         self.counts["orders"] += 1
         self.counts["canceled_orders"] += canceled > 0
         self.counts["no_quote_orders"] += one.quote is None
-        self.shares["shares"] += one.shares(placed)
-        self.shares["canceled_shares"] += one.shares(canceled)
+        self.shares["shares"] += placed * one.share
+        self.shares["canceled_shares"] += canceled * one.share
         for fill in fills:
-            if fill.qty:
-                self._fill(one, fill, found)
+            self._fill(fill)
 
     def whole(self, one: Judged) -> None:
         """What is known of an order as a whole only."""
-        self.shares["size_improved_shares"] += one.shares(one.size_improved)
+        self.shares["size_improved_shares"] += one.size_improved
         for decision in one.order.decisions:
             self._expected(one, decision)
 
-    def _fill(self, one: Judged, fill: Fill, found: Orders) -> None:
-        shares = one.shares(fill.qty)
-        self.shares["filled_shares"] += shares
-        self.shares["away_shares" if fill.venue else "here_shares"] += shares
-        wait = max(0, fill.at - one.order.at)
-        self.waits.append((wait, shares))
-        self.shares[next(name for name, most in BUCKETS if wait < most)] += shares
-        self.money["fees"] += to_money(fill.fee or "0")
-        self.money["exchange_fees"] += fill.exchange_fee(one.instrument)
-        self._later(one, fill, shares, found)
-        self._slippage(one, fill, shares)
-        if one.quote is None:
-            self.shares["no_quote_shares"] += shares
-        elif one.is_immediate:
-            self._against_quote(one, one.quote, fill, shares)
-
-    def _add(self, name: str, value: Fraction | None, shares: Fraction) -> None:
-        if value is None:
-            self.shares[f"no_{name}_shares"] += shares
-        else:
+    def _fill(self, fill: Measured) -> None:
+        shares = fill.shares
+        self.waits.append((fill.wait, shares))
+        for name in fill.counted:
+            self.shares[name] += shares
+        for name in fill.numbered:
+            self.counts[name] += 1
+        for name, value in fill.values:
             self.averages[name].add(value, shares)
-
-    def _later(self, one: Judged, fill: Fill, shares: Fraction, found: Orders) -> None:
-        """Realized spread: twice what the price is beyond the midpoint some time after the execution."""
-        for name, after in HORIZONS:
-            mid = found.mid(one.order.symbol, fill.at + after)
-            value = one.price(2 * one.order.sign * (fill.price - mid)) if mid is not None else None
-            self._add(name, value, shares)
-
-    def _slippage(self, one: Judged, fill: Fill, shares: Fraction) -> None:
-        mid = one.quote.mid if one.quote is not None else None
-        for name, benchmark in (("slippage_arrival", mid), ("slippage_vwap", one.vwap), ("slippage_twap", one.twap)):
-            value = one.price(one.order.sign * (fill.price - benchmark)) if benchmark is not None else None
-            self._add(name, value, shares)
-        if mid:
-            self.averages["slippage_arrival_bps"].add(BPS * one.order.sign * (fill.price - mid) / mid, shares)
-
-    def _against_quote(self, one: Judged, quote: Quote, fill: Fill, shares: Fraction) -> None:
-        """Effective spread: twice what the price is beyond the midpoint at receipt. Price improvement: what it is
-        better than the best price that could be taken at receipt."""
-        sign, side = one.order.sign, one.order.side
-        self.averages["midpoint"].add(one.price(quote.mid), shares)
-        self.averages["quoted_spread"].add(one.price(quote.ask - quote.bid), shares)
-        self.averages["effective_spread"].add(one.price(2 * sign * (fill.price - quote.mid)), shares)
-        for name, best in (("", quote.far_venue(side)), ("displayed_", quote.far(side))):
-            better = sign * (best - fill.price)
-            what = f"{name}improved" if better > 0 else f"{name}at_quote" if better == 0 else f"{name}outside"
-            self.shares[f"{what}_shares"] += shares
-            self.counts[f"{what}_fills"] += 1
-            if better:
-                self.averages[what].add(one.price(abs(better)), shares)
-            self.money[f"{name}improvement"] += max(0, better) * fill.qty * one.instrument.money_factor
+        for name, money in fill.money:
+            self.money[name] += money
 
     def _expected(self, one: Judged, decision: Decision) -> None:
         """The first shares that came of a decision, as many as it expected, against what it expected of them."""
         if not decision.expected_qty or not decision.expected_px:
             return
-        left, cost, fee = decision.expected_qty, ZERO, ZERO
+        left, cost, fee = decision.expected_qty, 0, 0
         for fill in decision.fills:
             part = min(left, fill.qty)
             if part:
                 left -= part
                 cost += part * fill.price
-                fee += Fraction(fill.exchange_fee(one.instrument) * part, fill.qty)
+                fee += _rounded(fill.exchange_fee(one.instrument) * part, fill.qty)
         got = decision.expected_qty - left
-        self.shares["expected_shares"] += one.shares(decision.expected_qty)
-        self.shares["expected_got_shares"] += one.shares(got)
+        self.shares["expected_shares"] += decision.expected_qty * one.share
+        self.shares["expected_got_shares"] += got * one.share
         if got:
-            expected = Fraction(decision.expected_px)
-            paid = one.price(cost / got)
-            shares = one.shares(got)
-            self.averages["expected_px"].add(expected, shares)
-            self.averages["realised_px"].add(paid, shares)
-            self.averages["expected_px_missed"].add(one.order.sign * (paid - expected), shares)
-            share = Fraction(got, decision.expected_qty)
-            self.money["expected_fee"] += _money(decision.expected_fee) * share
+            expected = round(Fraction(decision.expected_px) * UNIT)
+            paid = _rounded(cost * one.tick, got)
+            self.averages["expected_px"].add(expected, got * one.share)
+            self.averages["realised_px"].add(paid, got * one.share)
+            self.averages["expected_px_missed"].add(one.order.sign * (paid - expected), got * one.share)
+            self.money["expected_fee"] += _rounded(_money(decision.expected_fee) * got, decision.expected_qty)
             self.money["realised_fee"] += fee
 
-    def wait(self, share: Fraction) -> Fraction | None:
-        """The milliseconds within which this share of the filled shares was executed."""
-        within, total = ZERO, sum((shares for _, shares in self.waits), ZERO)
+    def wait_mean(self) -> Fraction | None:
+        """Milliseconds, weighted by shares."""
+        total = self.shares["filled_shares"]
+        return Fraction(sum(wait * shares for wait, shares in self.waits), total * MS) if total else None
+
+    def waits_within(self, percents: Sequence[int]) -> list[Fraction | None]:
+        """By percent, ascending: the milliseconds within which so many of the filled shares were executed."""
+        found: list[Fraction | None] = []
+        within, total = 0, self.shares["filled_shares"]
         for wait, shares in sorted(self.waits):
             within += shares
-            if within >= share * total:
-                return Fraction(wait, 10**6)
-        return None
+            while len(found) < len(percents) and 100 * within >= percents[len(found)] * total:
+                found.append(Fraction(wait, MS))
+        return found + [None] * (len(percents) - len(found))
 
-    def wait_mean(self) -> Fraction | None:
-        total = sum((shares for _, shares in self.waits), ZERO)
-        return sum((wait * shares for wait, shares in self.waits), ZERO) / total / 10**6 if total else None
+
+def _rounded(value: int, by: int) -> int:
+    """A quotient to the nearest int, half up."""
+    return (2 * value + by) // (2 * by)
 
 
 def _money(text: str) -> int:
@@ -199,23 +230,22 @@ def _money(text: str) -> int:
 
 def tallies(found: Orders, wanted: Iterable[str]) -> dict[tuple[str, str, str], Tally]:
     """By (what it is by, its name, the money's currency): all orders together, and by exchange, client or type."""
-    by = tuple(wanted)
+    by = tuple(dict.fromkeys(wanted))
     tallied: dict[tuple[str, str, str], Tally] = {}
     for order in found.orders.values():
         if order.is_split:
             continue
         one = judge(found, order)
+        measured = {id(fill): Measured(one, fill, found) for fill in order.fills if fill.qty}
         currency = one.instrument.currency
         names = {"all": "all", "client": order.client, "type": str(one.kind)}
-        for kind in ("all", *by):
-            if kind == "exchange":
-                continue
+        for kind in ("all", *(kind for kind in by if kind in names)):
             tally = tallied.setdefault((kind, names[kind], currency), Tally())
-            tally.order(one, order.qty, order.canceled, order.fills, found)
+            tally.order(one, order.qty, order.canceled, measured.values())
             tally.whole(one)
         for venue, placed, canceled, fills in _parts(order) if "exchange" in by else ():
             tally = tallied.setdefault(("exchange", venue or OWN_BOOK, currency), Tally())
-            tally.order(one, placed, canceled, fills, found)
+            tally.order(one, placed, canceled, [measured[id(fill)] for fill in fills if fill.qty])
     rank = {kind: number for number, kind in enumerate(("all", *by))}
     kinds = {str(kind): number for number, kind in enumerate(Kind)}
     return dict(sorted(tallied.items(), key=lambda item: (rank[item[0][0]], kinds.get(item[0][1], 0), item[0])))
@@ -243,7 +273,7 @@ def row(key: tuple[str, str, str], tally: Tally) -> dict[str, Any]:
     told: dict[str, Any] = {"by": by, "name": name, "currency": currency}
     told |= {what: counts[what] for what in ("orders", "canceled_orders", "no_quote_orders")}
     many = ("shares", "canceled_shares", "filled_shares", "here_shares", "away_shares", "no_quote_shares")
-    told |= {what: decimal(shares[what], least=0) for what in many}
+    told |= {what: _shares(shares[what]) for what in many}
     told["fill_rate_pct"] = percent(shares["filled_shares"], shares["shares"])
     quoted, effective, mid = (averages[what].value for what in ("quoted_spread", "effective_spread", "midpoint"))
     told |= {"midpoint": decimal(mid), "quoted_spread": decimal(quoted), "effective_spread": decimal(effective)}
@@ -251,45 +281,45 @@ def row(key: tuple[str, str, str], tally: Tally) -> dict[str, Any]:
     told["eq_pct"] = percent(effective, quoted)
     for what, _ in HORIZONS:
         told[what] = decimal(averages[what].value)
-        told[f"no_{what}_shares"] = decimal(shares[f"no_{what}_shares"], least=0)
+        told[f"no_{what}_shares"] = _shares(shares[f"no_{what}_shares"])
     for prefix in ("", "displayed_"):
         for what in ("improved", "at_quote", "outside"):
-            told[f"{prefix}{what}_shares"] = decimal(shares[f"{prefix}{what}_shares"], least=0)
+            told[f"{prefix}{what}_shares"] = _shares(shares[f"{prefix}{what}_shares"])
             told[f"{prefix}{what}_fills"] = counts[f"{prefix}{what}_fills"]
             if what != "at_quote":
                 told[f"{prefix}{what}_per_share"] = decimal(averages[f"{prefix}{what}"].value)
-        told[f"{prefix}improvement"] = _text(tally.money[f"{prefix}improvement"])
-    told["size_improved_shares"] = decimal(shares["size_improved_shares"], least=0) if by != "exchange" else None
+        told[f"{prefix}improvement"] = money_text(tally.money[f"{prefix}improvement"])
+    told["size_improved_shares"] = _shares(shares["size_improved_shares"]) if by != "exchange" else None
     told |= _waits(tally)
     for what in ("slippage_arrival", "slippage_vwap", "slippage_twap"):
         told[what] = decimal(averages[what].value)
-        told[f"no_{what}_shares"] = decimal(shares[f"no_{what}_shares"], least=0)
+        told[f"no_{what}_shares"] = _shares(shares[f"no_{what}_shares"])
     told["slippage_arrival_bps"] = decimal(averages["slippage_arrival_bps"].value, 4)
-    return told | _expectation(tally, by) | {what: _text(tally.money[what]) for what in ("fees", "exchange_fees")}
+    return told | _expectation(tally, by) | {what: money_text(tally.money[what]) for what in ("fees", "exchange_fees")}
 
 
-def _text(money: Fraction) -> str:
-    return money_text(round(money))
+def _shares(shares: int) -> str | None:
+    return decimal(Fraction(shares, 10**SHARE_DIGITS), SHARE_DIGITS, least=0)
 
 
 def _waits(tally: Tally) -> dict[str, Any]:
+    median, late = tally.waits_within((50, 99))
     told: dict[str, Any] = {"latency_mean_ms": decimal(tally.wait_mean(), 3)}
-    told |= {
-        name: decimal(tally.wait(share), 3)
-        for name, share in (("latency_median_ms", Fraction(1, 2)), ("latency_p99_ms", Fraction(99, 100)))
-    }
-    return told | {name: decimal(tally.shares[name], least=0) for name, _ in BUCKETS}
+    told |= {"latency_median_ms": decimal(median, 3), "latency_p99_ms": decimal(late, 3)}
+    return told | {name: _shares(tally.shares[name]) for name, _ in BUCKETS}
 
 
 def _expectation(tally: Tally, by: str) -> dict[str, Any]:
     names = ("expected_shares", "expected_got_shares")
     is_there = by != "exchange" and bool(tally.shares["expected_shares"])
-    told: dict[str, Any] = {name: decimal(tally.shares[name], least=0) if is_there else None for name in names}
+    told: dict[str, Any] = {name: _shares(tally.shares[name]) if is_there else None for name in names}
     told |= {
         name: decimal(tally.averages[name].value) if is_there else None
         for name in ("expected_px", "realised_px", "expected_px_missed")
     }
-    return told | {name: _text(tally.money[name]) if is_there else None for name in ("expected_fee", "realised_fee")}
+    return told | {
+        name: money_text(tally.money[name]) if is_there else None for name in ("expected_fee", "realised_fee")
+    }
 
 
 class Quality(msgspec.Struct, frozen=True):

@@ -45,8 +45,8 @@ class Quote(NamedTuple):
     venue_ask: int = 0
 
     @property
-    def mid(self) -> Fraction:
-        return Fraction(self.bid + self.ask, 2)
+    def twice_mid(self) -> int:
+        return self.bid + self.ask
 
     def far(self, side: Side) -> int:
         """The best price that an order of this side may take."""
@@ -64,16 +64,29 @@ class Quote(NamedTuple):
 
 
 class Timeline:
-    """The quotes of a symbol, oldest first (None: unknown from then on, or one-sided), and what had traded."""
+    """The quotes of a symbol, oldest first (None: unknown from then on, or one-sided), and what had traded. `_areas`
+    are the sums of twice the mid x ns up to each quote, `_gaps` how many quotes before it were unknown."""
 
     def __init__(self) -> None:
         self._times: list[int] = []
         self._quotes: list[Quote | None] = []
+        self._areas: list[int] = []
+        self._gaps: list[int] = []
         self._totals: list[tuple[int, int, int, int]] = []
 
     def add(self, at: int, quote: Quote | None) -> None:
-        self._times.append(max(at, self._times[-1]) if self._times else at)
+        at = max(at, self._times[-1]) if self._times else at
+        area, gaps = self._until(at) if self._times else (0, 0)
+        self._times.append(at)
         self._quotes.append(quote)
+        self._areas.append(area)
+        self._gaps.append(gaps)
+
+    def _until(self, at: int, number: int = -1) -> tuple[int, int]:
+        """The area and gaps up to a time that is in the span of a quote, by its number."""
+        quote = self._quotes[number]
+        mid = quote.twice_mid if quote is not None else 0
+        return self._areas[number] + mid * (at - self._times[number]), self._gaps[number] + (quote is None)
 
     def add_totals(self, at: int, day: int, volume: int, turnover: int) -> None:
         self._totals.append((max(at, self._totals[-1][0]) if self._totals else at, day, volume, turnover))
@@ -89,15 +102,15 @@ class Timeline:
 
     def twap(self, begin: int, end: int) -> Fraction | None:
         """The mid weighted by how long it was there; None where it was not known all the time."""
-        first, last = bisect_right(self._times, begin) - 1, bisect_right(self._times, end)
-        quotes = self._quotes[first:last] if first >= 0 else []
-        if not quotes or not all(quotes):
+        first, last = bisect_right(self._times, begin) - 1, bisect_right(self._times, end) - 1
+        quote = self._quotes[first] if first >= 0 else None
+        if quote is None:
             return None
-        mids = [quote.mid for quote in quotes if quote]
         if begin >= end:
-            return mids[-1]
-        starts = [begin, *self._times[first + 1 : last], end]
-        return sum((mid * (starts[i + 1] - starts[i]) for i, mid in enumerate(mids)), Fraction(0)) / (end - begin)
+            return Fraction(quote.twice_mid, 2)
+        area, gaps = self._until(end, last)
+        since, _ = self._until(begin, first)
+        return Fraction(area - since, 2 * (end - begin)) if gaps == self._gaps[first] else None
 
     def vwap(self, begin: int, end: int) -> Fraction | None:
         """What was paid on average on the market from the totals on record at `begin` to the first ones at or after
@@ -220,7 +233,7 @@ class Order(msgspec.Struct, kw_only=True):
             return Kind.AT_QUOTE if away == 0 else Kind.INSIDE
         return Kind.NEAR_QUOTE if away <= NEAR * 10**price_digits else Kind.NON_MARKETABLE
 
-    def is_at_least(self, price: int | Fraction) -> bool:
+    def is_at_least(self, price: int) -> bool:
         return self.sign * (self.price - price) >= 0
 
     def is_immediate(self) -> bool:
@@ -228,7 +241,7 @@ class Order(msgspec.Struct, kw_only=True):
         these the rule wants the spreads and the price improvement. Others wait, and a quote of before says little."""
         if self.quote is None or self.time_in_force in AT_AUCTION or self.ord_type is OrdType.PEGGED:
             return False
-        return self.ord_type in BY_MARKET or self.is_at_least(self.quote.mid)
+        return self.ord_type in BY_MARKET or self.sign * (2 * self.price - self.quote.twice_mid) >= 0
 
 
 BY_MARKET = (OrdType.MARKET, OrdType.MARKET_TO_LIMIT, OrdType.STOP)

@@ -1,7 +1,6 @@
 """Orders, fills and quotes out of a journal, for reports on execution and routing."""
 
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +51,10 @@ class Orders:
                 handler(self, fact)
             self.until = max(self.until, fact.at)
 
-    def mid(self, symbol: str, at: int) -> Fraction | None:
-        """The newest mid at or before a time; None where none is known, or the journal ends before."""
+    def twice_mid(self, symbol: str, at: int) -> int | None:
+        """Twice the newest mid at or before a time; None where none is known, or the journal ends before."""
         quote = self.timelines[symbol].quote(at) if at <= self.until and symbol in self.timelines else None
-        return quote.mid if quote is not None else None
+        return quote.twice_mid if quote is not None else None
 
     def _timeline(self, symbol: str) -> Timeline:
         return self.timelines.setdefault(symbol, Timeline())
