@@ -344,6 +344,44 @@ def test_by_exchange_and_in_our_own_book() -> None:
     assert rows["ALICE"]["effective_spread"] == "0.033333"
 
 
+def test_both_sides_of_a_trade_in_our_book_are_busted_by_their_own_numbers() -> None:
+    tape = Tape()
+    maker = tape.order(1, SELL, 100, 1003, client="BOB")
+    taker = tape.order(2, BUY, 100, 1004)
+    tape.add(2, f.OrderNoted, order_id=taker, status=None)
+    trade = tape.add(2, f.Trade, maker_order_id=maker, taker_order_id=taker, qty=100, price=1003)
+    values = {"ref_id": 0, "venue_exec_id": "", "reinstated": False}
+    tape.add(3, f.TradeBusted, exec_id=trade - 1, **values)
+    assert [tape.rows("client")[name]["filled_shares"] for name in ("BOB", "ALICE")] == ["0", "100"]
+    tape.add(3, f.TradeBusted, exec_id=trade, **values)
+    assert tape.all()["filled_shares"] == "0"
+
+
+def test_what_our_book_takes_and_what_rests_there_is_what_it_was_sent() -> None:
+    tape = Tape()
+    maker = tape.order(1, SELL, 100, 1003, client="BOB")
+    taker = tape.order(2, BUY, 300, 1003)
+    values = {"expected_qty": 100, "expected_px": "10.02"}
+    tape.add(2, f.RouteDecided, order_id=taker, mode="price", qty=300, bid=(1001, 9), ask=(1003, 100), **values)
+    tape.add(2, f.Trade, maker_order_id=maker, taker_order_id=taker, qty=100, price=1003)
+    tape.add(2, f.OrderBooked, order_id=taker, qty=50)
+    rows = tape.rows("exchange")
+    # 100 of the maker; 100 taken and 50 that rest.
+    assert told(rows["own book"], "orders", "shares", "filled_shares") == [2, "250", "200"]
+    assert told(rows["all"], "expected_got_shares", "expected_px_missed") == ["100", "0.01"]
+
+
+def test_a_replaced_order_has_its_last_quantity() -> None:
+    tape = Tape()
+    order = tape.order(1, BUY, 100, 1000)
+    child = tape.route(1, order, 100, 1000, tif=TimeInForce.DAY)
+    tape.add(2, f.ChildReplaced, child_id=child, request_id=1, venue_exec_id="", qty=80, price=1000)
+    tape.add(2, f.OrderReplaced, order_id=order, cl_ord_id="C2", qty=80, price=1000, risk_price=1000)
+    tape.fill(3, child, 40, 1000)
+    rows = tape.rows("exchange")
+    assert [told(rows[name], "shares", "fill_rate_pct") for name in ("all", "XNAS")] == [["80", "50.00"]] * 2
+
+
 def test_slippage_against_the_markets_averages() -> None:
     tape = Tape()
     tape.quote(0, 1000, 1004, volume=1000, turnover=1000 * 1000)
@@ -351,15 +389,18 @@ def test_slippage_against_the_markets_averages() -> None:
     child = tape.route(1, order, 100, 1010, tif=TimeInForce.DAY)
     tape.fill(1, child, 50, 1004)
     tape.quote(2, 1002, 1006, volume=1100, turnover=1000 * 1000 + 100 * 1005)
-    tape.fill(5, child, 50, 1006)
+    tape.fill(6, child, 50, 1006)
     tape.quote(6, 1002, 1006, volume=1300, turnover=1000 * 1000 + 100 * 1005 + 200 * 1002)
     row = tape.all()
     # The arrival mid is 10.02: 0.02 and 0.04.
     assert row["slippage_arrival"] == "0.03"
     # (100 x 10.05 + 200 x 10.02) / 300 = 10.03; 10.05 was paid.
     assert row["slippage_vwap"] == "0.02"
-    # A second of 10.02 and three of 10.04: 10.035.
-    assert row["slippage_twap"] == "0.015"
+    # The totals on record at the last fill's own time are those: later ones are of more than its time.
+    tape.quote(7, 1002, 1006, volume=9999, turnover=9999 * 9999)
+    assert tape.all()["slippage_vwap"] == "0.02"
+    # A second of 10.02 and four of 10.04: 10.036.
+    assert row["slippage_twap"] == "0.014"
 
 
 def test_an_interval_of_two_days_or_without_trades_has_no_vwap() -> None:
@@ -392,6 +433,7 @@ def test_orders_over_a_split_are_left_out_and_counted() -> None:
     found = Orders()
     found.apply(tape.facts)
     assert (quality(found, ()).split, quality(found, ()).orders) == (1, 1)
+    assert quality(found, ()).rows[0]["orders"] == 1
     assert found.twice_mid("AAPL", BEGIN + 3 * SECOND) is None
 
 
@@ -512,16 +554,18 @@ def test_csv_and_json_have_the_same_numbers(tmp_path: Path) -> None:
 
 
 def test_which_orders_and_rows(tmp_path: Path) -> None:
-    config = routed().write(tmp_path)
+    tape = routed()
+    tape.order(9, BUY, 1, client="BOB")
+    config = tape.write(tmp_path)
 
     def orders(*words: str) -> list[tuple[str, int]]:
         rows = rows_of(run("execution-quality", config, "--format", "json", *words))
         return [(row["name"], row["orders"]) for row in rows]
 
-    assert orders("--by", "client") == [("all", 5), ("ALICE", 5)]
-    assert orders("--by", "client", "--by", "client") == [("all", 5), ("ALICE", 5)]
+    assert orders("--by", "client") == [("all", 6), ("ALICE", 5), ("BOB", 1)]
+    assert orders("--by", "client", "--by", "client", "--client", "BOB") == [("all", 1), ("BOB", 1)]
     assert orders("--by", "type", "--day", "2026-09-30") == [("all", 1), ("market", 1)]
-    assert orders("--by", "client", "--from", "2026-10-01") == [("all", 4), ("ALICE", 4)]
+    assert orders("--by", "client", "--from", "2026-10-01", "--client", "ALICE") == [("all", 4), ("ALICE", 4)]
     assert orders("--by", "client", "--to", "2026-09-30") == [("all", 1), ("ALICE", 1)]
     assert orders("--symbol", "MSFT") == []
     assert orders("--day", "2026-01-01") == []
