@@ -178,7 +178,7 @@ def test_what_the_market_was_while_no_process_ran_is_not_known() -> None:
     tape = example()
     tape.add(2.5, f.Stopped)
     tape.add(3, f.Started)
-    tape.bought(4, 50, 1005, 1004)
+    tape.bought(4, 50, 0, 1004)
     tape.quote(30, 1000, 1004)
     row = tape.all()
     assert told(row, "no_quote_orders", "no_quote_shares", "filled_shares") == [1, "50", "150"]
@@ -248,6 +248,20 @@ def test_orders_that_wait_have_no_spread_at_receipt() -> None:
     assert told(tape.all(), "effective_spread", "filled_shares", "slippage_arrival") == [None, "100", "-0.02"]
     tape.bought(2, 100, 1002, 1002)
     assert told(tape.all(), "effective_spread", "quoted_spread") == ["0.00", "0.04"]
+
+
+def test_what_waits_is_no_part_of_the_realized_spread_of_what_takes() -> None:
+    """Of both sides of a trade together it would always be nothing."""
+    tape = Tape()
+    tape.quote(0, 1000, 1004)
+    maker = tape.order(1, SELL, 100, 1004, client="BOB")
+    taker = tape.order(2, BUY, 100, 1004)
+    tape.add(2, f.OrderNoted, order_id=taker, status=None)
+    tape.add(2, f.Trade, maker_order_id=maker, taker_order_id=taker, qty=100, price=1004)
+    tape.quote(9, 1000, 1004)
+    rows = tape.rows("type", "client", "exchange")
+    assert [rows[name]["realised_1s"] for name in ("all", "own book", "ALICE", "marketable limit")] == ["0.04"] * 4
+    assert [rows[name]["realised_1s"] for name in ("BOB", "at-the-quote limit")] == [None, "-0.04"]
 
 
 def test_a_stop_is_measured_from_when_it_is_triggered() -> None:

@@ -81,7 +81,9 @@ def judge(found: Orders, order: Order) -> Judged:
 
 class Measured:
     """The measures of a fill: its shares, after how many ns it was executed, as what its shares are counted
-    (`counted`) and it is one (`numbered`), prices that are averaged (`values`), and money."""
+    (`counted`) and it is one (`numbered`), prices that are averaged (`values`), and money. `later` are its realized
+    spreads, None for what is not on record; with those of orders that wait (not `is_taking`) the others' don't mix: of
+    both sides of a trade they would add up to nothing."""
 
     def __init__(self, one: Judged, fill: Fill, found: Orders) -> None:
         self.shares, self.wait = fill.qty * one.share, max(0, fill.at - one.order.at)
@@ -92,30 +94,21 @@ class Measured:
         self.money = [("exchange_fees", fill.exchange_fee(one.instrument))]
         if fill.fee:
             self.money.append(("fees", to_money(fill.fee)))
-        self._later(one, fill, found)
+        self.is_taking = one.is_immediate or one.kind is Kind.MARKET
+        self.later = list(_later(one, fill, found))
         self._slippage(one, fill)
         if one.quote is None:
             self.counted.append("no_quote_shares")
         elif one.is_immediate:
             self._against_quote(one, one.quote, fill)
 
-    def _add(self, name: str, value: int | None) -> None:
-        if value is None:
-            self.counted.append(f"no_{name}_shares")
-        else:
-            self.values.append((name, value))
-
-    def _later(self, one: Judged, fill: Fill, found: Orders) -> None:
-        """Realized spread: twice what the price is beyond the midpoint some time after the execution."""
-        for name, after in HORIZONS:
-            twice = found.twice_mid(one.order.symbol, fill.at + after)
-            self._add(name, one.order.sign * (2 * fill.price - twice) * one.tick if twice is not None else None)
-
     def _slippage(self, one: Judged, fill: Fill) -> None:
         mid = one.quote.twice_mid * one.tick // 2 if one.quote is not None else None
         for name, benchmark in (("slippage_arrival", mid), ("slippage_vwap", one.vwap), ("slippage_twap", one.twap)):
-            value = one.order.sign * (fill.price * one.tick - benchmark) if benchmark is not None else None
-            self._add(name, value)
+            if benchmark is None:
+                self.counted.append(f"no_{name}_shares")
+            else:
+                self.values.append((name, one.order.sign * (fill.price * one.tick - benchmark)))
         if mid:
             paid = one.order.sign * (fill.price * one.tick - mid)
             self.values.append(("slippage_arrival_bps", _rounded(BPS * UNIT * paid, mid)))
@@ -140,10 +133,18 @@ class Measured:
                 self.money.append((f"{name}improvement", better * fill.qty * one.instrument.money_factor))
 
 
-class Tally:
-    """The measures of some orders, or of the parts of them that one exchange got."""
+def _later(one: Judged, fill: Fill, found: Orders) -> Iterator[tuple[str, int | None]]:
+    """Realized spread: twice what the price is beyond the midpoint some time after the execution."""
+    for name, after in HORIZONS:
+        twice = found.twice_mid(one.order.symbol, fill.at + after)
+        yield name, one.order.sign * (2 * fill.price - twice) * one.tick if twice is not None else None
 
-    def __init__(self) -> None:
+
+class Tally:
+    """The measures of some orders, or of the parts of them that one exchange got; `is_of_type`: of one type."""
+
+    def __init__(self, is_of_type: bool = False) -> None:
+        self.is_of_type = is_of_type
         self.counts: dict[str, int] = defaultdict(int)
         self.shares: dict[str, int] = defaultdict(int)
         self.averages: dict[str, Average] = defaultdict(Average)
@@ -176,6 +177,11 @@ class Tally:
             self.averages[name].add(value, shares)
         for name, money in fill.money:
             self.money[name] += money
+        for name, later in fill.later if fill.is_taking or self.is_of_type else ():
+            if later is None:
+                self.shares[f"no_{name}_shares"] += shares
+            else:
+                self.averages[name].add(later, shares)
 
     def _expected(self, one: Judged, decision: Decision) -> None:
         """The first shares that came of a decision, as many as it expected, against what it expected of them."""
@@ -240,7 +246,7 @@ def tallies(found: Orders, wanted: Iterable[str]) -> dict[tuple[str, str, str], 
         currency = one.instrument.currency
         names = {"all": "all", "client": order.client, "type": str(one.kind)}
         for kind in ("all", *(kind for kind in by if kind in names)):
-            tally = tallied.setdefault((kind, names[kind], currency), Tally())
+            tally = tallied.setdefault((kind, names[kind], currency), Tally(kind == "type"))
             tally.order(one, order.qty, order.canceled, measured.values())
             tally.whole(one)
         for venue, placed, canceled, fills in _parts(order) if "exchange" in by else ():

@@ -28,8 +28,9 @@ NOTES = (
     "The quote at receipt is that of the order's first routing decision, else the newest recorded before. What has "
     "none is counted as 'no quote' and in no measure.",
     "Spreads, price and size improvement are of orders to be filled at once: market, marketable limit, limit at the "
-    "midpoint or better, and stops from when they are triggered; realized spreads are of all fills. Price improvement "
-    "is against the best price that exchanges showed (where none did, our book), 'displayed' with our book.",
+    "midpoint or better, and stops from when they are triggered; by type there are also the realized spreads of orders "
+    "that wait. Price improvement is against the best price that exchanges showed (where none did, our book), "
+    "'displayed' with our book.",
     "Slippage is what was paid more (below 0: less) than the mid at receipt, the market's VWAP and the time-weighted "
     "mid from receipt to the last fill. Inside, at and near the quote are the kinds of the rule before 2024.",
     "By exchange, shares are those sent there, which are more than ordered where what one did not fill went on "
