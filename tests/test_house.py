@@ -48,7 +48,7 @@ def test_the_tree_is_true() -> None:
 
 PURE = {
     "bisect", "collections", "collections.abc", "decimal", "enum", "fractions", "functools", "hashlib", "heapq",
-    "itertools", "math", "operator", "types", "typing", "msgspec", "sortedcontainers",
+    "itertools", "math", "operator", "statistics", "types", "typing", "msgspec", "sortedcontainers",
 }  # fmt: skip
 """All that the engine may import beside the words it is made of: no clock, no chance, no input or output."""
 
