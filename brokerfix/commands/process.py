@@ -7,7 +7,7 @@ from brokerfix.domain import ClientOptions, Currency, Instrument, Level, Limits,
 class Start(Command, frozen=True, gc=False):
     """The process starts: the trading day, what the configuration says now, the phases of instruments with hours, and
     the shard that its numbers are of. An account's limits come with it, those of all other levels in `limits`;
-    `kinds` are of those that are no cash accounts."""
+    `kinds` are of those that are no cash accounts, `modes` those with a routing mode of their own."""
 
     day: int
     instruments: tuple[Instrument, ...] = ()
@@ -22,6 +22,7 @@ class Start(Command, frozen=True, gc=False):
     margin: MarginPolicy = MarginPolicy()
     symbol_groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     currencies: tuple[tuple[str, Currency], ...] = ()
+    modes: tuple[tuple[str, str], ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):

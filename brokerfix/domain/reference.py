@@ -24,6 +24,16 @@ class Currency(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
     symbol: str = ""
 
 
+class PlacementTerms(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What decides between taking and queueing (mode "split"), as decimal text: what missing one unit costs in money
+    (`lambda_u`), the market impact of one (`theta`), and how many units trade at a best price while an order waits
+    there (`outflow`)."""
+
+    lambda_u: str
+    outflow: str
+    theta: str = "0"
+
+
 class Instrument(msgspec.Struct, frozen=True, gc=False):
     """What can be traded. `tick` and `lot` are scaled ints; `collar` is in basis points of the mark (0: none);
     `reference` is the mark before the first quote or trade (0: none); `opens` and `closes` are seconds of the day in
@@ -64,11 +74,36 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     currency: str = ""
     route_by: str = "price"
     outlier_mads: int = 0
+    route_mode: str = "best"
+    latency_cost: int = 0
+    trade_through: str = "off"
+    cross_share: int = 0
+    repost_interval: int = 0
+    placement: PlacementTerms | None = None
 
     def __post_init__(self) -> None:
         """Set `money_factor`: price x qty x money_factor = money."""
         factor = self.multiplier * 10 ** (MONEY_DIGITS - self.price_digits - self.qty_digits)
         msgspec.structs.force_setattr(self, "money_factor", factor)
+
+
+class Strategy(msgspec.Struct, frozen=True, gc=False):
+    """How an order is worked over time and routed: TargetStrategy(847) and its parameters. `name` is one of ALGORITHMS
+    ("": at once) from `start` to `end` (ns), in slices `interval` ns apart. `rate` is the share of the market's volume
+    that it takes at most (of "pov": that it takes), in ten thousandths (0: any). `urgency` is kappa x T of Almgren and
+    Chriss in ten thousandths. With `catch_up` what could not be had in time is wanted at once; else it is spread over
+    the rest. `passive`: a slice is posted at the best price of its own side first, and taken when the next is due.
+    `mode` is the routing mode ("": as the account or instrument has it)."""
+
+    name: str = ""
+    start: int = 0
+    end: int = 0
+    interval: int = 0
+    rate: int = 0
+    urgency: int = 0
+    catch_up: bool = True
+    passive: bool = False
+    mode: str = ""
 
 
 class Venue(msgspec.Struct, frozen=True, gc=False):
@@ -78,7 +113,8 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     in our books. `drop_copy`: it is no place to trade, but tells of fills at others (`drop_copy_of`; empty: at all).
     `halt_on_break`: a difference of more than this (decimal text of money) halts it. Quotes of a symbol in which it has
     told nothing for `max_quote_age` ns do not count (0: whatever their age). `by_order`: its market data are single
-    orders (MDEntryID(278)). `asks_status`: it is asked for SecurityStatus(f)."""
+    orders (MDEntryID(278)). `asks_status`: it is asked for SecurityStatus(f). `dark`: it shows nothing. After
+    `circuit_failures` failures in a row (0: never) it is not routed to for `circuit_time` ns."""
 
     venue: str
     taker_fee: str = "0"
@@ -95,6 +131,9 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     max_quote_age: int = 0
     by_order: bool = False
     asks_status: bool = False
+    dark: bool = False
+    circuit_failures: int = 0
+    circuit_time: int = 0
 
 
 class Instructions(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +142,7 @@ class Instructions(msgspec.Struct, frozen=True, gc=False):
     `stop_px` StopPx(99); `expire_at` ExpireTime(126) in ns; `expire_day` ExpireDate(432) as YYYYMMDD; `max_floor`
     MaxFloor(111), what an iceberg shows; `min_qty` MinQty(110); `peg_offset` PegOffsetValue(211), added to the peg's
     price or, without its sign, the trailing stop's distance; `limit` a pegged order's Price(44), which it never goes
-    beyond; `manual` HandlInst(21) 3: only an operator releases it."""
+    beyond; `manual` HandlInst(21) 3: only an operator releases it; `strategy` TargetStrategy(847)."""
 
     stop_px: int = 0
     expire_at: int = 0
@@ -114,6 +153,7 @@ class Instructions(msgspec.Struct, frozen=True, gc=False):
     limit: int = 0
     exec_inst: tuple[str, ...] = ()
     manual: bool = False
+    strategy: Strategy | None = None
 
 
 class OrderTags(msgspec.Struct, frozen=True, gc=False):

@@ -74,6 +74,7 @@ class Hold(StrEnum):
     PEG = "peg"
     CONDITION = "condition"
     ICEBERG = "iceberg"
+    ALGORITHM = "algorithm"
 
 
 class Phase(StrEnum):
@@ -198,6 +199,13 @@ class Request(StrEnum):
     EXPIRE = "X"
 
 
+ROUTE_MODES = ("best", "pro-rata", "sequential", "spray", "dark-first", "split")
+"""How a quantity is spread over exchanges: the best price (or cost) first, at all at once; pro rata to what they show;
+one after the other; in equal shares; dark ones at the mid first; taken or queued as Cont and Kukanov have it."""
+ALGORITHMS = ("twap", "vwap", "pov", "is")
+"""How an order is worked over time."""
+
+
 class RouteRule(StrEnum):
     """Which rule of the router has sent a child order to an exchange. Older versions have HOLDS_ALL where it is now
     HOLDS_ENOUGH."""
@@ -209,3 +217,11 @@ class RouteRule(StrEnum):
     HOLDS_ALL = "holds all of it"
     DOES_IT_ITSELF = "does it itself"
     EX_DESTINATION = "ExDestination"
+    PRO_RATA = "pro rata to what is shown"
+    SEQUENTIAL = "one exchange after the other"
+    SPRAY = "equal shares"
+    DARK_FIRST = "dark, at the mid"
+    SPLIT = "queued where it costs least"
+    ROUTED_AWAY = "routed away from a worse price"
+    ISO_SWEEP = "intermarket sweep"
+    PROBE = "a small share, to try it again"

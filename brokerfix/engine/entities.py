@@ -152,7 +152,7 @@ class Account(msgspec.Struct, gc=False):
     raised, `called_on` that of its last margin call. `sma` is its special memorandum account, `shortfall` the most that
     it has lacked of its maintenance margin today and `lacked` in the day before, `owed` the intraday margin deficits
     that are not met, (day, money), and `frozen_until` the day until which it may open only what its cash pays for, see
-    `risk.daily`."""
+    `risk.daily`. `route_mode` is its orders' routing mode ("": the instrument's)."""
 
     account: str
     limits: Limits
@@ -190,6 +190,7 @@ class Account(msgspec.Struct, gc=False):
     lacked: int = 0
     owed: tuple[tuple[int, int], ...] = ()
     frozen_until: int = 0
+    route_mode: str = ""
 
     @property
     def buying_power(self) -> int:

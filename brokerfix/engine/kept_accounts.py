@@ -38,6 +38,7 @@ class AccountImage(msgspec.Struct):
     daily: tuple[str, str, str, list[tuple[int, str]], int] = ("0", "0", "0", [], 0)
     balances: dict[str, str] = {}
     notionals: str = "money"
+    route_mode: str = ""
 
 
 NOTIONALS = "price x quantity"
@@ -75,6 +76,7 @@ def dump_accounts(state: "State") -> list[AccountImage]:
             ),
             {currency: str(money) for currency, money in account.balances.items()},
             NOTIONALS,
+            account.route_mode,
         )
         for account in state.accounts.values()
     ]
@@ -98,6 +100,7 @@ def load_accounts(state: "State", images: list[AccountImage]) -> None:
             positions,
             same=dict(one.same),
             margin=one.margin,
+            route_mode=one.route_mode,
             standing=one.standing,
             since=one.since,
             held_by=one.held_by,

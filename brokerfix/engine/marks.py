@@ -10,6 +10,7 @@ from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.market import uncrossed
 from brokerfix.engine.orders import booking
 from brokerfix.engine.risk.bounds import owned
+from brokerfix.engine.routing.statistics import note_mark
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -72,6 +73,8 @@ def _recorded(state: State, symbol: str, side: Side) -> Levels:
 def _quoted(state: State, fact: Quoted) -> None:
     state.recorded[fact.symbol] = (fact.bids, fact.asks, fact.last, fact.day.volume, fact.sources)
     state.market.totals[fact.symbol] = fact.day
+    if fact.mark:
+        note_mark(state, fact.symbol, fact.mark, fact.at)
     if fact.mark and fact.mark != state.marks.get(fact.symbol):
         state.marks[fact.symbol] = fact.mark
         if state.currencies:

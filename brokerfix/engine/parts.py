@@ -45,6 +45,7 @@ from brokerfix.engine.kept_accounts import (
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
+from brokerfix.engine.routing.statistics import Circuit, Markout, VenueScore, Volatility
 from brokerfix.facts import Alerted, BreakFound, LimitsProposed, OrderRejected, RequestRejected
 
 if TYPE_CHECKING:
@@ -423,6 +424,10 @@ PARTS: tuple[Part, ...] = (
     ),
     number("alert_count"),
     number("trade_count"),
+    plain("scores", dict, dict[str, VenueScore], items),
+    plain("circuits", dict, dict[str, Circuit], items),
+    plain("markouts", list, list[Markout], list),
+    plain("volatility", dict, dict[str, Volatility], items),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),
     Part(

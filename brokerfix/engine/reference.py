@@ -34,13 +34,16 @@ def define(state: State, c: cmd.Start, step: Step) -> None:
             step.emit(f.InstrumentDefined, msgspec.structs.replace(known, halted=True))
     if state.margin_policy != c.margin:
         step.emit(f.MarginPolicySet, c.margin)
-    kinds = dict(c.kinds)
+    kinds, modes = dict(c.kinds), dict(c.modes)
     for name, cash, limits in c.accounts:
         account = state.accounts.get(name)
         known_as = state.configured.get(Level("account", name))
-        kind = kinds.get(name, "cash")
-        if account is None or (account.paid_in, account.margin, known_as) != (to_money(cash), kind, limits):
-            step.emit(f.AccountDefined, name, cash, limits, kind)
+        kind, mode = kinds.get(name, "cash"), modes.get(name, "")
+        had = None
+        if account is not None:
+            had = account.paid_in, account.margin, known_as, account.route_mode
+        if had != (to_money(cash), kind, limits, mode):
+            step.emit(f.AccountDefined, name, cash, limits, kind, mode)
     for name, accounts, max_rate, options in c.clients:
         client = state.clients.get(name)
         if client is None or (client.accounts, client.max_rate, client.options) != (accounts, max_rate, options):
@@ -83,6 +86,7 @@ def _account_defined(state: State, fact: f.AccountDefined) -> None:
         account.opened_with = paid_in
         account.sma = paid_in if fact.margin == "reg-t" else 0
         account.clients = {client.client: None for client in state.clients.values() if fact.account in client.accounts}
+    account.route_mode = fact.route_mode
     had = account.is_watched, account.most_lost
     was_paid_in = account.paid_in
     account.cash += paid_in - account.paid_in

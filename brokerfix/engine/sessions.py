@@ -7,6 +7,7 @@ from brokerfix.engine import touched
 from brokerfix.engine.entities import Client, Job, JobKind
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.status import report_open_orders
+from brokerfix.engine.routing.statistics import failed
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -57,6 +58,7 @@ def session_down(state: State, c: SessionDown, step: Step) -> None:
 @EVOLVE.on(f.VenueDown, touched.open_at_venue)
 def _venue_down(state: State, fact: f.VenueDown) -> None:
     state.market.venue_down(fact.venue)
+    failed(state, fact.venue, fact.at)
     state.links[fact.venue].lost += 1
     _drop_questions(state, fact.venue)
 

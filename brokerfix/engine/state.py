@@ -11,6 +11,7 @@ from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.engine.parts import HASHED, PARTS
+from brokerfix.engine.routing.statistics import Circuit, Markout, VenueScore, Volatility
 from brokerfix.facts import Alerted, BreakFound, LimitsProposed
 
 EMPTY = tuple((part.name, part.empty) for part in PARTS if part.empty is not None)
@@ -104,6 +105,10 @@ class State:
     alerts: deque[Alerted]
     alert_count: int
     trade_count: int
+    scores: dict[str, VenueScore]
+    circuits: dict[str, Circuit]
+    markouts: list[Markout]
+    volatility: dict[str, Volatility]
     market: Market
 
     def __init__(self) -> None:

@@ -10,12 +10,13 @@ class InstrumentDefined(Fact, frozen=True, gc=False):
 
 class AccountDefined(Fact, frozen=True, gc=False):
     """`cash` is the account's paid-in money as decimal text: a later fact with another value is a deposit. `margin`
-    is its kind, see `domain.MARGIN_KINDS`."""
+    is its kind, see `domain.MARGIN_KINDS`, `route_mode` one of ROUTE_MODES ("": the instrument's)."""
 
     account: str
     cash: str
     limits: Limits
     margin: str = "cash"
+    route_mode: str = ""
 
 
 class ClientDefined(Fact, frozen=True, gc=False):

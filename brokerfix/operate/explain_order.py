@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.domain import Instrument, id_number, id_text, to_text
+from brokerfix.domain import Instrument, Seen, id_number, id_text, to_text
 from brokerfix.operate.explain import Told
 from brokerfix.record.journal import read
 
@@ -67,13 +67,35 @@ class OrderStory:
         self._children[fact.id] = fact.venue
         terms = f"{self._qty(fact.qty)}{self._at(fact.price)}, {fact.time_in_force.name}"
         lines = [f"{fact.venue} is sent {terms} as {id_text(fact.id)}: {fact.why}"]
-        if fact.seen:
-            lines.append(f"    {'seen':<10}{'price':>12}{'fee':>10}{'quantity':>12}{'taken':>12}")
-        lines += [
+        return lines + self._quotes(fact.seen)
+
+    def _quotes(self, seen: tuple[Seen, ...]) -> list[str]:
+        """The quotes that were looked at as a table."""
+        head = [f"    {'seen':<10}{'price':>12}{'fee':>10}{'quantity':>12}{'taken':>12}"] if seen else []
+        return head + [
             f"    {one.venue:<10}{self._price(one.price):>12}{one.fee or '0':>10}{self._qty(one.qty):>12}"
             f"{self._qty(one.aimed) if one.aimed else '':>12}"
-            for one in fact.seen
+            for one in seen
         ]
+
+    def _decided(self, fact: f.RouteDecided) -> list[str]:
+        best = [
+            f"{name} {self._qty(side[1])}{self._at(side[0])}"
+            for name, side in (("bid", fact.bid), ("ask", fact.ask))
+            if side is not None
+        ]
+        market = f"the market is {', '.join(best)}" if best else "nobody shows a price"
+        lines = [
+            f"{self._qty(fact.qty)} of it are placed ({fact.mode}): {market}{f'; {fact.note}' if fact.note else ''}"
+        ]
+        lines += self._quotes(fact.seen)
+        lines += [
+            f"    {one.venue:<10}{f'gets {self._qty(one.gets)}' if one.gets else f'gets nothing: {one.why}'}"
+            for one in fact.scores
+        ]
+        if fact.expected_qty:
+            fee = f", for fees of {fact.expected_fee}" if fact.expected_fee else ""
+            lines.append(f"    expected: {self._qty(fact.expected_qty)} at {fact.expected_px}{fee}")
         return lines
 
     def _named(self, child_id: int) -> str:
@@ -172,6 +194,7 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.OrderAccepted: OrderStory._accepted,
     f.OrderRejected: OrderStory._rejected,
     f.OrderRouted: OrderStory._routed,
+    f.RouteDecided: OrderStory._decided,
     f.ChildAccepted: OrderStory._child_accepted,
     f.ChildFilled: OrderStory._child_filled,
     f.ChildEnded: OrderStory._child_ended,

@@ -355,6 +355,7 @@ class Broker:
             config.margin,
             tuple((name, group.symbols) for name, group in config.symbol_groups.items()),
             tuple((name, section.currency) for name, section in config.currencies.items()),
+            tuple((name, one.route_mode) for name, one in config.accounts.items() if one.route_mode),
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

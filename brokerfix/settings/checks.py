@@ -19,6 +19,7 @@ from brokerfix.domain import (
     Instrument,
     Limits,
     MarginPolicy,
+    PlacementTerms,
     to_money,
     to_scaled,
 )
@@ -410,6 +411,12 @@ def _instrument(path: Path, symbol: str, section: InstrumentSection, venues: Map
         currency=section.currency,
         route_by=section.route_by,
         outlier_mads=section.outlier_mads,
+        route_mode=section.route_mode,
+        latency_cost=_band(path, f"{key}.latency_cost", section.latency_cost),
+        trade_through=section.trade_through,
+        cross_share=_share(path, f"{key}.cross_share", section.cross_share),
+        repost_interval=section.repost_ms * 10**6,
+        placement=_placement(path, f"{key}.placement", section.placement),
         charge=_charge(path, f"instruments.{symbol}.charge", section.charge),
     )
 
@@ -419,6 +426,21 @@ def _band(path: Path, key: str, text: str) -> int:
     if bps < 0:
         raise ConfigError(f"{path}: {key}: must not be below 0")
     return bps
+
+
+def _share(path: Path, key: str, text: str) -> int:
+    share = _band(path, key, text)
+    if share > 10_000:
+        raise ConfigError(f"{path}: {key}: must not be above 1")
+    return share
+
+
+def _placement(path: Path, key: str, terms: PlacementTerms | None) -> PlacementTerms | None:
+    for name in ("lambda_u", "theta", "outflow") if terms is not None else ():
+        value = _scaled(path, f"{key}.{name}", getattr(terms, name), 8)
+        if value < 0 or (name == "outflow" and not value):
+            raise ConfigError(f"{path}: {key}.{name}: must be above 0, lambda_u and theta may be 0")
+    return terms
 
 
 def _zone(path: Path, key: str, name: str) -> str:

@@ -19,6 +19,7 @@ from brokerfix.domain import (
     MarginPolicy,
     MarginTerms,
     OptionTerms,
+    PlacementTerms,
     Venue,
 )
 
@@ -101,6 +102,12 @@ class InstrumentSection(Section, frozen=True):
     currency: str = ""
     route_by: Literal["price", "cost"] = "price"
     outlier_mads: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    route_mode: Literal["best", "pro-rata", "sequential", "spray", "dark-first", "split"] = "best"
+    latency_cost: str = "0"
+    trade_through: Literal["off", "route-away", "iso"] = "off"
+    cross_share: str = "0"
+    repost_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 0
+    placement: PlacementTerms | None = None
     charge: Charge = Charge()
     margin: MarginTerms = MarginTerms()
     option: OptionTerms | None = None
@@ -111,6 +118,7 @@ class AccountSection(Section, frozen=True):
 
     cash: str
     margin: Literal["cash", "reg-t", "tiered", "scan"] = "cash"
+    route_mode: Literal["", "best", "pro-rata", "sequential", "spray", "dark-first", "split"] = ""
     limits: Limits = Limits()
     symbols: dict[str, Limits] = {}
 
@@ -213,6 +221,9 @@ class VenueSection(Section, frozen=True):
     market_data_by: Literal["price", "order"] = "price"
     max_quote_age_ms: Annotated[int, Meta(ge=0, le=86_400_000)] = 0
     ask_status: bool = False
+    dark: bool = False
+    circuit_failures: Annotated[int, Meta(ge=0, le=1000)] = 5
+    circuit_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
     symbols: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
     drop_copy: bool = False
@@ -225,7 +236,8 @@ class VenueSection(Section, frozen=True):
             name, self.taker_fee, self.maker_fee, self.symbols, self.market_data, self.supports,
             taker_bps=self.taker_bps, maker_bps=self.maker_bps,
             max_quote_age=self.max_quote_age_ms * 10**6, by_order=self.market_data_by == "order",
-            asks_status=self.ask_status,
+            asks_status=self.ask_status, dark=self.dark, circuit_failures=self.circuit_failures,
+            circuit_time=self.circuit_seconds * 10**9,
             drop_copy=self.drop_copy, drop_copy_of=self.drop_copy_of, halt_on_break=self.halt_on_break,
         )  # fmt: skip
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from brokerfix.domain import Evidence, OrdRejReason, Reject, RouteRule, Seen
-from brokerfix.facts import Fact, OrderRejected, OrderRouted, RequestRejected
+from brokerfix.domain import Evidence, OrdRejReason, Reject, RouteRule, Score, Seen
+from brokerfix.facts import Fact, OrderRejected, OrderRouted, RequestRejected, RouteDecided
 from tests.scenario import World, run_step
 
 
@@ -52,7 +52,23 @@ def test_a_route_has_its_rule_and_the_quotes_that_it_took_and_the_next_one() -> 
     found = facts_of(world, "client ALICE new C1 buy 50 AAPL 150.02 IOC")
     (route,) = [fact for fact in found if isinstance(fact, OrderRouted)]
     assert route.why is RouteRule.BEST_PRICE
-    assert route.seen == (Seen("XNAS", 15000, 60, 50, "0.003"), Seen("XNYS", 15001, 100, 0, "0.0025"))
+    (decided,) = [fact for fact in found if isinstance(fact, RouteDecided)]
+    assert decided.seen == (Seen("XNAS", 15000, 60, 50, "0.003"), Seen("XNYS", 15001, 100, 0, "0.0025"))
+    assert (decided.bid, decided.ask, decided.mode, decided.qty) == (None, (15000, 60), "best", 50)
+    assert (decided.expected_qty, decided.expected_px, decided.expected_fee) == (50, "150.00", "0.15")
+    assert decided.scores == (
+        Score("XNAS", "150.003", 60, 50),
+        Score("XNYS", "150.0125", 100, 0, "others are better, or it is not needed"),
+    )
+
+
+def test_an_exchange_that_gets_nothing_has_its_reason() -> None:
+    world = World(venues="XNAS XNYS")
+    run_step(world, "venue XNAS up")
+    found = facts_of(world, "client ALICE new C1 buy 50 AAPL 150.02 IOC")
+    (decided,) = [fact for fact in found if isinstance(fact, RouteDecided)]
+    assert decided.scores == (Score("XNAS", "", 0, 0, "shows nothing"), Score("XNYS", "", 0, 0, "down"))
+    assert decided.note == "NO_LIQUIDITY: nothing more to be had at once"
 
 
 def test_a_refusals_text_is_made_of_its_evidence() -> None:

@@ -239,7 +239,7 @@ def test_a_liquidation_sells_just_enough_and_stops() -> None:
     assert account.excess == to_money("166")
     assert not world.state.called
     run_step(world, "client ALICE new A6 sell 1 AAPL 26.00")
-    assert isinstance(world.facts[-2], OrderAccepted)
+    assert isinstance(world.facts[-3], OrderAccepted)
 
 
 def test_a_liquidation_never_takes_more_than_is_in_sight_or_than_the_largest_slice() -> None:

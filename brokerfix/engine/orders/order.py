@@ -63,10 +63,10 @@ class Fill(msgspec.Struct, gc=False):
 class Child(msgspec.Struct, gc=False):
     """What one exchange holds, or may hold, of an order.
 
-    `request_id` is the ClOrdID of the cancel or replace that waits for the exchange's answer (0: none).
-    `covered` is how much of `cum` was learnt from status reports: fills that tell of it again are not new.
-    `seen` and `numbering` are the `Link.lost` and `Link.anew` of the exchange's session when it last confirmed the
-    child, and when the child or its request was sent. `asks` counts the status requests without an answer,
+    `request_id` is the ClOrdID of the cancel or replace that waits for the exchange's answer (0: none). `covered` is
+    how much of `cum` was learnt from status reports: fills that tell of it again are not new. `seen` and `numbering`
+    are the `Link.lost` and `Link.anew` of the exchange's session when it last confirmed the child, and when the child
+    or its request was sent, which was first at `sent_at` (ns). `asks` counts the status requests without an answer,
     `ask_at` is when the next is due.
     """
 
@@ -95,6 +95,7 @@ class Child(msgspec.Struct, gc=False):
     numbering: int = 0
     asks: int = 0
     ask_at: int = 0
+    sent_at: int = 0
 
     @property
     def open(self) -> bool:
@@ -122,7 +123,9 @@ class Order(msgspec.Struct, gc=False):
     `queue` are requests that wait for their turn. `renewed`: the order is older than the day that began with
     `renewed_on`; `restated_on`: its client was told so. `children` are those that are open, `routes` counts all and
     `tries` those since the last fill; `shunned` are the exchanges that have rejected one. `done` is the number of the
-    fact with which it had ended or was filled and no exchange held any of it (0: it works).
+    fact with which it had ended or was filled and no exchange held any of it (0: it works). `visited` are the dark
+    exchanges that it was at. Of one that is worked over time `released` is how much has been at once or posted,
+    `worked_at` when that was last (ns), `progress` what its client was told of last (percent).
     """
 
     order_id: int
@@ -172,6 +175,10 @@ class Order(msgspec.Struct, gc=False):
     done: int = 0
     capacity: str = ""
     tags: OrderTags | None = None
+    visited: tuple[str, ...] = ()
+    released: int = 0
+    worked_at: int = 0
+    progress: int = 0
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
@@ -276,7 +283,7 @@ a replace may raise a filled order's quantity, and a request may queue behind a 
 def child_from_fact(fact: OrderRouted, order: Order) -> Child:
     return Child(
         fact.id, fact.order_id, fact.venue, order.symbol, order.side, fact.qty, fact.price, fact.ord_type,
-        fact.time_in_force, cl_ord_id=fact.id, instructions=fact.instructions,
+        fact.time_in_force, cl_ord_id=fact.id, instructions=fact.instructions, sent_at=fact.at,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from brokerfix.engine.fees import trade
 from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.order import Child, Order, Pending, may_live_on
 from brokerfix.engine.risk.halts import KILLED, killed_by
+from brokerfix.engine.routing.evidence import evidence
 from brokerfix.engine.routing.plan import plan
 from brokerfix.engine.routing.plans import NOWHERE, SELF_MATCH, Avoid, Plan
 from brokerfix.engine.state import State
@@ -21,6 +22,7 @@ from brokerfix.facts import (
     OrderRestated,
     OrderRouted,
     OrderUnbooked,
+    RouteDecided,
 )
 
 
@@ -106,7 +108,9 @@ def work(
     if order.ord_type is OrdType.MARKET_TO_LIMIT and not order.price and last_px:
         step.emit(OrderRepriced, order_id, last_px)
         order = msgspec.structs.replace(order, price=last_px)
-    planned = plan(state, order, qty, avoid, take)
+    planned = plan(state, order, qty, avoid, take, step.at)
+    if state.venues and planned.held < qty:
+        step.emit(RouteDecided, **evidence(state, order, qty, planned, step.at))
     for number, lost in planned.decrements:
         other = state.orders[number]
         if lost < other.leaves:
@@ -138,7 +142,6 @@ def work(
             time_in_force=route.time_in_force,
             why=route.why,
             instructions=route.instructions,
-            seen=planned.seen,
         )
         left -= route.qty
     if planned.book:

@@ -24,12 +24,12 @@ def fee_of_unit(venue: Venue, worth: int, is_maker: bool = False) -> int:
     return exchange_fee(venue, 1, 0, worth, is_maker)
 
 
-def all_in(instrument: Instrument, taker: Side, price: int, venue: Venue | None) -> int:
+def all_in(instrument: Instrument, taker: Side, price: int, venue: Venue | None, besides: int = 0) -> int:
     """What one unit costs who buys it, or with its sign turned what it brings who sells it: less is better either way.
-    Without an exchange (our own book) it is the price."""
+    Without an exchange (our own book) it is the price. `besides` is what else it costs there, as money."""
     worth = price * unit_of(instrument)
     fee = fee_of_unit(venue, worth) if venue is not None else 0
-    return (worth if taker is Side.BUY else -worth) + fee
+    return (worth if taker is Side.BUY else -worth) + fee + besides
 
 
 def by_cost(
@@ -37,18 +37,20 @@ def by_cost(
     taker: Side,
     levels: Iterable[list[Entry[VenueLevel]]],
     venues: dict[str, Venue],
+    besides: dict[str, int],
 ) -> Iterator[Entry[VenueLevel]]:
     """Quotes, given by price with the best first, by what they cost all in; equal ones as they come. No more levels are
-    looked at than are needed: at a worse price none is cheaper than the least that an exchange takes makes it."""
+    looked at than are needed: at a worse price none is cheaper than the least that an exchange takes makes it.
+    `besides` is what else a unit costs at an exchange."""
     waiting: list[tuple[int, int, Entry[VenueLevel]]] = []
     unit, count, sign = unit_of(instrument), 0, 1 if taker is Side.BUY else -1
     # Most exchanges take the same of a unit at any price.
-    fees = {name: fee_of_unit(venue, 0) for name, venue in venues.items()}
+    fees = {name: fee_of_unit(venue, 0) + besides.get(name, 0) for name, venue in venues.items()}
     is_flat = all(venue.taker_bps == "0" for venue in venues.values())
     for level in levels:
         worth = level[0].price * unit
         if not is_flat:
-            fees = {name: fee_of_unit(venue, worth) for name, venue in venues.items()}
+            fees = {name: fee_of_unit(venue, worth) + besides.get(name, 0) for name, venue in venues.items()}
         bound = sign * worth + min(fees.values(), default=0)
         while waiting and waiting[0][0] <= bound:
             yield heapq.heappop(waiting)[2]

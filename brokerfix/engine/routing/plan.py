@@ -21,17 +21,21 @@ from brokerfix.engine.orders.instructions import (
     would_take,
 )
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.routing.modes import mode_of
 from brokerfix.engine.routing.own import keep_from_own
 from brokerfix.engine.routing.plans import AT_ONCE, MAX_TRIES, NOWHERE, SELF_MATCH, Avoid, Plan, Route
 from brokerfix.engine.routing.post import post, rest, send
+from brokerfix.engine.routing.statistics import failing
 from brokerfix.engine.routing.take import in_one_place, take
 from brokerfix.engine.state import State
 
 
-def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, takes: bool = True) -> Plan:
+def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, takes: bool = True, at: int = 0) -> Plan:
     """Place `qty` of the order: cross it with our book where the policy allows, take the best venues up to its
     limit, and rest what is left where the policy says. Venues that refused it, and `avoid`, are left out. Without
-    `takes` all of it rests."""
+    `takes` all of it rests. `at` is the time (ns): exchanges that fail are left out for a while."""
+    if state.circuits:
+        avoid = avoid._replace(failing=failing(state, at))
     if order.instructions is not None or state.phases:
         result = _special(state, order, qty, avoid, takes)
     elif order.ex_destination:
@@ -45,7 +49,7 @@ def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, takes: bo
 
 def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bool = True) -> Plan:
     instrument = state.instruments[order.symbol]
-    result = Plan()
+    result = Plan(mode=mode_of(state, order, instrument))
     shunned = _shunned(state, order, avoid) if state.venues else set()
     taken = 0
     if takes and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
@@ -59,6 +63,8 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bo
         return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
     if not left:
         result.why_left = SELF_MATCH
+        return result
+    if result.waits:
         return result
     limited = order.ord_type is OrdType.LIMIT or order.works_as is OrdType.LIMIT
     if order.time_in_force in AT_ONCE or not limited:
@@ -77,6 +83,7 @@ def _shunned(state: State, order: Order, avoid: Avoid) -> set[str]:
     shunned = set(order.shunned)
     if avoid.limit is None:
         shunned.add(avoid.venue)
+    shunned.update(avoid.failing)
     if order.tries >= MAX_TRIES:
         shunned.update(state.venues)
     return shunned

@@ -21,10 +21,11 @@ MAX_TRIES = 50
 
 class Avoid(NamedTuple):
     """Where a quantity is not to go: the venue that has just rejected it (without a `limit`), or what a venue that has
-    just not filled it shows up to a limit (0: at any price)."""
+    just not filled it shows up to a limit (0: at any price); and exchanges that are `failing` for now."""
 
     venue: str = ""
     limit: int | None = None
+    failing: tuple[str, ...] = ()
 
 
 NOWHERE = Avoid()
@@ -55,7 +56,8 @@ class Plan(msgspec.Struct, gc=False):
     """What to do with a quantity. What `crosses`, `routes`, `book` and `held` leave over can't be placed now. `price`
     is where a peg works (0: at the order's price). `seen` are the exchanges' quotes that were looked at. `ends` are
     orders that it must not trade with, and that end instead; `stopped`: it ends itself. `decrements` are those that
-    lose a quantity, (order, quantity), as it does: it trades neither with them nor elsewhere."""
+    lose a quantity, (order, quantity), as it does: it trades neither with them nor elsewhere. `mode` is the routing
+    mode; `waits`: what is left waits for the routes to end, and is planned anew; `note` is for the evidence."""
 
     crosses: list[Cross] = []
     routes: list[Route] = []
@@ -68,3 +70,6 @@ class Plan(msgspec.Struct, gc=False):
     ends: list[int] = []
     decrements: list[tuple[int, int]] = []
     stopped: bool = False
+    mode: str = "best"
+    waits: bool = False
+    note: str = ""

@@ -17,8 +17,10 @@ from brokerfix.engine.market import VenueLevel, is_stale
 from brokerfix.engine.matching.book import Entry, at_least_as_good
 from brokerfix.engine.orders.order import Order, is_over
 from brokerfix.engine.routing.costs import all_in, by_cost, fee_of_unit, fee_text, unit_of
+from brokerfix.engine.routing.modes import RULES, Hits, spread
 from brokerfix.engine.routing.own import can_end, may_shrink, own_orders
 from brokerfix.engine.routing.plans import Avoid, Cross, Plan, Route
+from brokerfix.engine.routing.statistics import SHARE, latency_costs, rank
 from brokerfix.engine.state import State
 
 
@@ -42,12 +44,12 @@ def take(
     own = own_orders(state, order)
     hits: dict[str, tuple[int, int]] = {}
     seen: list[Seen] = []
-    left, decremented = qty, 0
+    left, decremented, worst = qty, 0, 0
     while left:
         if mine is not None and limited and not at_least_as_good(side, mine.price, order.price):
             mine = None
         internal = mine is not None and (
-            quote is None or instrument.cross == "always" or _is_ours_better(state, instrument, side, mine, quote)
+            quote is None or _crosses_always(instrument) or _is_ours_better(state, instrument, side, mine, quote)
         )
         best = mine if internal else quote
         if best is None or (limited and not at_least_as_good(side, best.price, order.price)):
@@ -72,30 +74,84 @@ def take(
         left -= part
         if internal:
             assert mine is not None
-            result.crosses.append(Cross(mine.key, part, mine.price))
+            price = _shared(instrument, order, mine.price, quote.price if quote is not None else 0)
+            result.crosses.append(Cross(mine.key, part, price))
             mine = next(resting, None)
         else:
             assert quote is not None
-            venue = quote.key[0]
+            venue, worst = quote.key[0], quote.price
             hits[venue] = (hits.get(venue, (0, 0))[0] + part, quote.price)
             seen.append(_seen(state, instrument, quote, part))
             quote = next(quotes, None)
     if quote is not None:
         seen.append(_seen(state, instrument, quote, 0))
     result.seen = tuple(seen)
+    rule = RULES.get(result.mode, RouteRule.BEST_PRICE)
+    if len(hits) > 1 and result.mode in RULES:
+        swept = sum(part for part, _ in hits.values())
+        again = _cheapest_first(state, instrument, side.opposite, shunned, avoid, worst)
+        hits = spread(result.mode, instrument, side, hits, _up_to(again, side, worst))
+        result.seen = _seen_by(state, instrument, order, shunned, avoid, hits, worst)
+        # What another mode leaves for later waits for this to end.
+        result.waits = sum(part for part, _ in hits.values()) < swept
+        left += swept - sum(part for part, _ in hits.values())
     for venue, (part, price) in hits.items():
-        result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, RouteRule.BEST_PRICE))
+        result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, rule))
     return qty - left - decremented
+
+
+def _up_to(quotes: Iterator[Entry[VenueLevel]], side: Side, worst: int) -> Iterator[Entry[VenueLevel]]:
+    return (quote for quote in quotes if at_least_as_good(side, quote.price, worst))
+
+
+def _seen_by(
+    state: State, instrument: Instrument, order: Order, shunned: set[str], avoid: Avoid, hits: Hits, worst: int
+) -> tuple[Seen, ...]:
+    """The quotes in reach as evidence, with what of each the children aim at."""
+    left = {venue: part for venue, (part, _) in hits.items()}
+    seen = []
+    quotes = _cheapest_first(state, instrument, order.side.opposite, shunned, avoid, worst)
+    for quote in _up_to(quotes, order.side, worst):
+        venue = quote.key[0]
+        part = min(left.get(venue, 0), quote.qty)
+        left[venue] = left.get(venue, 0) - part
+        seen.append(_seen(state, instrument, quote, part))
+    return tuple(seen)
+
+
+def _shared(instrument: Instrument, order: Order, maker_px: int, quote_px: int) -> int:
+    """The price of a trade with our book: the maker's, or as far from it towards the best quote of an exchange, if that
+    is worse for the taker, as the instrument lets the maker share in the improvement; on a tick, and within the taker's
+    limit."""
+    sign = 1 if order.side is Side.BUY else -1
+    gap = sign * (quote_px - maker_px)
+    if not instrument.cross_share or not quote_px or gap <= 0:
+        return maker_px
+    better = gap * instrument.cross_share // SHARE // instrument.tick * instrument.tick
+    price = maker_px + sign * better
+    if order.works_as is OrdType.LIMIT and not at_least_as_good(order.side, price, order.price):
+        return order.price
+    return price
 
 
 def _is_ours_better(
     state: State, instrument: Instrument, side: Side, mine: Entry[int], quote: Entry[VenueLevel]
 ) -> bool:
     """Whether our book's order is met before an exchange's quote: at the same price it is."""
-    if instrument.route_by != "cost":
+    if not by_whole_cost(instrument):
         return at_least_as_good(side, mine.price, quote.price)
-    there = all_in(instrument, side, quote.price, state.venues[quote.key[0]])
+    venue = quote.key[0]
+    there = all_in(instrument, side, quote.price, state.venues[venue], latency_costs(state, instrument).get(venue, 0))
     return all_in(instrument, side, mine.price, None) <= there
+
+
+def by_whole_cost(instrument: Instrument) -> bool:
+    """Whether price and fee together decide. Where nothing may trade through a better price, the price does."""
+    return instrument.route_by == "cost" and instrument.trade_through == "off"
+
+
+def _crosses_always(instrument: Instrument) -> bool:
+    return instrument.cross == "always" and instrument.trade_through == "off"
 
 
 def _seen(state: State, instrument: Instrument, quote: Entry[VenueLevel], part: int) -> Seen:
@@ -112,10 +168,11 @@ def _cheapest_first(
     takes; by cost as price and fee together make them, up to a limit (0: at any price)."""
     taker = side.opposite
     levels = state.market.by_price(instrument.symbol, side)
-    if instrument.route_by == "cost":
+    if by_whole_cost(instrument):
         if limit:
             levels = takewhile(lambda level: at_least_as_good(taker, level[0].price, limit), levels)
-        quotes = by_cost(instrument, taker, levels, state.venues)
+        ranked = (_ranked(state, instrument, level) for level in levels)
+        quotes = by_cost(instrument, taker, ranked, state.venues, latency_costs(state, instrument))
     else:
         quotes = (quote for level in levels for quote in _by_fee(state, instrument, level))
     for quote in quotes:
@@ -126,7 +183,19 @@ def _cheapest_first(
 def _by_fee(state: State, instrument: Instrument, level: list[Entry[VenueLevel]]) -> list[Entry[VenueLevel]]:
     if len(level) > 1:
         worth = level[0].price * unit_of(instrument)
-        level.sort(key=lambda quote: fee_of_unit(state.venues[quote.key[0]], worth))
+        symbol = instrument.symbol
+        level.sort(
+            key=lambda quote: (
+                fee_of_unit(state.venues[quote.key[0]], worth),
+                rank(state, quote.key[0], symbol),
+            )
+        )
+    return level
+
+
+def _ranked(state: State, instrument: Instrument, level: list[Entry[VenueLevel]]) -> list[Entry[VenueLevel]]:
+    if len(level) > 1:
+        level.sort(key=lambda quote: rank(state, quote.key[0], instrument.symbol))
     return level
 
 

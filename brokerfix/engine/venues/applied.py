@@ -1,7 +1,7 @@
 """What facts of children at exchanges change."""
 
 from brokerfix import facts as f
-from brokerfix.domain import OrdStatus, Request
+from brokerfix.domain import OrdStatus, Request, RouteRule
 from brokerfix.engine import touched
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import (
@@ -10,6 +10,7 @@ from brokerfix.engine.orders.order import (
     may_live_on,
     was_refused,
 )
+from brokerfix.engine.routing import statistics
 from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 
@@ -30,6 +31,9 @@ def _order_routed(state: State, fact: f.OrderRouted) -> None:
     link = state.links[fact.venue]
     child.seen, child.numbering = link.lost, link.anew
     link.awaited[fact.id] = fact.at
+    statistics.sent(state, child)
+    if fact.why is RouteRule.DARK_FIRST:
+        order.visited = (*order.visited, fact.venue)
     if fact.price:
         state.market.take(fact.id, order.symbol, fact.venue, order.side.opposite, fact.qty, fact.price)
 
@@ -41,6 +45,8 @@ def _child_accepted(state: State, fact: f.ChildAccepted) -> None:
     child.venue_order_id = fact.venue_order_id
     state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
     state.market.answered(child.child_id)
+    if not child.cum:
+        statistics.answered(state, child, fact.at)
     _seen(state, child)
 
 
@@ -66,6 +72,7 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
     leaves = child.leaves
     state.market.filled(child.child_id, fact.qty, fact.price)
+    statistics.filled(state, child, fact.price, fact.at)
     child.cum += fact.qty
     child.notional += fact.qty * fact.price
     order.at_venues -= leaves - child.leaves
@@ -94,6 +101,7 @@ def _child_ended(state: State, fact: f.ChildEnded) -> None:
     if fact.venue_exec_id:
         state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
     state.orders[child.order_id].at_venues -= child.leaves
+    statistics.ended(state, child, fact.status, fact.at)
     if was_refused(child, fact.status):
         state.market.refused(child.symbol, child.venue, child.side.opposite, child.price)
     booking.close(state, child, fact.status)
@@ -162,4 +170,8 @@ def _child_request_rejected(state: State, fact: f.ChildRequestRejected) -> None:
 
 @EVOLVE.on(f.ChildStatusAsked, touched.the_child)
 def _child_status_asked(state: State, fact: f.ChildStatusAsked) -> None:
-    booking.asked(state, state.children[fact.child_id], fact.at)
+    child = state.children[fact.child_id]
+    if child.asks == 1 and child.status is OrdStatus.PENDING_NEW:
+        # It has not answered the first question either.
+        statistics.failed(state, child.venue, fact.at)
+    booking.asked(state, child, fact.at)
