@@ -141,7 +141,8 @@ def standard_dictionary(name: str = "FIX44.xml") -> Path:
 
 def write_lenient_dictionary(name: str, path: Path) -> None:
     """Write the standard dictionary `name` for sessions with exchanges: it knows the repeating groups, and refuses
-    nothing that an exchange may send (no enumerated values, no required fields, no types)."""
+    nothing that an exchange may send (no enumerated values, no required fields, no types). Entries of market data may
+    have an RptSeq(83), as in FIX 5.0: a tag that a group is not known to have would tear it apart."""
     tree = ET.parse(standard_dictionary(name))
     root = tree.getroot()
     for field in _section(root, "fields"):
