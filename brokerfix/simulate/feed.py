@@ -27,9 +27,9 @@ from brokerfix.simulate.recording import Contents, Event, events
 from brokerfix.simulate.replay import Entry, Replica
 
 SECOND = 10**9
-ASK_EVERY = 1000
+ASK_EVERY = 2000
 """Entries between two TestRequests to a subscriber."""
-MOST_UNANSWERED = 4000
+MOST_UNANSWERED = 16_000
 """Entries that may be on their way to a subscriber."""
 REST, LONG_REST = 200e-6, 2e-3
 LOGOUT_SECONDS = 3.0
