@@ -14,7 +14,7 @@ import pytest
 
 from brokerfix.cli.feed import exchange, pace, shift
 from brokerfix.simulate.answers import entries_text, full_refresh
-from brokerfix.simulate.feed import Schedule
+from brokerfix.simulate.feed import MOST_UNANSWERED, Schedule
 from brokerfix.simulate.recording import COLUMNS, Event, RecordingError, events, look
 from brokerfix.simulate.replay import Replica, Terms
 from brokerfix.tools.client import Client, Disconnected, Message, pairs_of
@@ -324,7 +324,7 @@ def clients() -> Iterator[Callable[[FeedProcess], Client]]:
     def connect(feed: FeedProcess) -> Client:
         client = Client("BROKER", feed.name, "127.0.0.1", feed.port)
         made.append(client)
-        client.connect()
+        client.connect(reset=True)
         return client
 
     yield connect
@@ -516,6 +516,40 @@ def test_it_goes_on_over_and_over(start: Start, clients: Callable[[FeedProcess],
             seqs = apply(book, client, client.receive())
             assert seqs[0] in (0, last + 1)
             last = seqs[-1]
+
+
+def test_a_subscriber_is_told_no_more_than_it_can_take(start: Start, clients: Callable[[FeedProcess], Client]) -> None:
+    feed = start("--loop")
+    body = [
+        (263, "1"),
+        (264, "0"),
+        (265, "1"),
+        (146, "1"),
+        (55, "AAPL"),
+        (267, "3"),
+        (269, "0"),
+        (269, "1"),
+        (269, "2"),
+    ]
+    with connected(feed.port) as connection:
+        wire = Wire(connection, "BROKER", target="XNAS")
+        wire.logon()
+        wire.send("V", 2, (262, "q"), *body)
+        entries, answer = 0, ""
+        while answer != "all":
+            message = wire.read()
+            assert message[35] in ("W", "X", "0", "1"), "the feed's TestRequests stay without an answer"
+            answer = message.get(112, "")
+            before, entries = entries, entries + sum(tag == 279 for tag, _ in wire.last)
+            if before < MOST_UNANSWERED <= entries:
+                wire.send("1", 3, (112, "all"))
+        assert MOST_UNANSWERED <= entries <= MOST_UNANSWERED + len(ROWS)
+    client = clients(feed)
+    client.subscribe("q", ["AAPL"])
+    entries = 0
+    while entries < 3 * MOST_UNANSWERED:
+        client.receive()
+        entries += sum(tag == 279 for tag, _ in client.last)
 
 
 def test_a_broker_shows_what_the_feed_tells(tmp_path: Path) -> None:
