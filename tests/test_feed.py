@@ -11,8 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click import ClickException
 
-from brokerfix.cli.feed import exchange, pace, shift
+from brokerfix.cli.feed import exchange, pace, shift, terms_of
 from brokerfix.simulate.answers import entries_text, full_refresh
 from brokerfix.simulate.feed import MOST_UNANSWERED, Schedule
 from brokerfix.simulate.recording import COLUMNS, Event, RecordingError, events, look
@@ -236,6 +237,15 @@ def test_options_are_taken_apart() -> None:
     assert exchange("V=X:1") == ("V", "X", 1, Decimal(1))
     assert shift("V=-22.5") == ("V", Decimal("-22.5"))
     assert (pace("10"), pace("max")) == (10.0, 0.0)
+
+
+def test_the_instrument_is_quoted_as_the_configuration_says(tmp_path: Path) -> None:
+    config = tmp_path / "broker.toml"
+    quoted = 'price_digits = 3\nqty_digits = 1\ntick = "0.005"\nlot = "0.2"\n'
+    config.write_text(f'[broker]\nname = "B"\nport = 9\ndata = "d"\n[instruments.AAPL]\n{quoted}')
+    assert terms_of("AAPL", str(config), None, None) == Terms("AAPL", 3, 1, tick=5, lot=2)
+    with pytest.raises(ClickException, match=r"there is no \[instruments.MSFT\]; there are AAPL"):
+        terms_of("MSFT", str(config), None, None)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def feed(
     from brokerfix.simulate.replay import Replica
 
     _check_distinct(exchanges)
-    terms = _terms(symbol, config, price_digits, qty_digits)
+    terms = terms_of(symbol, config, price_digits, qty_digits)
     try:
         contents = look(file)
     except RecordingError as error:
@@ -152,7 +152,7 @@ def feed(
             acceptors.close()
 
 
-def _terms(symbol: str, config: str | None, price_digits: int | None, qty_digits: int | None) -> "Terms":
+def terms_of(symbol: str, config: str | None, price_digits: int | None, qty_digits: int | None) -> "Terms":
     """How the instrument is quoted: as the configuration says, or with a tick and lot of one in the last digit."""
     from brokerfix.simulate.replay import Terms
 
