@@ -60,6 +60,9 @@ class ExecInst(StrEnum):
     CANCEL_IF_NOT_BEST = "Z"
     TRAILING_STOP = "a"
     CANCEL_ON_LOSS = "o"
+    INTERMARKET_SWEEP = "f"
+    SUSPEND = "S"
+    RELEASE = "q"
 
 
 PEGS = (ExecInst.PRIMARY_PEG, ExecInst.MARKET_PEG, ExecInst.MID_PEG)

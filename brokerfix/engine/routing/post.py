@@ -30,7 +30,7 @@ def post(state: State, order: Order, left: int, shunned: set[str], result: Plan)
     open_to_it = [
         venue
         for venue in state.venues.values()
-        if venue.venue not in shunned and state.venue_quotes(venue.venue, order.symbol)
+        if venue.venue not in shunned and not venue.dark and state.venue_quotes(venue.venue, order.symbol)
     ]
     if not open_to_it:
         result.why_left = f"NO_VENUE: no exchange for {order.symbol} takes it"
