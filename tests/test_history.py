@@ -20,16 +20,17 @@ import sqlite_utils
 from click.testing import CliRunner
 
 from brokerfix.cli import main
-from brokerfix.domain import Instrument
+from brokerfix.domain import DayTotals, Instrument
 from brokerfix.process import broker as broker_module
 from brokerfix.process.broker import Broker
 from brokerfix.projections import columns, history
 from brokerfix.projections.history import History
-from brokerfix.projections.recorded import NoHistory, Recorded
+from brokerfix.projections.recorded import NoHistory, Recorded, traded
 from brokerfix.record.journal import Journal
 from brokerfix.record.kept import write as write_kept
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import StartError
+from tests import scenario
 from tests.live import BROKER, Market, report, run_cli, until
 from tests.scenario import FACTS, World, run_step
 
@@ -139,6 +140,21 @@ def test_the_files_have_what_the_journal_says(tmp_path: Path) -> None:
     assert table.schema.field("at").type == pa.timestamp("ns", "UTC")
 
 
+def test_what_is_in_a_file_is_not_in_the_database_too(tmp_path: Path) -> None:
+    write_journal(tmp_path, facts_of(STEPS)[0])
+    recorded(tmp_path)
+    database = sqlite_utils.Database(tmp_path / "market.sqlite")
+    assert database["pending"].count == 0
+    database.close()
+
+
+def test_a_one_sided_market_has_the_mark_that_it_had(tmp_path: Path) -> None:
+    write_journal(tmp_path, facts_of([*STEPS[:4], "quote XNAS AAPL bid 500@140.00", "record"])[0])
+    recorded(tmp_path)
+    assert [row["mark"] for row in rows(tmp_path)["AAPL", 20261122]] == [15000, 15000]
+    assert latest(tmp_path)[0]["mark"] == "150.00"
+
+
 def test_the_latest_of_each_symbol(tmp_path: Path) -> None:
     write_journal(tmp_path, facts_of(STEPS[:14])[0])
     recorded(tmp_path)
@@ -203,9 +219,9 @@ BEHIND_THE_KILL = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExc
 """A writer that nobody has closed does so itself: a process that was killed does not."""
 OURS = {history.__file__, columns.__file__}
 CHANGES_NOTHING = {
-    "schema_of", "table_of", "latest_row", "file_name", "symbol_of", "files_of", "ids_of", "span_of", "last_id_of",
-    "parts", "history_folder", "day_text", "day_number", "days_on_disk", "terms_of", "in_order", "groups", "_note", "_pending",
-    "_open", "_terms_of", "_is_ours", "_place", "<listcomp>", "<genexpr>", "<setcomp>", "<dictcomp>",
+    "schema_of", "table_of", "latest_row", "file_name", "symbol_of", "files_of", "ids_of", "span_of", "parts", "_place",
+    "history_folder", "day_text", "day_number", "days_on_disk", "terms_of", "in_order", "groups", "_note", "_pending",
+    "_open", "_terms_of", "_is_ours", "<listcomp>", "<genexpr>", "<setcomp>", "<dictcomp>",
 }  # fmt: skip
 """A kill in one of these is one in the line that calls it."""
 Line = tuple[CodeType, int]
@@ -296,8 +312,9 @@ def test_a_kill_at_any_line_loses_and_doubles_nothing(
 
 
 @BEHIND_THE_KILL
+@pytest.mark.parametrize("seconds", [60, -1], ids=["whole", "parts"])
 def test_a_kill_while_it_goes_back_is_no_harm(
-    tmp_path: Path, opened: list[sqlite_utils.Database], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seconds: float, opened: list[sqlite_utils.Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its journal has lost its end and gone on with other facts, and it is killed at every line of mending that."""
     monkeypatch.setattr(history, "BATCH", 5)
@@ -306,7 +323,7 @@ def test_a_kill_while_it_goes_back_is_no_harm(
 
     begin = tmp_path / "begin"
     write_journal(begin, records).close()
-    recorded(begin)
+    recorded(begin, seconds)
     for segment in (begin / "journal").glob("*.journal"):
         segment.unlink()
     write_journal(begin, others).close()
@@ -423,6 +440,45 @@ def test_days_that_the_journal_has_no_more_stay(tmp_path: Path) -> None:
     assert added["volume"] == 10
     assert after["AAPL", 20261124] == before["AAPL", 20261124]
     assert pq.read_table(tmp_path / "history" / "2026-11-22" / "AAPL.parquet").num_rows == 4
+
+
+def test_a_journal_that_differs_in_its_last_facts_only_is_another_one(tmp_path: Path) -> None:
+    """As long, with the same numbers."""
+    records, _ = facts_of(STEPS)
+    others, _ = facts_of([step.replace("5@150.00", "6@150.00") for step in STEPS])
+    assert list(map(len, records)) == list(map(len, others))
+    write_journal(tmp_path, records)
+    recorded(tmp_path)
+    for segment in (tmp_path / "journal").glob("*.journal"):
+        segment.unlink()
+    write_journal(tmp_path, others)
+    recorded(tmp_path)
+    assert rows(tmp_path)["AAPL", 20261124][-1]["volume"] == 6
+
+
+def test_days_before_a_new_journal_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_journal(tmp_path, facts_of(STEPS)[0])
+    recorded(tmp_path)
+    shutil.rmtree(tmp_path / "journal")
+    for path in tmp_path.glob("market.sqlite*"):
+        path.unlink()
+    monkeypatch.setattr(scenario, "DAY", 20270104)
+    journal = Journal(tmp_path / "journal")
+    journal.open(20270104)
+    for record in facts_of(STEPS[:4])[0]:
+        journal.append(FACTS.decode(record))
+    recorded(tmp_path)
+    days = [name.partition("/")[0] for name in files(tmp_path)]
+    assert days == ["2026-11-22", "2026-11-22", "2026-11-23", "2026-11-24", "2027-01-04"]
+
+
+def test_a_volume_that_is_begun_anew_counts_from_nothing() -> None:
+    made = [columns.Row(n, n, (), (), (100, 1), 0, DayTotals(1, 1, 1, volume, 100 * volume)) for n, volume in SHRINKS]
+    (table,) = traded([columns.table_of(made, columns.Terms("AAPL", 2, 0))])
+    assert [(int(row["qty"]), int(row["turnover"])) for row in table.to_pylist()] == [(10, 1000), (4, 400), (2, 200)]
+
+
+SHRINKS = (1, 10), (2, 4), (3, 4), (4, 6)
 
 
 def test_a_symbol_that_is_no_file_name(tmp_path: Path) -> None:

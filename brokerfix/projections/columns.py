@@ -114,11 +114,6 @@ def span_of(path: Path) -> tuple[int, int]:
     return int(first.min), int(last.max)
 
 
-def last_id_of(path: Path) -> int:
-    """The last id in a file, 0 if there is no such file."""
-    return span_of(path)[1] if path.exists() else 0
-
-
 def schema_of(terms: Terms) -> pa.Schema:
     """The columns of a symbol's files."""
     fields = [("id", pa.int64()), ("at", pa.timestamp("ns", "UTC"))]

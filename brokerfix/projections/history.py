@@ -32,9 +32,7 @@ from brokerfix.projections.columns import (
     files_of,
     groups,
     history_folder,
-    ids_of,
     in_order,
-    last_id_of,
     symbol_of,
     table_of,
     terms_of,
@@ -175,13 +173,10 @@ class History:
         for (day, symbol), count in list(self._counts.items()):
             if count < PART_ROWS:
                 continue
-            files = files_of(self.data, day, symbol)
-            had = max(last_id_of(files.whole), *(ids_of(part)[1] for part in files.parts()), 0)
-            rows = self._pending(day, symbol)
-            new = [row for row in rows if row.id > had]
-            if new:
-                path = files.folder / f"{new[0].id}-{new[-1].id}.parquet"
-                write(path, [table_of(new, self._terms_of(symbol))], self._terms_of(symbol))
+            # What a process that was killed here has left is in a part before this one too.
+            rows, terms = self._pending(day, symbol), self._terms_of(symbol)
+            folder = files_of(self.data, day, symbol).folder
+            write(folder / f"{rows[0].id}-{rows[-1].id}.parquet", [table_of(rows, terms)], terms)
             self._forget(day, symbol, rows[-1].id)
 
     def _pending(self, day: int, symbol: str) -> list[Row]:
