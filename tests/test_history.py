@@ -311,22 +311,34 @@ def test_a_kill_at_any_line_loses_and_doubles_nothing(
         assert files(data) == files(tmp_path / "whole"), where
 
 
-@BEHIND_THE_KILL
-@pytest.mark.parametrize("seconds", [60, -1], ids=["whole", "parts"])
-def test_a_kill_while_it_goes_back_is_no_harm(
-    tmp_path: Path, seconds: float, opened: list[sqlite_utils.Database], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its journal has lost its end and gone on with other facts, and it is killed at every line of mending that."""
-    monkeypatch.setattr(history, "BATCH", 5)
-    records, _ = facts_of(STEPS)
-    others, _ = facts_of([*STEPS[:20], "print XNYS AAPL 99@150.20", "record", "quote XNAS AAPL bid 9@149.91", "record"])
-
-    begin = tmp_path / "begin"
-    write_journal(begin, records).close()
-    recorded(begin, seconds)
-    for segment in (begin / "journal").glob("*.journal"):
+def recorded_then_lost(data: Path, is_running: bool) -> list[bytes]:
+    """A history whose journal has lost its end in the middle of a day, that was closed or is running (then rows beyond
+    it are in a part and in the database), and has gone on with other facts. Returns all that this journal has."""
+    known, lost = len(facts_of(STEPS[:17])[0]), facts_of(STEPS[:21])[0] if is_running else facts_of(STEPS)[0]
+    journal = write_journal(data, lost[:known])
+    made = History(data)
+    made.follow()
+    for record in lost[known:]:
+        journal.append(FACTS.decode(record))
+        made.follow()
+    made.close(-1 if is_running else 60)
+    journal.close()
+    for segment in journal.folder.glob("*.journal"):
         segment.unlink()
-    write_journal(begin, others).close()
+    other = "print XNYS AAPL 99@150.20", "record", "quote XNAS AAPL bid 9@149.91", "record"
+    others = facts_of([*STEPS[:17], *other])[0]
+    write_journal(data, others).close()
+    return others
+
+
+@BEHIND_THE_KILL
+@pytest.mark.parametrize("is_running", [False, True], ids=["closed", "running"])
+def test_a_kill_while_it_goes_back_is_no_harm(
+    tmp_path: Path, is_running: bool, opened: list[sqlite_utils.Database]
+) -> None:
+    """It is killed at every line of mending that its journal is another one."""
+    begin = tmp_path / "begin"
+    others = recorded_then_lost(begin, is_running)
     write_journal(tmp_path / "whole", others)
     recorded(tmp_path / "whole")
     whole = rows(tmp_path / "whole")
