@@ -485,7 +485,9 @@ def test_days_before_a_new_journal_stay(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_volume_that_is_begun_anew_counts_from_nothing() -> None:
-    made = [columns.Row(n, n, (), (), (100, 1), 0, DayTotals(1, 1, 1, volume, 100 * volume)) for n, volume in SHRINKS]
+    made = [
+        columns.Row(n, n, (), (), (100, 1), 0, DayTotals.of(1, 1, 1, volume, 100 * volume)) for n, volume in SHRINKS
+    ]
     (table,) = traded([columns.table_of(made, columns.Terms("AAPL", 2, 0))])
     assert [(int(row["qty"]), int(row["turnover"])) for row in table.to_pylist()] == [(10, 1000), (4, 400), (2, 200)]
 

@@ -95,7 +95,7 @@ CALLS = (Phase.PRE_OPEN, Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)
 
 FEATURES = (
     "stop", "stop-limit", "trailing-stop", "market-to-limit", "pegged", "iceberg", "min-qty", "all-or-none",
-    "post-only", "opening", "closing", "gtd",
+    "post-only", "opening", "closing", "gtd", "iso",
 )  # fmt: skip
 """What an exchange may support beyond market and limit orders for Day, GTC, IOC and FOK."""
 

@@ -146,10 +146,10 @@ class Market:
         self.last[symbol] = (price, qty)
         day = self.totals.get(symbol)
         if day is None or not day.volume:
-            self.totals[symbol] = DayTotals(price, price, price, qty, price * qty)
+            self.totals[symbol] = DayTotals.of(price, price, price, qty, price * qty)
         else:
             high, low = max(day.high, price), min(day.low, price)
-            self.totals[symbol] = DayTotals(day.open, high, low, day.volume + qty, day.turnover + price * qty)
+            self.totals[symbol] = DayTotals.of(day.open, high, low, day.volume + qty, day.turnover + price * qty)
         if self.is_told:
             self.prints.setdefault(symbol, []).append((price, qty))
         self.changed(symbol)

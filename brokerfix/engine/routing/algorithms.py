@@ -123,14 +123,19 @@ def _place(state: State, order: Order, strategy: Strategy, due: int, step: Step)
         instructions=msgspec.structs.replace(asked, strategy=Strategy(mode=strategy.mode)),
         time_in_force=TimeInForce.IOC,
     )
-    price = _own_best(state, order, instrument) if strategy.passive and not _is_behind(state, order, strategy, step.at) else 0
+    price = (
+        _own_best(state, order, instrument)
+        if strategy.passive and not _is_behind(state, order, strategy, step.at)
+        else 0
+    )
     if price:
         one.ord_type, one.price, one.time_in_force = OrdType.LIMIT, price, TimeInForce.DAY
     work(state, one, due, step, others_open=True, held=due, kept=kept, take=not price)
     placed = sum(
         fact.qty
         for fact in step.facts
-        if isinstance(fact, OrderRouted | OrderBooked) or (isinstance(fact, Trade) and fact.taker_order_id == order.order_id)
+        if isinstance(fact, OrderRouted | OrderBooked)
+        or (isinstance(fact, Trade) and fact.taker_order_id == order.order_id)
     )
     if placed < due:
         step.emit(OrderHeld, order.order_id, kept + due - placed, Hold.ALGORITHM)

@@ -134,6 +134,8 @@ def _special(state: State, order: Order, qty: int, avoid: Avoid, takes: bool) ->
     hold = next_hold(state, order)
     if hold is Hold.MANUAL:
         return Plan(held=qty, hold=hold)
+    if asked.strategy is not None and asked.strategy.name:
+        return Plan(held=qty, hold=Hold.ALGORITHM)
     if any(feature not in ADDED for feature in needs(order)):
         venue = natively(state, order, avoid.venue if avoid.limit is None else "")
         if venue:

@@ -22,10 +22,12 @@ from brokerfix.engine.state import State
 def post(state: State, order: Order, left: int, shunned: set[str], result: Plan) -> None:
     """Rest `left` at the first venue taken from, as one child with what is taken there; without one, at the venue with
     the lowest maker fee, one that can do what the order asks for before one that can't."""
-    if result.routes:
-        first = result.routes.pop(0)
-        send(state, order, left, first.venue, RouteRule.BEST_PRICE_THEN_POST, result, first.qty)
-        result.routes.insert(0, result.routes.pop())
+    takes = next((route for route in result.routes if route.time_in_force is TimeInForce.IOC), None)
+    if takes is not None:
+        at = result.routes.index(takes)
+        result.routes.pop(at)
+        send(state, order, left, takes.venue, RouteRule.BEST_PRICE_THEN_POST, result, takes.qty)
+        result.routes.insert(at, result.routes.pop())
         return
     open_to_it = [
         venue

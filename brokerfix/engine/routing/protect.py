@@ -41,10 +41,9 @@ def protected(state: State, order: Order, planned: Plan, qty: int) -> Plan:
     if not better:
         return planned
     sweeps = policy == "iso"
-    marked = Instructions(exec_inst=(str(ExecInst.INTERMARKET_SWEEP),)) if sweeps else None
     rule = RouteRule.ISO_SWEEP if sweeps else RouteRule.ROUTED_AWAY
     away = [
-        Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, rule, marked)
+        Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, rule, _mark(state, venue, sweeps))
         for venue, (part, price) in better.items()
     ]
     left = qty - sum(part for part, _ in better.values())
@@ -55,6 +54,15 @@ def protected(state: State, order: Order, planned: Plan, qty: int) -> Plan:
     if left:
         immediate = there.time_in_force in IMMEDIATE
         terms = there.price, there.ord_type, there.time_in_force, rule
-        away.append(Route(there.venue, left, *terms, marked if immediate else there.instructions))
+        away.append(
+            Route(there.venue, left, *terms, _mark(state, there.venue, True) if immediate else there.instructions)
+        )
     planned.routes = away
     return planned
+
+
+def _mark(state: State, venue: str, sweeps: bool) -> Instructions | None:
+    """What tells an exchange that knows of it that the other better prices are gone for too."""
+    if not sweeps or "iso" not in state.venues[venue].supports:
+        return None
+    return Instructions(exec_inst=(str(ExecInst.INTERMARKET_SWEEP),))

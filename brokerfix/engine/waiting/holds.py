@@ -9,6 +9,7 @@ from brokerfix.engine.orders.instructions import best
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.routing.algorithms import strategy_of, work_slice
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.waiting.stops import trail
@@ -36,6 +37,8 @@ def look_at(state: State, order: Order, step: Step) -> None:
         return
     if order.hold is Hold.STOP:
         trail(state, order, step)
+    elif strategy_of(order) is not None:
+        work_slice(state, order, step)
     elif order.hold in (Hold.CONDITION, Hold.PEG):
         _try(state, order, step)
     elif order.has(ExecInst.CANCEL_IF_NOT_BEST) and (order.in_book or order.at_venues):

@@ -45,8 +45,8 @@ def parameters_text(every: Iterable[list[str]]) -> str:
 
 
 def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
-    """(what a message asks for, an iceberg's DisplayQty as text). `at` is when it came (ns). Raises ValueError, or Inexact,
-    that say what is wrong."""
+    """(what a message asks for, an iceberg's DisplayQty as text). `at` is when it came (ns). Raises ValueError, or
+    Inexact, that say what is wrong."""
     code = message.get("847") or ""
     if code not in STRATEGIES:
         raise ValueError(f"TargetStrategy {code} is none of {', '.join(STRATEGIES)}")
@@ -74,7 +74,9 @@ def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
     rate = _rate(given.pop("ParticipationRate", "0"))
     if name == "pov" and not rate:
         raise ValueError("the parameter ParticipationRate is missing")
-    interval = to_scaled(given.pop("Interval", "0"), 9) or max(SECOND, (end - start) // PARTS if name != "pov" else SECOND)
+    interval = to_scaled(given.pop("Interval", "0"), 9) or max(
+        SECOND, (end - start) // PARTS if name != "pov" else SECOND
+    )
     result = Strategy(
         name,
         start,
