@@ -66,7 +66,8 @@ class Child(msgspec.Struct, gc=False):
     `request_id` is the ClOrdID of the cancel or replace that waits for the exchange's answer (0: none). `covered` is
     how much of `cum` was learnt from status reports: fills that tell of it again are not new. `seen` and `numbering`
     are the `Link.lost` and `Link.anew` of the exchange's session when it last confirmed the child, and when the child
-    or its request was sent, which was first at `sent_at` (ns). `asks` counts the status requests without an answer,
+    or its request was sent, which was first at `sent_at` (ns), and last asked back at
+    `asked_at`. `asks` counts the status requests without an answer,
     `ask_at` is when the next is due.
     """
 
@@ -96,6 +97,7 @@ class Child(msgspec.Struct, gc=False):
     asks: int = 0
     ask_at: int = 0
     sent_at: int = 0
+    asked_at: int = 0
 
     @property
     def open(self) -> bool:

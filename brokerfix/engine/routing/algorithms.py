@@ -46,7 +46,8 @@ def work_slice(state: State, order: Order, step: Step) -> None:
     elif last and at >= strategy.end + strategy.interval and not order.at_venues and not order.in_book:
         return cancel(order, "", step, text=OVER)
     percent = order.cum * 100 // order.qty // PERCENT_TOLD * PERCENT_TOLD
-    if step.facts or percent > order.progress:
+    # The first look is on record in any case: what trades is counted from it.
+    if step.facts or percent > order.progress or not order.worked_at:
         told = percent if percent > order.progress else 0
         step.emit(OrderWorked, order_id=order.order_id, due=due, done=done, traded=traded, percent=told)
 
