@@ -46,8 +46,10 @@ def work_slice(state: State, order: Order, step: Step) -> None:
     elif last and at >= strategy.end + strategy.interval and not order.at_venues and not order.in_book:
         return cancel(order, "", step, text=OVER)
     percent = order.cum * 100 // order.qty // PERCENT_TOLD * PERCENT_TOLD
-    # The first look is on record in any case: what trades is counted from it.
-    if step.facts or percent > order.progress or not order.worked_at:
+    # The first look is on record in any case: what trades is counted from it. So is a slice that is missed and that the
+    # later ones make up for.
+    missed = due > 0 and not strategy.catch_up
+    if step.facts or percent > order.progress or not order.worked_at or missed:
         told = percent if percent > order.progress else 0
         step.emit(OrderWorked, order_id=order.order_id, due=due, done=done, traded=traded, percent=told)
 
