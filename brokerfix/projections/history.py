@@ -38,7 +38,8 @@ from brokerfix.projections.columns import (
     terms_of,
     write,
 )
-from brokerfix.projections.sqlite import moment, remove
+from brokerfix.projections.published import moment
+from brokerfix.projections.sqlite import remove
 from brokerfix.projections.tail import Anew, Tail
 from brokerfix.record.journal import Place, Record, checksum_before, exists, segments
 from brokerfix.settings.registry import market_path

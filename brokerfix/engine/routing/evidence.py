@@ -39,8 +39,14 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> di
         "expected_qty": expected_qty,
         "expected_px": price,
         "expected_fee": fee_text(fee) if fee else "",
-        "note": planned.note or planned.why_left,
+        "note": planned.note or _why_left(planned, qty),
     }
+
+
+def _why_left(planned: Plan, qty: int) -> str:
+    """Why some of it has no place, "" if all has, or waits for the rest."""
+    placed = planned.book + planned.held + sum(one.qty for one in (*planned.routes, *planned.crosses))
+    return planned.why_left if placed < qty and not planned.waits else ""
 
 
 def _best(state: State, symbol: str, side: Side) -> tuple[int, int] | None:
