@@ -14,7 +14,16 @@ from brokerfix.engine.orders.work import work
 from brokerfix.engine.routing.schedules import participation, shortfall, twap, vwap
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
-from brokerfix.facts import ChildCancelSent, OrderBooked, OrderHeld, OrderRouted, OrderWorked, Trade
+from brokerfix.facts import (
+    ChildCancelSent,
+    Fact,
+    OrderBooked,
+    OrderHeld,
+    OrderRestated,
+    OrderRouted,
+    OrderWorked,
+    Trade,
+)
 
 SHARE = 10_000
 PERCENT_TOLD = 10
@@ -40,7 +49,7 @@ def work_slice(state: State, order: Order, step: Step) -> None:
     if due:
         _place(state, order, strategy, due, placed)
     done = order.qty - order.held
-    if placed.has(Trade, OrderRouted, OrderBooked):
+    if placed.has(Trade, OrderRouted, OrderBooked, OrderRestated):
         step.join(placed)
         done += due
     elif last and at >= strategy.end + strategy.interval and not order.at_venues and not order.in_book:
@@ -134,14 +143,18 @@ def _place(state: State, order: Order, strategy: Strategy, due: int, step: Step)
     if price:
         one.ord_type, one.price, one.time_in_force = OrdType.LIMIT, price, TimeInForce.DAY
     work(state, one, due, step, others_open=True, held=due, kept=kept, take=not price)
-    placed = sum(
-        fact.qty
-        for fact in step.facts
-        if isinstance(fact, OrderRouted | OrderBooked)
-        or (isinstance(fact, Trade) and fact.taker_order_id == order.order_id)
-    )
-    if placed < due:
-        step.emit(OrderHeld, order.order_id, kept + due - placed, Hold.ALGORITHM)
+    left = due - sum(_gone(order, fact) for fact in step.facts)
+    if left:
+        step.emit(OrderHeld, order.order_id, kept + left, Hold.ALGORITHM)
+
+
+def _gone(order: Order, fact: Fact) -> int:
+    """How much of a slice a fact has placed, or taken off the order because it must not trade with another one."""
+    if isinstance(fact, OrderRestated):
+        return order.qty - fact.qty if fact.order_id == order.order_id else 0
+    if isinstance(fact, Trade):
+        return fact.qty if fact.taker_order_id == order.order_id else 0
+    return fact.qty if isinstance(fact, OrderRouted | OrderBooked) and fact.order_id == order.order_id else 0
 
 
 def _is_behind(state: State, order: Order, strategy: Strategy, at: int) -> bool:
