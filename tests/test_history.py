@@ -603,6 +603,7 @@ def test_a_volume_profile_is_the_mean_of_days_that_are_over(tmp_path: Path) -> N
     assert [(slot.start, slot.volume, slot.share) for slot in found.slots] == [
         ("09:00:00", "80", "0.625000"), ("09:05:00", "35", "0.250000"), ("15:55:00", "25", "0.125000"),
     ]  # fmt: skip
+    assert {at: weight for at, weight in enumerate(found.weights) if weight} == {108: 625000, 109: 250000, 191: 125000}
     assert [(slot.start, slot.share) for slot in reader.profile("AAPL", 1, 3600).slots] == [
         ("09:00:00", "0.750000"), ("15:00:00", "0.250000"),
     ]  # fmt: skip

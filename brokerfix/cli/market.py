@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main, show_rows
+from brokerfix.operate.admin import ask
 from brokerfix.settings.registry import market_path
 
 if TYPE_CHECKING:
@@ -80,12 +81,16 @@ def market_export(symbol: str, first: int, last: int, kind: str, form: str, outp
 @click.argument("symbol")
 @click.option("--days", default=20, show_default=True, type=click.IntRange(1, 10_000), help="So many that are over.")
 @click.option("--bucket", default=300, show_default=True, type=click.IntRange(1, 86_400), help="Seconds.")
+@click.option("--set", "sets", is_flag=True, help="Have the broker work VWAP orders by it from now on.")
 @config_option
 @json_option
 @for_people
-def market_profile(symbol: str, days: int, bucket: int, config: str, as_json: bool) -> None:
+def market_profile(symbol: str, days: int, bucket: int, sets: bool, config: str, as_json: bool) -> None:
     """Show which share of a day's volume in SYMBOL trades at which time of the day (UTC)."""
     profile = _recorded(config).profile(symbol, days, bucket)
+    if sets:
+        request = {"action": "set-profile", "symbol": symbol, "seconds": bucket, "weights": profile.weights}
+        ask(config_of(config).data, request)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(profile), indent=2))
         return

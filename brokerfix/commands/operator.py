@@ -4,19 +4,18 @@ from brokerfix.commands.base import Command
 from brokerfix.domain import ClientOptions, Level, Limits, Side, Venue
 
 
-class SetVolumeProfile(Command, frozen=True, gc=False):
+class OperatorCommand(Command, frozen=True, gc=False):
+    """Something that a person does by hand."""
+
+    operator: str
+
+
+class SetVolumeProfile(OperatorCommand, frozen=True, gc=False):
     """When a symbol trades, as its history tells: the weight of each `bucket` (ns) of the day."""
 
     symbol: str
     bucket: int
     weights: tuple[int, ...]
-    operator: str
-
-
-class OperatorCommand(Command, frozen=True, gc=False):
-    """Something that a person does by hand."""
-
-    operator: str
 
 
 class OperatorActs(OperatorCommand, frozen=True, gc=False):

@@ -63,6 +63,17 @@ class Profile(msgspec.Struct, frozen=True):
     is_complete: bool
     slots: list[Slot]
 
+    @property
+    def weights(self) -> list[int]:
+        """The share of each part of the day, from midnight UTC on, in millionths."""
+        weights = [0] * -(-86_400 // self.bucket)
+        for slot in self.slots:
+            hours, minutes, seconds = map(int, slot.start.split(":"))
+            weights[(hours * 3600 + minutes * 60 + seconds) // self.bucket] = int(
+                Fraction(slot.share) * 10**SHARE_DIGITS
+            )
+        return weights
+
 
 class Recorded:
     """The market history of a data folder. Raises NoHistory where there is none."""

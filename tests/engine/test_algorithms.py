@@ -88,7 +88,7 @@ def test_vwap_follows_the_profile_of_the_day() -> None:
     start = desk.world.now // SECOND % 86_400
     bucket = 50
     weights = tuple(3 if bucket * number <= start < bucket * (number + 1) else 1 for number in range(86_400 // bucket))
-    desk.world.submit(SetVolumeProfile(desk.world.now, "AAPL", bucket * SECOND, weights, "carol"))
+    desk.world.submit(SetVolumeProfile(desk.world.now, "carol", "AAPL", bucket * SECOND, weights))
     desk.send(1)
     left = bucket - start % bucket
     desk.work(left)

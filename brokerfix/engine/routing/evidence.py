@@ -45,7 +45,8 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> di
 
 def _why_left(planned: Plan, qty: int) -> str:
     """Why some of it has no place, "" if all has, or waits for the rest."""
-    placed = planned.book + planned.held + sum(one.qty for one in (*planned.routes, *planned.crosses))
+    placed = planned.book + planned.held + sum(route.qty for route in planned.routes)
+    placed += sum(cross.qty for cross in planned.crosses)
     return planned.why_left if placed < qty and not planned.waits else ""
 
 
