@@ -133,9 +133,16 @@ def clients_add(
         click.echo(f"{name}: may log on to port {answer['port']}")
 
 
-@main.group()
-def exchanges() -> None:
-    """Exchanges of the running broker."""
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+@for_people
+def exchanges(context: click.Context, config: str, as_json: bool) -> None:
+    """Show what exchanges have been like, as the router has learned it; or add one to the running broker."""
+    if context.invoked_subcommand is None:
+        rows = ask(config_of(config).data, {"action": "exchanges"})["exchanges"]
+        show_rows(rows, "exchanges", as_json)
 
 
 @exchanges.command("add")

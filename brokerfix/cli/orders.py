@@ -77,6 +77,28 @@ def orders_release(order: str, client: str | None, config: str, as_json: bool) -
     ask_broker(config, as_json, f"{order}: released", action="release", order=order, client=client)
 
 
+@orders.command("pause")
+@click.argument("order")
+@client_option
+@config_option
+@json_option
+@for_people
+def orders_pause(order: str, client: str | None, config: str, as_json: bool) -> None:
+    """Have the order with OrderID ORDER pause that is worked over time; what is queued of it comes back."""
+    ask_broker(config, as_json, f"{order}: pauses", action="pause", order=order, client=client, paused="yes")
+
+
+@orders.command("resume")
+@click.argument("order")
+@client_option
+@config_option
+@json_option
+@for_people
+def orders_resume(order: str, client: str | None, config: str, as_json: bool) -> None:
+    """Have the order with OrderID ORDER go on that pauses; its clock has gone on meanwhile."""
+    ask_broker(config, as_json, f"{order}: goes on", action="pause", order=order, client=client, paused="no")
+
+
 @orders.command("resolve")
 @click.argument("child")
 @click.option("--filled", metavar="QTY@PRICE", help="So much more was filled, at this price.")

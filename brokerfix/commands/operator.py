@@ -71,6 +71,13 @@ class OperatorRelease(OperatorCommand, frozen=True, gc=False):
     order_id: int
 
 
+class OperatorPause(OperatorCommand, frozen=True, gc=False):
+    """An order that is worked over time pauses, or goes on (`paused` false)."""
+
+    order_id: int
+    paused: bool
+
+
 class OperatorResolve(OperatorCommand, frozen=True, gc=False):
     """What an exchange has said of a child otherwise than by FIX: that `qty` more was filled at `price`, that what is
     left is `canceled`, or that it has `refused` our cancel or replace, or never had it."""

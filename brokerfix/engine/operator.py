@@ -10,6 +10,7 @@ from brokerfix.commands import (
     OperatorCancel,
     OperatorCommand,
     OperatorCorrect,
+    OperatorPause,
     OperatorRelease,
     OperatorResolve,
     OperatorReverse,
@@ -26,6 +27,7 @@ from brokerfix.engine.orders.order import Fill
 from brokerfix.engine.orders.settle import settle
 from brokerfix.engine.orders.work import View
 from brokerfix.engine.risk.bounds import owned
+from brokerfix.engine.routing.algorithms import call_back, strategy_of
 from brokerfix.engine.split import children_of, split_price
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -41,6 +43,7 @@ from brokerfix.facts import (
     FillReversed,
     OperatorActed,
     OperatorRefused,
+    OrderPaused,
     OrderRestated,
     SplitApplied,
     TradeBusted,
@@ -116,6 +119,20 @@ def operator_release(state: State, c: OperatorRelease, step: Step) -> None:
     if order.pending is not None or order.queue:
         return refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again when it is answered")
     release(state, order, Hold.MANUAL, step, c.operator)
+
+
+@DECIDE.on(OperatorPause)
+def operator_pause(state: State, c: OperatorPause, step: Step) -> None:
+    order = state.orders.get(c.order_id)
+    if order is None:
+        return refuse(c, step, f"there is no order {id_text(c.order_id)}")
+    if not order.working or strategy_of(order) is None:
+        return refuse(c, step, f"order {id_text(c.order_id)} is not worked over time")
+    if order.paused == c.paused:
+        return refuse(c, step, f"order {id_text(c.order_id)} {'pauses already' if c.paused else 'does not pause'}")
+    step.emit(OrderPaused, order.order_id, c.paused, c.operator)
+    if c.paused and order.pending is None:
+        call_back(order, step)
 
 
 @DECIDE.on(OperatorResolve)

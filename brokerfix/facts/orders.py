@@ -81,6 +81,14 @@ class OrderWorked(Fact, frozen=True, gc=False, kw_only=True):
     percent: int = 0
 
 
+class OrderPaused(Fact, frozen=True, gc=False):
+    """An operator has an order that is worked over time pause, or go on."""
+
+    order_id: int
+    paused: bool
+    operator: str
+
+
 class OrderHeld(Fact, frozen=True, gc=False):
     """`qty` of the order (0: nothing any more) is now with us, for the reason `hold`."""
 

@@ -148,6 +148,9 @@ class OrderStory:
         told = f"; its client is told of {fact.percent} %" if fact.percent else ""
         return [f"its algorithm wants {self._qty(fact.due)} now, {self._qty(fact.done)} are or were at work{told}"]
 
+    def _paused(self, fact: f.OrderPaused) -> list[str]:
+        return [f"{fact.operator} has it {'pause' if fact.paused else 'go on'}"]
+
     def _released(self, fact: f.OrderReleased) -> list[str]:
         by = f", {fact.operator} lets it go" if fact.operator else ""
         return [f"what it waited for is there ({fact.hold}){by}"]
@@ -212,6 +215,7 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.OrderHeld: OrderStory._held,
     f.OrderReleased: OrderStory._released,
     f.OrderWorked: OrderStory._worked,
+    f.OrderPaused: OrderStory._paused,
     f.StopMoved: OrderStory._stop_moved,
     f.OrderRepriced: OrderStory._repriced,
     f.OrderRestated: OrderStory._restated,

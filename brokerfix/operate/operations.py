@@ -30,6 +30,7 @@ from brokerfix.engine.risk.standing import margins
 from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
 from brokerfix.operate.admin import ActionRefused, Answer, Request
+from brokerfix.operate.exchanges import exchanges
 from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, Config, ConfigError, VenueSection
@@ -88,6 +89,8 @@ class Operations:
         self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
             "cancel": self._cancel,
             "release": self._release,
+            "pause": self._pause,
+            "exchanges": self._exchanges,
             "resolve": self._resolve,
             "status": self._status,
             "reverse": self._reverse,
@@ -179,6 +182,13 @@ class Operations:
     def _release(self, operator: str, request: Request) -> Answer:
         order = self._order(request)
         return self._done(cmd.OperatorRelease(self.broker.clock(), operator, order.order_id))
+
+    def _pause(self, operator: str, request: Request) -> Answer:
+        order = self._order(request)
+        return self._done(cmd.OperatorPause(self.broker.clock(), operator, order.order_id, request["paused"] == "yes"))
+
+    def _exchanges(self, operator: str, request: Request) -> Answer:
+        return {"exchanges": exchanges(self.broker.state, self.broker.clock())}
 
     def _resolve(self, operator: str, request: Request) -> Answer:
         """What an exchange has said of a child otherwise than by FIX."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from brokerfix.commands import MarketUpdate, SetVolumeProfile
+from brokerfix.commands import MarketUpdate, OperatorPause, SetVolumeProfile
 from brokerfix.domain import Hold, OrdStatus
 from brokerfix.engine.engine import observe
 from brokerfix.engine.orders.order import Order
+from brokerfix.facts import OperatorRefused
 from brokerfix.fix.text import timestamp
 from tests.scenario import World, run_step
 
@@ -189,3 +190,18 @@ def test_what_can_not_be_worked_is_refused_with_the_reason(tags: str, text: str)
     refused = desk.world.sent[-1].text
     assert "\x0139=8\x01" in refused
     assert text in refused
+
+
+def test_an_operator_has_it_pause_and_go_on() -> None:
+    desk = Desk()
+    desk.send(1001)
+    desk.work()
+    order_id = desk.order.order_id
+    desk.world.submit(OperatorPause(desk.world.now, "jo", order_id, True))
+    assert [desk.work() for _ in range(3)] == [100, 100, 100]
+    desk.world.submit(OperatorPause(desk.world.now, "jo", order_id, True))
+    (refused,) = desk.world.last_facts
+    assert isinstance(refused, OperatorRefused)
+    assert refused.text.endswith("pauses already")
+    desk.world.submit(OperatorPause(desk.world.now, "jo", order_id, False))
+    assert desk.work() == 500

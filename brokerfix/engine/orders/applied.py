@@ -62,6 +62,11 @@ def _order_worked(state: State, fact: f.OrderWorked) -> None:
     order.progress = fact.percent or order.progress
 
 
+@EVOLVE.on(f.OrderPaused, touched.the_order)
+def _order_paused(state: State, fact: f.OrderPaused) -> None:
+    state.orders[fact.order_id].paused = fact.paused
+
+
 @EVOLVE.on(f.OrderReleased, touched.the_order)
 def _order_released(state: State, fact: f.OrderReleased) -> None:
     order = state.orders[fact.order_id]

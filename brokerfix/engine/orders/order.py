@@ -126,7 +126,8 @@ class Order(msgspec.Struct, gc=False):
     have rejected one. `done` is the number of the fact with which it had ended or was filled and no exchange held any
     of it (0: it works). `visited` are the dark exchanges that it was at. Of one that is worked over time `worked_at` is
     when a slice was placed last (ns), `progress` how much of it was filled when its client was told last (percent),
-    `traded` what the market had traded before it.
+    `traded` what the market had traded before it; `paused`: an operator
+    has it pause.
     """
 
     order_id: int
@@ -180,6 +181,7 @@ class Order(msgspec.Struct, gc=False):
     worked_at: int = 0
     progress: int = 0
     traded: int = 0
+    paused: bool = False
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":

@@ -37,11 +37,11 @@ def work_slice(state: State, order: Order, step: Step) -> None:
     assert strategy is not None
     at = step.at
     last = at >= strategy.end
-    if at < strategy.start or order.has(ExecInst.SUSPEND):
+    if at < strategy.start or order.paused or order.has(ExecInst.SUSPEND):
         return
     if at - order.worked_at < strategy.interval and not (last and order.worked_at < strategy.end):
         return
-    if strategy.passive and _call_back(order, step):
+    if strategy.passive and call_back(order, step):
         return
     traded = _traded(state, order)
     due = _due(state, order, strategy, at, traded)
@@ -115,8 +115,8 @@ def _due(state: State, order: Order, strategy: Strategy, at: int, traded: int) -
     return due if due == order.held else due // instrument.lot * instrument.lot
 
 
-def _call_back(order: Order, step: Step) -> bool:
-    """A passive slice that is still queued when the next is due comes back, to be taken."""
+def call_back(order: Order, step: Step) -> bool:
+    """What is queued comes back. Returns whether something of the order is at exchanges."""
     called = [child for child in order.children if child.request is None and child.time_in_force is not TimeInForce.IOC]
     for child in called:
         step.emit(ChildCancelSent, child.child_id)
