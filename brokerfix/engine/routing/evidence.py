@@ -39,15 +39,8 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> di
         "expected_qty": expected_qty,
         "expected_px": price,
         "expected_fee": fee_text(fee) if fee else "",
-        "note": planned.note or _why_left(planned, qty),
+        "note": planned.note or planned.why_left,
     }
-
-
-def _why_left(planned: Plan, qty: int) -> str:
-    """Why some of it has no place, "" if all has, or waits for the rest."""
-    placed = planned.book + planned.held + sum(route.qty for route in planned.routes)
-    placed += sum(cross.qty for cross in planned.crosses)
-    return planned.why_left if placed < qty and not planned.waits else ""
 
 
 def _best(state: State, symbol: str, side: Side) -> tuple[int, int] | None:
@@ -68,6 +61,7 @@ def _scores(state: State, order: Order, planned: Plan, at: int) -> list[Score]:
     for route in planned.routes:
         gets[route.venue] = gets.get(route.venue, 0) + route.qty
     scores = []
+    is_plain = not state.circuits and not state.halts
     for name, venue in state.venues.items():
         if venue.removed or venue.drop_copy or (venue.symbols and symbol not in venue.symbols):
             continue
@@ -79,7 +73,13 @@ def _scores(state: State, order: Order, planned: Plan, at: int) -> list[Score]:
                 rank, shown = levels.peekitem(0)
                 cost = _cost(venue.taker_fee, venue.taker_bps, abs(rank) * unit, side is Side.SELL)
         got = gets.get(name, 0)
-        scores.append(Score(name, cost, shown, got, "" if got else _why_not(state, order, name, bool(shown), at)))
+        if got:
+            why = ""
+        elif shown and is_plain and name not in order.shunned:
+            why = OTHERS
+        else:
+            why = _why_not(state, order, name, bool(shown), at)
+        scores.append(Score(name, cost, shown, got, why))
     return scores
 
 
@@ -104,4 +104,7 @@ def _why_not(state: State, order: Order, venue: str, shows: bool, at: int) -> st
     failing = is_open(state, venue, at)
     if failing:
         return failing
-    return "others are better, or it is not needed" if shows else "shows nothing"
+    return OTHERS if shows else "shows nothing"
+
+
+OTHERS = "others are better, or it is not needed"

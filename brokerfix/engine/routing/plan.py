@@ -73,7 +73,8 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bo
     if order.time_in_force is TimeInForce.FOK and not in_one_place(state, order, qty, qty, shunned, avoid, result):
         return Plan(why_left=f"FOK: limit={qty}, value={taken}: not to be had in one place")
     if not left:
-        result.why_left = SELF_MATCH
+        if result.decrements:
+            result.why_left = SELF_MATCH
         return result
     if result.waits:
         return result
