@@ -26,6 +26,11 @@ class OrderFacts:
         self._fills: set[int] = set()
 
     @property
+    def is_known_instrument(self) -> bool:
+        """Whether the order is of an instrument that there is."""
+        return self.symbol in self._instruments
+
+    @property
     def instrument(self) -> Instrument:
         """The order's. It has to be known."""
         return self._instruments[self.symbol]

@@ -23,6 +23,8 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> di
             worth = one.aimed * one.price * instrument.money_factor
             fee += exchange_fee(state.venues[one.venue], one.aimed, instrument.qty_digits, worth, False)
     bid, ask = (_best(state, order.symbol, side) for side in Side)
+    placed = planned.book + planned.held + sum(one.qty for one in planned.crosses)
+    placed += sum(one.qty for one in planned.routes)
     return {
         "order_id": order.order_id,
         "mode": planned.mode,
@@ -34,7 +36,7 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> di
         "expected_qty": expected_qty,
         "expected_px": average_text(notional, expected_qty, instrument.price_digits) if expected_qty else "",
         "expected_fee": money_text(fee) if fee else "",
-        "note": planned.note or planned.why_left,
+        "note": planned.note or (planned.why_left if placed < qty else ""),
     }
 
 
