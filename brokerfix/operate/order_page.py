@@ -90,7 +90,7 @@ def summary(told: Row) -> list[str]:
     if decisions:
         lines.append(
             f"{_many(len(decisions), 'decision')} sent {_many(len(children), 'child order')} to exchanges"
-            + (f" ({len(decisions) - 1} of them re-planned or released what was left)." if decisions[1:] else ".")
+            + ("; those after the first placed what was left or due." if decisions[1:] else ".")
         )
     return lines
 
@@ -111,7 +111,7 @@ def _story(rows: Sequence[Row]) -> str:
 
 
 def _decision(order: Row, one: Row) -> str:
-    head = f"<h2>Decision {one['number']}: {one['qty']} placed ({escape(one['mode'])}), {one['time'][11:]}</h2>"
+    head = f"<h2>Decision {one['number']}: {one['qty']} placed, mode {escape(one['mode'])}, {one['time'][11:]}</h2>"
     parts: list[tuple[str, Sequence[Row]]] = [
         ("Quotes that were looked at, best first", one["quotes"]),
         ("Exchanges", one["scores"]),
@@ -161,18 +161,17 @@ def _compared(one: Row) -> list[Row]:
     expected, realised, slippage = one["expected"], one["realised"], one["realised"]["slippage"]
     if expected["px"] is None and realised["px"] is None:
         return []
-    rows = [{"what": "expected", "qty": expected["qty"], "price": expected["px"], "fee": expected["fee"],
-             "charged": None}]  # fmt: skip
-    rows.append({"what": "realised", "qty": realised["qty"], "price": realised["px"], "fee": realised["fee"],
-                 "charged": realised["charged"]})  # fmt: skip
+    rows = [_line("expected", expected["qty"], expected["px"], None, expected["fee"], None)]
+    rows.append(_line("realised", realised["qty"], realised["px"], None, realised["fee"], realised["charged"]))
     if slippage is not None:
-        rows.append({"what": "realised of what was expected", "qty": slippage["qty"], "price": slippage["px"],
-                     "fee": None, "charged": None})  # fmt: skip
-        rows.append({"what": "slippage, a unit", "qty": None, "price": slippage["per_unit"], "fee": None,
-                     "charged": None})  # fmt: skip
-        rows.append({"what": "slippage, in money", "qty": None, "price": slippage["money"], "fee": slippage["fee"],
-                     "charged": None})  # fmt: skip
+        rows.append(_line("realised of what was expected", slippage["qty"], slippage["px"], None, None, None))
+        per_unit, money, fee = slippage["per_unit"], slippage["money"], slippage["fee"]
+        rows.append(_line("slippage", slippage["qty"], per_unit, money, fee, None))
     return rows
+
+
+def _line(*cells: str | None) -> Row:
+    return dict(zip(("what", "qty", "price", "in all", "fee", "charged"), cells, strict=True))
 
 
 def _children(children: Iterable[Row]) -> list[Row]:

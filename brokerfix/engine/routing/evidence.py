@@ -7,13 +7,13 @@ from brokerfix.engine.charges import exchange_fee
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.routing.costs import all_in, fee_text
-from brokerfix.engine.routing.plans import Plan
+from brokerfix.engine.routing.plans import NOWHERE, Avoid, Plan
 from brokerfix.engine.routing.statistics import is_open
 from brokerfix.engine.state import State
 
 
-def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> dict[str, Any]:
-    """The fields of the RouteDecided of a plan for `qty` of the order."""
+def evidence(state: State, order: Order, qty: int, planned: Plan, at: int, avoid: Avoid = NOWHERE) -> dict[str, Any]:
+    """The fields of the RouteDecided of a plan for `qty` of the order, which had something to `avoid`."""
     instrument = state.instruments[order.symbol]
     expected_qty = notional = fee = 0
     for one in planned.seen:
@@ -32,7 +32,7 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> di
         "bid": bid,
         "ask": ask,
         "seen": planned.seen,
-        "scores": tuple(_scores(state, order, planned, at)),
+        "scores": tuple(_scores(state, order, planned, at, avoid)),
         "expected_qty": expected_qty,
         "expected_px": average_text(notional, expected_qty, instrument.price_digits) if expected_qty else "",
         "expected_fee": money_text(fee) if fee else "",
@@ -51,7 +51,7 @@ def _best(state: State, symbol: str, side: Side) -> tuple[int, int] | None:
     return ours if at_least_as_good(side.opposite, ours[0], theirs[0]) else theirs
 
 
-def _scores(state: State, order: Order, planned: Plan, at: int) -> list[Score]:
+def _scores(state: State, order: Order, planned: Plan, at: int, avoid: Avoid) -> list[Score]:
     """Each exchange that might have got some."""
     instrument, market, side = state.instruments[order.symbol], state.market, order.side
     gets: dict[str, int] = {}
@@ -70,12 +70,12 @@ def _scores(state: State, order: Order, planned: Plan, at: int) -> list[Score]:
             cost = fee_text(abs(all_in(instrument, side, best, venue)))
             shown = levels.values()[0]
         got = gets.get(name, 0)
-        why = "" if got else _why_not(state, order, name, bool(levels), at)
+        why = "" if got else _why_not(state, order, name, bool(levels), at, avoid)
         scores.append(Score(name, cost, shown, got, why))
     return scores
 
 
-def _why_not(state: State, order: Order, venue: str, shows: bool, at: int) -> str:
+def _why_not(state: State, order: Order, venue: str, shows: bool, at: int, avoid: Avoid) -> str:
     """Why an exchange gets nothing."""
     if not state.market.up.get(venue):
         return "down"
@@ -84,8 +84,10 @@ def _why_not(state: State, order: Order, venue: str, shows: bool, at: int) -> st
         return out
     if not state.venue_quotes(venue, order.symbol):
         return "halted here"
-    if venue in order.shunned:
+    if venue in order.shunned or (venue == avoid.venue and avoid.limit is None):
         return "has rejected a part of it"
+    if venue == avoid.venue and shows:
+        return "has just not filled what it showed"
     failing = is_open(state, venue, at)
     if failing:
         return failing
