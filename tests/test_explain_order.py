@@ -5,14 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from brokerfix.cli import main
-from brokerfix.domain import Charge, id_text
-from brokerfix.facts import OrderAccepted, OrderRejected, Started
+from brokerfix.domain import Charge, Instrument, Seen, Side, id_number, id_text
+from brokerfix.facts import OrderAccepted, OrderRejected, RouteDecided, Started
 from brokerfix.operate import plots
-from brokerfix.operate.order_evidence import Evidence, order_evidence
+from brokerfix.operate.order_alternatives import not_taken
+from brokerfix.operate.order_evidence import Evidence, OrderDecision, order_evidence
+from brokerfix.operate.order_facts import OrderFacts
 from brokerfix.operate.order_market import Best, market_around, span
 from brokerfix.operate.order_page import page
 from brokerfix.operate.order_told import told
@@ -230,7 +233,7 @@ def test_what_rests_in_our_book_is_of_the_decision_that_let_it_rest(tmp_path: Pa
     (one,) = row["decisions"]
     assert only(one["realised"], "qty", "in_our_book", "px", "slippage") == ["30", "30", "150.00", None]
     assert only(row["fills"][0], "with_order", "adds_liquidity") == [case.order("C1"), True]
-    assert "It is filled" in case.page("B1")
+    assert "Filled: 30 in our own book." in case.page("B1")
 
 
 def test_what_the_account_is_charged_is_told_beside_the_exchanges_fee(tmp_path: Path) -> None:
@@ -282,8 +285,10 @@ def test_a_fill_that_is_taken_back_counts_for_nothing(tmp_path: Path) -> None:
 
 
 def test_an_order_that_works_has_no_end(tmp_path: Path) -> None:
-    case = Case(tmp_path, "quote XNAS AAPL ask 60@150.00", "client ALICE new C1 buy 100 AAPL 149.00")
+    case = Case(tmp_path, "quote XNYS AAPL ask 60@150.00", "client ALICE new C1 buy 100 AAPL 149.00")
     row = case.json()
+    (other,) = row["decisions"][0]["not_taken"]
+    assert other["reason"] == "others are better, or it is not needed; what it shows is beyond the limit of 149.00"
     assert only(row["end"], "status", "time", "filled", "left", "avg_px") == ["new", None, "0", "100", None]
     assert row["decisions"][0]["children"][0]["status"] == "sent"
     assert "data:image/png" in case.page()
@@ -409,3 +414,75 @@ def test_a_split_is_noted(tmp_path: Path) -> None:
     row = told(other.found())
     assert "was split since the order came" in row["notes"][0]
     assert "was split since the order came" in page(row, None, "not drawn")
+
+
+def test_an_exchange_that_has_just_not_filled_is_told_so(tmp_path: Path) -> None:
+    row = Case(tmp_path, *SWEEP[:5], "venue XNAS canceled c1").json()
+    (other,) = row["decisions"][1]["not_taken"]
+    assert other["exchange"] == "XNAS"
+    assert other["reason"].startswith("has just not filled what it showed; costs 0.0095 less a unit, fee included")
+
+
+def test_what_rests_behind_what_was_expected_is_not_compared_with_it(tmp_path: Path) -> None:
+    (one,) = Case(
+        tmp_path,
+        "quote XNAS AAPL ask 60@150.00",
+        "client ALICE new C1 buy 100 AAPL 150.02",
+        "venue XNAS fill c1 70@150.01 cum 70 +851=2",
+        "venue XNAS fill c1 30@150.02 cum 100 +851=1",
+    ).json()["decisions"]
+    assert only(one["expected"], "qty", "px", "fee") == ["60", "150.00", "0.18"]
+    # 70 x 0.003 paid, 30 x 0.002 got back.
+    assert only(one["realised"], "qty", "px", "fee") == ["100", "150.013", "0.15"]
+    assert only(one["realised"]["slippage"], "qty", "missed", "per_unit", "money", "fee") == [
+        "60", "0", "0.01", "0.60", "0.00",
+    ]  # fmt: skip
+
+
+def test_a_fill_in_our_book_that_is_taken_back_is_so_for_both(tmp_path: Path) -> None:
+    case = Case(tmp_path, *OURS, "operator OPS bust e3", world=World(venues="XNAS XNYS", post="book"))
+    assert [fill["taken_back"] for fill in case.json("B1")["fills"]] == [True]
+    assert [fill["taken_back"] for fill in case.json()["fills"]] == [True, False]
+
+
+def test_the_picture_begins_with_what_was_there_before_and_has_what_others_saw(tmp_path: Path) -> None:
+    case = Case(
+        tmp_path,
+        *("quote XNAS AAPL ask 60@150.00", "record", "wait 5", SWEEP[0], "record", "wait 5"),
+        "client ALICE new C1 buy 100 AAPL 150.00",
+        "quote XNAS AAPL bid 10@149.97 ask 60@150.03",
+        "client BOB new B1 buy 1 AAPL 149.00",
+    )
+    found = case.found()
+    market = market_around(case.journal, found)
+    assert market[0] == Best(span(found)[0], 14998, 15000)
+    assert market[-1][1:] == (14997, 15003)
+    assert len(market) == 3
+
+
+def test_children_of_older_versions_are_of_no_decision(tmp_path: Path) -> None:
+    case = Case(tmp_path, *SWEEP)
+    of = OrderFacts(id_number(case.order("C1")))
+    found = Evidence(of)
+    for one in case.world.facts:
+        fact = msgspec.structs.replace(one, at=one.at - 1) if isinstance(one, RouteDecided) else one
+        if of.concerns(fact):
+            found.apply(fact)
+    row = told(found)
+    assert row["decisions"][0]["children"] == []
+    assert [child["filled"] for child in row["other_children"]] == ["60", "40"]
+    assert [fill["decision"] for fill in row["fills"]] == [None, None]
+    assert "Children of no decision on record" in page(row, None, "")
+
+
+def test_what_costs_the_same_is_told_so() -> None:
+    seen = Seen("XNAS", 15000, 60, 50, "0.003"), Seen("XNYS", 15000, 60, 0, "0.003")
+    fact = RouteDecided(at=1, id=2, order_id=1, mode="best", qty=50, seen=seen)
+    decision = OrderDecision(number=1, fact=fact, limit=15000)
+    (row,) = not_taken(decision, Side.BUY, Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "venue"))
+    assert row["reason"] == "costs the same, fee included, as what is taken last"
+    # By price the better one goes first, whatever its exchange takes.
+    seen = seen[0], Seen("XNYS", 15001, 60, 0, "-0.02")
+    decision.fact, decision.limit = msgspec.structs.replace(fact, seen=seen), 0
+    (row,) = not_taken(decision, Side.BUY, Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "venue"))
+    assert row["reason"] == "its price is 0.01 worse, which goes first, though it costs 0.013 less a unit, fee included"

@@ -53,6 +53,9 @@ class Alternatives:
     def _of_exchange(self, score: Score) -> str:
         if not score.cost:
             return score.why
+        limit, best = self._decision.limit, self._fact.ask if self._side is Side.BUY else self._fact.bid
+        if limit and best is not None and not at_least_as_good(self._side, best[0], limit):
+            return f"{score.why}; what it shows is beyond the limit of {self._price(limit)}"
         return self._told(score.why, self._sign * to_money(score.cost), None)
 
     def _told(self, why: str, cost: int, price: int | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from brokerfix.operate.order_told import Row, decimal_sum
 from brokerfix.operate.quality_page import STYLE, picture, table
+from brokerfix.operate.quality_words import OWN_BOOK
 
 OWN_STYLE = """
 h3 { font-size: .95rem; margin: 1.1rem 0 .35rem; color: var(--soft); }
@@ -77,22 +78,27 @@ def summary(told: Row) -> list[str]:
     order, end = told["order"], told["end"]
     if "filled" not in end or (end["status"] == "rejected" and not told["fills"]):
         return [f"It was refused: {end['text']}."]
-    when = f" at {end['time']}" if end["time"] else ""
-    how = f"It is {end['status']}{when}" + (f": {end['text']}" if end["text"] else "") + "."
+    how = f"It was {end['status']} at {end['time']}" if end["time"] else f"It works: it is {end['status']}"
+    how += f": {end['text']}." if end["text"] else "."
     if end["avg_px"] is None:
         lines = [f"{how} Nothing of {order['qty_now']} was filled."]
     else:
         lines = [f"{how} {end['filled']} of {order['qty_now']} were filled at an average of {end['avg_px']}."]
         places = decimal_sum((fill["exchange"], fill["qty"]) for fill in told["fills"])
-        lines.append("Filled: " + ", ".join(f"{qty} at {name}" for name, qty in places) + ".")
+        lines.append("Filled: " + ", ".join(f"{qty} {_where(name)}" for name, qty in places) + ".")
         lines.append(f"Exchanges took {end['fee']} in fees; the account was charged {end['charged']}.")
     decisions, children = told["decisions"], [child for one in told["decisions"] for child in one["children"]]
     if decisions:
+        sent = _many(len(children), "child order") if children else "nothing"
         lines.append(
-            f"{_many(len(decisions), 'decision')} sent {_many(len(children), 'child order')} to exchanges"
+            f"{_many(len(decisions), 'decision')} sent {sent} to exchanges"
             + ("; those after the first placed what was left or due." if decisions[1:] else ".")
         )
     return lines
+
+
+def _where(exchange: str) -> str:
+    return "in our own book" if exchange == OWN_BOOK else f"at {exchange}"
 
 
 def _many(count: int, name: str) -> str:
