@@ -57,6 +57,7 @@ from brokerfix.domain import (
     OrdStatus,
     OrdType,
     Phase,
+    PlacementTerms,
     Side,
     TimeInForce,
     Venue,
@@ -136,14 +137,26 @@ class World:
                 reference, int(s.get("opens", "0")), int(s.get("closes", "0")), s.get("halted") == "yes",
                 margin=words_as(MarginTerms, s.get("terms", "")), trigger=s.get("trigger", "last"),
                 peg_interval=int(s.get("peg_interval", "0")),
-                currency=s.get("currency", ""),
+                currency=s.get("currency", ""), route_mode=s.get("route_mode", "best"),
+                route_by=s.get("route_by", "price"), latency_cost=int(s.get("latency_cost", "0")),
+                trade_through=s.get("trade_through", "off"), cross_share=int(s.get("cross_share", "0")),
+                repost_interval=int(s.get("repost", "0")),
+                placement=PlacementTerms("0.05", "100") if s.get("placement") else None,
             )
             for symbol, reference in (("AAPL", 15000), ("MSFT", 40000))
         )  # fmt: skip
         supports = tuple(s.get("supports", "").split())
         halt = s.get("halt_on_break", "")
         venues = tuple(
-            Venue(name, *fees, supports=supports if name == "XNYS" else (), halt_on_break=halt)
+            Venue(
+                name,
+                *fees,
+                supports=supports if name == "XNYS" else (),
+                halt_on_break=halt,
+                dark=name == s.get("dark"),
+                circuit_failures=int(s.get("failures", "0")),
+                circuit_time=10 * 10**9,
+            )
             for name, fees in FEES.items()
             if name in s.get("venues", "XNAS XNYS")
         )

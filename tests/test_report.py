@@ -68,7 +68,7 @@ class Tape:
         self, at: float, bid: int, ask: int, qty: int = 500, venue: str = "XNAS", symbol: str = "AAPL",
         volume: int = 0, turnover: int = 0,
     ) -> None:  # fmt: skip
-        day = DayTotals(volume=volume, turnover=turnover)
+        day = DayTotals.of(0, 0, 0, volume, turnover)
         sides = ((bid, qty, venue),) if bid else (), ((ask, qty, venue),) if ask else ()
         self.add(at, f.Quoted, symbol=symbol, bids=sides[0], asks=sides[1], last=None, mark=0, day=day)
 

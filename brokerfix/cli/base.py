@@ -140,6 +140,7 @@ LEAST = {
         "certificate", "unread_bytes", "refused", "seconds", "messages_out", "messages_in", "from", "fix", "kind",
     ),
     "positions": ("sold", "bought", "mark", "buying_power"),
+    "latest": ("open", "bid_qty", "ask_qty", "last_qty", "low", "high", "mid", "mark"),
 }  # fmt: skip
 """By listing: what a narrow terminal goes without, the first first."""
 

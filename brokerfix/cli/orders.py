@@ -165,6 +165,9 @@ def positions(config: str, as_json: bool) -> None:
     show_rows(database(config).query(query), "positions", as_json)
 
 
+BOOK_MEASURES = ("mid", "weighted", "spread_bps", "open", "high", "low", "volume", "vwap")
+
+
 @main.command()
 @click.argument("symbol")
 @config_option
@@ -177,7 +180,8 @@ def book(symbol: str, config: str, as_json: bool) -> None:
         raise click.ClickException(f"there is no recorded book of {symbol}; is it configured, and is the broker up?")
     bids, asks = json.loads(row["bids"]), json.loads(row["asks"])
     if as_json:
-        click.echo(json.dumps({**row, "bids": bids, "asks": asks}, indent=2))
+        left_out = json.loads(row["left_out"])
+        click.echo(json.dumps({**row, "bids": bids, "asks": asks, "left_out": left_out}, indent=2))
         return
     levels = [("ask", level) for level in reversed(asks)] + [("bid", level) for level in bids]
     rows = [
@@ -185,3 +189,8 @@ def book(symbol: str, config: str, as_json: bool) -> None:
         for side, level in levels
     ]
     show_rows(rows, f"book of {symbol} at {row['at']}, last {row['last'] or '-'}", as_json)
+    told = {name: row[name] for name in BOOK_MEASURES if row[name] is not None}
+    click.echo(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items()))
+    left_out = json.loads(row["left_out"])
+    missing = "".join(f"; {venue} does not count: {why}" for venue, why in left_out.items())
+    click.echo(f"{row['state']}, {row['fresh']} of {row['sources']} exchanges count{missing}")

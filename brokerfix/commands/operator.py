@@ -10,6 +10,14 @@ class OperatorCommand(Command, frozen=True, gc=False):
     operator: str
 
 
+class SetVolumeProfile(OperatorCommand, frozen=True, gc=False):
+    """When a symbol trades, as its history tells: the weight of each `bucket` (ns) of the day."""
+
+    symbol: str
+    bucket: int
+    weights: tuple[int, ...]
+
+
 class OperatorActs(OperatorCommand, frozen=True, gc=False):
     """Something that is done outside of the engine, for the record."""
 

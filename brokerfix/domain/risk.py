@@ -131,7 +131,16 @@ class DayTotals(msgspec.Struct, frozen=True, gc=False, array_like=True):
     high: int = 0
     low: int = 0
     volume: int = 0
-    turnover: int = 0
+    told_turnover: str = "0"
+
+    @classmethod
+    def of(cls, first: int, high: int, low: int, volume: int, turnover: int) -> "DayTotals":
+        """With the turnover as a number, which has more than 64 bits on a busy day."""
+        return cls(first, high, low, volume, str(turnover))
+
+    @property
+    def turnover(self) -> int:
+        return int(self.told_turnover)
 
 
 class MarginTerms(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

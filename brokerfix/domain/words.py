@@ -60,6 +60,9 @@ class ExecInst(StrEnum):
     CANCEL_IF_NOT_BEST = "Z"
     TRAILING_STOP = "a"
     CANCEL_ON_LOSS = "o"
+    INTERMARKET_SWEEP = "f"
+    SUSPEND = "S"
+    RELEASE = "q"
 
 
 PEGS = (ExecInst.PRIMARY_PEG, ExecInst.MARKET_PEG, ExecInst.MID_PEG)
@@ -92,7 +95,7 @@ CALLS = (Phase.PRE_OPEN, Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)
 
 FEATURES = (
     "stop", "stop-limit", "trailing-stop", "market-to-limit", "pegged", "iceberg", "min-qty", "all-or-none",
-    "post-only", "opening", "closing", "gtd",
+    "post-only", "opening", "closing", "gtd", "iso",
 )  # fmt: skip
 """What an exchange may support beyond market and limit orders for Day, GTC, IOC and FOK."""
 

@@ -146,10 +146,10 @@ class Market:
         self.last[symbol] = (price, qty)
         day = self.totals.get(symbol)
         if day is None or not day.volume:
-            self.totals[symbol] = DayTotals(price, price, price, qty, price * qty)
+            self.totals[symbol] = DayTotals.of(price, price, price, qty, price * qty)
         else:
             high, low = max(day.high, price), min(day.low, price)
-            self.totals[symbol] = DayTotals(day.open, high, low, day.volume + qty, day.turnover + price * qty)
+            self.totals[symbol] = DayTotals.of(day.open, high, low, day.volume + qty, day.turnover + price * qty)
         if self.is_told:
             self.prints.setdefault(symbol, []).append((price, qty))
         self.changed(symbol)
@@ -226,16 +226,26 @@ class Market:
         """A child order of ours goes for the venue's `side` up to `limit`: what it aims at is not offered a second time
         until the child is answered and the venue tells of the level, or the child is over."""
         book = self.books[symbol]
+        best = book.best(side)
+        if best is None or not at_least_as_good(side.opposite, best, limit):
+            # Most orders that rest aim at nothing.
+            return
         parts: dict[VenueLevel, int] = {}
         for entry in book.walk(side):
-            if not qty or not at_least_as_good(side.opposite, entry.price, limit):
+            if not at_least_as_good(side.opposite, entry.price, limit):
                 break
             if entry.key[0] == venue:
                 parts[entry.key] = part = min(qty, entry.qty)
                 qty -= part
+                if not qty:
+                    break
         for key, part in parts.items():
             book.reduce(key, part)
-            self.aimed.setdefault((symbol, key), {})[child_id] = part
+            aims = self.aimed.get((symbol, key))
+            if aims is None:
+                self.aimed[symbol, key] = {child_id: part}
+            else:
+                aims[child_id] = part
         if parts:
             self.flights[child_id] = Flight(symbol, parts)
             self.changed(symbol)
@@ -252,14 +262,22 @@ class Market:
         if flight is None:
             return
         flight.answered = True
-        for level in [level for level in flight.parts if level[2] == price] or list(flight.parts):
-            part = min(qty, flight.parts[level])
+        parts, symbol = flight.parts, flight.symbol
+        # Some are filled at a better price than they were sent for.
+        for level in [level for level in parts if level[2] == price] or list(parts):
+            part = min(qty, parts[level])
             qty -= part
-            quotes = self.quotes.get((level[0], flight.symbol))
+            quotes = self.quotes.get((level[0], symbol))
             if quotes is not None:
                 quotes.set(level[1], level[2], quotes.qty(level[1], level[2]) - part)
-            flight.parts[level] -= part
-            self._aim(flight.symbol, level, child_id, flight.parts[level])
+            left = parts[level] - part
+            self._aim(symbol, level, child_id, left)
+            if left:
+                parts[level] = left
+            else:
+                del parts[level]
+        if not parts:
+            del self.flights[child_id]
 
     def landed(self, child_id: int) -> None:
         """A child is over: what it aimed at and did not get is offered again."""

@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from brokerfix.commands import RecordQuotes
+from brokerfix.commands import RecordQuotes, SetVolumeProfile
 from brokerfix.domain import DayTotals, Side
 from brokerfix.engine import touched
 from brokerfix.engine.currencies import follow_mark
@@ -14,7 +14,7 @@ from brokerfix.engine.routing.statistics import note_mark
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
-from brokerfix.facts import Quoted
+from brokerfix.facts import Quoted, VolumeProfileSet
 
 DECIDE, EVOLVE = Decisions(), Evolution()
 Levels = tuple[tuple[int, int, str], ...]
@@ -67,6 +67,16 @@ def _recorded(state: State, symbol: str, side: Side) -> Levels:
     levels += [(quote.price, quote.qty, quote.key[0]) for quote in quotes]
     levels.sort(key=lambda level: -level[0] if side is Side.BUY else level[0])
     return tuple(levels[:RECORDED_LEVELS])
+
+
+@DECIDE.on(SetVolumeProfile)
+def set_volume_profile(state: State, c: SetVolumeProfile, step: Step) -> None:
+    step.emit(VolumeProfileSet, c.symbol, c.bucket, c.weights, c.operator)
+
+
+@EVOLVE.on(VolumeProfileSet, touched.nothing)
+def _volume_profile_set(state: State, fact: VolumeProfileSet) -> None:
+    state.profiles[fact.symbol] = (fact.bucket, fact.weights)
 
 
 @EVOLVE.on(Quoted, touched.positions_in_symbol)

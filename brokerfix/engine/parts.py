@@ -424,6 +424,7 @@ PARTS: tuple[Part, ...] = (
     ),
     number("alert_count"),
     number("trade_count"),
+    plain("profiles", dict, dict[str, tuple[int, tuple[int, ...]]], items),
     plain("scores", dict, dict[str, VenueScore], items),
     plain("circuits", dict, dict[str, Circuit], items),
     plain("markouts", list, list[Markout], list),

@@ -50,6 +50,10 @@ class State:
 
     What has ended before the previous trading day leaves the state when a day begins; `reversed` are fills of such
     orders that an operator has taken back. `links` are by exchange, `breaks` the open ones by their number.
+
+    `profiles` say when symbols trade (bucket in ns, weights), `scores` what exchanges have been like (by
+    EXCHANGE/CLASS), `circuits` which fail; `markouts` are fills to be compared with a later mark, `volatility` is each
+    symbol's.
     """
 
     last_id: int
@@ -105,6 +109,7 @@ class State:
     alerts: deque[Alerted]
     alert_count: int
     trade_count: int
+    profiles: dict[str, tuple[int, tuple[int, ...]]]
     scores: dict[str, VenueScore]
     circuits: dict[str, Circuit]
     markouts: list[Markout]

@@ -18,6 +18,15 @@ class Quoted(Fact, frozen=True, gc=False, kw_only=True):
     sources: tuple[tuple[str, str], ...] = ()
 
 
+class VolumeProfileSet(Fact, frozen=True, gc=False):
+    """When a symbol trades: the weight of each `bucket` (ns) of the day, from midnight UTC on."""
+
+    symbol: str
+    bucket: int
+    weights: tuple[int, ...]
+    operator: str
+
+
 class PhaseChanged(Fact, frozen=True, gc=False):
     symbol: str
     phase: Phase

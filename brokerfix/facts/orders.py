@@ -69,6 +69,18 @@ class OrderRejected(Fact, frozen=True, gc=False, kw_only=True):
     evidence: Evidence | None = None
 
 
+class OrderWorked(Fact, frozen=True, gc=False, kw_only=True):
+    """A slice of an order that is worked over time: `due` is placed, `done` of it is or was at work with it. `traded`
+    is what the market had traded on the day before it began (scaled); `percent` how much of it is filled, where its
+    client is told (0: it is not)."""
+
+    order_id: int
+    due: int
+    done: int
+    traded: int
+    percent: int = 0
+
+
 class OrderHeld(Fact, frozen=True, gc=False):
     """`qty` of the order (0: nothing any more) is now with us, for the reason `hold`."""
 

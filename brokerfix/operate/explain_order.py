@@ -114,6 +114,10 @@ class OrderStory:
             [f"{self._qty(fact.qty)} of it are with us: {fact.hold}"] if fact.qty else ["nothing of it waits any more"]
         )
 
+    def _worked(self, fact: f.OrderWorked) -> list[str]:
+        told = f"; its client is told of {fact.percent} %" if fact.percent else ""
+        return [f"its algorithm wants {self._qty(fact.due)} now, {self._qty(fact.done)} are or were at work{told}"]
+
     def _released(self, fact: f.OrderReleased) -> list[str]:
         by = f", {fact.operator} lets it go" if fact.operator else ""
         return [f"what it waited for is there ({fact.hold}){by}"]
@@ -177,6 +181,7 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.OrderUnbooked: OrderStory._unbooked,
     f.OrderHeld: OrderStory._held,
     f.OrderReleased: OrderStory._released,
+    f.OrderWorked: OrderStory._worked,
     f.StopMoved: OrderStory._stop_moved,
     f.OrderRepriced: OrderStory._repriced,
     f.OrderRestated: OrderStory._restated,

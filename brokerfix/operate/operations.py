@@ -77,6 +77,9 @@ def _check(name: str, value: object) -> None:
         raise ActionRefused(f"{name} is text of up to {MOST_TEXT} characters")
 
 
+DAY_SECONDS = 86_400
+
+
 class Operations:
     """The actions, by name."""
 
@@ -106,6 +109,7 @@ class Operations:
             "breaks": self._breaks,
             "fx": self._fx,
             "set-fx": self._set_fx,
+            "set-profile": self._set_profile,
             "resolve-break": self._resolve_break,
             "resume": self._resume,
             "split": self._split,
@@ -345,6 +349,16 @@ class Operations:
     def _set_fx(self, operator: str, request: Request) -> Answer:
         rate = to_scaled(request["rate"], 8)
         return self._done(cmd.OperatorRate(self.broker.clock(), operator, request["currency"], rate))
+
+    def _set_profile(self, operator: str, request: Request) -> Answer:
+        """When a symbol trades, for orders that are worked by it."""
+        symbol, seconds = request["symbol"], int(request["seconds"])
+        weights = tuple(map(int, request["weights"]))
+        if symbol not in self.broker.state.instruments:
+            raise ActionRefused(f"there is no symbol {symbol}")
+        if not 0 < seconds <= DAY_SECONDS or len(weights) > -(-DAY_SECONDS // seconds) or min(weights, default=-1) < 0:
+            raise ActionRefused("a profile has weights of 0 or more for the buckets of a day")
+        return self._done(cmd.SetVolumeProfile(self.broker.clock(), operator, symbol, seconds * 10**9, weights))
 
     def _breaks(self, operator: str, request: Request) -> Answer:
         """The open breaks with exchanges."""

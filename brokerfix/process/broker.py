@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 from brokerfix import commands as cmd
@@ -88,6 +89,8 @@ class Broker:
     def start(self) -> None:
         """Take the data folder, replay the journal, open the sessions. Raises StartError."""
         config = self.config
+        if config.broker.history and find_spec("pyarrow") is None:
+            raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
@@ -116,11 +119,22 @@ class Broker:
         self.state.market.is_told = True
         self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.broker.operators)
         self.timers.begin()
-        if config.broker.store:
-            told = str(config.data), str(os.getpid())
-            self.helpers.append(
-                Helper("the SQLite projection", "brokerfix.projections.sqlite", *told, niceness=BEHIND_ORDERS)
-            )
+        self._start_helpers()
+        gc.collect()
+        gc.freeze()
+        # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.
+        gc.set_threshold(50_000, 50, 1000)
+        log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
+
+    def _start_helpers(self) -> None:
+        """The processes beside this one."""
+        config, told = self.config, (str(self.config.data), str(os.getpid()))
+        for is_wanted, name, module in (
+            (config.broker.store, "the SQLite projection", "brokerfix.projections.sqlite"),
+            (config.broker.history, "the market history", "brokerfix.projections.history"),
+        ):
+            if is_wanted:
+                self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
@@ -128,11 +142,6 @@ class Broker:
             self.helpers.append(webhook)
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
-        gc.collect()
-        gc.freeze()
-        # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.
-        gc.set_threshold(50_000, 50, 1000)
-        log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
 
     def _carry_out_kills(self) -> None:
         """Begin with the kills that were left for this start. Raises StartError where they can't be recorded."""

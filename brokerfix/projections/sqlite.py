@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from brokerfix.facts import (
     Fact,
     FillReversed,
     Quoted,
+    RouteDecided,
     Started,
     Trade,
     TradeBusted,
@@ -37,6 +37,7 @@ from brokerfix.facts import (
     VenueDown,
     VenueUp,
 )
+from brokerfix.projections.published import decision_row, moment, published
 from brokerfix.projections.tail import Anew, Tail
 from brokerfix.record.journal import Place, Record
 from brokerfix.settings.registry import database_path
@@ -44,7 +45,7 @@ from brokerfix.settings.registry import database_path
 POLL_SECONDS = 0.05
 BATCH = 2000
 """Records projected in one transaction."""
-SCHEMA = 4
+SCHEMA = 5
 
 
 def number_of(column: str) -> str:
@@ -105,7 +106,21 @@ TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
         "id",
     ),
     "trades": ({"id": str, "at": str, "symbol": str, "qty": str, "price": str, "venue": str}, "id"),
-    "books": ({"symbol": str, "at": str, "bids": str, "asks": str, "last": str}, "symbol"),
+    "books": (
+        {
+            "symbol": str, "at": str, "bids": str, "asks": str, "last": str, "mid": str, "weighted": str,
+            "spread_bps": str, "state": str, "open": str, "high": str, "low": str, "volume": str, "vwap": str,
+            "sources": int, "fresh": int, "left_out": str,
+        },
+        "symbol",
+    ),
+    "route_decisions": (
+        {
+            "id": str, "at": str, "order_id": str, "mode": str, "qty": str, "quotes": str, "exchanges": str,
+            "expected_qty": str, "expected_px": str, "expected_fee": str, "note": str,
+        },
+        "id",
+    ),
     "sessions": ({"kind": str, "name": str, "state": str, "since": str}, ("kind", "name")),
     "progress": ({"id": int, "segment": str, "offset": int, "last_id": int}, "id"),
 }  # fmt: skip
@@ -200,6 +215,9 @@ class Projection:
             self._changed(fact)
         elif isinstance(fact, Quoted):
             self._quote(fact)
+        elif isinstance(fact, RouteDecided):
+            symbol = state.orders[fact.order_id].symbol
+            self._rows["route_decisions"][fact.id] = decision_row(fact, state.instruments[symbol])
         self._session(fact)
 
     def _session(self, fact: Fact) -> None:
@@ -292,7 +310,7 @@ class Projection:
             "bids": msgspec.json.encode(bids).decode(),
             "asks": msgspec.json.encode(asks).decode(),
             "last": last or None,
-        }
+        } | published(fact, instrument)
 
     def _flush(self) -> None:
         """Write the rows that changed and how far the journal is projected, in one transaction."""
@@ -431,11 +449,6 @@ def position_row(state: State, account: str, symbol: str) -> dict[str, Any]:
         "open_buy_qty": to_text(position.open_buy_qty, digits),
         "open_sell_qty": to_text(position.open_sell_qty, digits),
     }
-
-
-def moment(at: int) -> str:
-    """Nanoseconds UTC -> ISO text with microseconds."""
-    return datetime.fromtimestamp(at // 1000 / 10**6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _levels(levels: Iterable[tuple[int, int, str]], instrument: Instrument) -> list[dict[str, str]]:

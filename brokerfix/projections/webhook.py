@@ -15,7 +15,7 @@ import httpx
 
 from brokerfix.domain import id_text
 from brokerfix.facts import Alerted
-from brokerfix.projections.sqlite import moment
+from brokerfix.projections.published import moment
 from brokerfix.record.journal import START, Place, exists, places
 
 log = logging.getLogger("brokerfix.projections.webhook")

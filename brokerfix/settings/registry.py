@@ -58,3 +58,8 @@ def _read(path: Path, kind: type[S]) -> dict[str, S]:
 def database_path(data: Path) -> Path:
     """The database of a data folder."""
     return data / "brokerfix.db"
+
+
+def market_path(data: Path) -> Path:
+    """The database of the market history in a data folder."""
+    return data / "market.sqlite"

@@ -70,6 +70,7 @@ class BrokerSection(Section, frozen=True):
     market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
     store: bool = True
+    history: bool = False
     shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     reconcile_seconds: Seconds = 300
     operators: tuple[str, ...] = ()

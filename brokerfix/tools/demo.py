@@ -1,4 +1,4 @@
-"""`brokerfix demo`: two exchanges, the broker and scripted clients, each a process or socket of its own.
+"""`brokerfix demo`: three exchanges, the broker and scripted clients, each a process or socket of its own.
 
 At the end three accounts of what happened are compared: the clients', the broker's and the exchanges'.
 """
@@ -16,9 +16,12 @@ import time
 from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TypeGuard
 
-from brokerfix.facts import ChildFilled, OrderAccepted, OrderRouted, Trade
+from brokerfix.domain import id_text
+from brokerfix.facts import ChildFilled, Fact, OrderAccepted, OrderRouted, RouteDecided, Trade
 from brokerfix.operate.admin import NotRunning, ask
+from brokerfix.operate.explain_order import explain_order
 from brokerfix.record.audit import Verification, verify
 from brokerfix.record.journal import read
 from brokerfix.settings.registry import database_path
@@ -27,7 +30,8 @@ from brokerfix.tools.client import Disconnected
 from brokerfix.tools.screen import LineView, LiveView, View
 from brokerfix.tools.trader import PRICES, Fills, Trader
 
-CONFIGS = {"XNAS": "exchange-xnas", "XNYS": "exchange-xnys", "BROKER": "broker"}
+EXCHANGES = ("XNAS", "XNYS", "XLON")
+CONFIGS = {name: f"exchange-{name.lower()}" for name in EXCHANGES} | {"BROKER": "broker"}
 START_SECONDS = 20
 QUIET_SECONDS = 0.5
 
@@ -83,7 +87,7 @@ def run(folder: Path, seconds: int, kill: bool) -> int:
             view.say("canceling what still works, then stopping")
             _finish(traders)
     finally:
-        for name in ("BROKER", "XNAS", "XNYS"):
+        for name in ("BROKER", *EXCHANGES):
             processes[name].stop()
     return _summary(folder, traders)
 
@@ -231,10 +235,11 @@ def _finish(traders: list[Trader]) -> None:
 def _summary(folder: Path, traders: list[Trader]) -> int:
     """Compare the three accounts of what happened; print them and where the files are. Returns the exit code."""
     journals = {name: folder / "var" / name.lower() / "journal" for name in CONFIGS}
-    reports = {name: verify(journals[name])[0] for name in ("BROKER", "XNAS", "XNYS")}
+    reports = {name: verify(journals[name])[0] for name in ("BROKER", *EXCHANGES)}
     told: Fills = sum((trader.fills for trader in traders), Counter())
     booked, routed = _fills(journals["BROKER"])
-    exchanges: Fills = _fills(journals["XNAS"], "BROKER")[0] + _fills(journals["XNYS"], "BROKER")[0]
+    exchanges: Fills = sum((_fills(journals[name], "BROKER")[0] for name in EXCHANGES), Counter())
+    _explain_last(journals["BROKER"])
     print("\nsymbol side  clients told  broker booked  of it routed  exchanges traded")
     balanced = True
     for key in sorted(set(told) | set(booked) | set(exchanges)):
@@ -252,6 +257,21 @@ def _summary(folder: Path, traders: list[Trader]) -> int:
     print(f"files: {folder}/var (journals, SQLite), {folder}/*.log, {folder}/config")
     print("everything balances" if balanced and told else "THE ACCOUNTS DIFFER" if told else "NOTHING WAS TRADED")
     return 0 if balanced and told else 1
+
+
+def _explain_last(journal: Path) -> None:
+    """Why the last order that went to an exchange went where it did."""
+    last = next((fact for record in reversed(list(read(journal))) for fact in record.facts if _is_choice(fact)), None)
+    if last is None:
+        return
+    print("\nthe last order that could choose, as `brokerfix explain` tells it:")
+    for told in explain_order(journal, id_text(last.order_id)):
+        print(f"  {told.text}")
+
+
+def _is_choice(fact: Fact) -> TypeGuard[RouteDecided]:
+    """Whether a decision had quotes of several exchanges to choose from."""
+    return isinstance(fact, RouteDecided) and len({one.venue for one in fact.seen}) > 1
 
 
 def _verdict(report: Verification) -> str:

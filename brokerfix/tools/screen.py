@@ -94,6 +94,7 @@ class LiveView:
         frame = Group(
             Columns([_clients(traders), self._rows("exchange sessions", SESSIONS), *books]),
             self._rows("working orders and where they are", ORDERS),
+            self._rows("why the latest routed order went where it did", DECISION),
             self._rows("positions", POSITIONS),
             Panel(latency_line(traders), title="round trip, order to first report"),
             self._progress,
@@ -127,6 +128,12 @@ ORDERS = f"""
         (select group_concat(c.venue || ' ' || c.leaves_qty || '@' || c.price, ', ') from child_orders c
          where c.order_id = o.order_id and cast(c.leaves_qty as real) > 0) as exchanges
     from orders o where cast(o.leaves_qty as real) > 0 order by o.entered desc limit {SHOWN_ORDERS}"""
+DECISION = """
+    select d.order_id as "order", d.qty, d.mode, json_extract(e.value, '$.venue') as exchange,
+        json_extract(e.value, '$.cost') as "cost of a unit", json_extract(e.value, '$.gets') as gets,
+        json_extract(e.value, '$.why') as "why no more"
+    from (select * from route_decisions where cast(expected_qty as real) > 0 order by rowid desc limit 1) d,
+        json_each(d.exchanges) e"""
 SESSIONS = "select name as exchange, state as session from sessions where kind = 'exchange' order by name"
 POSITIONS = """
     select a.account, a.cash, a.buying_power as "buying power",

@@ -11,7 +11,8 @@ import msgspec
 import sqlite_utils
 
 from brokerfix.domain import id_number
-from brokerfix.projections.sqlite import moment, number_of
+from brokerfix.projections.published import moment
+from brokerfix.projections.sqlite import number_of
 from brokerfix.settings.registry import database_path
 from brokerfix.settings.sections import Config
 from brokerfix.web.model import Execution, Order, Position

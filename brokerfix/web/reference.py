@@ -9,7 +9,7 @@ from litestar import Request, get
 from litestar.exceptions import HTTPException
 
 from brokerfix.domain import day_of, to_text
-from brokerfix.projections.sqlite import moment
+from brokerfix.projections.published import moment
 from brokerfix.settings.schedule import Hours as Schedule
 from brokerfix.settings.schedule import trading_day
 from brokerfix.settings.sections import Config

@@ -7,6 +7,7 @@ independent count of all fills.
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,6 +17,7 @@ from brokerfix.commands import (
     CancelOrder,
     ChangePhase,
     ExpireOrders,
+    MarketMoved,
     MarketUpdate,
     MassCancel,
     NewOrder,
@@ -38,7 +40,18 @@ from brokerfix.commands import (
     VenueCancelReject,
     VenueReport,
 )
-from brokerfix.domain import ExecType, Instructions, OrderTags, OrdStatus, OrdType, Phase, Request, Side, TimeInForce
+from brokerfix.domain import (
+    ExecType,
+    Instructions,
+    OrderTags,
+    OrdStatus,
+    OrdType,
+    Phase,
+    Request,
+    Side,
+    Strategy,
+    TimeInForce,
+)
 from brokerfix.engine.engine import observe
 from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.order import Child, Order
@@ -81,6 +94,26 @@ LIMITS = (
 """Some that are reached."""
 
 
+ROUTING: list[dict[str, str]] = [
+    {},
+    {"route_mode": "pro-rata", "failures": "2"},
+    {"route_mode": "sequential", "repost": "1", "trade_through": "route-away"},
+    {"route_mode": "spray", "cross_share": "5000", "trade_through": "iso"},
+    {"route_mode": "dark-first", "dark": "XNYS", "failures": "3"},
+    {"route_mode": "split", "placement": "yes", "repost": "1"},
+    {"route_by": "cost", "latency_cost": "10000", "failures": "1"},
+]
+"""How orders are routed."""
+ALGORITHMS = {
+    "twap": Strategy("twap"),
+    "vwap": Strategy("vwap", catch_up=False),
+    "pov": Strategy("pov", rate=5000),
+    "is": Strategy("is", urgency=20_000),
+    "passive": Strategy("twap", passive=True, mode="pro-rata"),
+    "capped": Strategy("twap", rate=2000),
+}
+
+
 def _id_of(order: Order) -> str:
     return order.tags.self_match_id if order.tags is not None else ""
 
@@ -97,17 +130,18 @@ class BrokerMachine(RuleBasedStateMachine):
         scope=st.sampled_from(["client", "group"]),
         margin=st.sampled_from(["cash", "cash", "reg-t", "tiered"]),
         currency=st.sampled_from(["", "", "EUR"]),
+        routing=st.sampled_from(ROUTING),
     )
     def begin(
         self, post: str, cross: str, pending: str, acknowledge: str, supports: str, limits: str, self_match: str,
-        scope: str, margin: str, currency: str,
+        scope: str, margin: str, currency: str, routing: dict[str, str],
     ) -> None:  # fmt: skip
         # With margin there is little, so that it is called in.
         cash = "100000000" if margin == "cash" else "15000"
         self.world = World(
             post=post, cross=cross, cash=cash, pending=pending, acknowledge=acknowledge, supports=supports,
             limits=limits, self_match=self_match, scope=scope, margin=margin, terms="maintenance=0.5",
-            currency=currency,
+            currency=currency, **routing,
         )  # fmt: skip
         self.number = self.seen = 0
         self.known: dict[int, Order] = {}
@@ -150,6 +184,35 @@ class BrokerMachine(RuleBasedStateMachine):
         self.world.submit(
             NewOrder(now, client, number, "", "AAPL", side, ord_type, tif, qty, price, instructions=asked)
         )
+
+    @rule(client=CLIENTS, side=st.sampled_from(Side), kind=st.sampled_from(sorted(ALGORITHMS)), qty=QTYS, price=PRICES)
+    def new_algorithm(self, client: str, side: Side, kind: str, qty: int, price: int) -> None:
+        """An order that is worked over some seconds, at any price where its number is odd."""
+        number, now = self.next_id(), self.world.now
+        worked = msgspec.structs.replace(ALGORITHMS[kind], start=now, end=now + qty * 10**9, interval=10**9)
+        ord_type, price = (OrdType.MARKET, 0) if price % 2 else (OrdType.LIMIT, price)
+        asked = Instructions(strategy=worked)
+        self.world.submit(
+            NewOrder(now, client, number, "", "AAPL", side, ord_type, TimeInForce.DAY, qty, price, instructions=asked)
+        )
+
+    @rule(client=CLIENTS, index=st.integers(0, 99), pauses=st.booleans())
+    def pause(self, client: str, index: int, pauses: bool) -> None:
+        order = self.order(client, index)
+        if order is not None and order.instructions is not None and order.instructions.strategy is not None:
+            number, now = self.next_id(), self.world.now
+            asked = msgspec.structs.replace(order.instructions, exec_inst=("S",) if pauses else ())
+            self.world.submit(
+                ReplaceOrder(
+                    now, client, number, order.cl_ord_id, "AAPL", order.side, order.ord_type, None, order.qty,
+                    order.price, instructions=asked,
+                )
+            )  # fmt: skip
+
+    @rule(seconds=st.integers(1, 20))
+    def let_it_work(self, seconds: int) -> None:
+        self.world.now += seconds * 10**9
+        self.world.submit(MarketMoved(self.world.now, "AAPL"))
 
     def _new(self, client: str, side: Side, ord_type: OrdType, tif: TimeInForce, qty: int, price: int) -> None:
         number, now = self.next_id(), self.world.now

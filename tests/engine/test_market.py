@@ -230,7 +230,7 @@ def test_a_days_totals_and_sources_are_on_record_and_end_with_the_day() -> None:
     down(state, "XLON")
     (quoted,) = decide(state, RecordQuotes(1))
     assert isinstance(quoted, Quoted)
-    assert quoted.day == DayTotals(10000, 10006, 10000, 40, 10 * 10000 + 30 * 10006)
+    assert quoted.day == DayTotals.of(10000, 10006, 10000, 40, 10 * 10000 + 30 * 10006)
     assert Fraction(quoted.day.turnover, quoted.day.volume) == Fraction(20009, 2)
     assert quoted.sources == (("XNAS", ""), ("XNYS", ""), ("XLON", "down"))
     evolve(state, quoted)

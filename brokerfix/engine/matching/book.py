@@ -97,6 +97,14 @@ class Book(Generic[Key]):
         rank: int = levels.keys()[0]
         return -rank if side is Side.BUY else rank
 
+    def top(self, side: Side) -> tuple[int, int] | None:
+        """(best price, total quantity there) of a side, or None if it is empty."""
+        levels = self._bids if side is Side.BUY else self._asks
+        if not levels:
+            return None
+        rank, level = levels.peekitem(0)
+        return (-rank if side is Side.BUY else rank), level.qty
+
     def best_anchor(self, side: Side, but: Key | None = None) -> int | None:
         """The best price at which an entry stands that does not float and is not `but`; O(levels without one)."""
         sign = -1 if side is Side.BUY else 1

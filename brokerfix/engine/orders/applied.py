@@ -55,6 +55,13 @@ def _order_held(state: State, fact: f.OrderHeld) -> None:
     booking.hold(state, state.orders[fact.order_id], fact.qty, fact.hold)
 
 
+@EVOLVE.on(f.OrderWorked, touched.the_order)
+def _order_worked(state: State, fact: f.OrderWorked) -> None:
+    order = state.orders[fact.order_id]
+    order.worked_at, order.traded = fact.at, fact.traded
+    order.progress = fact.percent or order.progress
+
+
 @EVOLVE.on(f.OrderReleased, touched.the_order)
 def _order_released(state: State, fact: f.OrderReleased) -> None:
     order = state.orders[fact.order_id]

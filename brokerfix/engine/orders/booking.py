@@ -363,7 +363,7 @@ def hold(state: State, order: Order, qty: int, why: Hold | None) -> None:
         state.stops[order.symbol].remove(order.order_id)
     order.held, order.hold = qty, why if qty else None
     if order.hold in (Hold.AUCTION, Hold.ICEBERG):
-        _watch(state, order)
+        follow(state, order)
     if order.hold is Hold.STOP:
         # The stop that the market reaches first stands first: a buy's is the lowest, a sell's the highest.
         state.stops[order.symbol].add(order.order_id, order.side.opposite, order.stop_px, qty)
@@ -381,10 +381,11 @@ def watch(state: State, order: Order) -> None:
     if ExecInst.DO_NOT_INCREASE in asked.exec_inst:
         note_reducing(state, order)
     if order.time_in_force in AT_AUCTION or follows_market(order.ord_type, asked):
-        _watch(state, order)
+        follow(state, order)
 
 
-def _watch(state: State, order: Order) -> None:
+def follow(state: State, order: Order) -> None:
+    """The order is looked at whenever the market moves."""
     watching = state.watching[order.symbol]
     if order.order_id not in watching:
         watching[order.order_id] = None

@@ -24,6 +24,8 @@ from brokerfix.engine.routing.costs import fee_of_unit, unit_of
 from brokerfix.engine.state import State
 
 NONE = Instructions()
+PLAIN = (OrdType.MARKET, OrdType.LIMIT)
+PAUSES = {ExecInst.SUSPEND, ExecInst.RELEASE, ExecInst.KEEP, ExecInst.CANCEL_ON_LOSS, ExecInst.CANCEL_ON_HALT}
 STOPS = (OrdType.STOP, OrdType.STOP_LIMIT)
 ADDED = ("iceberg", "post-only", "gtd")
 """Features of an order's resting part only: an order with no others is taken and posted like any limit order."""
@@ -82,6 +84,8 @@ def refusal(
     limited = ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.PEGGED) and not trails
     total, shown, least = (to_text(value, instrument.qty_digits) for value in (qty, asked.max_floor, asked.min_qty))
     dated = bool(asked.expire_at or asked.expire_day)
+    algorithm = asked.strategy.name if asked.strategy is not None else ""
+    insts_bar = bool(asked.max_floor or asked.min_qty or asked.stop_px or set(insts) - PAUSES or asked.manual)
     all_or_none, post_only = ExecInst.ALL_OR_NONE in insts, ExecInst.POST_ONLY in insts
     for wrong, *why in (
         (ord_type is OrdType.PEGGED and not trails and len(pegs) != 1, "PEG", "ExecInst must have one of R, P, M or a"),
@@ -104,6 +108,12 @@ def refusal(
         (post_only and ExecInst.MARKET_PEG in pegs, "POST_ONLY", "not with a market peg"),
         (asked.max_floor and asked.min_qty, "MIN_QTY", "not with MaxFloor"),
         (time_in_force is TimeInForce.GTD and not dated, "GTD", "needs a date or a time"),
+        (
+            bool(algorithm) and (ord_type not in PLAIN or insts_bar),
+            "STRATEGY",
+            "a plain market or limit order, not with " + "other instructions",
+        ),
+        (bool(algorithm) and (immediate or time_in_force in AT_AUCTION), "STRATEGY", "not with IOC, FOK or an auction"),
         (time_in_force is not TimeInForce.GTD and dated, "GTD", "a date needs TimeInForce 6"),
         (
             time_in_force in AT_AUCTION and (pegs or trails or ord_type in STOPS),
@@ -130,6 +140,8 @@ def not_now(state: State, instrument: Instrument, order: Order, at: int) -> Reje
         and not natively(state, order)
     ):
         return Reject(OrdRejReason.EXCHANGE_CLOSED, "AUCTION", f"the opening of {symbol} is over")
+    if asked.strategy is not None and asked.strategy.name and asked.strategy.end <= at:
+        return Reject(OrdRejReason.OTHER, "STRATEGY", "its end is in the past")
     if order.has(ExecInst.POST_ONLY) and order.ord_type is OrdType.LIMIT and would_take(state, order, order.price):
         return Reject(OrdRejReason.BROKER_OPTION, "POST_ONLY", "it would take at its price")
     if order.has(ExecInst.TRAILING_STOP) and not order.stop_px:

@@ -66,7 +66,8 @@ class Child(msgspec.Struct, gc=False):
     `request_id` is the ClOrdID of the cancel or replace that waits for the exchange's answer (0: none). `covered` is
     how much of `cum` was learnt from status reports: fills that tell of it again are not new. `seen` and `numbering`
     are the `Link.lost` and `Link.anew` of the exchange's session when it last confirmed the child, and when the child
-    or its request was sent, which was first at `sent_at` (ns). `asks` counts the status requests without an answer,
+    or its request was sent, which was first at `sent_at` (ns), and last asked back at
+    `asked_at`. `asks` counts the status requests without an answer,
     `ask_at` is when the next is due.
     """
 
@@ -96,6 +97,7 @@ class Child(msgspec.Struct, gc=False):
     asks: int = 0
     ask_at: int = 0
     sent_at: int = 0
+    asked_at: int = 0
 
     @property
     def open(self) -> bool:
@@ -114,18 +116,17 @@ class Order(msgspec.Struct, gc=False):
 
     qty = cum + canceled + in_book + at_venues (the leaves of open children) + held + what is being placed right now
 
-    An exchange may fill more than it held; `excess` is how much of that was booked.
-    `notional` is the sum of price x quantity of its fills, in price x quantity scale; `prior_cum` and `prior_notional`
-    are what of both is of earlier days.
-    `ended` is the final status of an order that ended before it was filled, `noted` what an exchange has said of it
-    since (done for day, stopped, suspended, calculated).
-    `hold` says why `held` is with us, `passed` which holds the order has behind it; `stop_px` is where the stop is now.
-    `queue` are requests that wait for their turn. `renewed`: the order is older than the day that began with
-    `renewed_on`; `restated_on`: its client was told so. `children` are those that are open, `routes` counts all and
-    `tries` those since the last fill; `shunned` are the exchanges that have rejected one. `done` is the number of the
-    fact with which it had ended or was filled and no exchange held any of it (0: it works). `visited` are the dark
-    exchanges that it was at. Of one that is worked over time `released` is how much has been at once or posted,
-    `worked_at` when that was last (ns), `progress` what its client was told of last (percent).
+    An exchange may fill more than it held; `excess` is how much of that was booked. `notional` is the sum of price x
+    quantity of its fills, in price x quantity scale; `prior_cum` and `prior_notional` are what of both is of earlier
+    days. `ended` is the final status of an order that ended before it was filled, `noted` what an exchange has said of
+    it since (done for day, stopped, suspended, calculated). `hold` says why `held` is with us, `passed` which holds the
+    order has behind it; `stop_px` is where the stop is now. `queue` are requests that wait for their turn. `renewed`:
+    the order is older than the day that began with `renewed_on`; `restated_on`: its client was told so. `children` are
+    those that are open, `routes` counts all and `tries` those since the last fill; `shunned` are the exchanges that
+    have rejected one. `done` is the number of the fact with which it had ended or was filled and no exchange held any
+    of it (0: it works). `visited` are the dark exchanges that it was at. Of one that is worked over time `worked_at` is
+    when a slice was placed last (ns), `progress` how much of it was filled when its client was told last (percent),
+    `traded` what the market had traded before it.
     """
 
     order_id: int
@@ -176,9 +177,9 @@ class Order(msgspec.Struct, gc=False):
     capacity: str = ""
     tags: OrderTags | None = None
     visited: tuple[str, ...] = ()
-    released: int = 0
     worked_at: int = 0
     progress: int = 0
+    traded: int = 0
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
@@ -308,6 +309,8 @@ def follows_market(ord_type: OrdType, asked: Instructions | None) -> bool:
     to be had or on being the best."""
     if asked is None:
         return False
+    if asked.strategy is not None and asked.strategy.name:
+        return True
     return ord_type is OrdType.PEGGED or asked.min_qty > 0 or not FOLLOWING.isdisjoint(asked.exec_inst)
 
 

@@ -19,6 +19,7 @@ from brokerfix.facts import (
     OrderReplaced,
     OrderRepriced,
     RequestRejected,
+    RouteDecided,
 )
 
 
@@ -91,7 +92,7 @@ def replace_loose(state: State, view: View, step: Step) -> None:
         last_px=view.last_px,
     )
     step.join(placed)
-    if kept and all(isinstance(fact, OrderRepriced) for fact in placed.facts):
+    if kept and all(isinstance(fact, OrderRepriced | RouteDecided) for fact in placed.facts):
         # It can't be placed now, and some of the order waits for an operator: so does this.
         step.emit(OrderHeld, order.order_id, kept + loose, order.hold or Hold.MANUAL)
 

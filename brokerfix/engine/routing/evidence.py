@@ -1,12 +1,13 @@
 """What a routing decision has seen and weighed, as its fact tells it."""
 
+from functools import lru_cache
 from typing import Any
 
-from brokerfix.domain import Score, Side, average_text, money_text
+from brokerfix.domain import Score, Side, Venue, average_text, money_text, to_text
 from brokerfix.engine.charges import exchange_fee
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.order import Order
-from brokerfix.engine.routing.costs import all_in, fee_text
+from brokerfix.engine.routing.costs import fee_of_unit, fee_text, unit_of
 from brokerfix.engine.routing.plans import NOWHERE, Avoid, Plan
 from brokerfix.engine.routing.statistics import is_open
 from brokerfix.engine.state import State
@@ -16,15 +17,17 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int, avoid
     """The fields of the RouteDecided of a plan for `qty` of the order, which had something to `avoid`."""
     instrument = state.instruments[order.symbol]
     expected_qty = notional = fee = 0
+    price = ""
     for one in planned.seen:
         if one.aimed:
+            price = "" if expected_qty else to_text(one.price, instrument.price_digits)
             expected_qty += one.aimed
             notional += one.aimed * one.price
             worth = one.aimed * one.price * instrument.money_factor
             fee += exchange_fee(state.venues[one.venue], one.aimed, instrument.qty_digits, worth, False)
-    bid, ask = (_best(state, order.symbol, side) for side in Side)
-    placed = planned.book + planned.held + sum(one.qty for one in planned.crosses)
-    placed += sum(one.qty for one in planned.routes)
+    if expected_qty and not price:
+        price = average_text(notional, expected_qty, instrument.price_digits)
+    bid, ask = _best(state, order.symbol, Side.BUY), _best(state, order.symbol, Side.SELL)
     return {
         "order_id": order.order_id,
         "mode": planned.mode,
@@ -34,16 +37,22 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int, avoid
         "seen": planned.seen,
         "scores": tuple(_scores(state, order, planned, at, avoid)),
         "expected_qty": expected_qty,
-        "expected_px": average_text(notional, expected_qty, instrument.price_digits) if expected_qty else "",
-        "expected_fee": money_text(fee) if fee else "",
-        "note": planned.note or (planned.why_left if placed < qty else ""),
+        "expected_px": price,
+        "expected_fee": fee_text(fee) if fee else "",
+        "note": planned.note or _why_left(planned, qty),
     }
+
+
+def _why_left(planned: Plan, qty: int) -> str:
+    """Why some of it has no place, "" if all has, or waits for the rest."""
+    placed = planned.book + planned.held + sum(route.qty for route in planned.routes)
+    placed += sum(cross.qty for cross in planned.crosses)
+    return planned.why_left if placed < qty and not planned.waits else ""
 
 
 def _best(state: State, symbol: str, side: Side) -> tuple[int, int] | None:
     """The best price of the whole market and what is there in all."""
-    ours = next(state.books[symbol].levels(side), None)
-    theirs = next(state.market.books[symbol].levels(side), None)
+    ours, theirs = state.books[symbol].top(side), state.market.books[symbol].top(side)
     if ours is None or theirs is None:
         return theirs if ours is None else ours
     if ours[0] == theirs[0]:
@@ -53,26 +62,33 @@ def _best(state: State, symbol: str, side: Side) -> tuple[int, int] | None:
 
 def _scores(state: State, order: Order, planned: Plan, at: int, avoid: Avoid) -> list[Score]:
     """Each exchange that might have got some."""
-    instrument, market, side = state.instruments[order.symbol], state.market, order.side
+    symbol, side, quotes_of = order.symbol, order.side.opposite, state.market.quotes
+    unit = unit_of(state.instruments[symbol])
     gets: dict[str, int] = {}
     for route in planned.routes:
         gets[route.venue] = gets.get(route.venue, 0) + route.qty
     scores = []
-    for venue in state.venues.values():
-        name = venue.venue
-        if venue.removed or venue.drop_copy or (venue.symbols and order.symbol not in venue.symbols):
+    for name, venue in state.venues.items():
+        if venue.removed or venue.drop_copy or (venue.symbols and symbol not in venue.symbols):
             continue
-        quotes = market.quotes.get((name, order.symbol))
-        levels = quotes.side(side.opposite) if quotes is not None and not quotes.out else None
+        quotes = quotes_of.get((name, symbol))
         cost, shown = "", 0
-        if levels:
-            best = levels.keys()[0] * (1 if side is Side.BUY else -1)
-            cost = fee_text(abs(all_in(instrument, side, best, venue)))
-            shown = levels.values()[0]
+        if quotes is not None and not quotes.out:
+            levels = quotes.asks if side is Side.SELL else quotes.bids
+            if levels:
+                rank, shown = levels.peekitem(0)
+                cost = _cost(venue.taker_fee, venue.taker_bps, abs(rank) * unit, side is Side.SELL)
         got = gets.get(name, 0)
-        why = "" if got else _why_not(state, order, name, bool(levels), at, avoid)
+        why = "" if got else _why_not(state, order, name, bool(shown), at, avoid)
         scores.append(Score(name, cost, shown, got, why))
     return scores
+
+
+@lru_cache(maxsize=1 << 14)
+def _cost(taker_fee: str, taker_bps: str, worth: int, is_bought: bool) -> str:
+    """What a unit that is worth so much money costs with the exchange's fee, or what it brings without it."""
+    fee = fee_of_unit(Venue("", taker_fee, taker_bps=taker_bps), worth)
+    return money_text(worth + fee if is_bought else worth - fee)
 
 
 def _why_not(state: State, order: Order, venue: str, shows: bool, at: int, avoid: Avoid) -> str:

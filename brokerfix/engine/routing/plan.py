@@ -6,6 +6,7 @@ from brokerfix.domain import (
     IMMEDIATE,
     ExecInst,
     Hold,
+    Instrument,
     OrdType,
     RouteRule,
     TimeInForce,
@@ -21,11 +22,14 @@ from brokerfix.engine.orders.instructions import (
     would_take,
 )
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.routing.dark import dark_first
 from brokerfix.engine.routing.modes import mode_of
 from brokerfix.engine.routing.own import keep_from_own
 from brokerfix.engine.routing.plans import AT_ONCE, MAX_TRIES, NOWHERE, SELF_MATCH, Avoid, Plan, Route
 from brokerfix.engine.routing.post import post, rest, send
-from brokerfix.engine.routing.statistics import failing
+from brokerfix.engine.routing.protect import protected
+from brokerfix.engine.routing.queueing import queued
+from brokerfix.engine.routing.statistics import failing, probing
 from brokerfix.engine.routing.take import in_one_place, take
 from brokerfix.engine.state import State
 
@@ -42,6 +46,8 @@ def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, takes: bo
         result = _direct(state, order, qty)
     else:
         result = _take_and_rest(state, order, qty, avoid)
+    if state.circuits and result.routes:
+        result = _probed(state, order, qty, avoid, result, at)
     if result.routes and state.clients[order.client].options.self_match != "none":
         keep_from_own(state, order, result)
     return result
@@ -52,6 +58,11 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bo
     result = Plan(mode=mode_of(state, order, instrument))
     shunned = _shunned(state, order, avoid) if state.venues else set()
     taken = 0
+    if takes and result.mode in ("dark-first", "split") and order.time_in_force is not TimeInForce.FOK:
+        _first(state, order, instrument, qty, shunned, result)
+        qty -= sum(route.qty for route in result.routes)
+        if not qty:
+            return result
     if takes and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
         taken = take(state, instrument, order, qty, shunned, avoid, result)
     left = qty - taken
@@ -79,6 +90,33 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bo
     return result
 
 
+def _first(state: State, order: Order, instrument: Instrument, qty: int, shunned: set[str], result: Plan) -> None:
+    """What goes before anything is taken: to dark exchanges, or into queues."""
+    if result.mode == "dark-first":
+        result.routes = dark_first(state, order, instrument, qty, shunned)
+    elif order.time_in_force not in IMMEDIATE and instrument.post == "venue":
+        result.routes, result.note = queued(state, order, instrument, qty, shunned)
+
+
+def _probed(state: State, order: Order, qty: int, avoid: Avoid, result: Plan, at: int) -> Plan:
+    """An exchange whose circuit is half-open gets a small share of what is meant for it; the others get the rest."""
+    instrument = state.instruments[order.symbol]
+    for venue in list(probing(state, at)):
+        meant = next((route for route in result.routes if route.venue == venue), None)
+        small = max(instrument.lot, qty // PROBE_SHARE // instrument.lot * instrument.lot)
+        if meant is None or meant.qty <= small or order.ex_destination:
+            continue
+        probe = Route(venue, small, meant.price, meant.ord_type, meant.time_in_force, RouteRule.PROBE)
+        without = avoid._replace(failing=(*avoid.failing, venue))
+        result = _take_and_rest(state, order, qty - small, without)
+        result.routes.append(probe)
+    return result
+
+
+PROBE_SHARE = 10
+"""An exchange is tried with one part in so many."""
+
+
 def _shunned(state: State, order: Order, avoid: Avoid) -> set[str]:
     shunned = set(order.shunned)
     if avoid.limit is None:
@@ -96,6 +134,8 @@ def _special(state: State, order: Order, qty: int, avoid: Avoid, takes: bool) ->
     hold = next_hold(state, order)
     if hold is Hold.MANUAL:
         return Plan(held=qty, hold=hold)
+    if asked.strategy is not None and asked.strategy.name:
+        return Plan(held=qty, hold=Hold.ALGORITHM)
     if any(feature not in ADDED for feature in needs(order)):
         venue = natively(state, order, avoid.venue if avoid.limit is None else "")
         if venue:
@@ -167,7 +207,7 @@ def _direct(state: State, order: Order, qty: int) -> Plan:
         return Plan(why_left=f"NO_VENUE: {venue} is not available")
     if at_once:
         terms = qty, order.price, order.works_as, order.time_in_force
-        return Plan(routes=[Route(venue, *terms, RouteRule.EX_DESTINATION)])
+        return protected(state, order, Plan(routes=[Route(venue, *terms, RouteRule.EX_DESTINATION)]), qty)
     result = Plan()
     send(state, order, qty, venue, RouteRule.EX_DESTINATION, result)
-    return result
+    return protected(state, order, result, qty)

@@ -22,15 +22,17 @@ from brokerfix.engine.state import State
 def post(state: State, order: Order, left: int, shunned: set[str], result: Plan) -> None:
     """Rest `left` at the first venue taken from, as one child with what is taken there; without one, at the venue with
     the lowest maker fee, one that can do what the order asks for before one that can't."""
-    if result.routes:
-        first = result.routes.pop(0)
-        send(state, order, left, first.venue, RouteRule.BEST_PRICE_THEN_POST, result, first.qty)
-        result.routes.insert(0, result.routes.pop())
+    takes = next((route for route in result.routes if route.time_in_force is TimeInForce.IOC), None)
+    if takes is not None:
+        at = result.routes.index(takes)
+        result.routes.pop(at)
+        send(state, order, left, takes.venue, RouteRule.BEST_PRICE_THEN_POST, result, takes.qty)
+        result.routes.insert(at, result.routes.pop())
         return
     open_to_it = [
         venue
         for venue in state.venues.values()
-        if venue.venue not in shunned and state.venue_quotes(venue.venue, order.symbol)
+        if venue.venue not in shunned and not venue.dark and state.venue_quotes(venue.venue, order.symbol)
     ]
     if not open_to_it:
         result.why_left = f"NO_VENUE: no exchange for {order.symbol} takes it"

@@ -1,7 +1,7 @@
 """What facts of children at exchanges change."""
 
 from brokerfix import facts as f
-from brokerfix.domain import OrdStatus, Request, RouteRule
+from brokerfix.domain import IMMEDIATE, OrdStatus, Request, RouteRule
 from brokerfix.engine import touched
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import (
@@ -34,6 +34,8 @@ def _order_routed(state: State, fact: f.OrderRouted) -> None:
     statistics.sent(state, child)
     if fact.why is RouteRule.DARK_FIRST:
         order.visited = (*order.visited, fact.venue)
+    if fact.time_in_force not in IMMEDIATE and state.instruments[order.symbol].repost_interval:
+        booking.follow(state, order)
     if fact.price:
         state.market.take(fact.id, order.symbol, fact.venue, order.side.opposite, fact.qty, fact.price)
 
@@ -110,7 +112,7 @@ def _child_ended(state: State, fact: f.ChildEnded) -> None:
 @EVOLVE.on(f.ChildCancelSent, touched.the_child)
 def _child_cancel_sent(state: State, fact: f.ChildCancelSent) -> None:
     child = state.children[fact.child_id]
-    child.request, child.request_id = Request.CANCEL, fact.id
+    child.request, child.request_id, child.asked_at = Request.CANCEL, fact.id, fact.at
     state.children[fact.id] = child
     booking.await_answer(state, child, fact.at)
 

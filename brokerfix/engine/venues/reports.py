@@ -4,7 +4,7 @@ alert."""
 from collections.abc import Callable
 
 from brokerfix.commands import OperatorResolve, VenueCancelReject, VenueOther, VenueReport
-from brokerfix.domain import GOOD_TILL, IMMEDIATE, ExecType, OrdRejReason, OrdStatus, OrdType, Request
+from brokerfix.domain import GOOD_TILL, IMMEDIATE, ExecType, Hold, OrdRejReason, OrdStatus, OrdType, Request
 from brokerfix.engine.orders.order import Child, was_refused
 from brokerfix.engine.orders.settle import ended_by_venue, replace_loose, settle
 from brokerfix.engine.orders.work import View, acknowledge
@@ -144,7 +144,7 @@ def end_child(state: State, c: TellsOfEnd, child: Child, view: View, status: Ord
         if not elsewhere.has(OrderCanceled):
             return step.join(elsewhere)
         # There is no other place: the order ends with the exchange's reason instead.
-    elif _was_to_go(child, view) or view.open or view.in_book:
+    elif _was_to_go(child, view) or view.open or view.in_book or order.hold is Hold.ALGORITHM:
         return settle(state, view, step)
     text = f"{child.venue}: {text or status.name.lower()}"
     reason = c.restatement_reason if isinstance(c, VenueReport) else ""

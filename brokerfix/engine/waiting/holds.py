@@ -9,8 +9,10 @@ from brokerfix.engine.orders.instructions import best
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
+from brokerfix.engine.routing.algorithms import strategy_of, work_slice
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
+from brokerfix.engine.waiting.reposts import repost
 from brokerfix.engine.waiting.stops import trail
 from brokerfix.facts import OrderBooked, OrderReleased, OrderRouted, Trade
 
@@ -36,12 +38,16 @@ def look_at(state: State, order: Order, step: Step) -> None:
         return
     if order.hold is Hold.STOP:
         trail(state, order, step)
+    elif strategy_of(order) is not None:
+        work_slice(state, order, step)
     elif order.hold in (Hold.CONDITION, Hold.PEG):
         _try(state, order, step)
     elif order.has(ExecInst.CANCEL_IF_NOT_BEST) and (order.in_book or order.at_venues):
         there = best(state, order, order.side)
         if there is not None and not at_least_as_good(order.side.opposite, order.price, there):
             cancel(order, "", step, RestatementReason.NOT_BEST, "NOT_BEST: there is a better price")
+    elif order.at_venues and not order.ex_destination and state.instruments[order.symbol].repost_interval:
+        repost(state, order, step)
 
 
 def _try(state: State, order: Order, step: Step) -> None:

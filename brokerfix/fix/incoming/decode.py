@@ -7,7 +7,8 @@ from brokerfix.commands import RefuseMessage
 from brokerfix.domain import BusinessRejectReason
 from brokerfix.fix.incoming.orders import DECODERS, Instruments
 from brokerfix.fix.incoming.requests import WITH_GROUPS, Decoded, refused
-from brokerfix.fix.text import SOH, Reader
+from brokerfix.fix.incoming.strategies import parameters_text
+from brokerfix.fix.text import SOH, Reader, pairs
 from brokerfix.fix.versions.recode import FIX_44
 from brokerfix.fix.versions.rules import RULES, UNKNOWN_TYPE, message_type_of
 
@@ -52,6 +53,8 @@ def from_client(
             refusal = f"UNSUPPORTED: {unsupported}"
             return refused(message_type, message, client, at, BusinessRejectReason.OTHER, refusal)
         return WITH_GROUPS[message_type](text, message, client, at, instruments, begin_string)
+    if message.get("957"):
+        message["848"] = parameters_text(pairs(text))
     return DECODERS[message_type](message, client, at, instruments, unsupported)
 
 

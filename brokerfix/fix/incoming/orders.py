@@ -20,13 +20,14 @@ from brokerfix.domain import (
     to_money,
     to_scaled,
 )
+from brokerfix.fix.incoming.strategies import strategy
 from brokerfix.fix.text import Fields, at_of, day_of, possible_duplicate
 
 Instruments = Mapping[str, Instrument]
 
 
 def new_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
-    qty, price, defect, asked, cash = _terms(message, instruments)
+    qty, price, defect, asked, cash = _terms(message, instruments, at)
     tags = None
     if "583" in message or message["54"] in SHORT:
         tags = _tags(message)
@@ -67,7 +68,7 @@ def _cancel_order(message: Fields, client: str, at: int, instruments: Instrument
 
 
 def _replace_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
-    qty, price, defect, asked, _ = _terms(message, instruments)
+    qty, price, defect, asked, _ = _terms(message, instruments, at)
     time_in_force = message["59"]
     return ReplaceOrder(
         at,
@@ -101,7 +102,7 @@ _Terms = tuple[int, int, Reject | None, Instructions | None, str]
 it asks for; and its CashOrderQty."""
 
 
-def _terms(message: Fields, instruments: Instruments) -> _Terms:
+def _terms(message: Fields, instruments: Instruments, at: int) -> _Terms:
     instrument = instruments.get(message["55"] or "")
     if instrument is None:
         return 0, 0, None, None, ""
@@ -121,6 +122,11 @@ def _terms(message: Fields, instruments: Instruments) -> _Terms:
             return qty, price, None, None, cash
         what = "INSTRUCTIONS"
         asked = _asked(message, instrument)
+        if message.get("847"):
+            what = "STRATEGY"
+            worked, display = strategy(message, at)
+            shown = to_scaled(display or "0", instrument.qty_digits) or asked.max_floor
+            asked = msgspec.structs.replace(asked, strategy=worked, max_floor=shown)
     except (Inexact, ValueError) as error:
         reason = OrdRejReason.INCORRECT_QUANTITY if what == "QUANTITY" else OrdRejReason.OTHER
         return 0, 0, Reject(reason, what, str(error)), None, ""
@@ -149,7 +155,7 @@ MANUAL = "3"
 UNPRICED = frozenset(map(str, (OrdType.MARKET, OrdType.STOP, OrdType.MARKET_TO_LIMIT)))
 PLAIN_TYPES = frozenset(map(str, (OrdType.MARKET, OrdType.LIMIT)))
 PLAIN_TIMES = frozenset((None, "0", "1", "3", "4"))
-ASKED = ("18", "99", "110", "111", "126", "211", "432")
+ASKED = ("18", "99", "110", "111", "126", "211", "432", "847")
 """The tags that ask for more than a plain order does."""
 
 

@@ -127,6 +127,18 @@ def _released(state: State, fact: f.OrderReleased) -> list[Out]:
     return [_report(state, order, fact.id, ExecType.RESTATED, fact.at, "TRIGGERED: the stop was reached", extra=told)]
 
 
+@ENCODE.on(f.OrderWorked)
+def _worked(state: State, fact: f.OrderWorked) -> list[Out]:
+    """How far an order is that is worked over time, told as its status."""
+    if not fact.percent:
+        return []
+    order = state.orders[fact.order_id]
+    strategy = order.instructions.strategy if order.instructions is not None else None
+    name = strategy.name.upper() if strategy is not None else ""
+    text = f"{name} {fact.percent} %: {to_text(order.cum, state.instruments[order.symbol].qty_digits)} filled"
+    return [_report(state, order, fact.id, ExecType.ORDER_STATUS, fact.at, text)]
+
+
 @ENCODE.on(f.OrderNoted)
 def _noted(state: State, fact: f.OrderNoted) -> list[Out]:
     order = state.orders[fact.order_id]

@@ -195,6 +195,8 @@ def write_dictionary(path: Path, begin_string: str = "FIX.4.4", for_gateway: boo
             for parent in messages[message_type].iter("group") if group else (messages[message_type],):
                 if group in ("", parent.get("name")):
                     ET.SubElement(parent, "field", name=own.name, required="N")
+    for message_type in ("D", "G"):
+        _with_strategy_parameters(root, messages[message_type])
     if for_gateway:
         _with_gateway(root)
         refusal = ET.SubElement(_section(root, "messages"), "message", name="GatewayRefusal", msgtype=REFUSAL)
@@ -230,6 +232,24 @@ def write_groups_dictionary(path: Path) -> None:
             fields[name] for name in sorted(names) if fields[name].get("number") not in known
         )
     tree.write(path)
+
+
+def _with_strategy_parameters(root: Any, message: Any) -> None:
+    """The group NoStrategyParameters, which came with FIX 5.0."""
+    fields = _section(root, "fields")
+    known = {one.get("number") for one in fields}
+    if message.find("component[@name='StrategyParametersGrp']") is not None:
+        return
+    names = {"957": "NoStrategyParameters"} | STRATEGY_PARAMETERS
+    for number, name in names.items():
+        if number not in known:
+            ET.SubElement(fields, "field", number=number, name=name, type="NUMINGROUP" if number == "957" else "STRING")
+    group = ET.SubElement(message, "group", name=names["957"], required="N")
+    for name in STRATEGY_PARAMETERS.values():
+        ET.SubElement(group, "field", name=name, required="N")
+
+
+STRATEGY_PARAMETERS = {"958": "StrategyParameterName", "959": "StrategyParameterType", "960": "StrategyParameterValue"}
 
 
 def _with_numbers(root: Any, group: Any) -> None:

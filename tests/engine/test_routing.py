@@ -1,0 +1,165 @@
+"""Routing modes and policies, in one process: what each sends where, and what comes of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokerfix.commands import MarketUpdate
+from brokerfix.engine.engine import observe
+from brokerfix.engine.routing.modes import equal_shares, shares
+from brokerfix.facts import RouteDecided
+from tests.scenario import World, run_step
+
+SECOND = 10**9
+
+
+def market(*steps: str, **settings: str) -> World:
+    world = World(**settings)
+    for step in ("venue XNAS up", "venue XNYS up", *steps):
+        run_step(world, step)
+    return world
+
+
+TWO = ("quote XNAS AAPL ask 300@150.00", "quote XNYS AAPL ask 100@150.00 ask 200@150.01")
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent"),
+    [
+        ("best", ["XNAS D c1 buy 300 AAPL 150.00 IOC", "XNYS D c2 buy 100 AAPL 150.00 IOC"]),
+        ("pro-rata", ["XNAS D c1 buy 300 AAPL 150.00 IOC", "XNYS D c2 buy 100 AAPL 150.00 IOC"]),
+        ("sequential", ["XNYS D c1 buy 100 AAPL 150.00 IOC"]),
+        ("spray", ["XNAS D c1 buy 300 AAPL 150.00 IOC", "XNYS D c2 buy 100 AAPL 150.00 IOC"]),
+    ],
+)
+def test_all_that_is_shown_at_a_price(mode: str, sent: list[str]) -> None:
+    told = run_step(market(*TWO, route_mode=mode), "client ALICE new C1 buy 400 AAPL 150.00 IOC")
+    assert sorted(told[:-1]) == sorted(sent) or _sent(told) == _sent(sent)
+    assert told[-1] == "ALICE NEW NEW C1 cum 0 leaves 400"
+
+
+def _sent(lines: list[str]) -> dict[str, str]:
+    """By exchange the quantity that it gets."""
+    return {line.split()[0]: line.split()[4] for line in lines if " D " in line}
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent"),
+    [
+        ("best", {"XNYS": "100", "XNAS": "100"}),  # the lower fee first
+        ("pro-rata", {"XNAS": "150", "XNYS": "50"}),
+        ("sequential", {"XNYS": "100"}),
+        ("spray", {"XNAS": "100", "XNYS": "100"}),
+    ],
+)
+def test_a_part_of_what_is_shown(mode: str, sent: dict[str, str]) -> None:
+    told = run_step(market(*TWO, route_mode=mode), "client ALICE new C1 buy 200 AAPL 150.00 IOC")
+    assert _sent(told) == sent
+
+
+def test_one_exchange_after_the_other_goes_on_with_what_is_left() -> None:
+    world = market(*TWO, route_mode="sequential")
+    assert _sent(run_step(world, "client ALICE new C1 buy 250 AAPL 150.00 IOC")) == {"XNYS": "100"}
+    told = run_step(world, "venue XNYS fill c1 100@150.00 cum 100")
+    assert _sent(told) == {"XNAS": "150"}
+    run_step(world, "venue XNAS fill c2 150@150.00 cum 150")
+    assert next(iter(world.state.orders.values())).cum == 250
+
+
+def test_dark_exchanges_are_asked_at_the_mid_once_and_first() -> None:
+    world = market("quote XNAS AAPL bid 100@149.98 ask 100@150.01", route_mode="dark-first", dark="XNYS")
+    told = run_step(world, "client ALICE new C1 buy 100 AAPL 150.05 IOC")
+    # The mid is 149.995: half a tick goes in the order's favour.
+    assert told[0] == "XNYS D c1 buy 100 AAPL 149.99 IOC"
+    run_step(world, "venue XNYS fill c1 30@149.99 cum 30")
+    assert run_step(world, "venue XNYS canceled c1") == ["XNAS D c2 buy 70 AAPL 150.01 IOC"]
+
+
+def test_taken_and_queued_as_the_terms_have_it() -> None:
+    quotes = "quote XNAS AAPL bid 50@149.98 ask 900@150.02", "quote XNYS AAPL bid 10@149.98"
+    world = market(*quotes, route_mode="split", placement="yes")
+    told = run_step(world, "client ALICE new C1 buy 200 AAPL 150.02")
+    decided = next(fact for fact in world.facts if isinstance(fact, RouteDecided))
+    assert decided.mode == "split"
+    assert decided.note.startswith("half spread 0.02, outflow 100, lambda_u 0.05: ")
+    queued = sum(int(line.split()[4]) for line in told if line.endswith("149.98 DAY"))
+    taken = sum(int(line.split()[4]) for line in told if line.endswith("150.02 IOC"))
+    assert queued + taken == 200
+    assert 0 < queued < 200
+
+
+def test_an_order_for_one_exchange_does_not_trade_through_another() -> None:
+    quotes = "quote XNAS AAPL ask 100@150.02", "quote XNYS AAPL ask 30@150.00"
+    free = market(*quotes)
+    assert _sent(run_step(free, "client ALICE new C1 buy 100 AAPL 150.02 IOC +100=XNAS")) == {"XNAS": "100"}
+    away = market(*quotes, trade_through="route-away")
+    assert run_step(away, "client ALICE new C1 buy 100 AAPL 150.02 IOC +100=XNAS")[0] == (
+        "XNYS D c1 buy 30 AAPL 150.00 IOC"
+    )
+    sweep = market(*quotes, trade_through="iso", supports="iso")
+    told = run_step(sweep, "client ALICE new C1 buy 100 AAPL 150.02 IOC +100=XNAS")
+    assert _sent(told) == {"XNYS": "30", "XNAS": "70"}
+    assert any("18=f" in out.text.replace("\x01", "|") for out in sweep.sent)
+
+
+def test_a_maker_shares_in_the_improvement() -> None:
+    """Our book sells at 150.00, the best exchange at 150.04: half of the distance is the maker's."""
+    world = market("quote XNAS AAPL ask 100@150.04", post="book", cross_share="5000")
+    run_step(world, "client BOB new S1 sell 100 AAPL 150.00")
+    told = run_step(world, "client ALICE new C1 buy 100 AAPL 150.05 IOC")
+    assert any("last 100@150.02" in line for line in told if line.startswith("BOB"))
+    limited = market("quote XNAS AAPL ask 100@150.04", post="book", cross_share="5000")
+    run_step(limited, "client BOB new S1 sell 100 AAPL 150.00")
+    told = run_step(limited, "client ALICE new C1 buy 100 AAPL 150.01 IOC")
+    assert any("last 100@150.01" in line for line in told if line.startswith("BOB"))
+
+
+def test_a_posted_part_moves_when_another_exchange_shows_what_it_would_take() -> None:
+    world = market("quote XNAS AAPL ask 100@150.10", repost=str(SECOND))
+    first = run_step(world, "client ALICE new C1 buy 100 AAPL 150.00")[0]
+    venue, other = first.split()[0], "XNYS" if first.startswith("XNAS") else "XNAS"
+    run_step(world, f"venue {venue} ack c1")
+    assert run_step(world, f"quote {other} AAPL ask 60@149.99") == []  # too soon
+    assert run_step(world, "wait 2") == [f"{venue} F c2<c1"]
+    told = run_step(world, f"venue {venue} canceled c2 c1")
+    assert _sent(told)[other] in ("60", "100")
+
+
+def test_an_exchange_that_fails_is_left_alone_then_tried_with_a_little() -> None:
+    world = market(*TWO, failures="2")
+    for number in (1, 2):
+        run_step(world, f"client ALICE new R{number} buy 10 AAPL 150.00 IOC +100=XNYS")
+        run_step(world, f"venue XNYS rejected c{number}")
+    told = run_step(world, "client ALICE new C1 buy 200 AAPL 150.00 IOC")
+    assert _sent(told) == {"XNAS": "200"}
+    scores = [fact for fact in world.facts if isinstance(fact, RouteDecided)][-1].scores
+    assert [one.why for one in scores if one.venue == "XNYS"] == ["circuit open, it has failed 1 times"]
+    run_step(world, "venue XNAS fill c3 200@150.00 cum 200")
+    run_step(world, "wait 11")
+    run_step(world, TWO[0])
+    run_step(world, "client ALICE new C2 buy 200 AAPL 150.00 IOC")
+    probes = [child.qty for child in world.state.open_children["XNYS"].values()]
+    assert probes == [20]
+    run_step(world, "venue XNYS fill c5 20@150.00 cum 20")
+    assert world.state.circuits == {}
+
+
+def test_equal_prices_go_to_who_fills_more() -> None:
+    """With the same fees an exchange that fills what it shows comes before one that does not."""
+    world = market(route_mode="sequential")
+    score = world.state.scores
+    observe(world.state, MarketUpdate("XNAS", "AAPL", True, ()))
+    run_step(world, "quote XNYS AAPL ask 100@150.00")
+    run_step(world, "client ALICE new C1 buy 50 AAPL 150.00 IOC")
+    run_step(world, "venue XNYS canceled c1")
+    assert score["XNYS/"].filled < 9000
+    assert score["XNYS/"].sent == 1
+
+
+@given(st.integers(1, 500), st.lists(st.integers(1, 200), min_size=1, max_size=5), st.sampled_from([1, 5, 10]))
+def test_shares_make_up_the_whole_and_are_never_more_than_shown(total: int, shown: list[int], lot: int) -> None:
+    depth = {f"V{number}": qty for number, qty in enumerate(shown)}
+    for spread in (shares, equal_shares):
+        wanted = spread(total, depth, lot)
+        assert sum(wanted.values()) == min(total, sum(shown))
+        assert all(0 <= qty <= depth[venue] for venue, qty in wanted.items())
