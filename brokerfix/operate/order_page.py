@@ -142,7 +142,7 @@ def sentences(order: Row, one: Row) -> list[str]:
             f"{expected['fee']}."
         )
     if realised["px"] is None:
-        lines.append("Nothing came of it.")
+        lines.append("No fill came of it.")
     else:
         ours = f", {realised['in_our_book']} of it in our own book" if realised["in_our_book"].strip("0.") else ""
         lines.append(f"Realised {realised['qty']} at {realised['px']} on average{ours}, for fees of {realised['fee']}.")
