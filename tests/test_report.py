@@ -632,7 +632,7 @@ def test_without_matplotlib_the_page_has_its_tables(tmp_path: Path, monkeypatch:
     def missing() -> None:
         raise plots.NoPlots("plots need matplotlib: pip install 'brokerfix[plots]'")
 
-    monkeypatch.setattr(plots, "_pyplot", missing)
+    monkeypatch.setattr(plots, "drawing", missing)
     result = run("execution-quality", example().write(tmp_path), "--format", "html")
     assert result.exit_code == 0
     assert "data:image" not in result.stdout

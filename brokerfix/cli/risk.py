@@ -20,7 +20,7 @@ from brokerfix.cli.base import (
     show_rows,
     text_option,
 )
-from brokerfix.domain import Level, id_number, id_text
+from brokerfix.domain import Level, id_text
 from brokerfix.engine.risk.credit import STEPS
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.operate.killfile import Kill, leave
@@ -229,30 +229,6 @@ def margin_resume(account: str, config: str, as_json: bool) -> None:
     """Let ACCOUNT's liquidation go on, at the prices that there are now."""
     told = f"{account}: its liquidation goes on"
     ask_broker(config, as_json, told, action="hold-margin", account=account, hold=0)
-
-
-@main.command()
-@click.argument("what", metavar="ORDER|ACCOUNT")
-@config_option
-@json_option
-@for_people
-def explain(what: str, config: str, as_json: bool) -> None:
-    """Tell a story out of the journal, each sentence with its numbers and the fact that it rests on: of an order by its
-    OrderID, where it went and what the router saw; or of an account, its orders and fills, refusals, limits, margin
-    calls and liquidations."""
-    from brokerfix.operate.explain import explain_account
-    from brokerfix.operate.explain_order import explain_order
-
-    journal = config_of(config).data / "journal"
-    try:
-        found = explain_order(journal, what) if id_number(what) else explain_account(journal, what)
-        rows = [told.row() for told in found]
-    except LookupError as error:
-        raise click.ClickException(error.args[0]) from error
-    if as_json:
-        show_rows(rows, "", True)
-    for row in () if as_json else rows:
-        click.echo(f"{row['time']}  {row['what happened']}")
 
 
 plot_option = click.option("--plot", default="", help="Write a picture too: a file's name, .png or .svg.")

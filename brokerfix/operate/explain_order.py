@@ -6,53 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.domain import Instrument, Seen, id_number, id_text, to_text
+from brokerfix.domain import Seen, id_number, id_text
 from brokerfix.operate.explain import Told
-from brokerfix.record.journal import read
+from brokerfix.operate.order_facts import OrderFacts, facts_of
 
 
 class OrderStory:
-    """Reads facts in their order, and tells those that concern an order, which may be one that was refused."""
+    """Tells the facts that concern an order, in their order."""
 
-    def __init__(self, order_id: int) -> None:
-        self.order_id = order_id
-        self.is_known = False
-        self.symbol = ""
-        self._instruments: dict[str, Instrument] = {}
-        self._children: dict[int, str] = {}
-        self._fills: set[int] = set()
+    def __init__(self, of: OrderFacts) -> None:
+        self._of = of
+        self._price, self._qty = of.price, of.qty
 
     def tell(self, fact: f.Fact) -> list[str]:
         """What the fact says of the order: a sentence, and perhaps a table's lines."""
-        if isinstance(fact, f.InstrumentDefined):
-            self._instruments[fact.instrument.symbol] = fact.instrument
-            return []
         teller = TELLERS.get(type(fact))
-        return teller(self, fact) if teller is not None and self._is_meant(fact) else []
-
-    def _is_meant(self, fact: Any) -> bool:
-        """Whether the fact is about the order, one of its children, or one of its fills."""
-        if isinstance(fact, f.OrderAccepted | f.OrderRejected):
-            return fact.id == self.order_id
-        if isinstance(fact, f.Trade):
-            return self.order_id in (fact.maker_order_id, fact.taker_order_id)
-        if isinstance(fact, f.TradeBusted | f.TradeCorrected):
-            return fact.exec_id in self._fills
-        if hasattr(fact, "child_id"):
-            return fact.child_id in self._children
-        return getattr(fact, "order_id", 0) == self.order_id
-
-    def _price(self, price: int) -> str:
-        return to_text(price, self._instruments[self.symbol].price_digits)
-
-    def _qty(self, qty: int) -> str:
-        return to_text(qty, self._instruments[self.symbol].qty_digits)
+        return teller(self, fact) if teller is not None else []
 
     def _at(self, price: int) -> str:
         return f" at {self._price(price)}" if price else ""
 
     def _accepted(self, fact: f.OrderAccepted) -> list[str]:
-        self.is_known, self.symbol = True, fact.symbol
         who = f"{fact.operator} enters for {fact.client}" if fact.operator else f"{fact.client} sends {fact.cl_ord_id}"
         terms = f"{fact.side.name.lower()} {self._qty(fact.qty)} {fact.symbol}{self._at(fact.price)}"
         kind = f"{fact.ord_type.name.lower().replace('_', ' ')}, {fact.time_in_force.name}"
@@ -60,11 +34,9 @@ class OrderStory:
         return [f"{who} for account {fact.account}: {terms}, {kind}{valued}; it breaks no limit"]
 
     def _rejected(self, fact: f.OrderRejected) -> list[str]:
-        self.is_known, self.symbol = True, fact.symbol
         return [f"order {fact.cl_ord_id} of {fact.client} is refused: {fact.text}"]
 
     def _routed(self, fact: f.OrderRouted) -> list[str]:
-        self._children[fact.id] = fact.venue
         terms = f"{self._qty(fact.qty)}{self._at(fact.price)}, {fact.time_in_force.name}"
         lines = [f"{fact.venue} is sent {terms} as {id_text(fact.id)}: {fact.why}"]
         return lines + self._quotes(fact.seen)
@@ -99,13 +71,12 @@ class OrderStory:
         return lines
 
     def _named(self, child_id: int) -> str:
-        return f"{self._children[child_id]} ({id_text(child_id)})"
+        return f"{self._of.children[child_id]} ({id_text(child_id)})"
 
     def _child_accepted(self, fact: f.ChildAccepted) -> list[str]:
         return [f"{self._named(fact.child_id)} has it as {fact.venue_order_id}"]
 
     def _child_filled(self, fact: f.ChildFilled) -> list[str]:
-        self._fills.add(fact.id)
         fee = f", for a fee of {fact.fee}" if fact.fee else ""
         learnt = ", as its status tells" if fact.from_status else ""
         by = f", {fact.operator} says so" if fact.operator else ""
@@ -126,8 +97,7 @@ class OrderStory:
         return [f"{self._named(fact.child_id)} is asked {wanted}"]
 
     def _traded(self, fact: f.Trade) -> list[str]:
-        is_maker = fact.maker_order_id == self.order_id
-        self._fills.add(fact.id - 1 if is_maker else fact.id)
+        is_maker = fact.maker_order_id == self._of.order_id
         other = fact.taker_order_id if is_maker else fact.maker_order_id
         fee = fact.maker_fee if is_maker else fact.taker_fee
         cost = f", for a fee of {fee}" if fee else ""
@@ -185,7 +155,7 @@ class OrderStory:
     def _order_refused(self, fact: f.OrderRefused) -> list[str]:
         return [f"it is refused after all: {fact.text}"]
 
-    def _busted(self, fact: f.TradeBusted) -> list[str]:
+    def _busted(self, fact: f.TradeBusted | f.FillReversed) -> list[str]:
         by = f" by {fact.operator}" if fact.operator else ""
         return [f"fill {id_text(fact.exec_id)} is taken back{by}{f': {fact.text}' if fact.text else ''}"]
 
@@ -228,6 +198,7 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.OrderExpired: OrderStory._expired,
     f.OrderRefused: OrderStory._order_refused,
     f.TradeBusted: OrderStory._busted,
+    f.FillReversed: OrderStory._busted,
     f.TradeCorrected: OrderStory._corrected,
     f.KillRefused: OrderStory._kill_refused,
 }
@@ -236,10 +207,8 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
 def explain_order(folder: Path, order: str) -> Iterator[Told]:
     """The story of an order by its OrderID, from the facts of a journal's folder. Raises JournalError, and LookupError
     where there never was such an order."""
-    story = OrderStory(id_number(order))
-    for record in read(folder):
-        for fact in record.facts:
-            for text in story.tell(fact):
-                yield Told(fact.at, fact.id, text)
-    if not story.is_known:
-        raise LookupError(f"there is no order {order} in {folder}")
+    of = OrderFacts(id_number(order))
+    story = OrderStory(of)
+    for fact in facts_of(folder, of):
+        for text in story.tell(fact):
+            yield Told(fact.at, fact.id, text)

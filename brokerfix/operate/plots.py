@@ -16,7 +16,8 @@ class NoPlots(Exception):
     """matplotlib is not installed: what to do."""
 
 
-def _pyplot() -> Any:
+def drawing() -> Any:
+    """matplotlib's pyplot, which draws into memory. Raises NoPlots."""
     try:
         import matplotlib as mpl
 
@@ -28,7 +29,7 @@ def _pyplot() -> Any:
 
 
 def _figure(rows: int, panels: int, heights: Sequence[int]) -> tuple[Any, Any]:
-    figure, axes = _pyplot().subplots(
+    figure, axes = drawing().subplots(
         panels, 1, figsize=(COLUMNS, 1.6 + 0.32 * rows), height_ratios=heights, squeeze=False, layout="constrained"
     )
     return figure, axes[:, 0]
@@ -84,7 +85,8 @@ SHORT = {"realised_50ms": "50 ms", "realised_1s": "1 s", "realised_15s": "15 s",
 SPEEDS = ("< 0.1 ms", "< 1 ms", "< 10 ms", "< 1 s", "< 10 s", "< 30 s", "< 5 min", "5 min and more")
 
 
-def _png(pyplot: Any, figure: Any) -> bytes:
+def png(pyplot: Any, figure: Any) -> bytes:
+    """The figure as a PNG; it is closed."""
     written = BytesIO()
     figure.savefig(written, format="png", dpi=110)
     pyplot.close(figure)
@@ -100,7 +102,7 @@ def _named(rows: Rows) -> list[str]:
 def plot_quality(rows: Rows) -> bytes:
     """A PNG of an execution quality report's rows: spreads, price improvement, realized spreads and speed. Raises
     NoPlots."""
-    pyplot = _pyplot()
+    pyplot = drawing()
     shown = [row for row in rows if float(row["filled_shares"])]
     height = 4.4 + 0.62 * max(3, len(shown))
     figure, axes = pyplot.subplots(2, 2, figsize=(12.5, height), layout="constrained")
@@ -112,7 +114,7 @@ def plot_quality(rows: Rows) -> bytes:
     for one in axes.flat:
         one.spines[["top", "right"]].set_visible(False)
         one.set_title(one.get_title(loc="left"), loc="left", fontsize=11, fontweight="bold")
-    return _png(pyplot, figure)
+    return png(pyplot, figure)
 
 
 def _legend(axes: Any, columns: int) -> None:
@@ -198,7 +200,7 @@ def _speed(axes: Any, rows: Rows) -> None:
     axes.set_title("From receipt to execution, % of shares", loc="left")
     if not rows:
         return _nothing(axes)
-    colours = _pyplot().get_cmap("viridis_r")
+    colours = drawing().get_cmap("viridis_r")
     last = len(BUCKETS) - 1
     parts = [(name, SPEEDS[at], colours(0.05 + 0.9 * at / last)) for at, (name, _) in enumerate(BUCKETS)]
     used = [part for part in parts if any(float(row[part[0]]) for row in rows)]
@@ -208,7 +210,7 @@ def _speed(axes: Any, rows: Rows) -> None:
 def plot_routing(rows: Rows, kinds: Sequence[str]) -> bytes:
     """A PNG of an order routing report's exchanges, in the newest month of the first section: how much of each kind of
     order went where, and what was received or paid. Raises NoPlots."""
-    pyplot = _pyplot()
+    pyplot = drawing()
     shown = _newest(rows)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(12.5, 2.6 + 0.45 * len(shown)), layout="constrained")
     told = f"{shown[0]['section']}, {shown[0]['period']}" if shown else ""
@@ -234,7 +236,7 @@ def plot_routing(rows: Rows, kinds: Sequence[str]) -> bytes:
     else:
         _nothing(left)
         _nothing(right)
-    return _png(pyplot, figure)
+    return png(pyplot, figure)
 
 
 def _newest(rows: Rows) -> Rows:

@@ -51,9 +51,9 @@ def page(
         f"<p class='scope'>{escape(scope)}</p><p class='warning'>{escape(warning)}</p>",
     ]
     if pictures:
-        shown = "".join(_picture(told, data) for told, data in pictures)
+        shown = "".join(picture(told, data) for told, data in pictures)
         parts.append(f"<section>{shown}</section>")
-    parts += [f"<section><h2>{escape(name)}</h2>{_table(rows)}</section>" for name, rows in tables if rows]
+    parts += [f"<section><h2>{escape(name)}</h2>{table(rows)}</section>" for name, rows in tables if rows]
     if not any(rows for _, rows in tables):
         parts.append("<section><p>No orders.</p></section>")
     told = "".join(f"<li>{escape(note)}</li>" for note in notes)
@@ -61,11 +61,14 @@ def page(
     return "\n".join(parts)
 
 
-def _picture(told: str, data: bytes) -> str:
+def picture(told: str, data: bytes) -> str:
+    """A PNG in the page; `told` says what is to be seen."""
     return f"<figure><img alt='{escape(told)}' src='data:image/png;base64,{b64encode(data).decode()}'></figure>"
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> str:
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows, of which there is one at least, with a head of their names. None is a dash; a column of numbers is on the
+    right."""
     names = list(rows[0])
     texts = {name for name in names if not all(_is_number(row[name]) for row in rows)}
     head = "".join(f"<th{_class(name in texts)}>{escape(name.replace('_', ' '))}</th>" for name in names)

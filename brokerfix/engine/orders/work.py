@@ -110,7 +110,7 @@ def work(
         order = msgspec.structs.replace(order, price=last_px)
     planned = plan(state, order, qty, avoid, take, step.at)
     if state.venues and planned.held < qty:
-        step.emit(RouteDecided, **evidence(state, order, qty, planned, step.at))
+        step.emit(RouteDecided, **evidence(state, order, qty, planned, step.at, avoid))
     for number, lost in planned.decrements:
         other = state.orders[number]
         if lost < other.leaves:

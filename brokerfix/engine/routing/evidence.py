@@ -8,13 +8,13 @@ from brokerfix.engine.charges import exchange_fee
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.routing.costs import fee_of_unit, fee_text, unit_of
-from brokerfix.engine.routing.plans import Plan
+from brokerfix.engine.routing.plans import NOWHERE, Avoid, Plan
 from brokerfix.engine.routing.statistics import is_open
 from brokerfix.engine.state import State
 
 
-def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> dict[str, Any]:
-    """The fields of the RouteDecided of a plan for `qty` of the order."""
+def evidence(state: State, order: Order, qty: int, planned: Plan, at: int, avoid: Avoid = NOWHERE) -> dict[str, Any]:
+    """The fields of the RouteDecided of a plan for `qty` of the order, which had something to `avoid`."""
     instrument = state.instruments[order.symbol]
     expected_qty = notional = fee = 0
     price = ""
@@ -35,7 +35,7 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int) -> di
         "bid": bid,
         "ask": ask,
         "seen": planned.seen,
-        "scores": tuple(_scores(state, order, planned, at)),
+        "scores": tuple(_scores(state, order, planned, at, avoid)),
         "expected_qty": expected_qty,
         "expected_px": price,
         "expected_fee": fee_text(fee) if fee else "",
@@ -53,7 +53,7 @@ def _best(state: State, symbol: str, side: Side) -> tuple[int, int] | None:
     return ours if at_least_as_good(side.opposite, ours[0], theirs[0]) else theirs
 
 
-def _scores(state: State, order: Order, planned: Plan, at: int) -> list[Score]:
+def _scores(state: State, order: Order, planned: Plan, at: int, avoid: Avoid) -> list[Score]:
     """Each exchange that might have got some."""
     symbol, side, quotes_of = order.symbol, order.side.opposite, state.market.quotes
     unit = unit_of(state.instruments[symbol])
@@ -61,7 +61,7 @@ def _scores(state: State, order: Order, planned: Plan, at: int) -> list[Score]:
     for route in planned.routes:
         gets[route.venue] = gets.get(route.venue, 0) + route.qty
     scores = []
-    is_plain = not state.circuits and not state.halts
+    is_plain = not state.circuits and not state.halts and not avoid.venue
     for name, venue in state.venues.items():
         if venue.removed or venue.drop_copy or (venue.symbols and symbol not in venue.symbols):
             continue
@@ -78,7 +78,7 @@ def _scores(state: State, order: Order, planned: Plan, at: int) -> list[Score]:
         elif shown and is_plain and name not in order.shunned:
             why = OTHERS
         else:
-            why = _why_not(state, order, name, bool(shown), at)
+            why = _why_not(state, order, name, bool(shown), at, avoid)
         scores.append(Score(name, cost, shown, got, why))
     return scores
 
@@ -90,7 +90,7 @@ def _cost(taker_fee: str, taker_bps: str, worth: int, is_bought: bool) -> str:
     return money_text(worth + fee if is_bought else worth - fee)
 
 
-def _why_not(state: State, order: Order, venue: str, shows: bool, at: int) -> str:
+def _why_not(state: State, order: Order, venue: str, shows: bool, at: int, avoid: Avoid) -> str:
     """Why an exchange gets nothing."""
     if not state.market.up.get(venue):
         return "down"
@@ -99,8 +99,10 @@ def _why_not(state: State, order: Order, venue: str, shows: bool, at: int) -> st
         return out
     if not state.venue_quotes(venue, order.symbol):
         return "halted here"
-    if venue in order.shunned:
+    if venue in order.shunned or (venue == avoid.venue and avoid.limit is None):
         return "has rejected a part of it"
+    if venue == avoid.venue and shows:
+        return "has just not filled what it showed"
     failing = is_open(state, venue, at)
     if failing:
         return failing
