@@ -205,3 +205,15 @@ def test_an_operator_has_it_pause_and_go_on() -> None:
     assert refused.text.endswith("pauses already")
     desk.world.submit(OperatorPause(desk.world.now, "jo", order_id, False))
     assert desk.work() == 500
+
+
+def test_participation_goes_on_with_what_trades_on_the_next_day() -> None:
+    desk = Desk()
+    desk.trade(7000)
+    desk.send(2, "ParticipationRate=10", order=f"{BUY} GTC", seconds=100_000)
+    desk.work(1)
+    desk.trade(1000)
+    assert desk.work() == 100
+    run_step(desk.world, "day 20261123")
+    desk.trade(500)
+    assert desk.work() == 150

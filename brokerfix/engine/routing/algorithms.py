@@ -70,20 +70,19 @@ def strategy_of(order: Order) -> Strategy | None:
 
 
 def _traded(state: State, order: Order) -> int:
-    """What the market has traded on the day, when the order began to be worked: told by its first slice."""
-    if order.worked_at:
-        return order.traded
-    totals = state.market.totals.get(order.symbol)
-    return totals.volume if totals is not None else 0
+    """What the market had traded on the day, when the order began to be worked, which its first slice tells; on a later
+    day all counts."""
+    if order.renewed:
+        return 0
+    return order.traded if order.worked_at else _volume(state, order.symbol)
 
 
 def scheduled(state: State, order: Order, strategy: Strategy, at: int, traded: int) -> int:
     """How much of the order should have been at work by a time (ns), as its schedule has it."""
     if at >= strategy.end and strategy.name != "pov":
         return order.qty
-    since = max(0, _volume(state, order.symbol) - traded)
     if strategy.name == "pov":
-        return min(order.qty, participation(strategy.rate, since))
+        return min(order.qty, _share(state, order, strategy, traded))
     terms = order.qty, strategy.start, strategy.end, at
     if strategy.name == "vwap" and order.symbol in state.profiles:
         bucket, weights = state.profiles[order.symbol]
@@ -91,6 +90,12 @@ def scheduled(state: State, order: Order, strategy: Strategy, at: int, traded: i
     if strategy.name == "is":
         return shortfall(*terms, strategy.urgency / SHARE)
     return twap(*terms)
+
+
+def _share(state: State, order: Order, strategy: Strategy, traded: int) -> int:
+    """How much of the order its share of the market's volume lets be at work, beside what is filled of earlier days."""
+    since = max(0, _volume(state, order.symbol) - traded)
+    return order.prior_cum + participation(strategy.rate, since)
 
 
 def _volume(state: State, symbol: str) -> int:
@@ -109,8 +114,7 @@ def _due(state: State, order: Order, strategy: Strategy, at: int, traded: int) -
         rest = order.qty - before
         due = order.held * (target - before) // rest if rest else order.held
     if strategy.rate and strategy.name != "pov":
-        since = max(0, _volume(state, order.symbol) - traded)
-        due = min(due, participation(strategy.rate, since) - done)
+        due = min(due, _share(state, order, strategy, traded) - done)
     due = max(0, min(due, order.held))
     return due if due == order.held else due // instrument.lot * instrument.lot
 

@@ -47,7 +47,7 @@ def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, takes: bo
     else:
         result = _take_and_rest(state, order, qty, avoid)
     if state.circuits and result.routes:
-        result = _probed(state, order, qty, avoid, result, at)
+        result = _probed(state, order, qty, avoid, result, at, takes)
     if result.routes and state.clients[order.client].options.self_match != "none":
         keep_from_own(state, order, result)
     return result
@@ -58,12 +58,13 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bo
     result = Plan(mode=mode_of(state, order, instrument))
     shunned = _shunned(state, order, avoid) if state.venues else set()
     taken = 0
+    takes = takes and not order.has(ExecInst.POST_ONLY)
     if takes and result.mode in ("dark-first", "split") and order.time_in_force is not TimeInForce.FOK:
         _first(state, order, instrument, qty, shunned, result)
         qty -= sum(route.qty for route in result.routes)
         if not qty:
             return result
-    if takes and (order.instructions is None or not order.has(ExecInst.POST_ONLY)):
+    if takes:
         taken = take(state, instrument, order, qty, shunned, avoid, result)
     left = qty - taken
     if result.stopped:
@@ -99,17 +100,20 @@ def _first(state: State, order: Order, instrument: Instrument, qty: int, shunned
         result.routes, result.note = queued(state, order, instrument, qty, shunned)
 
 
-def _probed(state: State, order: Order, qty: int, avoid: Avoid, result: Plan, at: int) -> Plan:
-    """An exchange whose circuit is half-open gets a small share of what is meant for it; the others get the rest."""
+def _probed(state: State, order: Order, qty: int, avoid: Avoid, result: Plan, at: int, takes: bool) -> Plan:
+    """An exchange whose circuit is half-open gets a small share of what is meant for it; the others get the rest. What
+    can't be parted goes there whole."""
     instrument = state.instruments[order.symbol]
+    if order.time_in_force is TimeInForce.FOK or order.ex_destination or result.price or needs(order):
+        return result
     for venue in list(probing(state, at)):
         meant = next((route for route in result.routes if route.venue == venue), None)
         small = max(instrument.lot, qty // PROBE_SHARE // instrument.lot * instrument.lot)
-        if meant is None or meant.qty <= small or order.ex_destination:
+        if meant is None or meant.qty <= small:
             continue
         probe = Route(venue, small, meant.price, meant.ord_type, meant.time_in_force, RouteRule.PROBE)
         without = avoid._replace(failing=(*avoid.failing, venue))
-        result = _take_and_rest(state, order, qty - small, without)
+        result = _take_and_rest(state, order, qty - small, without, takes)
         result.routes.append(probe)
     return result
 

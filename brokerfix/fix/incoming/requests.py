@@ -177,8 +177,13 @@ def entries_of(text: str, delimiter: str) -> list[Fields]:
     for tag, value in pairs(text):
         if tag == delimiter:
             entries.append({})
-        if entries:
-            entries[-1].setdefault(tag, value)
+        if not entries:
+            continue
+        if tag == "960":
+            # Each strategy parameter counts, as in a message of one order.
+            named = f"{entries[-1].pop('958', '')}={value}"
+            entries[-1]["848"] = ";".join(filter(None, (entries[-1].get("848"), named)))
+        entries[-1].setdefault(tag, value)
     return entries
 
 
