@@ -1,4 +1,4 @@
-"""Ways to place an order, the engine's and naive ones, on the same orders: what they cost against the mid at arrival."""
+"""Ways to place an order, the engine's and naive ones, on the same orders; and what they cost against the arrival."""
 
 import random
 from collections.abc import Callable

@@ -30,7 +30,9 @@ WINDOW, SLICE, BUCKET = 10 * SECOND, SECOND // 2, SECOND
 SHARE = 0.1
 """What of the market's mean volume a parent order wants."""
 RATE = 1000
-"""Of the market's volume with ours, in ten thousandths: what POV takes."""
+"""Of the market's volume with ours, in ten thousandths: what POV takes, as long as the market goes on."""
+ENDLESS = 100
+"""So many times as large is an order by POV, so that its rate decides."""
 DRAWS = 2000
 
 
@@ -130,7 +132,8 @@ def worked(scene: Scene, exchanges: tuple[Exchange, ...], schedule: Schedule) ->
         starts = range(begin + WINDOW + SECOND, end - WINDOW - SECOND, WINDOW)
         for number, start in enumerate(starts):
             side = (Side.BUY, Side.SELL)[(number + turn) % 2]
-            parent = Parent(side, int(SHARE * mean * WINDOW), start, start + WINDOW)
+            wanted = int(SHARE * mean * WINDOW) * (ENDLESS if schedule is _pov else 1)
+            parent = Parent(side, wanted, start, start + WINDOW)
             parents.append(parent)
             for at in range(start, start + WINDOW + 1, SLICE):
                 simulation.later(at, partial(_slice, simulation, schedule, parent))
