@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import click
@@ -138,7 +139,7 @@ def plot(compared: list[Results], folder: Path) -> Path:
             axes.errorbar(more, row, xerr=[[more - low], [high - more]], fmt="o", color=colour, capsize=3)
         axes.axvline(0, color="grey", linewidth=0.8)
         market, taken, orders = one["title"].split("; ")
-        axes.set_title("\n".join((market.replace(", shifted by", ",\nshifted by"), taken, orders)), fontsize=9)
+        axes.set_title("\n".join((fill(market, 42), taken, orders)), fontsize=9)
         axes.set_xlabel(f"bps more than {BASE}")
         axes.set_yticks(range(len(POLICIES)), [policy.name for policy in POLICIES])
         axes.grid(True, axis="x", alpha=0.3)
@@ -185,7 +186,7 @@ def plans(rounds: int, seed: int) -> Results:
 
 @click.command()
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="A recording, or the folder that has it.")
-@click.option("--output", default=RESULTS, type=click.Path(path_type=Path), show_default=True)
+@click.option("--output", default=RESULTS, type=click.Path(file_okay=False, path_type=Path), show_default=True)
 @click.option("--every", default=250, show_default=True, help="Milliseconds between two orders on average.")
 @click.option("--size", default=0.5, show_default=True, help="The median order, in units.")
 @click.option("--rounds", default=3000, show_default=True, help="Plans that are timed of each kind.")
