@@ -87,6 +87,16 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
         msgspec.structs.force_setattr(self, "money_factor", factor)
 
 
+class FeeTier(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What an exchange takes from so many units on that it has filled for us in a calendar month, as decimal text."""
+
+    from_qty: str
+    taker_fee: str = "0"
+    maker_fee: str = "0"
+    taker_bps: str = "0"
+    maker_bps: str = "0"
+
+
 class Strategy(msgspec.Struct, frozen=True, gc=False):
     """How an order is worked over time and routed: TargetStrategy(847) and its parameters. `name` is one of ALGORITHMS
     ("": at once) from `start` to `end` (ns), in slices `interval` ns apart. `rate` is the share of the market's volume
@@ -114,7 +124,9 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     `halt_on_break`: a difference of more than this (decimal text of money) halts it. Quotes of a symbol in which it has
     told nothing for `max_quote_age` ns do not count (0: whatever their age). `by_order`: its market data are single
     orders (MDEntryID(278)). `asks_status`: it is asked for SecurityStatus(f). `dark`: it shows nothing. After
-    `circuit_failures` failures in a row (0: never) it is not routed to for `circuit_time` ns."""
+    `circuit_failures` failures in a row (0: never) it is not routed to for `circuit_time` ns. What it takes of a taker
+    is no more than `fee_cap_bps` (0: any); `tiers`, with the least quantity first, replace its fees by what it has
+    filled in the month."""
 
     venue: str
     taker_fee: str = "0"
@@ -134,6 +146,8 @@ class Venue(msgspec.Struct, frozen=True, gc=False):
     dark: bool = False
     circuit_failures: int = 0
     circuit_time: int = 0
+    fee_cap_bps: str = "0"
+    tiers: tuple[FeeTier, ...] = ()
 
 
 class Instructions(msgspec.Struct, frozen=True, gc=False):

@@ -23,15 +23,19 @@ def cost(
     for charge in filter(None, (instrument.charge, commission)):
         total += _rates(charge.per_unit, charge.bps, qty, instrument.qty_digits, notional)
     if commission is not None and commission.exchange_fees and venue in state.venues:
-        total += exchange_fee(state.venues[venue], qty, instrument.qty_digits, notional, is_maker)
+        total += exchange_fee(state.terms_of(venue), qty, instrument.qty_digits, notional, is_maker)
     return total
 
 
 def exchange_fee(venue: Venue, qty: int, qty_digits: int, worth: int, is_maker: bool = False) -> int:
-    """What an exchange takes, in money (below 0: it gives), for a scaled quantity that is worth so much money."""
+    """What an exchange takes, in money (below 0: it gives), for a scaled quantity that is worth so much money. What it
+    takes of a taker may have a cap, in basis points of that (as Rule 610 of Regulation NMS has for low prices)."""
     if is_maker:
         return _rates(venue.maker_fee, venue.maker_bps, qty, qty_digits, worth)
-    return _rates(venue.taker_fee, venue.taker_bps, qty, qty_digits, worth)
+    fee = _rates(venue.taker_fee, venue.taker_bps, qty, qty_digits, worth)
+    if venue.fee_cap_bps == "0":
+        return fee
+    return min(fee, worth * to_scaled(venue.fee_cap_bps, BPS_DIGITS) // WHOLE)
 
 
 def most_cost(state: State, client: str, instrument: Instrument, qty: int, price: int) -> int:

@@ -427,6 +427,7 @@ PARTS: tuple[Part, ...] = (
     plain("profiles", dict, dict[str, tuple[int, tuple[int, ...]]], items),
     plain("scores", dict, dict[str, VenueScore], items),
     plain("circuits", dict, dict[str, Circuit], items),
+    plain("months", dict, dict[str, tuple[int, int]], items),
     plain("markouts", list, list[Markout], list),
     plain("volatility", dict, dict[str, Volatility], items),
     Part("market", Market),

@@ -7,7 +7,7 @@ from brokerfix.engine import touched
 from brokerfix.engine.entities import Client, Job, JobKind
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.status import report_open_orders
-from brokerfix.engine.routing.statistics import failed
+from brokerfix.engine.routing.statistics import failed, recovered
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -33,6 +33,7 @@ def _venue_up(state: State, fact: f.VenueUp) -> None:
     link = state.links[fact.venue]
     link.anew += fact.anew
     link.mute = False
+    recovered(state, fact.venue, fact.at)
     _drop_questions(state, fact.venue)
     booking.begin_job(state, Job(JobKind.ASK, list(reversed(state.open_children[fact.venue])), fact.venue))
 

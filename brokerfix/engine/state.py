@@ -5,13 +5,13 @@ from collections import deque
 
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import Currency, Instrument, Level, Limits, MarginPolicy, Phase, Rates, Venue, day_of
+from brokerfix.domain import Currency, Instrument, Level, Limits, MarginPolicy, Phase, Rates, Venue, day_of, to_scaled
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.engine.parts import HASHED, PARTS
-from brokerfix.engine.routing.statistics import Circuit, Markout, VenueScore, Volatility
+from brokerfix.engine.routing.statistics import MONTH_DIGITS, Circuit, Markout, VenueScore, Volatility, with_tier
 from brokerfix.facts import Alerted, BreakFound, LimitsProposed
 
 EMPTY = tuple((part.name, part.empty) for part in PARTS if part.empty is not None)
@@ -52,8 +52,8 @@ class State:
     orders that an operator has taken back. `links` are by exchange, `breaks` the open ones by their number.
 
     `profiles` say when symbols trade (bucket in ns, weights), `scores` what exchanges have been like (by
-    EXCHANGE/CLASS), `circuits` which fail; `markouts` are fills to be compared with a later mark, `volatility` is each
-    symbol's.
+    EXCHANGE/CLASS), `months` what each has filled for us in a month (YYYYMM, units in 8 decimals), `circuits` which
+    fail; `markouts` are fills to be compared with a later mark, `volatility` is each symbol's.
     """
 
     last_id: int
@@ -112,6 +112,7 @@ class State:
     profiles: dict[str, tuple[int, tuple[int, ...]]]
     scores: dict[str, VenueScore]
     circuits: dict[str, Circuit]
+    months: dict[str, tuple[int, int]]
     markouts: list[Markout]
     volatility: dict[str, Volatility]
     market: Market
@@ -123,6 +124,20 @@ class State:
     def become(self, other: "State") -> None:
         """Be what another state is, that is given up."""
         self.__dict__ = other.__dict__
+
+    def terms_of(self, venue: str) -> Venue:
+        """The exchange with the fees that it takes now, by what it has filled in the month."""
+        known = self.venues[venue]
+        if not known.tiers:
+            return known
+        month, filled = self.months.get(venue, (0, 0))
+        reached = sum(filled >= to_scaled(tier.from_qty, MONTH_DIGITS) for tier in known.tiers)
+        return with_tier(known, reached - 1) if reached and month == self.day // 100 else known
+
+    def all_terms(self) -> dict[str, Venue]:
+        if not any(venue.tiers for venue in self.venues.values()):
+            return self.venues
+        return {name: self.terms_of(name) for name in self.venues}
 
     @property
     def day(self) -> int:

@@ -15,6 +15,7 @@ from brokerfix.domain import (
     FEATURES,
     MONEY_DIGITS,
     Charge,
+    FeeTier,
     Inexact,
     Instrument,
     Limits,
@@ -214,6 +215,25 @@ LIMIT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,12})?")
 MOST_SECONDS = 86_400
 
 
+def _fees(path: Path, key: str, venue: VenueSection) -> None:
+    """What an exchange takes, also from a volume on. Raises ConfigError."""
+    from_before = 0
+    every: list[tuple[str, VenueSection | FeeTier]] = [(key, venue)]
+    every += [(f"{key}.tiers[{number}]", tier) for number, tier in enumerate(venue.tiers)]
+    for at, fees in every:
+        _money(path, f"{at}.taker_fee", fees.taker_fee)
+        _money(path, f"{at}.maker_fee", fees.maker_fee)
+        _scaled(path, f"{at}.taker_bps", fees.taker_bps, 4)
+        _scaled(path, f"{at}.maker_bps", fees.maker_bps, 4)
+        if isinstance(fees, FeeTier):
+            from_qty = _scaled(path, f"{at}.from_qty", fees.from_qty, 8)
+            if from_qty <= from_before:
+                raise ConfigError(f"{path}: {at}.from_qty: must be above 0 and that of the tier before")
+            from_before = from_qty
+    if _scaled(path, f"{key}.fee_cap_bps", venue.fee_cap_bps, 4) < 0:
+        raise ConfigError(f"{path}: {key}.fee_cap_bps: must not be below 0")
+
+
 def check_venues(
     path: Path, venues: Mapping[str, VenueSection], instruments: Mapping[str, Instrument]
 ) -> dict[tuple[str, str], str]:
@@ -224,13 +244,7 @@ def check_venues(
         if session in sessions:
             raise ConfigError(f"{path}: venues.{name}.target: is the same session as [venues.{sessions[session]}]")
         sessions[session] = name
-        _money(path, f"venues.{name}.taker_fee", venue.taker_fee)
-        _money(path, f"venues.{name}.maker_fee", venue.maker_fee)
-        for key in ("taker_bps", "maker_bps"):
-            try:
-                to_scaled(getattr(venue, key), 4)
-            except Inexact as error:
-                raise ConfigError(f"{path}: venues.{name}.{key}: {error}") from error
+        _fees(path, f"venues.{name}", venue)
         for feature in venue.supports:
             if feature not in FEATURES:
                 known = ", ".join(FEATURES)

@@ -13,6 +13,7 @@ from brokerfix.domain import (
     Charge,
     ClientOptions,
     Currency,
+    FeeTier,
     Instrument,
     Level,
     Limits,
@@ -225,6 +226,8 @@ class VenueSection(Section, frozen=True):
     dark: bool = False
     circuit_failures: Annotated[int, Meta(ge=0, le=1000)] = 5
     circuit_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
+    fee_cap_bps: str = "0"
+    tiers: tuple[FeeTier, ...] = ()
     symbols: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
     drop_copy: bool = False
@@ -238,7 +241,7 @@ class VenueSection(Section, frozen=True):
             taker_bps=self.taker_bps, maker_bps=self.maker_bps,
             max_quote_age=self.max_quote_age_ms * 10**6, by_order=self.market_data_by == "order",
             asks_status=self.ask_status, dark=self.dark, circuit_failures=self.circuit_failures,
-            circuit_time=self.circuit_seconds * 10**9,
+            circuit_time=self.circuit_seconds * 10**9, fee_cap_bps=self.fee_cap_bps, tiers=self.tiers,
             drop_copy=self.drop_copy, drop_copy_of=self.drop_copy_of, halt_on_break=self.halt_on_break,
         )  # fmt: skip
 

@@ -2,17 +2,29 @@
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerfix.commands import MarketUpdate, SessionUp, Start
-from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, TimeInForce, Venue, money_text, to_money
+from brokerfix.domain import (
+    ClientOptions,
+    FeeTier,
+    Instrument,
+    Limits,
+    OrdType,
+    Side,
+    TimeInForce,
+    Venue,
+    money_text,
+    to_money,
+)
 from brokerfix.engine.charges import cost
 from brokerfix.engine.engine import State, decide, evolve, observe
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.routing.plan import plan
-from brokerfix.facts import OrderAccepted
+from brokerfix.facts import OrderAccepted, VenueDefined
 from tests.scenario import DAY
 
 Quote = tuple[str, int, int]
@@ -126,3 +138,21 @@ def _filled(quotes: tuple[Quote, ...], qty: int) -> list[Quote]:
             taken.append((venue, price, part))
         qty -= part
     return taken
+
+
+def test_a_fee_with_a_cap_and_fees_by_the_months_volume() -> None:
+    """0.50 a unit is no more than 10 basis points of 100.00, 0.10. From 1,000 units on it takes nothing."""
+    state = market({"A": ("0.50", "0"), "B": ("0.20", "0")}, [("A", 10000, 100), ("B", 10000, 100)], Side.SELL, "cost")
+    assert swept(state, Side.BUY, 50) == [("B", 10000, 50)]
+    capped = msgspec.structs.replace(state.venues["A"], fee_cap_bps="10")
+    evolve(state, VenueDefined(1, state.last_id + 1, capped))
+    assert swept(state, Side.BUY, 50) == [("A", 10000, 50)]
+    tiers = (FeeTier("1000", "0.15"), FeeTier("2000"))
+    tiered = msgspec.structs.replace(state.venues["A"], fee_cap_bps="0", tiers=tiers)
+    evolve(state, VenueDefined(1, state.last_id + 1, tiered))
+    for filled, first in ((999, "B"), (1000, "A"), (2000, "A")):
+        state.months["A"] = (state.day // 100, filled * 10**8)
+        assert swept(state, Side.BUY, 50) == [(first, 10000, 50)]
+    assert state.terms_of("A").taker_fee == "0"
+    state.months["A"] = (state.day // 100 - 1, 5000 * 10**8)
+    assert state.terms_of("A").taker_fee == "0.50", "a month begins anew"

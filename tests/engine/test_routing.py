@@ -127,20 +127,23 @@ def test_a_posted_part_moves_when_another_exchange_shows_what_it_would_take() ->
 
 def test_an_exchange_that_fails_is_left_alone_then_tried_with_a_little() -> None:
     world = market(*TWO, failures="2")
-    for number in (1, 2):
+    run_step(world, "client ALICE new R0 buy 10 AAPL 150.00 IOC +100=XNYS")
+    run_step(world, "venue XNYS fill c1 10@150.00 cum 10")
+    run_step(world, TWO[1])
+    for number in (2, 3):
         run_step(world, f"client ALICE new R{number} buy 10 AAPL 150.00 IOC +100=XNYS")
         run_step(world, f"venue XNYS rejected c{number}")
     told = run_step(world, "client ALICE new C1 buy 200 AAPL 150.00 IOC")
     assert _sent(told) == {"XNAS": "200"}
     scores = [fact for fact in world.facts if isinstance(fact, RouteDecided)][-1].scores
     assert [one.why for one in scores if one.venue == "XNYS"] == ["circuit open, it has failed 1 times"]
-    run_step(world, "venue XNAS fill c3 200@150.00 cum 200")
+    run_step(world, "venue XNAS fill c4 200@150.00 cum 200")
     run_step(world, "wait 11")
     run_step(world, TWO[0])
     run_step(world, "client ALICE new C2 buy 200 AAPL 150.00 IOC")
     probes = [child.qty for child in world.state.open_children["XNYS"].values()]
     assert probes == [20]
-    run_step(world, "venue XNYS fill c5 20@150.00 cum 20")
+    run_step(world, "venue XNYS fill c6 20@150.00 cum 20")
     assert world.state.circuits == {}
 
 
@@ -163,3 +166,27 @@ def test_shares_make_up_the_whole_and_are_never_more_than_shown(total: int, show
         wanted = spread(total, depth, lot)
         assert sum(wanted.values()) == min(total, sum(shown))
         assert all(0 <= qty <= depth[venue] for venue, qty in wanted.items())
+
+
+def test_shares_by_cost_reach_as_far_as_the_sweep_does() -> None:
+    """XNAS takes 0.0030 and offers at 150.00, XNYS 0.0025 at 150.00 too: by cost both are in reach."""
+    quotes = "quote XNAS AAPL ask 100@150.00", "quote XNYS AAPL ask 100@150.00"
+    told = run_step(
+        market(*quotes, route_mode="pro-rata", route_by="cost"), "client ALICE new C1 buy 150 AAPL 150.00 IOC"
+    )
+    assert _sent(told) == {"XNAS": "75", "XNYS": "75"}
+
+
+def test_a_recovered_exchange_is_tried_with_a_little_where_another_can_have_the_rest() -> None:
+    world = market(*TWO, failures="5")
+    run_step(world, "client ALICE new C0 buy 10 AAPL 150.00 IOC +100=XNAS")
+    run_step(world, "venue XNAS fill c1 10@150.00 cum 10")
+    run_step(world, "client ALICE new C1 buy 10 AAPL 150.00 IOC +100=XNYS")
+    run_step(world, "venue XNYS fill c2 10@150.00 cum 10")
+    run_step(world, "venue XNYS down")
+    run_step(world, "venue XNYS up")
+    run_step(world, TWO[1])
+    told = run_step(world, "client ALICE new C2 buy 100 AAPL 150.00 IOC")
+    assert _sent(told) == {"XNYS": "10", "XNAS": "90"}
+    alone = market("quote XNYS AAPL ask 100@150.00", failures="5")
+    assert _sent(run_step(alone, "client ALICE new C1 buy 100 AAPL 150.00 IOC")) == {"XNYS": "100"}

@@ -165,7 +165,7 @@ def natively(state: State, order: Order, avoid: str = "") -> str:
         and state.venue_quotes(venue.venue, order.symbol)
     ]
     worth = order.price * unit_of(state.instruments[order.symbol])
-    return min(found, key=lambda venue: fee_of_unit(venue, worth, True)).venue if found else ""
+    return min(found, key=lambda venue: fee_of_unit(state.terms_of(venue.venue), worth, True)).venue if found else ""
 
 
 def next_hold(state: State, order: Order) -> Hold | None:

@@ -24,7 +24,7 @@ def evidence(state: State, order: Order, qty: int, planned: Plan, at: int, avoid
             expected_qty += one.aimed
             notional += one.aimed * one.price
             worth = one.aimed * one.price * instrument.money_factor
-            fee += exchange_fee(state.venues[one.venue], one.aimed, instrument.qty_digits, worth, False)
+            fee += exchange_fee(state.terms_of(one.venue), one.aimed, instrument.qty_digits, worth, False)
     if expected_qty and not price:
         price = average_text(notional, expected_qty, instrument.price_digits)
     bid, ask = _best(state, order.symbol, Side.BUY), _best(state, order.symbol, Side.SELL)
@@ -71,7 +71,9 @@ def _scores(state: State, order: Order, planned: Plan, at: int, avoid: Avoid) ->
             levels = quotes.asks if side is Side.SELL else quotes.bids
             if levels:
                 rank, shown = levels.peekitem(0)
-                cost = _cost(venue.taker_fee, venue.taker_bps, abs(rank) * unit, side is Side.SELL)
+                terms = state.terms_of(name) if venue.tiers else venue
+                fees = terms.taker_fee, terms.taker_bps, terms.fee_cap_bps
+                cost = _cost(*fees, abs(rank) * unit, side is Side.SELL)
         got = gets.get(name, 0)
         if got:
             why = ""
@@ -84,9 +86,9 @@ def _scores(state: State, order: Order, planned: Plan, at: int, avoid: Avoid) ->
 
 
 @lru_cache(maxsize=1 << 14)
-def _cost(taker_fee: str, taker_bps: str, worth: int, is_bought: bool) -> str:
+def _cost(taker_fee: str, taker_bps: str, fee_cap_bps: str, worth: int, is_bought: bool) -> str:
     """What a unit that is worth so much money costs with the exchange's fee, or what it brings without it."""
-    fee = fee_of_unit(Venue("", taker_fee, taker_bps=taker_bps), worth)
+    fee = fee_of_unit(Venue("", taker_fee, taker_bps=taker_bps, fee_cap_bps=fee_cap_bps), worth)
     return money_text(worth + fee if is_bought else worth - fee)
 
 

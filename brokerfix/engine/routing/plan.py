@@ -109,12 +109,17 @@ def _probed(state: State, order: Order, qty: int, avoid: Avoid, result: Plan, at
     for venue in list(probing(state, at)):
         meant = next((route for route in result.routes if route.venue == venue), None)
         small = max(instrument.lot, qty // PROBE_SHARE // instrument.lot * instrument.lot)
-        if meant is None or meant.qty <= small:
+        if meant is None or meant.qty <= small or meant.time_in_force is not TimeInForce.IOC:
             continue
-        probe = Route(venue, small, meant.price, meant.ord_type, meant.time_in_force, RouteRule.PROBE)
         without = avoid._replace(failing=(*avoid.failing, venue))
-        result = _take_and_rest(state, order, qty - small, without, takes)
-        result.routes.append(probe)
+        other = _take_and_rest(state, order, qty - small, without, takes)
+        placed = other.book + other.held + sum(route.qty for route in other.routes)
+        if placed + sum(cross.qty for cross in other.crosses) < qty - small:
+            # Nobody else can: it goes there as it is.
+            continue
+        terms = meant.price, meant.ord_type, meant.time_in_force
+        other.routes.append(Route(venue, small, *terms, RouteRule.PROBE))
+        result = other
     return result
 
 

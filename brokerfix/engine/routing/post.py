@@ -43,7 +43,7 @@ def post(state: State, order: Order, left: int, shunned: set[str], result: Plan)
         open_to_it,
         key=lambda venue: (
             sum(feature not in venue.supports for feature in wanted),
-            fee_of_unit(venue, worth, True),
+            fee_of_unit(state.terms_of(venue.venue), worth, True),
         ),
     )
     send(state, order, left, venue.venue, RouteRule.LOWEST_MAKER_FEE, result)

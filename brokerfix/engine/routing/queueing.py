@@ -26,8 +26,8 @@ def queued(state: State, order: Order, instrument: Instrument, qty: int, shunned
     there = [
         VenueTerms(
             venue.venue,
-            fee_of_unit(venue, other * unit) / money,
-            -fee_of_unit(venue, own * unit, True) / money,
+            fee_of_unit(state.terms_of(venue.venue), other * unit) / money,
+            -fee_of_unit(state.terms_of(venue.venue), own * unit, True) / money,
             _shown(state, venue.venue, order, own),
             outflow,
         )

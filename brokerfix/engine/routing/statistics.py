@@ -6,12 +6,13 @@ child (half-open), and routed to as before when that is answered (closed). (Circ
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import isqrt
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from brokerfix.domain import IMMEDIATE, Instrument, OrdStatus, Side
+from brokerfix.domain import IMMEDIATE, Instrument, OrdStatus, Side, Venue
 
 if TYPE_CHECKING:
     from brokerfix.engine.orders.order import Child
@@ -28,6 +29,7 @@ MOST_MARKOUTS = 2000
 """Fills that wait to be compared with a later mark; more are not looked at."""
 LONGEST_OPEN = 3600 * SECOND
 VARIANCE_SCALE = 10**6
+MONTH_DIGITS = 8
 
 
 class VenueScore(msgspec.Struct, gc=False):
@@ -147,6 +149,37 @@ def filled(state: "State", child: "Child", price: int, at: int) -> None:
         key = f"{child.venue}/{class_of(state, child.symbol)}"
         state.markouts += [Markout(key, child.symbol, child.side, price, at, horizon) for horizon in range(2)]
     _succeeded(state, child.venue)
+
+
+def count_month(state: "State", child: "Child", qty: int) -> None:
+    """An exchange with fees by the month's volume has filled so much more (scaled)."""
+    if state.venues[child.venue].tiers:
+        month, filled = state.months.get(child.venue, (0, 0))
+        units: int = qty * 10**MONTH_DIGITS // 10 ** state.instruments[child.symbol].qty_digits
+        now = state.day // 100
+        state.months[child.venue] = (now, units + (filled if month == now else 0))
+
+
+@lru_cache(maxsize=256)
+def with_tier(venue: Venue, tier: int) -> Venue:
+    """An exchange with the fees of one of its tiers."""
+    fees = venue.tiers[tier]
+    return msgspec.structs.replace(
+        venue,
+        taker_fee=fees.taker_fee,
+        maker_fee=fees.maker_fee,
+        taker_bps=fees.taker_bps,
+        maker_bps=fees.maker_bps,
+    )
+
+
+def recovered(state: "State", venue: str, at: int) -> None:
+    """An exchange's session is up: what nothing is known of, or was lost, is tried with a little first."""
+    known = any(key.startswith(f"{venue}/") for key in state.scores)
+    if state.venues[venue].circuit_failures and (not known or state.links[venue].lost):
+        circuit = state.circuits.setdefault(venue, Circuit())
+        if not circuit.trips:
+            circuit.trips, circuit.until, circuit.probe = 1, at, 0
 
 
 def ended(state: "State", child: "Child", status: OrdStatus, at: int) -> None:

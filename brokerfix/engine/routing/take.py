@@ -44,7 +44,8 @@ def take(
     own = own_orders(state, order)
     hits: dict[str, tuple[int, int]] = {}
     seen: list[Seen] = []
-    left, decremented, worst = qty, 0, 0
+    left, decremented = qty, 0
+    last: Entry[VenueLevel] | None = None
     while left:
         if mine is not None and limited and not at_least_as_good(side, mine.price, order.price):
             mine = None
@@ -79,7 +80,7 @@ def take(
             mine = next(resting, None)
         else:
             assert quote is not None
-            venue, worst = quote.key[0], quote.price
+            venue, last = quote.key[0], quote
             hits[venue] = (hits.get(venue, (0, 0))[0] + part, quote.price)
             seen.append(_seen(state, instrument, quote, part))
             quote = next(quotes, None)
@@ -89,9 +90,10 @@ def take(
     rule = RULES.get(result.mode, RouteRule.BEST_PRICE)
     if len(hits) > 1 and result.mode in RULES:
         swept = sum(part for part, _ in hits.values())
-        again = _cheapest_first(state, instrument, side.opposite, shunned, avoid, worst)
-        hits = spread(result.mode, instrument, side, hits, _up_to(again, side, worst))
-        result.seen = _seen_by(state, instrument, order, shunned, avoid, hits, worst)
+        assert last is not None
+        reach = _reach(state, instrument, order, shunned, avoid, last)
+        hits = spread(result.mode, instrument, side, hits, reach)
+        result.seen = _seen_by(state, instrument, reach, hits)
         # What another mode leaves for later waits for this to end.
         result.waits = sum(part for part, _ in hits.values()) < swept
         left += swept - sum(part for part, _ in hits.values())
@@ -100,18 +102,35 @@ def take(
     return qty - left - decremented
 
 
-def _up_to(quotes: Iterator[Entry[VenueLevel]], side: Side, worst: int) -> Iterator[Entry[VenueLevel]]:
-    return (quote for quote in quotes if at_least_as_good(side, quote.price, worst))
+def _reach(
+    state: State,
+    instrument: Instrument,
+    order: Order,
+    shunned: set[str],
+    avoid: Avoid,
+    last: Entry[VenueLevel],
+) -> list[Entry[VenueLevel]]:
+    """The quotes from the first to those that are as good as the last one swept, by price or by cost."""
+    side = order.side
+    limit = order.price if order.works_as is OrdType.LIMIT else 0
+    quotes = _cheapest_first(state, instrument, side.opposite, shunned, avoid, limit)
+    if not by_whole_cost(instrument):
+        return list(takewhile(lambda quote: at_least_as_good(side, quote.price, last.price), quotes))
+    besides = latency_costs(state, instrument)
+
+    def whole(quote: Entry[VenueLevel]) -> int:
+        venue = quote.key[0]
+        return all_in(instrument, side, quote.price, state.terms_of(venue), besides.get(venue, 0))
+
+    bound = whole(last)
+    return list(takewhile(lambda quote: whole(quote) <= bound, quotes))
 
 
-def _seen_by(
-    state: State, instrument: Instrument, order: Order, shunned: set[str], avoid: Avoid, hits: Hits, worst: int
-) -> tuple[Seen, ...]:
+def _seen_by(state: State, instrument: Instrument, reach: list[Entry[VenueLevel]], hits: Hits) -> tuple[Seen, ...]:
     """The quotes in reach as evidence, with what of each the children aim at."""
     left = {venue: part for venue, (part, _) in hits.items()}
     seen = []
-    quotes = _cheapest_first(state, instrument, order.side.opposite, shunned, avoid, worst)
-    for quote in _up_to(quotes, order.side, worst):
+    for quote in reach:
         venue = quote.key[0]
         part = min(left.get(venue, 0), quote.qty)
         left[venue] = left.get(venue, 0) - part
@@ -141,7 +160,7 @@ def _is_ours_better(
     if not by_whole_cost(instrument):
         return at_least_as_good(side, mine.price, quote.price)
     venue = quote.key[0]
-    there = all_in(instrument, side, quote.price, state.venues[venue], latency_costs(state, instrument).get(venue, 0))
+    there = all_in(instrument, side, quote.price, state.terms_of(venue), latency_costs(state, instrument).get(venue, 0))
     return all_in(instrument, side, mine.price, None) <= there
 
 
@@ -157,7 +176,7 @@ def _crosses_always(instrument: Instrument) -> bool:
 def _seen(state: State, instrument: Instrument, quote: Entry[VenueLevel], part: int) -> Seen:
     """A quote as evidence, with what the exchange takes for a unit."""
     venue = quote.key[0]
-    fee = fee_of_unit(state.venues[venue], quote.price * unit_of(instrument))
+    fee = fee_of_unit(state.terms_of(venue), quote.price * unit_of(instrument))
     return Seen(venue, quote.price, quote.qty, part, fee_text(fee) if fee else "")
 
 
@@ -172,7 +191,7 @@ def _cheapest_first(
         if limit:
             levels = takewhile(lambda level: at_least_as_good(taker, level[0].price, limit), levels)
         ranked = (_ranked(state, instrument, level) for level in levels)
-        quotes = by_cost(instrument, taker, ranked, state.venues, latency_costs(state, instrument))
+        quotes = by_cost(instrument, taker, ranked, state.all_terms(), latency_costs(state, instrument))
     else:
         quotes = (quote for level in levels for quote in _by_fee(state, instrument, level))
     for quote in quotes:
@@ -186,7 +205,7 @@ def _by_fee(state: State, instrument: Instrument, level: list[Entry[VenueLevel]]
         symbol = instrument.symbol
         level.sort(
             key=lambda quote: (
-                fee_of_unit(state.venues[quote.key[0]], worth),
+                fee_of_unit(state.terms_of(quote.key[0]), worth),
                 rank(state, quote.key[0], symbol),
             )
         )

@@ -75,6 +75,7 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     leaves = child.leaves
     state.market.filled(child.child_id, fact.qty, fact.price)
     statistics.filled(state, child, fact.price, fact.at)
+    statistics.count_month(state, child, fact.qty)
     child.cum += fact.qty
     child.notional += fact.qty * fact.price
     order.at_venues -= leaves - child.leaves
