@@ -55,6 +55,7 @@ accounts = ["BOB"]
 [clients.FEW]
 accounts = ["CAROL"]
 market_data = ["MSFT"]
+budgets = {{ requests = {{ rate = 1, burst = 5000 }} }}
 [venues.XNAS]
 host = "127.0.0.1"
 port = {venue_port}
@@ -178,6 +179,16 @@ def test_market_data_are_for_who_may_see_them(place: Place) -> None:
     assert WebSocket(place, "few", "/v1/stream?symbols=MSFT,AAPL").status != 101
     assert WebSocket(place, "few", "/v1/stream?symbols=MSFT&trades=yes").status != 101
     assert WebSocket(place, "few", "/v1/stream?symbols=MSFT&statistics=1&trades=1&by=exchange").status == 101
+
+
+def test_a_deep_book_counts_as_more_requests(place: Place) -> None:
+    with place.api("few") as few:
+        left = [
+            int(few.get("/v1/books/MSFT", params={"depth": depth}).headers["x-ratelimit-remaining"])
+            for depth in (1, 1, 49, 1000)
+        ]
+        # A request's worth comes back each second.
+        assert left[0] - left[2] <= 2 < 15 < left[2] - left[3] <= 21
 
 
 # Statistics and trades

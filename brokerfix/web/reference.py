@@ -31,6 +31,7 @@ from brokerfix.web.model import (
 from brokerfix.web.terms import day, to_ms
 from brokerfix.web.users import User
 
+PRICES_OF_A_REQUEST = 50
 Depth = Annotated[
     int,
     QueryParameter(
@@ -87,7 +88,11 @@ async def positions(request: Request[Caller, None, Any]) -> list[Position]:
     operation_id="book", summary="The book of a symbol", responses=problems(404),
 )  # fmt: skip
 async def book(request: Request[Caller, None, Any], symbol: SymbolPath, depth: Depth = DEPTH, by: By = "price") -> Book:
-    """The consolidated book of a symbol: all exchanges and the broker's own book, together or apart."""
+    """The consolidated book of a symbol: all exchanges and the broker's own book, together or apart. A deep one counts
+    as more requests: one more for every 50 prices."""
+    extra = (depth or MOST_DEPTH) // PRICES_OF_A_REQUEST
+    if extra:
+        door_of(request).spend(request.scope, b"H", extra)
     return await _market(request, symbol).book(symbol, depth, by == "exchange")
 
 
