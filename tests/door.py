@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import httpx
 
 from brokerfix.tools.demo import Process, free_port
 from brokerfix.web.door import hash_of, make_key
-from tests.live import INSTRUMENT
+from tests.live import EXCHANGE, INSTRUMENT
 
 CONFIG = """
 [broker]
@@ -61,6 +62,25 @@ KEYS: Keys = {
     "reader": ("DESK", ["read"], []),
     "few": ("FEW", ["read", "trade"], []),
 }
+
+
+class Exchange:
+    """The exchange that the broker of a place has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        config = folder / "XNAS.toml"
+        config.write_text(EXCHANGE.format(port=self.port, instrument=INSTRUMENT))
+        self.process = Process("XNAS", config, folder / "XNAS.log", self.port)
+        self.process.start()
+
+    def pause(self) -> None:
+        assert self.process._process is not None
+        os.kill(self.process._process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.process._process is not None
+        os.kill(self.process._process.pid, signal.SIGCONT)
 
 
 class Place:

@@ -14,9 +14,8 @@ import pytest
 
 from brokerfix.facts import OrderAccepted
 from brokerfix.record.journal import read
-from brokerfix.tools.demo import Process, free_port
-from tests.door import Keys, Place, WebSocket, eventually, order, problem
-from tests.live import EXCHANGE, INSTRUMENT, run_cli
+from tests.door import Exchange, Keys, Place, WebSocket, eventually, order, problem
+from tests.live import run_cli
 
 CONFIG = """
 [broker]
@@ -66,25 +65,6 @@ KEYS: Keys = {
     "two": ("DESK", ["read", "trade"], ["BOB", "CAROL"]),
     "other": ("OTHER", ["read", "trade"], []),
 }
-
-
-class Exchange:
-    """The exchange that the broker of a place has."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        config = folder / "XNAS.toml"
-        config.write_text(EXCHANGE.format(port=self.port, instrument=INSTRUMENT))
-        self.process = Process("XNAS", config, folder / "XNAS.log", self.port)
-        self.process.start()
-
-    def pause(self) -> None:
-        assert self.process._process is not None
-        os.kill(self.process._process.pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self.process._process is not None
-        os.kill(self.process._process.pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,10 @@ kind at once, `X-RateLimit-Remaining` how many are left of them, `X-RateLimit-Re
 (seconds since 1970), `X-RateLimit-Resource` which budget that is. They are in every answer to an API key unless the
 budget has no limit; above it, the answer is 429 and `Retry-After` says how long to wait.
 
-`/v1/stream` is a WebSocket: reports of the key's accounts and, with `?symbols=A,B`, quotes.
+`/v1/stream` is a WebSocket. It tells reports of the key's accounts and, with `?symbols=A,B`, quotes (`by=exchange`: of
+each exchange apart); with `statistics=1` the trading day's statistics, with `trades=1` every trade. A slow reader gets
+the newest quote and statistics of a symbol instead of every one. Reports and trades are never left out: a reader that
+is too slow for them is closed with 4008.
 """
 
 

@@ -27,12 +27,13 @@ OrdType = Literal["market", "limit", "stop", "stop_limit", "market_to_limit", "p
 TimeInForce = Literal["day", "gtc", "opening", "ioc", "fok", "gtd", "closing"]
 ExecInst = Literal[
     "post_only", "all_or_none", "primary_peg", "market_peg", "mid_peg", "trailing_stop", "cancel_if_not_best",
-    "keep", "cancel_on_loss", "reinstate_on_halt", "cancel_on_halt", "not_held", "held",
+    "keep", "cancel_on_loss", "reinstate_on_halt", "cancel_on_halt", "not_held", "held", "do_not_increase",
+    "intermarket_sweep",
 ]  # fmt: skip
 ExecInsts = Annotated[
     tuple[ExecInst, ...],
     Meta(
-        max_length=13,
+        max_length=15,
         description="ExecInst(18) in words. A pegged order needs one of the pegs or trailing_stop. keep and "
         "cancel_on_loss say what becomes of the order when the session is lost.",
     ),
@@ -42,7 +43,27 @@ Status = Literal[
     "suspended", "pending_new", "calculated", "expired", "pending_replace",
 ]  # fmt: skip
 Phase = Literal["closed", "pre_open", "opening_auction", "continuous", "closing_auction"]
+RouteMode = Literal["best", "pro-rata", "sequential", "spray", "dark-first", "split"]
 ENDED_STATUSES = ("filled", "canceled", "rejected", "expired")
+
+
+class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order is worked over time and routed: TargetStrategy(847) and its parameters. It is worked from `start`
+    (now) to `end`, in slices `interval_seconds` apart: `twap` evenly, `vwap` as the market usually trades, `pov` as
+    `participation_rate` percent of what the market trades (of the others: at most so much), `is` the sooner the higher
+    its `urgency`. With `catch_up` what could not be had in time is wanted at once, else it is spread over the rest.
+    `style`: a slice takes what is there, or is posted first. Without a `name` it is only routed as `route_mode` says.
+    """
+
+    name: Literal["twap", "vwap", "pov", "is"] | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    interval_seconds: Decimal | None = None
+    participation_rate: Decimal | None = None
+    urgency: Decimal | None = None
+    catch_up: bool | None = None
+    style: Literal["take", "post"] | None = None
+    route_mode: RouteMode | None = None
 
 
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +71,8 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     never go beyond; `stop_px` is where a stop is set off; `min_qty` the least to be filled; `max_floor` what an iceberg
     shows; `expire_time` or `expire_date` goes with gtd; `peg_offset` is added to the peg's price or is a trailing
     stop's distance; `cash_order_qty` stands for a quantity and is what may be spent; `ex_destination` names the
-    exchange; a `manual` order waits for the broker's desk (HandlInst 3). What can't go together the broker refuses."""
+    exchange; a `manual` order waits for the broker's desk (HandlInst 3); with a `strategy` it is worked over time. What
+    can't go together the broker refuses."""
 
     cl_ord_id: Id
     symbol: Symbol
@@ -70,11 +92,13 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cash_order_qty: Decimal | None = None
     ex_destination: Account | None = None
     manual: bool = False
+    strategy: Strategy | None = None
 
 
 class Replace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What of an order is to be another. What is left out stays as it is; "0" takes an instruction away, [] all of
-    `exec_inst`. `cl_ord_id` names the request, and from then on the order."""
+    `exec_inst`. A `strategy` takes the place of the one before, as a whole; `paused` stops an order that is worked over
+    time (ExecInst S) until it is false. `cl_ord_id` names the request, and from then on the order."""
 
     cl_ord_id: Id
     qty: Decimal | None = None
@@ -87,6 +111,8 @@ class Replace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peg_offset: SignedDecimal | None = None
     exec_inst: ExecInsts | None = None
     manual: bool | None = None
+    strategy: Strategy | None = None
+    paused: bool | None = None
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -119,6 +145,8 @@ class Order(msgspec.Struct, frozen=True):
     ex_destination: str | None = None
     manual: bool | None = None
     entered: str | None = None
+    strategy: Strategy | None = None
+    paused: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -243,16 +271,40 @@ class Clock(msgspec.Struct, frozen=True):
 
 
 class Level(msgspec.Struct, frozen=True):
+    """A price and what is there: in all, or (by exchange) at one `exchange`, null for the broker's own book."""
+
     price: str
     qty: str
+    exchange: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Book(msgspec.Struct, frozen=True):
-    """The consolidated book of a symbol, best prices first."""
+    """The consolidated book of a symbol, best prices first; by exchange, and of a price the broker's own book first,
+    where that is asked for."""
 
     symbol: str
     bids: list[Level]
     asks: list[Level]
+
+
+class Last(msgspec.Struct, frozen=True):
+    """The last trade."""
+
+    price: str
+    qty: str
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """What the market has traded of a symbol in the trading day: its first, highest, lowest, average (by quantity) and
+    last price, and how much. Before the first trade there is nothing of it."""
+
+    symbol: str
+    open: str | None = None
+    high: str | None = None
+    low: str | None = None
+    vwap: str | None = None
+    volume: str | None = None
+    last: Last | None = None
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -279,3 +331,17 @@ class Quote(msgspec.Struct, frozen=True, tag="quote"):
     """A symbol's book has changed."""
 
     book: Book
+
+
+class Changed(msgspec.Struct, frozen=True, tag="statistics"):
+    """A symbol's statistics have changed."""
+
+    statistics: Statistics
+
+
+class Trade(msgspec.Struct, frozen=True, tag="trade"):
+    """The market has traded."""
+
+    symbol: str
+    price: str
+    qty: str

@@ -14,7 +14,7 @@ from litestar.params import Body, QueryParameter
 
 from brokerfix.domain import id_number
 from brokerfix.web.door import Caller, ClOrdId, Door, Limit, door_of, needs, own, problems
-from brokerfix.web.model import Execution, NewOrder, Order, Replace, Status
+from brokerfix.web.model import Execution, NewOrder, Order, Replace, Status, Strategy
 from brokerfix.web.pages import (
     LINK,
     Accounts,
@@ -27,7 +27,8 @@ from brokerfix.web.pages import (
     page,
     wanted_of,
 )
-from brokerfix.web.terms import UNPRICED, exact, fix_time, has_terms, is_same, new_order_fields
+from brokerfix.web.strategies import fix_time
+from brokerfix.web.terms import UNPRICED, exact, has_terms, is_same, new_order_fields
 from brokerfix.web.users import User
 from brokerfix.web.waiting import RequestRefused
 
@@ -77,7 +78,11 @@ def _same(user: User, order: Order, asked: NewOrder, account: str) -> bool:
 
 def _is_immediate(asked: NewOrder) -> bool:
     """Whether an order will have ended, or have had what it gets at once, by its last report."""
-    if asked.manual or asked.type in ("stop", "stop_limit", "pegged", "market_to_limit"):
+    if (
+        asked.manual
+        or (asked.strategy is not None and asked.strategy.name)
+        or asked.type in ("stop", "stop_limit", "pegged", "market_to_limit")
+    ):
         return False
     if asked.time_in_force in ("opening", "closing"):
         return False
@@ -90,16 +95,21 @@ def _fields(asked: NewOrder, account: str) -> list[tuple[int, str]]:
         raise HTTPException(f"a {asked.type} order has no price", status_code=400)
     if asked.qty is not None and asked.cash_order_qty is not None:
         raise HTTPException("an order has qty or cash_order_qty, not both", status_code=400)
-    _check_time(asked.expire_time)
+    _check_times(asked)
     return new_order_fields(asked, account)
 
 
-def _check_time(moment: datetime | None) -> None:
-    """Raises HTTPException 400 for what is no time in UTC, as the first hours of the year 1 in the east."""
-    try:
-        fix_time(moment or datetime.now(UTC))
-    except OverflowError as error:
-        raise HTTPException("expire_time is no time in UTC", status_code=400) from error
+def _check_times(asked: NewOrder | Replace) -> None:
+    """Raises HTTPException 400 for what is no time in UTC, as the first hours of the year 1 in the east, and for a
+    strategy that says nothing."""
+    worked = asked.strategy or Strategy()
+    for name, moment in (("expire_time", asked.expire_time), ("start", worked.start), ("end", worked.end)):
+        try:
+            fix_time(moment or datetime.now(UTC))
+        except OverflowError as error:
+            raise HTTPException(f"{name} is no time in UTC", status_code=400) from error
+    if asked.strategy is not None and worked.name is None and worked.route_mode is None:
+        raise HTTPException("a strategy has a name or a route_mode", status_code=400)
 
 
 @post(
@@ -289,7 +299,7 @@ async def replace_order(
     tells the order's state."""
     door = door_of(request)
     user = door.user(request.user)
-    _check_time(data.expire_time)
+    _check_times(data)
     order = await _found(door, request.user, cl_ord_id)
     done = user.orders.named(data.cl_ord_id)
     if done is not None and done.order_id == order.order_id:

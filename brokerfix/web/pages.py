@@ -18,7 +18,8 @@ from brokerfix.domain import id_number
 from brokerfix.web.archive import Archive, Wanted
 from brokerfix.web.door import Caller, door_of
 from brokerfix.web.model import Account, Symbol
-from brokerfix.web.terms import fix_time, iso
+from brokerfix.web.strategies import fix_time
+from brokerfix.web.terms import iso
 
 T = TypeVar("T")
 

@@ -1,12 +1,13 @@
-"""The routes for accounts, instruments, books and the clock."""
+"""The routes for accounts, instruments, books, statistics and the clock."""
 
 import asyncio
 import json
 import time
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from litestar import Request, get
 from litestar.exceptions import HTTPException
+from litestar.params import QueryParameter
 
 from brokerfix.domain import day_of, to_text
 from brokerfix.projections.published import moment
@@ -14,6 +15,7 @@ from brokerfix.settings.schedule import Hours as Schedule
 from brokerfix.settings.schedule import trading_day
 from brokerfix.settings.sections import Config
 from brokerfix.web.door import Caller, SymbolPath, door_of, needs, problems
+from brokerfix.web.market import DEPTH, MOST_DEPTH, Market
 from brokerfix.web.model import (
     AccountLimits,
     AccountRisk,
@@ -24,9 +26,22 @@ from brokerfix.web.model import (
     Instrument,
     LimitUse,
     Position,
+    Statistics,
 )
 from brokerfix.web.terms import day, to_ms
 from brokerfix.web.users import User
+
+PRICES_OF_A_REQUEST = 50
+Depth = Annotated[
+    int,
+    QueryParameter(
+        name="depth", ge=0, le=MOST_DEPTH, description=f"How many prices of a side (0: all, up to {MOST_DEPTH})"
+    ),
+]
+By = Annotated[
+    Literal["price", "exchange"],
+    QueryParameter(name="by", description="All that is at a price together, or each exchange's part"),
+]
 
 
 @get(
@@ -72,12 +87,31 @@ async def positions(request: Request[Caller, None, Any]) -> list[Position]:
     "/v1/books/{symbol:str}", guards=[needs("market", spends=b"H")], tags=["market"],
     operation_id="book", summary="The book of a symbol", responses=problems(404),
 )  # fmt: skip
-async def book(request: Request[Caller, None, Any], symbol: SymbolPath) -> Book:
-    """The consolidated book of a symbol, ten levels deep."""
+async def book(request: Request[Caller, None, Any], symbol: SymbolPath, depth: Depth = DEPTH, by: By = "price") -> Book:
+    """The consolidated book of a symbol: all exchanges and the broker's own book, together or apart. A deep one counts
+    as more requests: one more for every 50 prices."""
+    extra = (depth or MOST_DEPTH) // PRICES_OF_A_REQUEST
+    if extra:
+        door_of(request).spend(request.scope, b"H", extra)
+    return await _market(request, symbol).book(symbol, depth, by == "exchange")
+
+
+@get(
+    "/v1/statistics/{symbol:str}", guards=[needs("market", spends=b"H")], tags=["market"],
+    operation_id="statistics", summary="What was traded in the trading day", responses=problems(404),
+)  # fmt: skip
+async def statistics(request: Request[Caller, None, Any], symbol: SymbolPath) -> Statistics:
+    """The first, highest, lowest, average and last price of a symbol in the trading day, and how much was traded, of
+    all exchanges together; null before the first trade."""
+    return await _market(request, symbol).statistics(symbol)
+
+
+def _market(request: Request[Caller, None, Any], symbol: str) -> Market:
+    """What the key's session tells of the market. Raises HTTPException 404 where there is no such symbol."""
     door = door_of(request)
     if symbol not in door.config.instruments:
         raise HTTPException(f"there is no symbol {symbol}", status_code=404)
-    return await door.user(request.user).market.book(symbol)
+    return door.user(request.user).market
 
 
 @get(
@@ -140,4 +174,4 @@ def _hours(schedule: Schedule, user: User, now: int) -> Hours:
     return Hours(symbol, phase, halted, opens, closes)
 
 
-ROUTES = [account, positions, book, instruments, clock]
+ROUTES = [account, positions, book, statistics, instruments, clock]

@@ -1,7 +1,6 @@
 """An order's terms in JSON's words <-> FIX's tags, and <-> the database's columns."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,13 +9,19 @@ import msgspec
 from brokerfix import domain
 from brokerfix.tools.client import Message
 from brokerfix.web.model import Execution, NewOrder, Order, Replace, Status
+from brokerfix.web.strategies import exact as exact_strategy
+from brokerfix.web.strategies import fix_time, is_as_asked, strategy_fields, strategy_of
 
 Fields = list[tuple[int, str]]
 
 SIDES: dict[str, str] = {"buy": "1", "sell": "2"}
 ORD_TYPES: dict[str, str] = {one.name.lower(): str(one) for one in domain.OrdType}
 TIMES_IN_FORCE: dict[str, str] = {one.name.lower(): str(one) for one in domain.TimeInForce}
-EXEC_INSTS: dict[str, str] = {one.name.lower(): str(one) for one in domain.ExecInst} | {"not_held": "1", "held": "5"}
+PAUSES = (domain.ExecInst.SUSPEND, domain.ExecInst.RELEASE)
+"""They are a term of their own here: whether the order is paused."""
+EXEC_INSTS: dict[str, str] = {
+    **{one.name.lower(): str(one) for one in domain.ExecInst if one not in PAUSES}, "not_held": "1", "held": "5",
+}  # fmt: skip
 STATUS: dict[str, Status] = {str(one): one.name.lower() for one in domain.OrdStatus}  # type: ignore[misc]
 WORDS = {
     names: {value: word for word, value in names_of.items()}
@@ -44,7 +49,8 @@ def replace_fields(order: Order, asked: Replace) -> Fields:
     asked for instead. Raises OverflowError like `new_order_fields`."""
     # A trailing stop goes on from where it is.
     moving = ("stop_px",) if "trailing_stop" in order.exec_inst else ()
-    kept = {name: getattr(order, name) for name in ("qty", "price", *TAGS, "exec_inst", "manual") if name not in moving}
+    names = ("qty", "price", *TAGS, "exec_inst", "manual", "strategy", "paused")
+    kept = {name: getattr(order, name) for name in names if name not in moving}
     asked_for = {name: getattr(asked, name) for name in (*kept, *moving, "expire_time", "expire_date")}
     terms = msgspec.structs.replace(asked, **{**kept, **{k: v for k, v in asked_for.items() if v is not None}})
     body = [(55, order.symbol), (54, SIDES[order.side]), (40, ORD_TYPES[order.type or "limit"])]
@@ -58,8 +64,11 @@ def replace_fields(order: Order, asked: Replace) -> Fields:
 
 def _instructions(asked: NewOrder | Replace) -> Fields:
     body = []
-    if asked.exec_inst:
-        body.append((18, " ".join(sorted({EXEC_INSTS[word] for word in asked.exec_inst}))))
+    insts = {EXEC_INSTS[word] for word in asked.exec_inst or ()}
+    if isinstance(asked, Replace) and asked.paused:
+        insts.add(domain.ExecInst.SUSPEND)
+    if insts:
+        body.append((18, " ".join(sorted(insts))))
     for name, tag in TAGS.items():
         value = getattr(asked, name)
         # Nothing is what FIX says by leaving it out.
@@ -69,7 +78,7 @@ def _instructions(asked: NewOrder | Replace) -> Fields:
         body.append((126, fix_time(asked.expire_time)))
     if asked.expire_date is not None:
         body.append((432, asked.expire_date.isoformat().replace("-", "")))
-    return body
+    return body + strategy_fields(asked.strategy)
 
 
 def exact(asked: NewOrder) -> NewOrder:
@@ -80,7 +89,8 @@ def exact(asked: NewOrder) -> NewOrder:
         if (value := getattr(asked, name)) is not None
     }
     insts = tuple(sorted(set(asked.exec_inst)))
-    return msgspec.structs.replace(asked, **numbers, exec_inst=insts, account=None)
+    worked = exact_strategy(asked.strategy)
+    return msgspec.structs.replace(asked, **numbers, exec_inst=insts, account=None, strategy=worked)
 
 
 def is_same(order: Order, asked: NewOrder) -> bool:
@@ -104,7 +114,7 @@ def is_same(order: Order, asked: NewOrder) -> bool:
         names.discard("price")
     if any(_number(getattr(order, name)) != _number(getattr(asked, name)) for name in names):
         return False
-    if set(order.exec_inst) != set(asked.exec_inst):
+    if set(order.exec_inst) != set(asked.exec_inst) or not is_as_asked(order.strategy, asked.strategy):
         return False
     if order.manual is not None and order.manual != asked.manual:
         return False
@@ -124,6 +134,8 @@ def has_terms(order: Order, asked: Replace) -> bool:
     return (
         (asked.exec_inst is None or set(asked.exec_inst) == set(order.exec_inst))
         and (asked.manual is None or asked.manual == order.manual)
+        and (asked.strategy is None or is_as_asked(order.strategy, asked.strategy))
+        and (asked.paused is None or asked.paused == order.paused)
         and (asked.expire_time is None or order.expire_time == iso(fix_time(asked.expire_time)))
         and (asked.expire_date is None or order.expire_date == asked.expire_date.isoformat())
     )
@@ -131,12 +143,6 @@ def has_terms(order: Order, asked: Replace) -> bool:
 
 def _number(text: str | None) -> Decimal:
     return Decimal(text or 0)
-
-
-def fix_time(moment: datetime) -> str:
-    """A time -> UTCTimestamp with milliseconds. Raises OverflowError where it is none in UTC."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.year:04d}{utc:%m%d-%H:%M:%S}.{utc.microsecond // 1000:03d}"
 
 
 def iso(stamp: str) -> str:
@@ -176,6 +182,8 @@ def order_of(message: Message) -> Order:
         message.get(839),
         tuple(WORDS["inst"][inst] for inst in insts if inst in WORDS["inst"]),  # type: ignore[misc]
         message.get(152),
+        strategy=strategy_of(message),
+        paused=domain.ExecInst.SUSPEND in insts,
     )
 
 
@@ -190,13 +198,14 @@ def as_asked(order: Order, asked: NewOrder) -> Order:
         expire_time=iso(fix_time(asked.expire_time)) if asked.expire_time else None,
         expire_date=asked.expire_date.isoformat() if asked.expire_date else None,
         exec_inst=asked.exec_inst,
+        strategy=asked.strategy,
         **{name: getattr(asked, name) for name in (*TAGS, "cash_order_qty")},
     )
 
 
 def order_of_row(row: Mapping[str, Any]) -> Order:
     """The order in a row of the database's `orders`."""
-    is_pegged = row["ord_type"] == "PEGGED"
+    is_pegged, insts = row["ord_type"] == "PEGGED", row["exec_inst"].split()
     return Order(
         row["cl_ord_id"] or "",
         row["order_id"],
@@ -219,11 +228,12 @@ def order_of_row(row: Mapping[str, Any]) -> Order:
         row["expire_date"] and day(row["expire_date"]),
         row["peg_offset"],
         row["price"] if is_pegged else None,
-        tuple(WORDS["inst"][inst] for inst in row["exec_inst"].split() if inst in WORDS["inst"]),  # type: ignore[misc]
+        tuple(WORDS["inst"][inst] for inst in insts if inst in WORDS["inst"]),  # type: ignore[misc]
         row["cash_order_qty"] or None,
         row["ex_destination"],
         bool(row["manual"]),
         to_ms(row["entered"]),
+        paused=domain.ExecInst.SUSPEND in insts,
     )
 
 

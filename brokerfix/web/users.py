@@ -17,10 +17,11 @@ from brokerfix.tools.client import Message, utc_now
 from brokerfix.web.known import UNREPORTED, Orders
 from brokerfix.web.limits import Limits
 from brokerfix.web.market import Market
-from brokerfix.web.model import ENDED_STATUSES, NewOrder, Order, Quote, Replace, Report
+from brokerfix.web.model import ENDED_STATUSES, NewOrder, Order, Replace, Report
 from brokerfix.web.session import Handler, Session
 from brokerfix.web.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
-from brokerfix.web.waiting import MassCancel, RequestRefused, Stream, Unavailable, Waiter, is_covered
+from brokerfix.web.told import Stream, Told
+from brokerfix.web.waiting import MassCancel, RequestRefused, Unavailable, Waiter, is_covered
 
 log = logging.getLogger("brokerfix.http")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
@@ -60,7 +61,7 @@ class User:
         }
         self.session = Session(config, name, self._began, self._ended, handlers)
         self.market = Market(self.session, self._tell)
-        handlers |= {"W": self.market.snapshot, "Y": self.market.reject, "h": self.market.session_status}
+        handlers |= self.market.handlers
         self.client = self.session.client
         self.client.sender_sub_id = KEY_NAME.get
 
@@ -92,7 +93,7 @@ class User:
         self.orders.whole_above = self.orders.fills_above = None
         self.market.ended()
 
-    def _tell(self, what: Report | Quote) -> None:
+    def _tell(self, what: Told) -> None:
         for stream in self.streams:
             stream.tell(what)
 
@@ -284,6 +285,9 @@ class User:
             order = self._whole(order_of(message), message)
             self.orders.note(order, request, message.get(41, ""))
             self._answer(asked, order)
+            if not {584, 790} & message.keys():
+                # It is told unasked: how far an order is that is worked over time.
+                self._tell(_report(order, message))
 
     async def _learn(self, ended: list[Order]) -> None:
         """All open orders are told. Others that were open when the session was lost have ended meanwhile."""

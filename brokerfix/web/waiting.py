@@ -1,9 +1,9 @@
-"""What waits for the broker: requests for their answers, streams for what happens; and how an answer can fail."""
+"""What waits for the broker: requests for their answers; and how an answer can fail."""
 
 import asyncio
 from collections.abc import Callable, Iterable
 
-from brokerfix.web.model import Order, Quote, Report
+from brokerfix.web.model import Order
 
 
 class Unavailable(Exception):
@@ -16,27 +16,6 @@ class RequestRefused(Exception):
     def __init__(self, text: str, order: Order | None = None, status: int = 422) -> None:
         super().__init__(text)
         self.order, self.status = order, status
-
-
-class Stream:
-    """What one WebSocket is to be told. It holds so many messages; a reader that is slower than that is `lost`."""
-
-    def __init__(self, most: int, symbols: frozenset[str], sees: Callable[[Order], bool]) -> None:
-        self.symbols, self.sees = symbols, sees
-        self.queue: asyncio.Queue[Report | Quote] = asyncio.Queue(most)
-        self.lost = asyncio.Event()
-
-    def tell(self, what: Report | Quote) -> None:
-        if isinstance(what, Quote):
-            wanted = what.book.symbol in self.symbols
-        else:
-            wanted = self.sees(what.order)
-        if not wanted:
-            return
-        try:
-            self.queue.put_nowait(what)
-        except asyncio.QueueFull:
-            self.lost.set()
 
 
 class Waiter:

@@ -18,6 +18,7 @@ from brokerfix.engine.orders.instructions import is_stop
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 from brokerfix.fix.outgoing.base import Encoders, Out, copy_for, instruction_tags, resent
+from brokerfix.fix.outgoing.strategies import strategy_tags
 from brokerfix.fix.text import SOH, clean, timestamp
 
 ENCODE = Encoders()
@@ -72,6 +73,8 @@ def _special_terms(order: Order, instrument: Instrument) -> str:
     terms = ""
     if order.instructions is not None:
         terms = instruction_tags(order.instructions, instrument, order.stop_px)
+        if order.instructions.strategy is not None:
+            terms += strategy_tags(order.instructions.strategy)
         if order.ord_type is OrdType.PEGGED and order.price:
             terms += f"\x01839={to_text(order.price, instrument.price_digits)}"
     if order.tags is not None:

@@ -1,0 +1,92 @@
+"""What streams are told, and what of it waits for a reader.
+
+A book or statistics that wait are replaced by newer ones of the same symbol: a slow reader gets what is, and not all
+that has been. Reports and trades are whole, or the stream has lost its reader.
+"""
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import msgspec
+
+from brokerfix.web.model import Changed, Order, Quote, Report, Trade
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A symbol's book has changed: as it is by price (None: that is as it was), and by exchange."""
+
+    symbol: str
+    by_price: Quote | None
+    by_exchange: Quote
+
+
+Told = Report | Moved | Changed | Trade
+Sent = Report | Quote | Changed | Trade
+
+
+class Wants(msgspec.Struct, frozen=True):
+    """What a stream is to be told of the market."""
+
+    symbols: frozenset[str] = frozenset()
+    by_exchange: bool = False
+    statistics: bool = False
+    trades: bool = False
+
+
+class Stream:
+    """What one WebSocket is to be told, first come first told. It holds so many reports and trades; one whose reader is
+    slower than that is `lost`. `ready`: something waits."""
+
+    def __init__(self, most: int, wants: Wants, sees: Callable[[Order], bool]) -> None:
+        self.wants = wants
+        self.lost = False
+        self.ready = asyncio.Event()
+        self._most, self._sees = most, sees
+        self._waiting: OrderedDict[Hashable, Sent] = OrderedDict()
+        self._numbers = itertools.count()
+        self._kept = 0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something waits that nothing newer replaces."""
+        return self._kept > 0
+
+    def tell(self, what: Told) -> None:
+        wants = self.wants
+        if isinstance(what, Report):
+            if self._sees(what.order):
+                self._keep(what)
+        elif isinstance(what, Trade):
+            if wants.trades and what.symbol in wants.symbols:
+                self._keep(what)
+        elif isinstance(what, Changed):
+            if wants.statistics and what.statistics.symbol in wants.symbols:
+                self._renew(("statistics", what.statistics.symbol), what)
+        elif what.symbol in wants.symbols:
+            quote = what.by_exchange if wants.by_exchange else what.by_price
+            if quote is not None:
+                self._renew(("quote", what.symbol), quote)
+
+    def _keep(self, what: Report | Trade) -> None:
+        if self._kept >= self._most:
+            self.lost = True
+            return
+        self._kept += 1
+        self._renew(next(self._numbers), what)
+
+    def _renew(self, key: Hashable, what: Sent) -> None:
+        # What is renewed keeps its place: however often it changes, its turn comes.
+        self._waiting[key] = what
+        self.ready.set()
+
+    def take(self) -> Sent | None:
+        """What waits longest, if something does."""
+        if not self._waiting:
+            self.ready.clear()
+            return None
+        key, what = self._waiting.popitem(last=False)
+        if isinstance(key, int):
+            self._kept -= 1
+        return what
