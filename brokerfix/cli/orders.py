@@ -1,6 +1,7 @@
 """Orders, executions, positions and books: shown, and orders changed by hand."""
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -211,8 +212,12 @@ def book(symbol: str, config: str, as_json: bool) -> None:
         for side, level in levels
     ]
     show_rows(rows, f"book of {symbol} at {row['at']}, last {row['last'] or '-'}", as_json)
-    told = {name: row[name] for name in BOOK_MEASURES if row[name] is not None}
-    click.echo(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items()))
-    left_out = json.loads(row["left_out"])
-    missing = "".join(f"; {venue} does not count: {why}" for venue, why in left_out.items())
-    click.echo(f"{row['state']}, {row['fresh']} of {row['sources']} exchanges count{missing}")
+    if not sys.stdout.isatty():
+        # Programs read one table, or --json.
+        return
+    for name in BOOK_MEASURES:
+        if row[name] is not None:
+            click.echo(f"  {name.replace('_', ' '):<11} {row[name]}")
+    click.echo(f"  {row['state']}, {row['fresh']} of {row['sources']} count")
+    for venue, why in json.loads(row["left_out"]).items():
+        click.echo(f"  {venue} does not: {why}")
