@@ -83,7 +83,7 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
     state.venue_execs = {venue: {} for venue in state.venues}
     before = day_of(state.day_began) if state.day_began else 0
     state.previous_day_began, state.day_began = state.day_began, fact.id
-    state.market.totals.clear()
+    state.market.begin_day()
     for account in state.accounts.values():
         # What accounts lose is counted by the day.
         account.opened_with, account.lost = account.value, 0

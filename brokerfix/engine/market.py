@@ -154,6 +154,12 @@ class Market:
             self.prints.setdefault(symbol, []).append((price, qty))
         self.changed(symbol)
 
+    def begin_day(self) -> None:
+        """Nothing has traded yet."""
+        for symbol in self.totals:
+            self.changed(symbol)
+        self.totals.clear()
+
     def changed(self, symbol: str) -> None:
         """Something of the symbol's market, or of our own book, is to be told and recorded."""
         self.dirty[symbol] = None

@@ -242,12 +242,11 @@ def _update(state: State, subscription: Subscription, symbol: str, prints: Print
             entries += _differences(kind, old, new)
     if TRADE in request.entry_types:
         entries += [(NEW, (TRADE, price, qty, "")) for price, qty in prints]
-    known = dict.fromkeys(kind for kind, *_ in _statistics(request, totals))
-    entries += [
-        (CHANGE if entry[0] in known else NEW, entry)
-        for entry in _statistics(request, day)
-        if entry not in _statistics(request, totals)
-    ]
+    known = {entry[0]: entry for entry in _statistics(request, totals)}
+    told = _statistics(request, day)
+    entries += [(CHANGE if entry[0] in known else NEW, entry) for entry in told if known.get(entry[0]) != entry]
+    # A day has begun, and nothing has traded yet.
+    entries += [(DELETE, entry) for kind, entry in known.items() if not told]
     if entries:
         first = 0
         if _options(state, request.client).numbers_market_data:
@@ -271,15 +270,20 @@ def _differences(kind: str, old: Levels, new: Levels) -> list[tuple[str, Entry]]
 def _levels(state: State, request: MarketDataRequest, symbol: str) -> tuple[Levels, Levels]:
     """The best levels of the whole market: our own book and every venue's quotes, together or by exchange. The depth
     counts prices."""
-    book, quotes = state.books[symbol], state.market.books[symbol]
-    if request.aggregated == "Y":
-        bids, asks = (
-            tuple((*level, "") for level in merged_levels(book.levels(side), quotes.levels(side), side, request.depth))
-            for side in Side
-        )
-        return bids, asks
-    bids, asks = (tuple(_by_exchange(state, symbol, side, request.depth)) for side in Side)
+    bids, asks = (
+        tuple(_side(state, request, symbol, side)) if kind in request.entry_types else ()
+        for kind, side in ((BID, Side.BUY), (OFFER, Side.SELL))
+    )
     return bids, asks
+
+
+def _side(state: State, request: MarketDataRequest, symbol: str, side: Side) -> Iterator[tuple[int, int, str]]:
+    if request.aggregated != "Y":
+        yield from _by_exchange(state, symbol, side, request.depth)
+        return
+    ours, theirs = state.books[symbol].levels(side), state.market.books[symbol].levels(side)
+    for price, qty in merged_levels(ours, theirs, side, request.depth):
+        yield price, qty, ""
 
 
 def _by_exchange(state: State, symbol: str, side: Side, depth: int) -> Iterator[tuple[int, int, str]]:

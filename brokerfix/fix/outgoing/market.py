@@ -60,7 +60,8 @@ def _session_status(told: SessionStatus) -> Out:
 
 
 def _entry(instrument: Instrument, entry: Entry) -> str:
-    """An entry's price, quantity and exchange: MDMkt(275), as LastMkt not there for our own book."""
+    """An entry's price, quantity and exchange, which is MDMkt(275) and MDEntryOriginator(282); as LastMkt neither is
+    there for our own book."""
     kind, price, qty, venue = entry
     size = f"\x01271={to_text(qty, instrument.qty_digits)}"
     if kind == VOLUME:
@@ -68,4 +69,4 @@ def _entry(instrument: Instrument, entry: Entry) -> str:
     if kind == VWAP:
         return f"\x01270={average_text(price, qty, instrument.price_digits)}"
     text = f"\x01270={to_text(price, instrument.price_digits)}" + (size if qty else "")
-    return f"{text}\x01275={venue}" if venue else text
+    return f"{text}\x01275={venue}\x01282={venue}" if venue else text
