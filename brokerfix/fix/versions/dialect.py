@@ -84,7 +84,8 @@ class Recode(msgspec.Struct, frozen=True, rename={"outgoing": "out", "incoming":
 
 class Dialect(msgspec.Struct, frozen=True, rename={"incoming": "in", "outgoing": "out"}, forbid_unknown_fields=True):
     """A version's dialect: message type -> what is taken or sent. `values` are enumerated values that we add to the
-    standard's. `transport` is the session layer's dictionary where it is one of its own (FIXT)."""
+    standard's; a tag with none may have any. `transport` is the session layer's dictionary where it is one of its own
+    (FIXT)."""
 
     begin_string: str
     dictionary: str
@@ -176,6 +177,8 @@ def write_dictionary(path: Path, begin_string: str = "FIX.4.4", for_gateway: boo
     for number, values in spoken.values.items():
         for value in values:
             ET.SubElement(numbered[number], "value", enum=value, description=f"VALUE_{value}")
+        for value in numbered[number].findall("value") if not values else ():
+            numbered[number].remove(value)
     names = {int(number): field.get("name") for number, field in numbered.items()}
     for message_type, taken in spoken.incoming.items():
         # What we require may stand in a component that the standard does not require it in (Symbol).
