@@ -18,7 +18,12 @@ import pytest
 from click.testing import CliRunner
 
 from brokerfix.cli import main
+from brokerfix.domain import id_text
+from brokerfix.engine.state import State
+from brokerfix.facts import ChildFilled, OrderRouted
 from brokerfix.operate.admin import NotRunning, ask
+from brokerfix.record.audit import verify
+from brokerfix.record.journal import read
 from brokerfix.tools.client import Client, Message, utc_now
 from brokerfix.tools.demo import _fills, free_port
 from tests.live import Processes, until
@@ -132,7 +137,8 @@ class Three(Processes):
         self.line = Line(ports["XLON"])
         seen = ports | {"XLON": self.line.port}
         super().__init__(folder, ports, texts | {"BROKER": broker_text(ports["BROKER"], seen, lit)})
-        self.lit = lit
+        self.chaos = chaos
+        self._is_stopped = False
         self.shown: dict[str, dict[tuple[str, str], int]] = {symbol: {} for symbol in (*lit, DARK)}
 
     def start(self) -> None:
@@ -143,7 +149,9 @@ class Three(Processes):
 
     def stop(self) -> None:
         super().stop()
-        self.line.close()
+        if not self._is_stopped:
+            self._is_stopped = True
+            self.line.close()
 
     def watch(self) -> None:
         """Have the broker tell of all books."""
@@ -190,7 +198,8 @@ class Three(Processes):
         lp = self.lp(venue)
         name = f"{symbol}-{lp.next_out}"
         lp.new_order(name, {"buy": "1", "sell": "2"}[side], qty, symbol, price)
-        lp.receive_until(lambda m: m.get(11) == name and m.get(150) == "0")
+        if not self.chaos:
+            lp.receive_until(lambda m: m.get(11) == name and m.get(150) == "0")
 
     def wait_until_shown(self, symbol: str, wanted: dict[tuple[str, str], int]) -> None:
         watch = self.client("WATCH")
@@ -280,6 +289,20 @@ class Trader:
             self.log.append(self.client.receive(max(0.01, deadline - time.monotonic())))
             assert self.log[-1][35] not in "3j", self.log[-1]
 
+    def settle(self, market: Three) -> None:
+        """Take messages until no answer of an exchange is owed and no more come."""
+
+        def owed() -> int:
+            return int(ask(market.folder / "broker", {"action": "status"})["unanswered"])
+
+        deadline = time.monotonic() + 30
+        while True:
+            with suppress(TimeoutError):
+                self.until(lambda: False, 0.1)
+            if not owed():
+                break
+            assert time.monotonic() < deadline
+
 
 class Told:
     """What a client was told of one of its orders."""
@@ -302,7 +325,10 @@ class Told:
 
     @property
     def status(self) -> str:
-        return self.last[39] if self.order_id else ""
+        """As the last report, or refusal of a request, has it."""
+        order_id = self.order_id
+        told = (m for m in reversed(self.trader.log) if m[35] in "89" and m[37] == order_id)
+        return next(told)[39] if order_id else ""
 
     def until(self, statuses: str = "248C", timeout: float = 10) -> "Told":
         """Wait until the order is in one of these OrdStatus(39)."""
@@ -337,7 +363,7 @@ class Told:
                 notional += int(message[32]) * float(message[31])
             assert int(message[14]) == cum, message
             assert float(message[6]) == pytest.approx(notional / cum if cum else 0, abs=1e-6)
-            leaves = 0 if message[39] in "248C" else int(message[38]) - cum
+            leaves = 0 if message[39] in "248C" else max(0, int(message[38]) - cum)
             assert int(message[151]) == leaves, message
 
 
@@ -758,3 +784,113 @@ def test_an_exchange_dies_in_a_sweep_and_comes_back_with_a_fill_that_nobody_had_
     alice.client.cancel(f"{symbol}-3", f"{symbol}-2", "1", symbol)
     then.until("4")
     assert len(told.fills) == 3
+
+
+CHAOS = """[chaos]
+delay_ack_ms = 50
+drop_ack_every = 7
+repeat_exec_id_every = 5
+unknown_tag_every = 3
+refuse_request_every = 4
+fill_after_cancel_every = 6
+"""
+MIX = [
+    ("BEST", "1010"), ("COST", "1010"), ("RATA", ""), ("BEST", "1012"), ("COST", "1013"), (DARK, "1014"),
+    ("SPLIT", "1015"), ("BEST", "1001"),
+]  # fmt: skip
+"""Symbol and TargetStrategy of one order after the other."""
+
+
+@pytest.fixture
+def wild(tmp_path: Path) -> Iterator[Three]:
+    market = Three(tmp_path, ("BEST", "COST", "RATA", "SPLIT"), CHAOS)
+    market.start()
+    yield market
+    market.stop()
+
+
+def test_all_modes_over_exchanges_that_misbehave(wild: Three) -> None:
+    lit = ("BEST", "COST", "RATA", "SPLIT")
+    quotes = "sell 100 150.00", "sell 80 150.01", "buy 20 149.95"
+    for symbol in lit:
+        wild.make(symbol, *(f"{venue} {quote}" for venue in VENUES for quote in quotes))
+    wild.make(DARK, "XNAS sell 300 150.02", "XNAS buy 50 149.98")
+    wild.quote("XLON", "sell", "100", DARK, "149.99")
+    alice, orders = Trader(wild, "ALICE"), []
+    for number in range(48):
+        symbol, code = MIX[number % len(MIX)]
+        qty, name = 20 + 7 * (number % 11), f"W{number}"
+        if code == "1001":
+            orders.append(alice.work(name, symbol, qty, code, during(1.0, Interval="0.2")))
+        else:
+            # Some are too low to be filled, some take what there is and no more, some rest with what is left.
+            price, tif = (("149.97", "0"), ("150.01", "3"), ("149.97", "0"), ("150.01", "0"))[number // 2 % 4]
+            orders.append(alice.send(name, symbol, qty, price, t59=tif, **({"t847": code} if code else {})))
+        if number % 8 == 7:
+            alice.until(lambda: all(told.status for told in orders))
+    to_end, asked = [told for number, told in enumerate(orders) if number % 8], 0
+    for told in orders[7::8]:
+        told.until()
+    while open_ones := [told for told in to_end if told.status in "01"]:
+        for told in open_ones:
+            asked += 1
+            alice.client.cancel(f"X{asked}", told.cl_ord_id, "1", told.last[55])
+        assert asked < 200
+        alice.settle(wild)
+    for symbol in lit:
+        wild.quote("XNAS", "sell", "30", symbol, "149.90")
+    alice.settle(wild)
+    wild.stop()
+
+    late: Counter[str] = Counter()
+    venues: dict[int, str] = {}
+    for record in read(wild.folder / "broker" / "journal"):
+        for fact in record.facts:
+            if isinstance(fact, OrderRouted):
+                venues[fact.id] = fact.venue
+            elif isinstance(fact, ChildFilled) and fact.venue_exec_id.endswith("-LATE"):
+                late[venues[fact.child_id]] += fact.qty
+    # Each order's account is right by itself, and all of them together are what the exchanges have, but for what these
+    # say that they have filled and have not.
+    told_of = sum((told.by_venue for told in orders), Counter())
+    for told in orders:
+        told.check_sums()
+    held = sum((held_by_exchanges(wild, symbol) for symbol in (*lit, DARK)), Counter())
+    assert told_of == held + late
+    assert sum(late.values()) > 0
+    state = checked(wild, "BROKER")
+    assert state.accounts["ALL"].positions["BEST"].qty == sum(
+        sum(told.by_venue.values()) for told in orders if told.last[55] == "BEST"
+    )
+    over = {told.cl_ord_id: int(told.last[14]) - int(told.last[38]) for told in orders}
+    assert sum(more for more in over.values() if more > 0) <= sum(late.values())
+    # Every order has ended, or exchanges hold what is left of it; and nothing else.
+    known = {id_text(number): order for number, order in state.orders.items()}
+    open_at: dict[str, dict[str, int]] = {venue: {} for venue in (*VENUES, "HIDDEN")}
+    for told in orders:
+        order = known[told.order_id]
+        assert (order.status, order.leaves) == (told.status, int(told.last[151]))
+        assert order.pending is None
+        assert order.leaves == sum(child.leaves for child in order.children) + order.held
+        assert not order.held
+        assert order.leaves == 0 or told not in to_end
+        for child in order.children:
+            open_at[child.venue][id_text(child.cl_ord_id)] = child.leaves
+    assert any(open_at.values())
+    for venue in VENUES:
+        there = checked(wild, venue).clients["BROKER"].working.values()
+        assert {one.cl_ord_id: one.leaves for one in there} == open_at[venue]
+    codes = {alert.code for alert in state.alerts}
+    assert {"REPEATED_EXEC_ID", "FILL_AFTER_END"} <= codes
+    assert "OVERFILL" not in codes
+    assert any(m[35] == "9" for m in alice.log)
+    for told in orders:
+        assert f" {told.cl_ord_id} for account ALL: buy " in wild.explain(told.order_id)
+
+
+def checked(market: Three, name: str) -> State:
+    """The state that a stopped process has left, which the command finds to be right."""
+    folder = market.folder / name.lower()
+    done = CliRunner().invoke(main, ["verify", str(folder)])
+    assert done.exit_code == 0, done.output
+    return verify(folder / "journal")[1]
