@@ -413,6 +413,8 @@ def test_a_mode(market: Three, alice: Trader, symbol: str) -> None:
     told = alice.send(f"C-{symbol}", symbol, 450, "150.05", **({"t847": code} if code else {})).until()
     fills = {venue: [f"{qty}@{price}" for of, qty, price in told.fills if of == venue] for venue in told.by_venue}
     assert fills == wanted
+    if mode == "sequential":
+        assert [venue for venue, *_ in told.fills] == ["XNYS", "XNAS", "XLON"]
     told.check_sums()
     assert (told.status, told.last[14], told.last[151]) == ("2", "450", "0")
     assert held_by_exchanges(market, symbol) == told.by_venue
