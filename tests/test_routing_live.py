@@ -450,23 +450,23 @@ def test_dark_exchanges_first(market: Three, alice: Trader) -> None:
 
 
 def test_split_between_taking_and_queueing(market: Three, alice: Trader) -> None:
-    market.make("SPLIT", "XNAS buy 50 149.98", "XNAS sell 900 150.02", "XNYS buy 10 149.98")
+    market.make("SPLIT", "XNAS buy 50 149.98", "XLON sell 900 150.02", "XNYS buy 10 149.98")
     told = alice.send("C-SPLIT", "SPLIT", 300, "150.05", t847="1015")
     told.until_filled(1)
     (taken,) = told.fills
-    assert taken == ("XNAS", 95, "150.02")
+    assert taken == ("XLON", 95, "150.02")
     # What is queued stands behind what was there, and shows in the market.
     market.wait_until_shown("SPLIT", {("0", "149.98"): 50 + 10 + 205, ("1", "150.02"): 900 - 95})
     text = market.explain(told.order_id)
     assert "300 of it are placed (split): the market is bid 60 at 149.98, ask 900 at 150.02" in text
     assert "half spread 0.02, outflow 200, lambda_u 0.05: 205 queued" in text
-    for venue, gets, queued, before in (("XNAS", 152, 57, 50), ("XNYS", 95, 95, 10), ("XLON", 53, 53, 0)):
+    for venue, gets, queued, before in (("XNAS", 57, 57, 50), ("XNYS", 95, 95, 10), ("XLON", 148, 53, 0)):
         assert f"{venue:<10}gets {gets}\n" in text
         assert f"{venue} is sent {queued} at 149.98, DAY" in text
         market.quote(venue, "sell", str(before + queued), "SPLIT", "149.98")
     told.until()
     told.check_sums()
-    assert told.by_venue == {"XNAS": 152, "XNYS": 95, "XLON": 53}
+    assert told.by_venue == {"XNAS": 57, "XNYS": 95, "XLON": 148}
     assert held_by_exchanges(market, "SPLIT") == told.by_venue
     assert float(told.last[6]) == pytest.approx((95 * 150.02 + 205 * 149.98) / 300)
 
