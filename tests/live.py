@@ -1,4 +1,4 @@
-"""A broker and one exchange as real processes, and clients that are not QuickFIX."""
+"""A broker and exchanges as real processes, and clients that are not QuickFIX."""
 
 import socket
 import ssl
@@ -69,18 +69,12 @@ target = "XNAS"
 """
 
 
-class Market:
-    """The processes of one test module and the clients that it made."""
+class Processes:
+    """The processes of one test module, and the clients that it made."""
 
-    def __init__(self, folder: Path, exchange: str = EXCHANGE, broker: str = BROKER) -> None:
+    def __init__(self, folder: Path, ports: dict[str, int], texts: dict[str, str]) -> None:
+        """A process for each name in `texts`, the configurations. They are started in that order."""
         self.folder = folder
-        ports = {"XNAS": free_port(), "BROKER": free_port()}
-        texts = {
-            "XNAS": exchange.format(port=ports["XNAS"], instrument=INSTRUMENT),
-            "BROKER": broker.format(
-                port=ports["BROKER"], venue_port=ports["XNAS"], instrument=INSTRUMENT, password_hash=make_hash(SECRET)
-            ),
-        }
         self.processes = {}
         for name, text in texts.items():
             config = folder / f"{name}.toml"
@@ -92,23 +86,9 @@ class Market:
     def broker(self) -> Process:
         return self.processes["BROKER"]
 
-    @property
-    def exchange(self) -> Process:
-        return self.processes["XNAS"]
-
     def start(self) -> None:
         for process in self.processes.values():
             process.start()
-        self.wait_for_exchange()
-
-    def wait_for_exchange(self) -> None:
-        """Until the broker has a session with the exchange: then its book has a price of the exchange's."""
-        lp = self.client("LP", self.exchange, "XNAS")
-        lp.new_order(f"LP-{lp.next_out}", "2", "1", "AAPL", "151.00")
-        alice = self.client("ALICE")
-        alice.subscribe(f"wait-{alice.next_out}", ["AAPL"])
-        alice.receive_until(lambda message: message[35] in "WX" and (270, "151.00") in alice.last)
-        self.drain(alice)
 
     def client(
         self,
@@ -141,6 +121,37 @@ class Market:
             client.close()
         for process in reversed(self.processes.values()):
             process.stop()
+
+
+class Market(Processes):
+    """A broker and one exchange."""
+
+    def __init__(self, folder: Path, exchange: str = EXCHANGE, broker: str = BROKER) -> None:
+        ports = {"XNAS": free_port(), "BROKER": free_port()}
+        texts = {
+            "XNAS": exchange.format(port=ports["XNAS"], instrument=INSTRUMENT),
+            "BROKER": broker.format(
+                port=ports["BROKER"], venue_port=ports["XNAS"], instrument=INSTRUMENT, password_hash=make_hash(SECRET)
+            ),
+        }
+        super().__init__(folder, ports, texts)
+
+    @property
+    def exchange(self) -> Process:
+        return self.processes["XNAS"]
+
+    def start(self) -> None:
+        super().start()
+        self.wait_for_exchange()
+
+    def wait_for_exchange(self) -> None:
+        """Until the broker has a session with the exchange: then its book has a price of the exchange's."""
+        lp = self.client("LP", self.exchange, "XNAS")
+        lp.new_order(f"LP-{lp.next_out}", "2", "1", "AAPL", "151.00")
+        alice = self.client("ALICE")
+        alice.subscribe(f"wait-{alice.next_out}", ["AAPL"])
+        alice.receive_until(lambda message: message[35] in "WX" and (270, "151.00") in alice.last)
+        self.drain(alice)
 
 
 def connected(port: int) -> socket.socket:
@@ -202,7 +213,7 @@ def report(client: Client, cl_ord_id: str, exec_type: str) -> Message:
     return client.receive_until(lambda m: m[35] == "8" and m.get(11) == cl_ord_id and m[150] == exec_type)
 
 
-def desk(market: Market, *arguments: str) -> str:
+def desk(market: Processes, *arguments: str) -> str:
     """An operator's command on the running broker: what it prints."""
     done = run_cli(*arguments, "--config", str(market.broker.config))
     assert done.returncode == 0, done.stdout + done.stderr

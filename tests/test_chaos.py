@@ -48,6 +48,16 @@ def test_a_delayed_acknowledgement_comes_when_its_time_is_over() -> None:
     assert len(sent) == 1
 
 
+def test_an_exec_id_that_waits_to_be_sent_is_not_sent_again() -> None:
+    """With another report it would be the first that is heard of it, and no repetition."""
+    sent: list[Out] = []
+    chaos = Chaos(ChaosSection(delay_ack_ms=5, repeat_exec_id_every=1), sent.append, lambda client: None)
+    for number, kind in enumerate("0FF"):
+        chaos.send(Out(False, "BROKER", REPORT.format(id=number, kind=kind)), 0)
+    ids = [re.findall("\x0117=([^\x01]*)", out.text)[0] for out in sent]
+    assert ids == ["20261122-1", "20261122-1", "20261122-2"]
+
+
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[Market]:
     market = Market(tmp_path)

@@ -87,12 +87,15 @@ class Chaos:
     def send(self, out: Out, now: int) -> None:
         """Send, or spoil, one message. `now` is ns."""
         for message in self._spoiled(out):
-            if self.section.delay_ack_ms and "\x01150=0\x01" in message.text:
+            if self._is_delayed(message.text):
                 self._delayed.append((now + self.section.delay_ack_ms * MILLISECOND, message))
             else:
                 self._send(message)
         if self._strikes("disconnect", self.section.disconnect_every):
             self._disconnect(out.comp_id)
+
+    def _is_delayed(self, text: str) -> bool:
+        return bool(self.section.delay_ack_ms) and "\x01150=0\x01" in text
 
     def release(self, now: int) -> None:
         """Send the acknowledgements whose delay is over, and do what has been worked on for long enough."""
@@ -120,7 +123,9 @@ class Chaos:
             if self._strikes("exec_id", self.section.repeat_exec_id_every) and last:
                 yield msgspec.structs.replace(out, text=_EXEC_ID.sub(f"\x0117={last}", text))
             found = _EXEC_ID.search(text)
-            self._last_exec_ids[out.comp_id] = found[1] if found else ""
+            if not self._is_delayed(text):
+                # What has not been sent yet would not come again.
+                self._last_exec_ids[out.comp_id] = found[1] if found else ""
         if self._strikes("tag", self.section.unknown_tag_every):
             text = text.replace("\x0110=000", f"{UNKNOWN_TAG}\x0110=000")
         yield msgspec.structs.replace(out, text=text)

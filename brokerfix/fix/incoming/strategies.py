@@ -4,9 +4,10 @@ Parameters come as StrategyParameterName(958) and StrategyParameterValue(960) in
 as NAME=VALUE;NAME=VALUE in TargetStrategyParameters(848); the rate also as ParticipationRate(849), in percent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from brokerfix.domain import ROUTE_MODES, Inexact, Strategy, to_scaled
+from brokerfix.domain import ROUTE_MODES, Strategy, to_scaled
 from brokerfix.fix.text import Fields, at_of
 
 STRATEGIES = {
@@ -65,16 +66,16 @@ def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
     if not name:
         _none_left(given)
         return Strategy(mode=mode), display
-    start = at_of(given.pop("StartTime")) if "StartTime" in given else at
+    start = _read("StartTime", given.pop("StartTime"), at_of) if "StartTime" in given else at
     if "EndTime" not in given and name != "pov":
         raise ValueError("the parameter EndTime is missing")
-    end = at_of(given.pop("EndTime")) if "EndTime" in given else start + DAY
+    end = _read("EndTime", given.pop("EndTime"), at_of) if "EndTime" in given else start + DAY
     if end <= max(start, at):
         raise ValueError("EndTime is not after StartTime and now")
     rate = _rate(given.pop("ParticipationRate", "0"))
     if name == "pov" and not rate:
         raise ValueError("the parameter ParticipationRate is missing")
-    interval = to_scaled(given.pop("Interval", "0"), 9) or max(
+    interval = _read("Interval", given.pop("Interval", "0"), partial(to_scaled, digits=9)) or max(
         SECOND, (end - start) // PARTS if name != "pov" else SECOND
     )
     result = Strategy(
@@ -83,7 +84,7 @@ def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
         end,
         min(max(interval, SECOND // 10), end - start),
         rate,
-        to_scaled(given.pop("Urgency", "2"), 4),
+        _read("Urgency", given.pop("Urgency", "2"), partial(to_scaled, digits=4)),
         _one_of(FLAGS, "CatchUp", given.pop("CatchUp", "Y")),
         _one_of(STYLES, "Style", given.pop("Style", "take")),
         mode,
@@ -110,11 +111,15 @@ def _none_left(given: dict[str, str]) -> None:
         raise ValueError(f"there is no parameter {min(given)}")
 
 
-def _rate(text: str) -> int:
+def _read(name: str, value: str, reader: Callable[[str], int]) -> int:
     try:
-        rate = to_scaled(text, 2)
-    except Inexact as error:
-        raise ValueError(f"ParticipationRate: {error}") from error
+        return reader(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _rate(text: str) -> int:
+    rate = _read("ParticipationRate", text, partial(to_scaled, digits=2))
     if not 0 <= rate <= 10_000:
         raise ValueError("ParticipationRate is not between 0 and 100 percent")
     return rate
