@@ -214,6 +214,7 @@ class RouteRule(StrEnum):
     HOLDS_ENOUGH."""
 
     BEST_PRICE = "best price"
+    LOWEST_COST = "lowest price and fee together"
     BEST_PRICE_THEN_POST = "best price, then posted"
     LOWEST_MAKER_FEE = "posted, lowest maker fee"
     HOLDS_ENOUGH = "holds enough of it"

@@ -12,6 +12,7 @@ from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk.controls import Near
 from brokerfix.engine.risk.levels import nearly
+from brokerfix.engine.routing.algorithms import begin
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -83,6 +84,8 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
         if refused is not None:
             return reject(c, step, refused)
     work(state, order, qty, taken)
+    if asked is not None and asked.strategy is not None:
+        begin(state, order, taken)
     if client.options.acknowledge == "placed" and taken.has(OrderRouted):
         taken.amend(accepted, acknowledged=False)
     step.join(taken)

@@ -47,7 +47,7 @@ def replace_order(state: State, c: ReplaceOrder, step: Step) -> None:
     refused = _bad_terms(state, c, order, near)
     if refused is not None:
         return _refuse(order, c.cl_ord_id, refused, step)
-    asked = _dated(order, c.instructions)
+    asked = _kept(order, c.instructions)
     instrument = state.instruments[order.symbol]
     valued_at = risk.risk_price(state, instrument, order.side, order.ord_type, c.price, asked) or order.risk_price
     # What is left of a market order has the price of its last fill, which no request names.
@@ -69,12 +69,17 @@ def replace_order(state: State, c: ReplaceOrder, step: Step) -> None:
     nearly(near, step)
 
 
-def _dated(order: Order, asked: Instructions | None) -> Instructions | None:
-    """What a replace asks for; an order that is good till a date keeps it where the request names none."""
+def _kept(order: Order, asked: Instructions | None) -> Instructions | None:
+    """What a replace asks for; an order that is good till a date keeps it, and one that is worked over time its
+    strategy, where the request names none."""
     had = order.instructions
-    if had is None or not (had.expire_at or had.expire_day) or (asked and (asked.expire_at or asked.expire_day)):
+    if had is None:
         return asked
-    return msgspec.structs.replace(asked or NONE, expire_at=had.expire_at, expire_day=had.expire_day)
+    if (had.expire_at or had.expire_day) and not (asked and (asked.expire_at or asked.expire_day)):
+        asked = msgspec.structs.replace(asked or NONE, expire_at=had.expire_at, expire_day=had.expire_day)
+    if had.strategy is not None and (asked is None or asked.strategy is None):
+        asked = msgspec.structs.replace(asked or NONE, strategy=had.strategy)
+    return asked
 
 
 def _refuse(order: Order, cl_ord_id: str, refused: Reject, step: Step) -> None:
@@ -203,7 +208,7 @@ def _bad_values(
     refused = risk.check_market(state, state.clients[order.client], order.account, order.symbol, order.strategy)
     if refused is not None:
         return refused
-    asked = _dated(order, asked)
+    asked = _kept(order, asked)
     if asked is not None:
         refused = refusal(instrument, order.ord_type, order.time_in_force, qty, asked)
         if refused is None and follows_market(order.ord_type, asked) > follows_market(

@@ -31,6 +31,13 @@ PERCENT_TOLD = 10
 OVER = "ALGORITHM: its time is over"
 
 
+def begin(state: State, order: Order, step: Step) -> None:
+    """Put on record what the market has traded before an order that is worked at once."""
+    strategy = strategy_of(order)
+    if strategy is not None and strategy.start <= step.at:
+        step.emit(OrderWorked, order_id=order.order_id, due=0, done=0, traded=_volume(state, order.symbol))
+
+
 def work_slice(state: State, order: Order, step: Step) -> None:
     """Place what is due of an order, if anything is, and tell how far it is."""
     strategy = strategy_of(order)
@@ -52,7 +59,7 @@ def work_slice(state: State, order: Order, step: Step) -> None:
     if placed.has(Trade, OrderRouted, OrderBooked, OrderRestated):
         step.join(placed)
         done += due
-    elif last and at >= strategy.end + strategy.interval and not order.at_venues and not order.in_book:
+    elif last and at >= strategy.end + strategy.interval and _is_over(state, order):
         return cancel(order, "", step, text=OVER)
     percent = order.cum * 100 // order.qty // PERCENT_TOLD * PERCENT_TOLD
     # The first look is on record in any case: what trades is counted from it. So is a slice that is missed and that the
@@ -125,6 +132,13 @@ def call_back(order: Order, step: Step) -> bool:
     for child in called:
         step.emit(ChildCancelSent, child.child_id)
     return bool(called) or any(child.open for child in order.children)
+
+
+def _is_over(state: State, order: Order) -> bool:
+    """Whether nothing of the order is at work, though there is somewhere to go: while all exchanges are away, as after
+    a restart, it waits."""
+    there = not state.venues or any(state.venue_quotes(venue, order.symbol) for venue in state.venues)
+    return there and not order.at_venues and not order.in_book
 
 
 def _place(state: State, order: Order, strategy: Strategy, due: int, step: Step) -> None:

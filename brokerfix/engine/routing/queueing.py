@@ -23,10 +23,13 @@ def queued(state: State, order: Order, instrument: Instrument, qty: int, shunned
     money = 10**MONEY_DIGITS
     unit, scale = unit_of(instrument), 10**instrument.qty_digits
     outflow = to_scaled(terms.outflow, 8) * scale / 10**8
+    # What is taken is taken where the best price is.
+    first = next(iter(market.by_price(order.symbol, order.side.opposite)))
+    fee = min(fee_of_unit(state.terms_of(quote.key[0]), other * unit) for quote in first)
     there = [
         VenueTerms(
             venue.venue,
-            fee_of_unit(state.terms_of(venue.venue), other * unit) / money,
+            fee / money,
             -fee_of_unit(state.terms_of(venue.venue), own * unit, True) / money,
             _shown(state, venue.venue, order, own),
             outflow,

@@ -87,7 +87,10 @@ def take(
     if quote is not None:
         seen.append(_seen(state, instrument, quote, 0))
     result.seen = tuple(seen)
-    rule = RULES.get(result.mode, RouteRule.BEST_PRICE)
+    by_cost_too = by_whole_cost(instrument)
+    rule = RULES.get(result.mode, RouteRule.LOWEST_COST if by_cost_too else RouteRule.BEST_PRICE)
+    if by_cost_too and hits:
+        result.note = result.note or "by price and fee together"
     if len(hits) > 1 and result.mode in RULES:
         swept = sum(part for part, _ in hits.values())
         assert last is not None

@@ -82,13 +82,15 @@ def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
         name,
         start,
         end,
-        min(max(interval, SECOND // 10), end - start),
+        min(interval, end - start),
         rate,
         _read("Urgency", given.pop("Urgency", "2"), partial(to_scaled, digits=4)),
         _one_of(FLAGS, "CatchUp", given.pop("CatchUp", "Y")),
         _one_of(STYLES, "Style", given.pop("Style", "take")),
         mode,
     )
+    if interval < SECOND // 10:
+        raise ValueError("Interval is less than 0.1 seconds")
     if result.urgency < 0 or result.urgency > MOST_URGENT:
         raise ValueError(f"Urgency is not between 0 and {MOST_URGENT // 10_000}")
     _none_left(given)
