@@ -53,7 +53,7 @@ def observe(state: State, update: MarketUpdate) -> None:
 
 def one_trade_at_a_time(update: MarketUpdate) -> list[MarketUpdate]:
     """The update in steps of one trade each: a stop must see every price that was traded, not only the last."""
-    if len(update.trades) < 2:
+    if len(update.trades) < 2 or update.snapshot:
         return [update]
     *earlier, last = update.trades
     steps = [msgspec.structs.replace(update, snapshot=False, levels=(), trades=(trade,)) for trade in earlier]

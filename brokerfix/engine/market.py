@@ -75,6 +75,7 @@ class Market:
         self.up: dict[str, bool] = {}
         self.books: dict[str, Book[VenueLevel]] = {}
         self.quotes: dict[tuple[str, str], Quotes] = {}
+        self.of_symbol: dict[str, dict[str, Quotes]] = {}
         self.flights: dict[int, Flight] = {}
         self.aimed: dict[tuple[str, VenueLevel], dict[int, int]] = {}
         self.bands: dict[str, tuple[int, int]] = {}
@@ -92,6 +93,9 @@ class Market:
         self.bands.pop(instrument.symbol, None)
         if instrument.outlier_mads:
             self.bands[instrument.symbol] = (instrument.outlier_mads, instrument.tick)
+            return
+        for venue in list(self.of_symbol.get(instrument.symbol, ())):
+            self.take_in(venue, instrument.symbol, OUTLIER)
 
     def apply(self, update: MarketUpdate) -> None:
         """Put a venue's market data into the view. A venue that is not up has no quotes."""
@@ -113,7 +117,11 @@ class Market:
             if not quotes.out:
                 self._show(book, symbol, level, qty)
         for price, qty in update.trades:
-            self.traded(symbol, price, qty)
+            if update.snapshot:
+                # It may have been told before: it is the last, and no more volume.
+                self.last[symbol] = (price, qty)
+            else:
+                self.traded(symbol, price, qty)
         if symbol in self.bands:
             self._judge(symbol)
         self.changed(symbol)
@@ -122,6 +130,7 @@ class Market:
         quotes = self.quotes.get((venue, symbol))
         if quotes is None:
             quotes = self.quotes[venue, symbol] = Quotes()
+            self.of_symbol.setdefault(symbol, {})[venue] = quotes
         return quotes
 
     def _show(self, book: Book[VenueLevel], symbol: str, level: VenueLevel, qty: int) -> None:
@@ -170,6 +179,7 @@ class Market:
         self.up[venue] = False
         for key in [key for key in self.quotes if key[0] == venue]:
             quotes = self.quotes.pop(key)
+            del self.of_symbol[key[1]][venue]
             self._hide(quotes, *key)
             if key[1] in self.bands:
                 self._judge(key[1])
@@ -217,8 +227,8 @@ class Market:
     def _judge(self, symbol: str) -> None:
         """Leave out the venues whose mid is too far from those of the others."""
         middles = {}
-        for (venue, of), quotes in self.quotes.items():
-            middle = quotes.middle() if of == symbol and not quotes.out.keys() - {OUTLIER} else None
+        for venue, quotes in self.of_symbol[symbol].items():
+            middle = quotes.middle() if not quotes.out.keys() - {OUTLIER} else None
             if middle is not None:
                 middles[venue] = middle
         far = outliers(middles, *self.bands[symbol])

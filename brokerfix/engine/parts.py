@@ -428,7 +428,7 @@ PARTS: tuple[Part, ...] = (
     plain("scores", dict, dict[str, VenueScore], items),
     plain("circuits", dict, dict[str, Circuit], items),
     plain("months", dict, dict[str, tuple[int, int]], items),
-    plain("markouts", list, list[Markout], list),
+    plain("markouts", dict, dict[str, list[Markout]], items),
     plain("volatility", dict, dict[str, Volatility], items),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),

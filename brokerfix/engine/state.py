@@ -113,7 +113,7 @@ class State:
     scores: dict[str, VenueScore]
     circuits: dict[str, Circuit]
     months: dict[str, tuple[int, int]]
-    markouts: list[Markout]
+    markouts: dict[str, list[Markout]]
     volatility: dict[str, Volatility]
     market: Market
 

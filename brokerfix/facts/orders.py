@@ -72,13 +72,15 @@ class OrderRejected(Fact, frozen=True, gc=False, kw_only=True):
 class OrderWorked(Fact, frozen=True, gc=False, kw_only=True):
     """A slice of an order that is worked over time: `due` is placed, `done` of it is or was at work with it. `traded`
     is what the market had traded on the day before it began (scaled); `percent` how much of it is filled, where its
-    client is told (0: it is not)."""
+    client is told (0: it is not). `risk_price` is what risk values it at from now on (0: as
+    before)."""
 
     order_id: int
     due: int
     done: int
     traded: int
     percent: int = 0
+    risk_price: int = 0
 
 
 class OrderPaused(Fact, frozen=True, gc=False):

@@ -202,14 +202,14 @@ class Feed:
         prints, market.prints = market.prints, {}
         told: list[Told] = []
         for subscription in self.subscriptions.values():
+            options = _options(state, subscription.request.client)
             for symbol in moved:
-                if symbol in subscription.told:
+                if symbol in subscription.told and options.may_see(symbol):
                     kept = subscription.moved.setdefault(symbol, [])
                     kept += prints.get(symbol, ())
                     del kept[:-MOST_PRINTS]
-            client = subscription.request.client
-            if subscription.moved and now >= subscription.due and client not in slow:
-                subscription.due = now + _options(state, client).market_interval
+            if subscription.moved and now >= subscription.due and subscription.request.client not in slow:
+                subscription.due = now + options.market_interval
                 late, subscription.moved = subscription.moved, {}
                 for symbol, made in late.items():
                     told += _update(state, subscription, symbol, made)

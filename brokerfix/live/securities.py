@@ -124,6 +124,7 @@ def status_of(state: State, client: str, req_id: str, symbol: str, unsolicited: 
     """How an instrument stands."""
     if symbol not in state.instruments:
         return SecurityStatus(client, req_id, symbol, None, text=f"UNKNOWN_SYMBOL: value={symbol}")
-    last = state.market.last.get(symbol)
+    # The last price is market data, which not all may see.
+    last = state.market.last.get(symbol) if state.clients[client].options.may_see(symbol) else None
     phase, halted = _standing(state, symbol)
     return SecurityStatus(client, req_id, symbol, phase, halted, last[0] if last is not None else 0, unsolicited)

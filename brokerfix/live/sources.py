@@ -15,17 +15,23 @@ RESUBSCRIBE_EVERY = SECOND
 """An exchange whose data have a gap again is asked for them anew no sooner."""
 ALERT_EVERY = 60 * SECOND
 """Of one exchange, symbol and reason there is no more than one alert in this time."""
+MOST_OLD = 100
+"""Changes that a snapshot has already, in a row; with more of them the numbers have begun anew."""
 Orders = dict[str, tuple[Side, int, int]]
 
 
 class Sources:
     """By exchange and symbol: the last RptSeq, when it was told of last, and the single orders it has told of.
-    `req_ids` are by exchange the MDReqIDs under which it told of a symbol when there was a gap."""
+    `req_ids` are by exchange the MDReqIDs under which it told of a symbol when there was a gap. `whole` is the RptSeq
+    of the last snapshot, `old` how often what was in it was told again, `gaps` the open ones."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[str, str], int] = {}
         self.heard: dict[tuple[str, str], int] = {}
         self.orders: dict[tuple[str, str], Orders] = {}
+        self.whole: dict[tuple[str, str], int] = {}
+        self.old: dict[tuple[str, str], int] = {}
+        self.gaps: dict[tuple[str, str], None] = {}
         self.req_ids: dict[str, str] = {}
         self._asked: dict[str, int] = {}
         self._count = 0
@@ -33,7 +39,7 @@ class Sources:
 
     def forget(self, venue: str) -> None:
         """The exchange's session is lost: it will tell all anew."""
-        for kept in (self.numbers, self.heard, self.orders):
+        for kept in (self.numbers, self.heard, self.orders, self.whole, self.old, self.gaps):
             for key in [key for key in kept if key[0] == venue]:
                 del kept[key]
         self._asked.pop(venue, None)
@@ -50,12 +56,18 @@ class Sources:
         if update.snapshot:
             self.orders.pop(key, None)
             state.market.take_in(venue, symbol, GAP)
-            self.numbers[key] = update.last
+            self.gaps.pop(key, None)
+            self.old.pop(key, None)
+            self.numbers[key] = self.whole[key] = update.last
         elif update.first:
-            if number and update.last <= number:
-                return None
-            if update.first > number + 1 and number:
+            if update.last <= self.whole.get(key, 0) and number == self.whole.get(key, 0):
+                # It is in the snapshot already; but an exchange that goes on so has begun its numbers anew.
+                self.old[key] = self.old.get(key, 0) + 1
+                if self.old[key] <= MOST_OLD:
+                    return None
+            if number and update.first != number + 1:
                 state.market.leave_out(venue, symbol, GAP)
+                self.gaps[key] = None
             self.numbers[key] = update.last
             if GAP in state.market.why_out(venue, symbol):
                 return MarketUpdate(venue, symbol, False, (), update.trades) if update.trades else None
@@ -103,8 +115,7 @@ class Sources:
     def to_ask_anew(self, state: State, at: int) -> Iterator[tuple[str, str, str]]:
         """The exchanges whose market data are to be asked for anew because of a gap, with the MDReqID so far and the
         next."""
-        gaps = {venue: None for (venue, _), quotes in state.market.quotes.items() if GAP in quotes.out}
-        for venue in gaps:
+        for venue in dict.fromkeys(venue for venue, _ in self.gaps):
             if at - self._asked.get(venue, -RESUBSCRIBE_EVERY) >= RESUBSCRIBE_EVERY:
                 self._asked[venue] = at
                 before = self.req_ids[venue]

@@ -7,7 +7,7 @@ import pytest
 from brokerfix.commands import MarketUpdate, OperatorPause, SetVolumeProfile
 from brokerfix.domain import Hold, OrdStatus
 from brokerfix.engine.engine import observe
-from brokerfix.engine.orders.order import Order
+from brokerfix.engine.orders.order import Child, Order
 from brokerfix.facts import OperatorRefused
 from brokerfix.fix.text import timestamp
 from tests.scenario import World, run_step
@@ -43,15 +43,18 @@ class Desk:
     def trade(self, qty: int) -> None:
         observe(self.world.state, MarketUpdate("XNAS", "AAPL", False, (), ((15000, qty),)))
 
+    def name_of(self, child: Child) -> str:
+        """What scenarios call it."""
+        ending = f"-{child.child_id % 10**9}"
+        return next(name for number, name in self.world.names.items() if number.endswith(ending))
+
     def work(self, seconds: int = 10) -> int:
         """Some seconds later: how much of the order is filled or at work."""
         self.show()
         run_step(self.world, f"wait {seconds}")
         for child in list(self.world.state.open_children["XNAS"].values()):
             if child.time_in_force.name == "IOC" and self.fills:
-                name = next(
-                    name for number, name in self.world.names.items() if number.endswith(f"-{child.child_id % 10**9}")
-                )
+                name = self.name_of(child)
                 run_step(self.world, f"venue XNAS fill {name} {child.leaves}@150.00 cum {child.leaves}")
         return self.order.qty - self.order.held
 
@@ -217,3 +220,44 @@ def test_participation_goes_on_with_what_trades_on_the_next_day() -> None:
     run_step(desk.world, "day 20261123")
     desk.trade(500)
     assert desk.work() == 150
+
+
+def test_a_pause_that_names_no_strategy_keeps_it() -> None:
+    desk = Desk()
+    desk.send(1001)
+    desk.work()
+    assert run_step(desk.world, "client ALICE replace P1 C1 buy 1000 AAPL 150.02 +18=S")[-1].startswith(
+        "ALICE REPLACED"
+    )
+    assert desk.work() == 100
+    assert desk.order.hold is Hold.ALGORITHM
+
+
+def test_one_for_an_exchange_goes_there_with_every_slice() -> None:
+    desk = Desk()
+    desk.send(1001, order=f"{BUY} +100=XNAS")
+    assert [desk.work() for _ in range(3)] == [100, 200, 300]
+
+
+def test_a_hundred_slices_that_get_nothing_do_not_end_it() -> None:
+    desk = Desk(fills=False)
+    desk.send(1001, "Interval=1", seconds=120)
+    for _ in range(60):
+        desk.work(1)
+        for child in list(desk.world.state.open_children["XNAS"].values()):
+            name = next(
+                name for number, name in desk.world.names.items() if number.endswith(f"-{child.child_id % 10**9}")
+            )
+            run_step(desk.world, f"venue XNAS canceled {name}")
+    desk.fills = True
+    assert desk.work(1) > 0
+
+
+def test_a_market_order_is_weighed_again_with_each_slice() -> None:
+    desk = Desk(World(venues="XNAS", cash="200000", collar_bps="1000"))
+    desk.send(1001, order="buy 1000 AAPL market")
+    assert desk.work() == 100
+    run_step(desk.world, "quote XNAS AAPL bid 500@898.00 ask 5000@900.00")
+    run_step(desk.world, "record")
+    run_step(desk.world, "wait 10")
+    assert desk.order.status is OrdStatus.CANCELED

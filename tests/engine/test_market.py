@@ -3,6 +3,7 @@
 from collections import defaultdict
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from brokerfix.commands import MarketStatus, MarketUpdate, RecordQuotes, Session
 from brokerfix.domain import DayTotals, Instrument, Side, Venue
 from brokerfix.engine.engine import State, decide, evolve, observe
 from brokerfix.engine.market import outliers, uncrossed
-from brokerfix.facts import Quoted
+from brokerfix.facts import InstrumentDefined, Quoted
 from brokerfix.live.sources import SECOND, Sources
 from tests.scenario import DAY
 
@@ -280,3 +281,28 @@ def test_what_is_under_way_is_never_offered_again_and_comes_back(steps: list[tup
         if not flying:
             assert state.market.flights == {} == state.market.aimed
             assert all(offered[price] == quotes.qty(Side.SELL, price) for price in shown)
+
+
+def test_an_outlier_comes_back_when_nobody_looks_for_them_any_more() -> None:
+    watched = Instrument("AAPL", 2, 0, 1, 1, "never", "venue", reference=10000, outlier_mads=10)
+    state = market(watched)
+    for venue, middle in (("XNAS", 10000), ("XNYS", 10001), ("XLON", 10300)):
+        show(state, venue, (Side.BUY, middle - 1, 5), (Side.SELL, middle + 1, 5))
+    evolve(state, InstrumentDefined(1, state.last_id + 1, msgspec.structs.replace(watched, outlier_mads=0)))
+    assert {venue for venue, *_ in book(state)} == set(VENUES)
+
+
+def test_a_snapshots_trade_is_the_last_and_no_more_volume() -> None:
+    state = market()
+    for _ in range(5):
+        observe(state, MarketUpdate("XNAS", "AAPL", True, ((Side.BUY, 9999, 5),), ((10000, 1000),)))
+    assert (state.market.last["AAPL"], state.market.totals) == ((10000, 1000), {})
+
+
+def test_numbers_that_begin_anew_are_a_gap() -> None:
+    state, sources = market(), Sources()
+    bid = ((Side.BUY, 9999, 5),)
+    assert sources.take(state, MarketUpdate("XNAS", "AAPL", True, bid, last=1000), 1) is not None
+    assert sources.take(state, MarketUpdate("XNAS", "AAPL", False, bid, first=1001, last=1001), 1) is not None
+    assert sources.take(state, MarketUpdate("XNAS", "AAPL", False, bid, first=1, last=1), 1) is None
+    assert state.market.why_out("XNAS", "AAPL") == "gap"

@@ -8,7 +8,7 @@ from brokerfix.commands import MarketUpdate
 from brokerfix.engine.engine import observe
 from brokerfix.engine.routing.modes import equal_shares, shares
 from brokerfix.facts import RouteDecided
-from tests.scenario import World, run_step
+from tests.scenario import FEES, World, run_step
 
 SECOND = 10**9
 
@@ -125,14 +125,21 @@ def test_a_posted_part_moves_when_another_exchange_shows_what_it_would_take() ->
     assert _sent(told)[other] in ("60", "100")
 
 
-def test_an_exchange_that_fails_is_left_alone_then_tried_with_a_little() -> None:
-    world = market(*TWO, failures="2")
-    run_step(world, "client ALICE new R0 buy 10 AAPL 150.00 IOC +100=XNYS")
+def tripped(*quotes: str, **settings: str) -> World:
+    """XNYS has rejected two orders in a row, ten seconds ago and more: it is to be tried with a little."""
+    world = market("quote XNYS AAPL ask 300@150.00", failures="2", **settings)
+    run_step(world, "client BOB new R0 buy 10 AAPL 150.00 IOC")
     run_step(world, "venue XNYS fill c1 10@150.00 cum 10")
-    run_step(world, TWO[1])
     for number in (2, 3):
-        run_step(world, f"client ALICE new R{number} buy 10 AAPL 150.00 IOC +100=XNYS")
+        run_step(world, f"client BOB new R{number} buy 10 AAPL 150.00 IOC")
         run_step(world, f"venue XNYS rejected c{number}")
+    for quote in quotes:
+        run_step(world, quote)
+    return world
+
+
+def test_an_exchange_that_fails_is_left_alone_then_tried_with_a_little() -> None:
+    world = tripped(*TWO)
     told = run_step(world, "client ALICE new C1 buy 200 AAPL 150.00 IOC")
     assert _sent(told) == {"XNAS": "200"}
     scores = [fact for fact in world.facts if isinstance(fact, RouteDecided)][-1].scores
@@ -143,8 +150,63 @@ def test_an_exchange_that_fails_is_left_alone_then_tried_with_a_little() -> None
     run_step(world, "client ALICE new C2 buy 200 AAPL 150.00 IOC")
     probes = [child.qty for child in world.state.open_children["XNYS"].values()]
     assert probes == [20]
-    run_step(world, "venue XNYS fill c6 20@150.00 cum 20")
+    # The first sign of it closes the circuit, also of a child that rests.
+    run_step(world, "venue XNYS ack c6")
     assert world.state.circuits == {}
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["buy 100 AAPL 150.00 FOK", "buy 100 AAPL 150.00 +18=G", "buy 100 AAPL 150.00 +110=50", "buy 100 AAPL 149.00 +18=6",
+     "buy 100 AAPL 150.00 +111=10", "buy 100 AAPL 150.00"],
+)  # fmt: skip
+def test_what_can_not_be_parted_is_not_tried_in_parts(order: str) -> None:
+    world = tripped()
+    run_step(world, "wait 11")
+    run_step(world, "quote XNYS AAPL ask 300@150.00")
+    run_step(world, f"client ALICE new C1 {order}")
+    (known,) = world.state.clients["ALICE"].working.values()
+    assert known.unplaced == 0
+    assert sum(child.qty for child in known.children) + known.held == 100
+
+
+def test_what_a_client_sends_there_by_itself_opens_no_circuit() -> None:
+    world = market(*TWO, failures="2")
+    for number in (1, 2, 3):
+        run_step(world, f"client BOB new R{number} buy 10 AAPL 150.00 IOC +100=XNAS")
+        run_step(world, f"venue XNAS rejected c{number}")
+    assert "XNAS" not in world.state.circuits or not world.state.circuits["XNAS"].failures
+
+
+def test_protection_looks_at_every_price_that_the_order_would_reach() -> None:
+    quotes = "quote XNYS AAPL ask 10@150.00 ask 90@150.10", "quote XNAS AAPL ask 50@150.05"
+    away = market(*quotes, trade_through="route-away")
+    told = run_step(away, "client ALICE new C1 buy 100 AAPL 150.10 IOC +100=XNYS")
+    assert told[0] == "XNAS D c1 buy 50 AAPL 150.05 IOC"
+    # What better prices have not filled goes where it was to go.
+    assert _sent(run_step(away, "venue XNAS fill c1 50@150.05 cum 50")) == {"XNYS": "50"}
+
+
+def test_an_iceberg_that_sweeps_is_never_more_than_itself() -> None:
+    world = market("quote XNAS AAPL ask 20@149.90", "quote XNYS AAPL ask 500@150.00", trade_through="iso")
+    run_step(world, "client ALICE new C1 buy 100 AAPL 150.00 +100=XNYS +111=10")
+    (order,) = world.state.orders.values()
+    assert (sum(child.qty for child in order.children), order.held) == (30, 70)
+
+
+def test_a_maker_shares_in_no_price_that_is_hardly_shown() -> None:
+    world = market("quote XNAS AAPL ask 1@900.00", post="book", cross_share="10000")
+    run_step(world, "client BOB new S1 sell 100 AAPL 150.00")
+    told = run_step(world, "client ALICE new C1 buy 10 AAPL market IOC")
+    assert any("last 10@150.00" in line for line in told if line.startswith("BOB"))
+
+
+def test_nothing_is_queued_where_a_fill_costs_more_than_to_miss_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FEES, "XNAS", ("0.0030", "1.00"))
+    quotes = "quote XNAS AAPL bid 50@149.98 ask 900@150.02", "quote XNYS AAPL bid 10@149.98"
+    world = market(*quotes, route_mode="split", placement="yes")
+    told = run_step(world, "client ALICE new C1 buy 200 AAPL 150.02")
+    assert "XNAS" not in [line.split()[0] for line in told if line.endswith("149.98 DAY")]
 
 
 def test_equal_prices_go_to_who_fills_more() -> None:

@@ -59,6 +59,10 @@ def _order_held(state: State, fact: f.OrderHeld) -> None:
 def _order_worked(state: State, fact: f.OrderWorked) -> None:
     order = state.orders[fact.order_id]
     order.worked_at, order.traded = fact.at, fact.traded
+    # As the slice itself was planned.
+    order.tries, order.visited, order.shunned = 0, (), ()
+    if fact.risk_price:
+        booking.revalue(state, order, fact.risk_price)
     order.progress = fact.percent or order.progress
 
 

@@ -6,11 +6,22 @@ passive one, at the best price of its own side first; what of it finds no place,
 
 import msgspec
 
-from brokerfix.domain import ExecInst, Hold, Instructions, Instrument, OrdType, Strategy, TimeInForce
+from brokerfix.domain import (
+    ExecInst,
+    Hold,
+    Instructions,
+    Instrument,
+    OrdType,
+    Reject,
+    RestatementReason,
+    Strategy,
+    TimeInForce,
+)
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.ending import cancel
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
+from brokerfix.engine.risk.checks import check_again, worst_price
 from brokerfix.engine.routing.schedules import participation, shortfall, twap, vwap
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -43,31 +54,55 @@ def work_slice(state: State, order: Order, step: Step) -> None:
     strategy = strategy_of(order)
     assert strategy is not None
     at = step.at
-    last = at >= strategy.end
+    if at >= strategy.end + strategy.interval and _is_over(state, order):
+        return cancel(order, "", step, text=OVER)
     if at < strategy.start or order.paused or order.has(ExecInst.SUSPEND):
         return
-    if at - order.worked_at < strategy.interval and not (last and order.worked_at < strategy.end):
+    if at - order.worked_at < strategy.interval and not (at >= strategy.end > order.worked_at):
         return
-    if strategy.passive and call_back(order, step):
+    if strategy.passive and call_back(order, step, strategy.interval):
         return
     traded = _traded(state, order)
     due = _due(state, order, strategy, at, traded)
-    placed = step.fork()
-    if due:
-        _place(state, order, strategy, due, placed)
     done = order.qty - order.held
-    if placed.has(Trade, OrderRouted, OrderBooked, OrderRestated):
-        step.join(placed)
-        done += due
-    elif last and at >= strategy.end + strategy.interval and _is_over(state, order):
-        return cancel(order, "", step, text=OVER)
     percent = order.cum * 100 // order.qty // PERCENT_TOLD * PERCENT_TOLD
+    told = percent if percent > order.progress else 0
+    if due and _is_in_reach(state, order, strategy):
+        valued_at, refused = _weighed(state, order, at)
+        if refused is not None:
+            return cancel(order, "", step, RestatementReason.BROKER_OPTION, refused.text)
+        tried = step.fork()
+        tried.emit(
+            OrderWorked, order_id=order.order_id, due=due, done=done + due, traded=traded, percent=told,
+            risk_price=valued_at,
+        )  # fmt: skip
+        _place(state, order, strategy, due, tried)
+        if tried.has(Trade, OrderRouted, OrderBooked, OrderRestated):
+            return step.join(tried)
     # The first look is on record in any case: what trades is counted from it. So is a slice that is missed and that the
     # later ones make up for.
-    missed = due > 0 and not strategy.catch_up
-    if step.facts or percent > order.progress or not order.worked_at or missed:
-        told = percent if percent > order.progress else 0
+    if told or not order.worked_at or (due and not strategy.catch_up):
         step.emit(OrderWorked, order_id=order.order_id, due=due, done=done, traded=traded, percent=told)
+
+
+def _is_in_reach(state: State, order: Order, strategy: Strategy) -> bool:
+    """Whether something might be had within the order's limit, looked at quickly: it is at every move of the market."""
+    if strategy.passive or order.works_as is not OrdType.LIMIT:
+        return True
+    theirs = state.market.best(order.symbol, order.side.opposite)
+    ours = state.books[order.symbol].best(order.side.opposite)
+    return any(there is not None and at_least_as_good(order.side, there, order.price) for there in (ours, theirs))
+
+
+def _weighed(state: State, order: Order, at: int) -> tuple[int, Reject | None]:
+    """What risk values a market order at now, if that is more than when it was accepted (0: it is not), and why it may
+    not go on at that."""
+    if order.works_as is OrdType.LIMIT:
+        return 0, None
+    valued_at = worst_price(state, order)
+    if valued_at <= order.risk_price:
+        return 0, None
+    return valued_at, check_again(state, order, order.price, valued_at, at)
 
 
 def strategy_of(order: Order) -> Strategy | None:
@@ -126,12 +161,15 @@ def _due(state: State, order: Order, strategy: Strategy, at: int, traded: int) -
     return due if due == order.held else due // instrument.lot * instrument.lot
 
 
-def call_back(order: Order, step: Step) -> bool:
-    """What is queued comes back. Returns whether something of the order is at exchanges."""
-    called = [child for child in order.children if child.request is None and child.time_in_force is not TimeInForce.IOC]
-    for child in called:
-        step.emit(ChildCancelSent, child.child_id)
-    return bool(called) or any(child.open for child in order.children)
+def call_back(order: Order, step: Step, interval: int = 0) -> bool:
+    """What is queued comes back, asked for once an `interval` (ns). Returns whether something of the order is at
+    exchanges.
+    """
+    for child in order.children:
+        is_asked = child.asked_at and step.at - child.asked_at < interval
+        if child.request is None and child.time_in_force is not TimeInForce.IOC and not is_asked:
+            step.emit(ChildCancelSent, child.child_id)
+    return any(child.open for child in order.children)
 
 
 def _is_over(state: State, order: Order) -> bool:
@@ -152,6 +190,10 @@ def _place(state: State, order: Order, strategy: Strategy, due: int, step: Step)
         hold=Hold.ALGORITHM,
         instructions=msgspec.structs.replace(asked, strategy=Strategy(mode=strategy.mode)),
         time_in_force=TimeInForce.IOC,
+        # A slice begins anew, wherever the ones before have been refused.
+        tries=0,
+        visited=(),
+        shunned=(),
     )
     price = (
         _own_best(state, order, instrument)

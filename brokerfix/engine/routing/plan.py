@@ -14,6 +14,7 @@ from brokerfix.domain import (
 from brokerfix.engine.orders.instructions import (
     ADDED,
     NONE,
+    PLAIN,
     is_collecting,
     natively,
     needs,
@@ -59,7 +60,8 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bo
     shunned = _shunned(state, order, avoid) if state.venues else set()
     taken = 0
     takes = takes and not order.has(ExecInst.POST_ONLY)
-    if takes and result.mode in ("dark-first", "split") and order.time_in_force is not TimeInForce.FOK:
+    is_plain = order.ord_type in PLAIN and not needs(order)
+    if takes and is_plain and result.mode in ("dark-first", "split") and order.time_in_force is not TimeInForce.FOK:
         _first(state, order, instrument, qty, shunned, result)
         qty -= sum(route.qty for route in result.routes)
         if not qty:
@@ -106,21 +108,19 @@ def _probed(state: State, order: Order, qty: int, avoid: Avoid, result: Plan, at
     instrument = state.instruments[order.symbol]
     if order.time_in_force is TimeInForce.FOK or order.ex_destination or result.price or needs(order):
         return result
-    for venue in list(probing(state, at)):
-        meant = next((route for route in result.routes if route.venue == venue), None)
-        small = max(instrument.lot, qty // PROBE_SHARE // instrument.lot * instrument.lot)
-        if meant is None or meant.qty <= small or meant.time_in_force is not TimeInForce.IOC:
-            continue
-        without = avoid._replace(failing=(*avoid.failing, venue))
-        other = _take_and_rest(state, order, qty - small, without, takes)
-        placed = other.book + other.held + sum(route.qty for route in other.routes)
-        if placed + sum(cross.qty for cross in other.crosses) < qty - small:
-            # Nobody else can: it goes there as it is.
-            continue
-        terms = meant.price, meant.ord_type, meant.time_in_force
-        other.routes.append(Route(venue, small, *terms, RouteRule.PROBE))
-        result = other
-    return result
+    tried = tuple(probing(state, at))
+    meant = next((route for route in result.routes if route.venue in tried), None)
+    small = max(instrument.lot, qty // PROBE_SHARE // instrument.lot * instrument.lot)
+    if meant is None or meant.qty <= small or meant.time_in_force is not TimeInForce.IOC:
+        return result
+    other = _take_and_rest(state, order, qty - small, avoid._replace(failing=(*avoid.failing, *tried)), takes)
+    placed = other.book + other.held + sum(route.qty for route in other.routes)
+    if placed + sum(cross.qty for cross in other.crosses) < qty - small:
+        # Nobody else can: it goes there as it is.
+        return result
+    terms = meant.price, meant.ord_type, meant.time_in_force
+    other.routes.append(Route(meant.venue, small, *terms, RouteRule.PROBE))
+    return other
 
 
 PROBE_SHARE = 10
@@ -211,7 +211,8 @@ def _conditional(state: State, order: Order, qty: int, avoid: Avoid) -> Plan:
 def _direct(state: State, order: Order, qty: int) -> Plan:
     venue = order.ex_destination
     at_once = order.time_in_force in IMMEDIATE or order.works_as is OrdType.MARKET
-    if at_once and order.routes:
+    # A slice of an order that is worked over time goes there however often.
+    if at_once and venue in order.visited and order.hold is not Hold.ALGORITHM:
         return Plan(why_left=f"NO_LIQUIDITY: nothing more to be had at {venue}")
     if not state.venue_quotes(venue, order.symbol) or order.tries >= MAX_TRIES:
         return Plan(why_left=f"NO_VENUE: {venue} is not available")

@@ -1,7 +1,7 @@
 """No trade through a better price that another exchange shows (SEC Regulation NMS, Rule 611, and the exception of its
 paragraph (b)(6) for intermarket sweep orders): a policy, by instrument."""
 
-from brokerfix.domain import IMMEDIATE, ExecInst, Instructions, OrdType, RouteRule, Side, TimeInForce
+from brokerfix.domain import IMMEDIATE, ExecInst, Instructions, OrdType, RouteRule, TimeInForce
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.routing.plans import Plan, Route
@@ -9,28 +9,32 @@ from brokerfix.engine.state import State
 
 
 def better_elsewhere(state: State, order: Order, venue: str, qty: int) -> dict[str, tuple[int, int]]:
-    """What exchanges show at better prices than an order at `venue` would trade at, up to `qty`: (quantity, worst
-    price) by exchange. Nothing if it would not trade there at once."""
+    """What other exchanges show at better prices than `qty` of an order at `venue` would trade at, price by price:
+    (quantity, worst price) by exchange. Nothing if it would not trade there at once."""
     side = order.side.opposite
-    quotes = state.market.quotes.get((venue, order.symbol))
-    levels = quotes.side(side) if quotes is not None and not quotes.out else None
-    limited = order.works_as is OrdType.LIMIT
-    if not levels:
-        return {}
-    there = levels.keys()[0] if side is Side.SELL else -levels.keys()[0]
-    if limited and not at_least_as_good(order.side, there, order.price):
-        return {}
-    found: dict[str, tuple[int, int]] = {}
-    for quote in state.market.walk(order.symbol, side):
-        if not qty or at_least_as_good(order.side, there, quote.price):
+    limit = order.price if order.works_as is OrdType.LIMIT else 0
+    there = 0
+    levels: list[tuple[int, int, list[tuple[str, int]]]] = []
+    for entries in state.market.by_price(order.symbol, side):
+        price = entries[0].price
+        if limit and not at_least_as_good(order.side, price, limit):
             break
-        name = quote.key[0]
-        if name in order.shunned or not state.venue_quotes(name, order.symbol):
-            continue
-        part = min(qty, quote.qty)
-        found[name] = found.get(name, (0, 0))[0] + part, quote.price
-        qty -= part
-    return found
+        mine = sum(entry.qty for entry in entries if entry.key[0] == venue)
+        there += mine
+        levels.append((price, mine, [(entry.key[0], entry.qty) for entry in entries if entry.key[0] != venue]))
+    found: dict[str, tuple[int, int]] = {}
+    for price, mine, others in levels:
+        qty -= min(qty, mine)
+        there -= mine
+        if not qty or not there:
+            # The order goes no further there.
+            break
+        for name, shown in others:
+            if name not in order.shunned and state.venue_quotes(name, order.symbol):
+                part = min(qty, shown)
+                found[name] = found.get(name, (0, 0))[0] + part, price
+                qty -= part
+    return {name: one for name, one in found.items() if one[0]}
 
 
 def protected(state: State, order: Order, planned: Plan, qty: int) -> Plan:
@@ -51,12 +55,13 @@ def protected(state: State, order: Order, planned: Plan, qty: int) -> Plan:
     if not sweeps:
         return Plan(routes=away, waits=True, note=planned.note)
     (there,) = planned.routes
-    if left:
-        immediate = there.time_in_force in IMMEDIATE
-        terms = there.price, there.ord_type, there.time_in_force, rule
-        away.append(
-            Route(there.venue, left, *terms, _mark(state, there.venue, True) if immediate else there.instructions)
-        )
+    left -= min(left, there.qty)
+    shown = min(there.qty, qty - sum(part for part, _ in better.values()))
+    planned.held, planned.hold = left, planned.hold if left else None
+    if shown:
+        terms = there.price, there.ord_type, there.time_in_force, RouteRule.EX_DESTINATION
+        marks = _mark(state, there.venue, True) if there.time_in_force in IMMEDIATE else there.instructions
+        away.append(Route(there.venue, shown, *terms, marks))
     planned.routes = away
     return planned
 

@@ -37,10 +37,12 @@ def queued(state: State, order: Order, instrument: Instrument, qty: int, shunned
         for venue in state.venues.values()
         if venue.venue not in shunned and not venue.dark and state.venue_quotes(venue.venue, order.symbol)
     ]
-    if not there:
-        return [], ""
     half = abs(other - own) * unit / 2 / money
     lambda_u, theta = (to_scaled(text, 8) / 10**8 for text in (terms.lambda_u, terms.theta))
+    # Where a fill costs more than to miss it nothing is queued.
+    there = [one for one in there if lambda_u + half + one.rebate + theta > 0]
+    if not there:
+        return [], ""
     placed = allocate(qty, instrument.lot, Terms(half, theta, lambda_u), there)
     note = (
         f"half spread {half:g}, outflow {terms.outflow}, lambda_u {terms.lambda_u}: {sum(placed.limit.values())} queued"

@@ -25,8 +25,10 @@ SHARE = 10_000
 SECOND = 10**9
 HORIZONS = (SECOND, 10 * SECOND)
 """After how long a fill is compared with the mark."""
-MOST_MARKOUTS = 2000
-"""Fills that wait to be compared with a later mark; more are not looked at."""
+MOST_MARKOUTS = 400
+"""Comparisons of a symbol's fills with a later mark that wait; more are not made."""
+PROBE_TIME = 30 * SECOND
+"""After which another child may try an exchange that has not answered the first."""
 LONGEST_OPEN = 3600 * SECOND
 VARIANCE_SCALE = 10**6
 MONTH_DIGITS = 8
@@ -50,12 +52,13 @@ class VenueScore(msgspec.Struct, gc=False):
 
 class Circuit(msgspec.Struct, gc=False):
     """How often in a row an exchange has failed, until when (ns) it is not routed to, how often that was so without a
-    success between, and the child with which it is tried."""
+    success between, and the child with which it is tried, since when."""
 
     failures: int = 0
     until: int = 0
     trips: int = 0
     probe: int = 0
+    probed_at: int = 0
 
 
 class Markout(msgspec.Struct, gc=False):
@@ -104,7 +107,7 @@ def latency_costs(state: "State", instrument: Instrument) -> dict[str, int]:
     return {
         venue: instrument.latency_cost
         # The root of a variance in millionths and nanoseconds is in units of 10**-7.5.
-        * isqrt(10 * known.variance * score_of(state, venue, instrument.symbol).ack)
+        * isqrt(10 * known.variance * max(0, score_of(state, venue, instrument.symbol).ack))
         * unit
         // (SHARE * 10**8)
         for venue in state.venues
@@ -127,27 +130,32 @@ def sent(state: "State", child: "Child") -> None:
     """A child is on its way."""
     _score(state, child.venue, child.symbol).sent += 1
     circuit = state.circuits.get(child.venue)
-    if circuit is not None and circuit.trips and not circuit.probe:
-        circuit.probe = child.child_id
+    if circuit is not None and circuit.trips and not is_open(state, child.venue, child.sent_at):
+        circuit.probe, circuit.probed_at = child.child_id, child.sent_at
 
 
 def answered(state: "State", child: "Child", at: int) -> None:
     """The exchange has told of a child for the first time."""
     score = _score(state, child.venue, child.symbol)
     if child.sent_at:
-        score.ack = _moved(score.ack, at - child.sent_at)
+        # A clock may be set back.
+        score.ack = _moved(score.ack, max(0, at - child.sent_at))
+    circuit = state.circuits.get(child.venue)
+    if circuit is not None and circuit.probe == child.child_id:
+        _succeeded(state, child.venue)
 
 
 def filled(state: "State", child: "Child", price: int, at: int) -> None:
     score = _score(state, child.venue, child.symbol)
     if child.time_in_force in IMMEDIATE and child.sent_at:
-        score.fill = _moved(score.fill, at - child.sent_at)
+        score.fill = _moved(score.fill, max(0, at - child.sent_at))
     if child.price:
         sign = 1 if child.side is Side.BUY else -1
         score.improvement = _moved(score.improvement, sign * (child.price - price) * SHARE)
-    if len(state.markouts) < MOST_MARKOUTS:
+    waiting = state.markouts.setdefault(child.symbol, [])
+    if len(waiting) < MOST_MARKOUTS:
         key = f"{child.venue}/{class_of(state, child.symbol)}"
-        state.markouts += [Markout(key, child.symbol, child.side, price, at, horizon) for horizon in range(2)]
+        waiting += [Markout(key, child.symbol, child.side, price, at, horizon) for horizon in range(2)]
     _succeeded(state, child.venue)
 
 
@@ -190,8 +198,11 @@ def ended(state: "State", child: "Child", status: OrdStatus, at: int) -> None:
     score.rejected = _moved(score.rejected, SHARE * rejected)
     unasked = status is OrdStatus.CANCELED and child.request is None and child.time_in_force not in IMMEDIATE
     score.canceled = _moved(score.canceled, SHARE * unasked)
+    order = state.orders.get(child.order_id)
     if rejected:
-        failed(state, child.venue, at)
+        # What a client sends there by itself says more of the client.
+        if order is None or not order.ex_destination:
+            failed(state, child.venue, at)
     else:
         _succeeded(state, child.venue)
 
@@ -202,6 +213,9 @@ def failed(state: "State", venue: str, at: int) -> None:
     if not most:
         return
     circuit = state.circuits.setdefault(venue, Circuit())
+    if at < circuit.until:
+        # What was under way fails with what has opened it.
+        return
     circuit.failures += 1
     if circuit.failures >= most or circuit.probe:
         circuit.until = at + min(pause << min(circuit.trips, 10), LONGEST_OPEN)
@@ -216,11 +230,12 @@ def _succeeded(state: "State", venue: str) -> None:
 def is_open(state: "State", venue: str, at: int) -> str:
     """Why an exchange is not to be routed to because of what it has failed to do, "" if it is."""
     circuit = state.circuits.get(venue)
-    if circuit is None or not circuit.trips:
+    if circuit is None or not circuit.trips or not state.venues[venue].circuit_failures:
         return ""
     if at < circuit.until:
         return f"circuit open, it has failed {circuit.trips} times"
-    return f"circuit half-open, child {circuit.probe} tries it" if circuit.probe else ""
+    is_tried = circuit.probe and at - circuit.probed_at < PROBE_TIME
+    return f"circuit half-open, child {circuit.probe} tries it" if is_tried else ""
 
 
 def failing(state: "State", at: int) -> tuple[str, ...]:
@@ -241,8 +256,10 @@ def note_mark(state: "State", symbol: str, mark: int, at: int) -> None:
     elif at > known.at:
         change = (mark - known.mark) ** 2 * VARIANCE_SCALE * SECOND // (at - known.at)
         known.variance, known.mark, known.at = _moved(known.variance, change), mark, at
-    if state.markouts:
-        state.markouts = [one for one in state.markouts if one.symbol != symbol or not _compared(state, one, mark, at)]
+    waiting = state.markouts.pop(symbol, None)
+    left = [one for one in waiting if not _compared(state, one, mark, at)] if waiting else []
+    if left:
+        state.markouts[symbol] = left
 
 
 def _compared(state: "State", one: Markout, mark: int, at: int) -> bool:

@@ -75,7 +75,7 @@ def take(
         left -= part
         if internal:
             assert mine is not None
-            price = _shared(instrument, order, mine.price, quote.price if quote is not None else 0)
+            price = _shared(state, instrument, order, mine.price, part)
             result.crosses.append(Cross(mine.key, part, price))
             mine = next(resting, None)
         else:
@@ -91,7 +91,7 @@ def take(
     rule = RULES.get(result.mode, RouteRule.LOWEST_COST if by_cost_too else RouteRule.BEST_PRICE)
     if by_cost_too and hits:
         result.note = result.note or "by price and fee together"
-    if len(hits) > 1 and result.mode in RULES:
+    if len(hits) > 1 and result.mode in RULES and instrument.trade_through == "off":
         swept = sum(part for part, _ in hits.values())
         assert last is not None
         reach = _reach(state, instrument, order, shunned, avoid, last)
@@ -141,14 +141,18 @@ def _seen_by(state: State, instrument: Instrument, reach: list[Entry[VenueLevel]
     return tuple(seen)
 
 
-def _shared(instrument: Instrument, order: Order, maker_px: int, quote_px: int) -> int:
-    """The price of a trade with our book: the maker's, or as far from it towards the best quote of an exchange, if that
-    is worse for the taker, as the instrument lets the maker share in the improvement; on a tick, and within the taker's
-    limit."""
+def _shared(state: State, instrument: Instrument, order: Order, maker_px: int, part: int) -> int:
+    """The price of a trade with our book: the maker's, or as far from it towards the best price of the exchanges, if
+    that is worse for the taker, as the instrument lets the maker share in the improvement; on a tick, and within the
+    taker's limit. A price that is not shown for as much, or beyond the collar, improves nothing."""
     sign = 1 if order.side is Side.BUY else -1
-    gap = sign * (quote_px - maker_px)
-    if not instrument.cross_share or not quote_px or gap <= 0:
+    there = state.market.books[order.symbol].top(order.side.opposite) if instrument.cross_share else None
+    if there is None or there[1] < part or sign * (there[0] - maker_px) <= 0:
         return maker_px
+    mark = state.marks.get(order.symbol) or instrument.reference
+    if mark and abs(there[0] - mark) * SHARE > mark * (instrument.collar_bps or SHARE):
+        return maker_px
+    gap = sign * (there[0] - maker_px)
     better = gap * instrument.cross_share // SHARE // instrument.tick * instrument.tick
     price = maker_px + sign * better
     if order.works_as is OrdType.LIMIT and not at_least_as_good(order.side, price, order.price):

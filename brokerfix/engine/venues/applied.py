@@ -24,7 +24,10 @@ def _order_routed(state: State, fact: f.OrderRouted) -> None:
     child = child_from_fact(fact, order)
     order.children = (*order.children, child)
     order.routes += 1
-    order.tries += 1
+    rests = fact.time_in_force not in IMMEDIATE
+    moves = rests and state.instruments[order.symbol].repost_interval > 0
+    # What moves by the clock is no sign of an exchange that lies.
+    order.tries += not moves
     order.at_venues += fact.qty
     state.children[fact.id] = child
     state.open_children[fact.venue][fact.id] = child
@@ -32,9 +35,9 @@ def _order_routed(state: State, fact: f.OrderRouted) -> None:
     child.seen, child.numbering = link.lost, link.anew
     link.awaited[fact.id] = fact.at
     statistics.sent(state, child)
-    if fact.why is RouteRule.DARK_FIRST:
+    if fact.why in (RouteRule.DARK_FIRST, RouteRule.EX_DESTINATION):
         order.visited = (*order.visited, fact.venue)
-    if fact.time_in_force not in IMMEDIATE and state.instruments[order.symbol].repost_interval:
+    if moves:
         booking.follow(state, order)
     if fact.price:
         state.market.take(fact.id, order.symbol, fact.venue, order.side.opposite, fact.qty, fact.price)

@@ -46,7 +46,7 @@ def look_at(state: State, order: Order, step: Step) -> None:
         there = best(state, order, order.side)
         if there is not None and not at_least_as_good(order.side.opposite, order.price, there):
             cancel(order, "", step, RestatementReason.NOT_BEST, "NOT_BEST: there is a better price")
-    elif order.at_venues and not order.ex_destination and state.instruments[order.symbol].repost_interval:
+    elif order.at_venues and state.instruments[order.symbol].repost_interval:
         repost(state, order, step)
 
 

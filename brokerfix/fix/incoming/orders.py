@@ -122,7 +122,7 @@ def _terms(message: Fields, instruments: Instruments, at: int) -> _Terms:
             return qty, price, None, None, cash
         what = "INSTRUCTIONS"
         asked = _asked(message, instrument)
-        if message.get("847"):
+        if any(map(message.get, STRATEGY)):
             what = "STRATEGY"
             worked, display = strategy(message, at)
             shown = to_scaled(display or "0", instrument.qty_digits) or asked.max_floor
@@ -150,12 +150,14 @@ def _asked(message: Fields, instrument: Instrument) -> Instructions:
     )
 
 
+STRATEGY = ("847", "848", "849", "957")
+"""TargetStrategy, and its parameters."""
 MANUAL = "3"
 """HandlInst(21): manual order, best execution."""
 UNPRICED = frozenset(map(str, (OrdType.MARKET, OrdType.STOP, OrdType.MARKET_TO_LIMIT)))
 PLAIN_TYPES = frozenset(map(str, (OrdType.MARKET, OrdType.LIMIT)))
 PLAIN_TIMES = frozenset((None, "0", "1", "3", "4"))
-ASKED = ("18", "99", "110", "111", "126", "211", "432", "847")
+ASKED = ("18", "99", "110", "111", "126", "211", "432", "847", "848", "849", "957")
 """The tags that ask for more than a plain order does."""
 
 

@@ -48,7 +48,8 @@ def from_venue(
 def _status(message: dict[str, str], venue: str, instruments: Instruments) -> MarketStatus:
     """TradingSessionStatus(h), of a symbol where its TradingSessionID(336) is one, or SecurityStatus(f)."""
     if message["35"] == "f":
-        symbol, trades = message.get("55", ""), message.get("326", "") not in NOT_TRADING
+        # One of no symbol of ours is about nothing: all would be too much.
+        symbol, trades = message.get("55", "") or "-", message.get("326", "") not in NOT_TRADING
     else:
         session = message.get("336", "")
         symbol, trades = session if session in instruments else "", message.get("340", "") not in SESSION_NOT_TRADING
@@ -201,8 +202,11 @@ class _Entries:
         except Inexact:
             return
         if kind == MD_TRADE:
-            if not gone:
+            if not gone and price > 0 and qty > 0:
                 self.trades.append((price, qty))
+        elif "270" in entry and price <= 0:
+            # Nobody trades at that.
+            return
         elif "278" in entry and (side is not None or gone):
             self.orders.append((action, entry["278"], side or Side.BUY, price, 0 if gone else qty))
             if side is not None and "270" in entry:
@@ -212,7 +216,7 @@ class _Entries:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < MAX_DIGITS else 0
 
 
 MD_FIELDS = re.compile("\x01(269|270|271|278|279|55|83)=([^\x01]*)").findall

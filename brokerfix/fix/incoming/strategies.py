@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from brokerfix.domain import ROUTE_MODES, Strategy, to_scaled
-from brokerfix.fix.text import Fields, at_of
+from brokerfix.fix.text import LATEST, Fields, at_of
 
 STRATEGIES = {
     "1": ("vwap", ""),
@@ -41,7 +41,8 @@ def parameters_text(every: Iterable[list[str]]) -> str:
         if tag == "958":
             names = value
         elif tag == "960":
-            found.append(f"{names}={value}")
+            # A value is one value, whatever is in it.
+            found.append(f"{names}={value.replace(';', ',')}")
     return ";".join(found)
 
 
@@ -49,6 +50,8 @@ def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
     """(what a message asks for, an iceberg's DisplayQty as text). `at` is when it came (ns). Raises ValueError, or
     Inexact, that say what is wrong."""
     code = message.get("847") or ""
+    if not code:
+        raise ValueError("there are parameters, and no TargetStrategy(847)")
     if code not in STRATEGIES:
         raise ValueError(f"TargetStrategy {code} is none of {', '.join(STRATEGIES)}")
     name, mode = STRATEGIES[code]
@@ -58,7 +61,7 @@ def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
     display = given.pop("DisplayQty", "")
     if name == "iceberg":
         name = ""
-        if not display:
+        if not display.strip("0."):
             raise ValueError("an iceberg needs the parameter DisplayQty")
     mode = given.pop("RouteMode", mode)
     if mode and mode not in ROUTE_MODES:
@@ -69,7 +72,7 @@ def strategy(message: Fields, at: int) -> tuple[Strategy, str]:
     start = _read("StartTime", given.pop("StartTime"), at_of) if "StartTime" in given else at
     if "EndTime" not in given and name != "pov":
         raise ValueError("the parameter EndTime is missing")
-    end = _read("EndTime", given.pop("EndTime"), at_of) if "EndTime" in given else start + DAY
+    end = _read("EndTime", given.pop("EndTime"), at_of) if "EndTime" in given else min(start + DAY, LATEST - 1)
     if end <= max(start, at):
         raise ValueError("EndTime is not after StartTime and now")
     rate = _rate(given.pop("ParticipationRate", "0"))
