@@ -129,7 +129,9 @@ class Contestant:
         load += [str(clients), *([str(folder / "certificates" / "ca.pem")] if door == SECURED else [])]
         self.load = subprocess.Popen([sys.executable, *load], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         environment = {**os.environ, "PYTHONPATH": checkout} if checkout else None
-        self.server = subprocess.Popen([sys.executable, *server], stderr=subprocess.DEVNULL, env=environment)
+        self.server = subprocess.Popen(
+            [sys.executable, *server], stderr=subprocess.DEVNULL, env=environment, cwd=checkout or None
+        )
         assert self.load.stdin is not None
         assert self.load.stdout is not None
         self.question, self.answer = self.load.stdin, self.load.stdout

@@ -148,8 +148,7 @@ class Market:
             book.reduce(level, entry.qty - qty)
         elif qty > entry.qty:
             # More at a price queues behind what was there.
-            book.remove(level)
-            book.add(level, level[1], level[2], qty)
+            book.increase(level, qty - entry.qty)
 
     def traded(self, symbol: str, price: int, qty: int) -> None:
         self.last[symbol] = (price, qty)

@@ -10,7 +10,7 @@ ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.sampled_from(Side), st.integers(1, 8), st.integers(1, 50)),
         st.tuples(st.just("remove"), st.integers(0, 30)),
-        st.tuples(st.just("reduce"), st.integers(0, 30), st.integers(1, 50)),
+        st.tuples(st.sampled_from(["reduce", "increase"]), st.integers(0, 30), st.integers(1, 50)),
     ),
     max_size=60,
 )
@@ -38,7 +38,11 @@ def test_it_is_the_sorted_list(actions: list[tuple[object, ...]]) -> None:
             naive.entries.append([key, side, price, qty])
         elif naive.entries:
             entry = naive.entries[arguments[0] % len(naive.entries)]  # type: ignore[operator]
-            if name == "remove" or arguments[1] >= entry[3]:  # type: ignore[operator]
+            if name == "increase":
+                book.increase(entry[0], arguments[1])  # type: ignore[arg-type]
+                naive.entries.remove(entry)
+                naive.entries.append([*entry[:3], entry[3] + arguments[1]])  # type: ignore[operator]
+            elif name == "remove" or arguments[1] >= entry[3]:  # type: ignore[operator]
                 book.remove(entry[0])  # type: ignore[arg-type]
                 naive.entries.remove(entry)
             else:

@@ -220,6 +220,40 @@ def test_market_data_goes_round() -> None:
     assert told == [MarketUpdate("XNAS", "AAPL", False, ((Side.BUY, 14990, 0), (Side.SELL, 15010, 9)))]
 
 
+ENTRY_VALUES = {
+    "269": ["0", "1", "2", "J"], "278": ["a", "b"], "280": ["r"], "55": ["AAPL", "BTC", "NONE"], "48": ["i"],
+    "270": ["1.5", "2", "x", "1.234567", ""], "15": ["USD"], "271": ["5", "0", "7.5", "x"], "58": ["279=1"],
+    "83": ["1", "2", "3", "x"], "1023": ["1"],
+}  # fmt: skip
+"""The fields of an entry of market data, in the order in which QuickFIX gives them, and values of each."""
+ENTRIES = st.lists(
+    st.tuples(
+        st.sampled_from("012"),
+        st.fixed_dictionaries({}, optional={tag: st.sampled_from(values) for tag, values in ENTRY_VALUES.items()}),
+    ),
+    max_size=4,
+)
+
+
+@given(ENTRIES, st.sampled_from("WX"), st.sampled_from(["", "55=BTC|", "55=AAPL|83=9|"]))
+def test_the_order_of_an_entrys_fields_changes_nothing(
+    entries: list[tuple[str, dict[str, str]]], message_type: str, head: str
+) -> None:
+    told = []
+    for is_usual in (True, False):
+        text = f"8=FIX.4.4|9=0|35={message_type}|34=1|{head}268={len(entries)}|"
+        for action, values in entries:
+            fields = [(tag, values[tag]) for tag in ENTRY_VALUES if tag in values]
+            first = ("279", action)
+            if message_type == "W":
+                first = ("269", values.get("269", "0"))
+                fields = [field for field in fields if field[0] != "269"]
+            fields = [first, *(fields if is_usual else reversed(fields))]
+            text += "".join(f"{tag}={value}|" for tag, value in fields)
+        told.append(from_venue(f"{text}10=000|".replace("|", SOH), "XNAS", 1, INSTRUMENTS))
+    assert told[0] == told[1]
+
+
 def test_every_tag_that_we_send_is_in_the_dialect() -> None:
     sent: dict[tuple[bool, str], set[int]] = {}
     for path in SCENARIO_FILES:

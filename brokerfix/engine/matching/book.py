@@ -37,7 +37,7 @@ class Level(msgspec.Struct, Generic[Key], gc=False):
 class Book(Generic[Key]):
     """Entries by side, best price first and, within a price, oldest first. Reading never changes it.
 
-    add: O(log levels). find, reduce, remove: O(1) but for the removal of an emptied level.
+    add: O(log levels). find, increase, reduce, remove: O(1) but for the removal of an emptied level.
     """
 
     def __init__(self) -> None:
@@ -75,6 +75,18 @@ class Book(Generic[Key]):
         entry.qty -= qty
         levels, rank = self._place(entry)
         levels[rank].qty -= qty
+
+    def increase(self, key: Key, qty: int) -> None:
+        """Add `qty` to an entry, which goes behind all of its price."""
+        assert qty > 0, (key, qty)
+        entry = self.entries[key]
+        entry.qty += qty
+        levels, rank = self._place(entry)
+        level = levels[rank]
+        level.qty += qty
+        if len(level.entries) > 1:
+            del level.entries[key]
+            level.entries[key] = entry
 
     def remove(self, key: Key) -> None:
         entry = self.entries.pop(key)

@@ -1,7 +1,7 @@
 """FIX text -> domain: what exchanges send us. Nothing is refused: what can't be read is rounded, and said."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from brokerfix.commands import Command, MarketStatus, MarketUpdate, VenueCancelReject, VenueOther, VenueReport
 from brokerfix.domain import (
@@ -147,80 +147,115 @@ def _told(value: str, digits: int, defects: list[str]) -> int:
 def _market_data(text: str, venue: str, message_type: str, instruments: Instruments) -> list[MarketUpdate]:
     """W (one symbol, whole) or X (entries of any symbols). Entries that can't be read as quotes are left out: the
     view is better without them, and no order hangs on them. Only the tags that are needed are looked at."""
-    snapshot = message_type == "W"
-    delimiter = "269" if snapshot else "279"
-    head: dict[str, str] = {}
-    entries: list[dict[str, str]] = []
-    entry = head
-    for tag, value in MD_FIELDS(text):
-        if tag == delimiter:
-            entry = {}
-            entries.append(entry)
-        entry[tag] = value
+    is_whole = message_type == "W"
+    head, entries = _entries(text, *(WHOLE if is_whole else CHANGES))
     symbol = head.get("55", "")
     # A snapshot's RptSeq is that of the last change that is in it.
-    of_symbol: dict[str, _Entries] = {symbol: _Entries(_number(head.get("83", "")))} if snapshot else {}
-    for entry in entries:
+    of_symbol = {symbol: _Told(symbol, _number(head.get("83", "")))} if is_whole else {}
+    told: _Told | None = None
+    price_digits = qty_digits = 0
+    for action, kind, entry_id, name, price_text, qty_text, number in entries:
         # An entry of the same symbol as the one before may leave it out.
-        symbol = entry.get("55", symbol)
-        instrument = instruments.get(symbol)
-        if instrument is None:
+        symbol = name or symbol
+        if told is None or symbol != told.symbol:
+            instrument = instruments.get(symbol)
+            if instrument is None:
+                continue
+            price_digits, qty_digits = instrument.price_digits, instrument.qty_digits
+            told = of_symbol.get(symbol)
+            if told is None:
+                told = of_symbol[symbol] = _Told(symbol)
+        if number:
+            told.last = _number(number)
+            told.first = told.first or told.last
+        is_gone = action == MD_DELETE
+        try:
+            price = to_scaled(price_text or ("0" if is_gone else ""), price_digits)
+            qty = to_scaled(qty_text or "0", qty_digits)
+        except Inexact:
             continue
-        if symbol not in of_symbol:
-            of_symbol[symbol] = _Entries()
-        of_symbol[symbol].add(entry, instrument)
+        side = MD_SIDES.get(kind)
+        if kind == MD_TRADE:
+            if not is_gone and price > 0 and qty > 0:
+                told.trades.append((price, qty))
+            continue
+        if price_text and price <= 0:
+            # Nobody trades at that.
+            continue
+        if is_gone:
+            qty = 0
+        if entry_id and (side is not None or is_gone):
+            told.orders.append((action or MD_NEW, entry_id, side or Side.BUY, price, qty))
+        if side is not None and price_text:
+            told.levels.append((side, price, qty))
     return [
         MarketUpdate(
-            venue, name, snapshot, tuple(told.levels), tuple(told.trades), tuple(told.orders), told.first, told.last
+            venue, name, is_whole, tuple(told.levels), tuple(told.trades), tuple(told.orders), told.first, told.last
         )
         for name, told in of_symbol.items()
         if name in instruments
     ]
 
 
-class _Entries:
-    """The entries of a message about one symbol, and the RptSeq of the first and the last."""
+class _Told:
+    """What a message tells of one symbol, and the RptSeq of the first and the last entry."""
 
-    __slots__ = ("first", "last", "levels", "orders", "trades")
+    __slots__ = ("first", "last", "levels", "orders", "symbol", "trades")
 
-    def __init__(self, number: int = 0) -> None:
+    def __init__(self, symbol: str, number: int = 0) -> None:
+        self.symbol = symbol
         self.levels: list[tuple[Side, int, int]] = []
         self.trades: list[tuple[int, int]] = []
         self.orders: list[tuple[str, str, Side, int, int]] = []
         self.first = self.last = number
-
-    def add(self, entry: dict[str, str], instrument: Instrument) -> None:
-        if "83" in entry:
-            self.last = _number(entry["83"])
-            self.first = self.first or self.last
-        kind, action = entry.get("269", ""), entry.get("279", "0")
-        side = MD_SIDES.get(kind)
-        gone = action == MD_DELETE
-        try:
-            price = to_scaled(entry.get("270", "0" if gone else ""), instrument.price_digits)
-            qty = to_scaled(entry.get("271", "0"), instrument.qty_digits)
-        except Inexact:
-            return
-        if kind == MD_TRADE:
-            if not gone and price > 0 and qty > 0:
-                self.trades.append((price, qty))
-        elif "270" in entry and price <= 0:
-            # Nobody trades at that.
-            return
-        elif "278" in entry and (side is not None or gone):
-            self.orders.append((action, entry["278"], side or Side.BUY, price, 0 if gone else qty))
-            if side is not None and "270" in entry:
-                self.levels.append((side, price, 0 if gone else qty))
-        elif side is not None and "270" in entry:
-            self.levels.append((side, price, 0 if gone else qty))
 
 
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < MAX_DIGITS else 0
 
 
-MD_FIELDS = re.compile("\x01(269|270|271|278|279|55|83)=([^\x01]*)").findall
-"""MDEntryType, MDEntryPx, MDEntrySize, MDEntryID, MDUpdateAction, Symbol, RptSeq."""
-MD_DELETE = "2"
+MdEntries = list[tuple[str, ...]]
+"""The values of MD_TAGS; "" where an entry does not have one, and EMPTY where it has it without a value."""
+
+
+def _entries(text: str, mark: str, usual: Callable[[str], MdEntries]) -> tuple[dict[str, str], MdEntries]:
+    """The fields before the entries, each of which begins with `mark`, and the entries. One regular expression takes an
+    entry as it nearly always is; a message that it does not take all of is read field by field. Both give the same."""
+    found = usual(text)
+    if found and len(found) == text.count(mark):
+        # What stands before changes is of no use where the first of them has a symbol.
+        is_told = found[0][0] and found[0][3]
+        return {} if is_told else dict(MD_FIELDS(text, 0, text.index(mark))), found
+    head: dict[str, str] = {}
+    entries: list[dict[str, str]] = []
+    entry = head
+    for tag, value in MD_FIELDS(text):
+        if tag == mark[1:-1]:
+            entry = {}
+            entries.append(entry)
+        entry[tag] = value or EMPTY
+    return head, [tuple([entry.get(tag, "") for tag in MD_TAGS]) for entry in entries]
+
+
+MD_TAGS = ("279", "269", "278", "55", "270", "271", "83")
+"""MDUpdateAction, MDEntryType, MDEntryID, Symbol, MDEntryPx, MDEntrySize, RptSeq: in the order in which QuickFIX gives
+an entry's fields."""
+EMPTY = "?"
+MD_FIELDS = re.compile(f"\x01({'|'.join(MD_TAGS)})=([^\x01]*)").findall
+
+
+def _pattern(first: str) -> Callable[[str], MdEntries]:
+    """Finds the entries that begin with the tag `first`, have the others of MD_TAGS behind it in their order or not at
+    all, and end where the next begins or the message ends. No field is gone back to."""
+    other = f"(?:\x01(?!(?:10|{'|'.join(MD_TAGS)})=)[^\x01]*+)*+"
+    at = MD_TAGS.index(first)
+    # Between action, type and ID stands nothing else that is usual.
+    fields = [f"(?:\x01{tag}=([^\x01]++))?+{'' if tag == '269' else other}" for tag in MD_TAGS[at + 1 :]]
+    end = f"(?=\x01(?:{first}=|10=[^\x01]*+\x01?\\Z))"
+    return re.compile(f"{'()' * at}\x01{first}=([^\x01]++){''.join(fields)}{end}").findall
+
+
+WHOLE, CHANGES = ("\x01269=", _pattern("269")), ("\x01279=", _pattern("279"))
+MD_NEW, MD_DELETE = "0", "2"
 MD_SIDES = {"0": Side.BUY, "1": Side.SELL}
 MD_TRADE = "2"
