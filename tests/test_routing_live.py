@@ -390,9 +390,10 @@ def alice(market: Three) -> Trader:
 
 
 OFFERS = "XNAS sell 300 150.00", "XNYS sell 100 150.00", "XNYS sell 200 150.01", "XLON sell 200 150.01"
+BY_COST = "lowest price and fee together"
 MODES = {
     "BEST": ("1010", "best", "best price", {"XNYS": ["100@150.00"], "XNAS": ["300@150.00"], "XLON": ["50@150.01"]}),
-    "COST": ("1010", "best", "best price", {"XLON": ["200@150.01"], "XNYS": ["100@150.00"], "XNAS": ["150@150.00"]}),
+    "COST": ("1010", "best", BY_COST, {"XLON": ["200@150.01"], "XNYS": ["100@150.00"], "XNAS": ["150@150.00"]}),
     "RATA": ("", "pro-rata", "pro rata to what is shown", {
         "XNYS": ["100@150.00", "69@150.01"], "XNAS": ["169@150.00"], "XLON": ["112@150.01"],
     }),

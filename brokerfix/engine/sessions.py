@@ -33,7 +33,7 @@ def _venue_up(state: State, fact: f.VenueUp) -> None:
     link = state.links[fact.venue]
     link.anew += fact.anew
     link.mute = False
-    recovered(state, fact.venue, fact.at)
+    recovered(state, fact.venue)
     _drop_questions(state, fact.venue)
     booking.begin_job(state, Job(JobKind.ASK, list(reversed(state.open_children[fact.venue])), fact.venue))
 

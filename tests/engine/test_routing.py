@@ -250,5 +250,8 @@ def test_a_recovered_exchange_is_tried_with_a_little_where_another_can_have_the_
     run_step(world, TWO[1])
     told = run_step(world, "client ALICE new C2 buy 100 AAPL 150.00 IOC")
     assert _sent(told) == {"XNYS": "10", "XNAS": "90"}
+    # While the first has no answer yet the next is not refused for it.
+    told = run_step(world, "client ALICE new C3 buy 10 AAPL 149.00")
+    assert len(_sent(told)) == 1
     alone = market("quote XNYS AAPL ask 100@150.00", failures="5")
     assert _sent(run_step(alone, "client ALICE new C1 buy 100 AAPL 150.00 IOC")) == {"XNYS": "100"}

@@ -111,7 +111,9 @@ def _probed(state: State, order: Order, qty: int, avoid: Avoid, result: Plan, at
     tried = tuple(probing(state, at))
     meant = next((route for route in result.routes if route.venue in tried), None)
     small = max(instrument.lot, qty // PROBE_SHARE // instrument.lot * instrument.lot)
-    if meant is None or meant.qty <= small or meant.time_in_force is not TimeInForce.IOC:
+    # What is asked of dark exchanges is asked of all of them, and is no part of a sweep.
+    is_sweep = meant is not None and meant.time_in_force is TimeInForce.IOC and meant.why is not RouteRule.DARK_FIRST
+    if meant is None or meant.qty <= small or not is_sweep:
         return result
     other = _take_and_rest(state, order, qty - small, avoid._replace(failing=(*avoid.failing, *tried)), takes)
     placed = other.book + other.held + sum(route.qty for route in other.routes)

@@ -52,13 +52,15 @@ class VenueScore(msgspec.Struct, gc=False):
 
 class Circuit(msgspec.Struct, gc=False):
     """How often in a row an exchange has failed, until when (ns) it is not routed to, how often that was so without a
-    success between, and the child with which it is tried, since when."""
+    success between, and the child with which it is tried, since when. `on_trial`: it is new or back, and gets small
+    shares where others can have the rest."""
 
     failures: int = 0
     until: int = 0
     trips: int = 0
     probe: int = 0
     probed_at: int = 0
+    on_trial: bool = False
 
 
 class Markout(msgspec.Struct, gc=False):
@@ -141,7 +143,7 @@ def answered(state: "State", child: "Child", at: int) -> None:
         # A clock may be set back.
         score.ack = _moved(score.ack, max(0, at - child.sent_at))
     circuit = state.circuits.get(child.venue)
-    if circuit is not None and circuit.probe == child.child_id:
+    if circuit is not None and (circuit.on_trial or circuit.probe == child.child_id):
         _succeeded(state, child.venue)
 
 
@@ -181,13 +183,11 @@ def with_tier(venue: Venue, tier: int) -> Venue:
     )
 
 
-def recovered(state: "State", venue: str, at: int) -> None:
+def recovered(state: "State", venue: str) -> None:
     """An exchange's session is up: what nothing is known of, or was lost, is tried with a little first."""
     known = any(key.startswith(f"{venue}/") for key in state.scores)
     if state.venues[venue].circuit_failures and (not known or state.links[venue].lost):
-        circuit = state.circuits.setdefault(venue, Circuit())
-        if not circuit.trips:
-            circuit.trips, circuit.until, circuit.probe = 1, at, 0
+        state.circuits.setdefault(venue, Circuit()).on_trial = True
 
 
 def ended(state: "State", child: "Child", status: OrdStatus, at: int) -> None:
@@ -245,7 +245,11 @@ def failing(state: "State", at: int) -> tuple[str, ...]:
 
 def probing(state: "State", at: int) -> Iterator[str]:
     """The exchanges that are to be tried with a small child now."""
-    return (venue for venue, circuit in state.circuits.items() if circuit.trips and not is_open(state, venue, at))
+    return (
+        venue
+        for venue, circuit in state.circuits.items()
+        if circuit.on_trial or (circuit.trips and not is_open(state, venue, at))
+    )
 
 
 def note_mark(state: "State", symbol: str, mark: int, at: int) -> None:
