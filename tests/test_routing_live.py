@@ -80,6 +80,8 @@ def broker_text(port: int, ports: dict[str, int], lit: tuple[str, ...]) -> str:
         symbols = [*lit, DARK] if venue == "XNAS" else list(lit)
         text += f'[venues.{venue}]\nhost = "127.0.0.1"\nport = {ports[venue]}\nsender = "BROKER"\ntarget = "{venue}"\n'
         text += f'taker_fee = "{taker}"\nmaker_fee = "{maker}"\nsymbols = {symbols}\nask_status = true\n'
+        # Small shares for an exchange that is back are shown elsewhere: here all counts on whole sweeps.
+        text += "circuit_failures = 0\n"
     # A book of XLON's that nobody sees.
     text += f'[venues.HIDDEN]\nhost = "127.0.0.1"\nport = {ports["XLON"]}\nsender = "DARK"\ntarget = "XLON"\n'
     return text.replace("'", '"') + f'symbols = ["{DARK}"]\ndark = true\nmarket_data = false\n'
