@@ -60,9 +60,9 @@ def _take_and_rest(state: State, order: Order, qty: int, avoid: Avoid, takes: bo
     shunned = _shunned(state, order, avoid) if state.venues else set()
     taken = 0
     takes = takes and not order.has(ExecInst.POST_ONLY)
-    is_plain = order.ord_type in PLAIN and not needs(order)
-    if takes and is_plain and result.mode in ("dark-first", "split") and order.time_in_force is not TimeInForce.FOK:
-        _first(state, order, instrument, qty, shunned, result)
+    if takes and result.mode in ("dark-first", "split"):
+        if order.ord_type in PLAIN and order.time_in_force is not TimeInForce.FOK and not needs(order):
+            _first(state, order, instrument, qty, shunned, result)
         qty -= sum(route.qty for route in result.routes)
         if not qty:
             return result
