@@ -1,7 +1,7 @@
 """What an order takes: our book and the exchanges' quotes walked together, best first."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from brokerfix.domain import (
@@ -197,32 +197,36 @@ def _cheapest_first(
     if by_whole_cost(instrument):
         if limit:
             levels = takewhile(lambda level: at_least_as_good(taker, level[0].price, limit), levels)
-        ranked = (_ranked(state, instrument, level) for level in levels)
+        ranked = _ranked(state, instrument, levels, False)
         quotes = by_cost(instrument, taker, ranked, state.all_terms(), latency_costs(state, instrument))
     else:
-        quotes = (quote for level in levels for quote in _by_fee(state, instrument, level))
+        quotes = (quote for level in _ranked(state, instrument, levels, True) for quote in level)
     for quote in quotes:
         if quote.key[0] not in shunned and not _is_avoided(quote, side, avoid):
             yield quote
 
 
-def _by_fee(state: State, instrument: Instrument, level: list[Entry[VenueLevel]]) -> list[Entry[VenueLevel]]:
-    if len(level) > 1:
-        worth = level[0].price * unit_of(instrument)
-        symbol = instrument.symbol
-        level.sort(
-            key=lambda quote: (
-                fee_of_unit(state.terms_of(quote.key[0]), worth),
-                rank(state, quote.key[0], symbol),
-            )
-        )
-    return level
-
-
-def _ranked(state: State, instrument: Instrument, level: list[Entry[VenueLevel]]) -> list[Entry[VenueLevel]]:
-    if len(level) > 1:
-        level.sort(key=lambda quote: rank(state, quote.key[0], instrument.symbol))
-    return level
+def _ranked(
+    state: State, instrument: Instrument, levels: Iterable[list[Entry[VenueLevel]]], by_fee: bool
+) -> Iterator[list[Entry[VenueLevel]]]:
+    """Each price's quotes by what the exchange takes, if that counts, and by what it has been like."""
+    ranks: dict[str, tuple[int, int, str]] = {}
+    fees: dict[str, int] = {}
+    unit = unit_of(instrument)
+    for level in levels:
+        if len(level) > 1:
+            worth = level[0].price * unit
+            for quote in level:
+                venue = quote.key[0]
+                if venue not in ranks:
+                    ranks[venue] = rank(state, venue, instrument.symbol)
+                if by_fee:
+                    fees[venue] = fee_of_unit(state.terms_of(venue), worth)
+            if by_fee:
+                level.sort(key=lambda quote: (fees[quote.key[0]], ranks[quote.key[0]]))
+            else:
+                level.sort(key=lambda quote: ranks[quote.key[0]])
+        yield level
 
 
 def _is_avoided(quote: Entry[VenueLevel], side: Side, avoid: Avoid) -> bool:
