@@ -21,12 +21,13 @@ from click.testing import CliRunner
 
 from brokerfix.cli import main
 from brokerfix.domain import DayTotals, Instrument
+from brokerfix.facts import VolumeProfileSet
 from brokerfix.process import broker as broker_module
 from brokerfix.process.broker import Broker
 from brokerfix.projections import columns, history
 from brokerfix.projections.history import History
 from brokerfix.projections.recorded import NoHistory, Recorded, traded
-from brokerfix.record.journal import Journal
+from brokerfix.record.journal import Journal, read
 from brokerfix.record.kept import write as write_kept
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import StartError
@@ -694,8 +695,13 @@ def test_a_running_broker_records_its_market(tmp_path: Path) -> None:
         assert (trade["last_px"], trade["qty"], trade["turnover"]) == ("151.00", "1", "151.00")
         profile = json.loads(run_cli("market", "profile", "AAPL", *config, "--json").stdout)
         assert ([slot["share"] for slot in profile["slots"]], profile["is_complete"]) == (["1.000000"], False)
+        done = run_cli("market", "profile", "AAPL", "--set", *config)
+        assert done.returncode == 0, done.stderr
     finally:
         market.stop()
+    told = [fact for record in read(tmp_path / "broker" / "journal") for fact in record.facts]
+    (known,) = [fact for fact in told if isinstance(fact, VolumeProfileSet)]
+    assert (known.symbol, known.bucket, sum(known.weights)) == ("AAPL", 300 * 10**9, 1_000_000)
     (name,) = files(tmp_path / "broker")
     assert name.endswith("/AAPL.parquet")
     run = Recorded(tmp_path / "broker")

@@ -89,7 +89,8 @@ def market_profile(symbol: str, days: int, bucket: int, sets: bool, config: str,
     """Show which share of a day's volume in SYMBOL trades at which time of the day (UTC)."""
     profile = _recorded(config).profile(symbol, days, bucket)
     if sets:
-        request = {"action": "set-profile", "symbol": symbol, "seconds": bucket, "weights": profile.weights}
+        weights = {str(part): weight for part, weight in enumerate(profile.weights) if weight}
+        request = {"action": "set-profile", "symbol": symbol, "seconds": bucket, "weights": weights}
         ask(config_of(config).data, request)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(profile), indent=2))

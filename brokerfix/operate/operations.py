@@ -59,10 +59,10 @@ class OnRecord(ActionRefused):
 
 
 MOST_TEXT = 200
-NUMBERS = ("new", "old", "canceled", "refused", "hold", "score", "minutes", "approve")
+NUMBERS = ("new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds")
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
-TABLES = ("settings", "inputs", "reasons")
+TABLES = ("settings", "inputs", "reasons", "weights")
 
 
 def _check(name: str, value: object) -> None:
@@ -362,13 +362,17 @@ class Operations:
 
     def _set_profile(self, operator: str, request: Request) -> Answer:
         """When a symbol trades, for orders that are worked by it."""
-        symbol, seconds = request["symbol"], int(request["seconds"])
-        weights = tuple(map(int, request["weights"]))
+        symbol, seconds, given = request["symbol"], request["seconds"], request["weights"]
         if symbol not in self.broker.state.instruments:
             raise ActionRefused(f"there is no symbol {symbol}")
-        if not 0 < seconds <= DAY_SECONDS or len(weights) > -(-DAY_SECONDS // seconds) or min(weights, default=-1) < 0:
-            raise ActionRefused("a profile has weights of 0 or more for the buckets of a day")
-        return self._done(cmd.SetVolumeProfile(self.broker.clock(), operator, symbol, seconds * 10**9, weights))
+        if not 0 < seconds <= DAY_SECONDS:
+            raise ActionRefused("a part of the day has 1 to 86400 seconds")
+        weights = [0] * -(-DAY_SECONDS // seconds)
+        for part, weight in given.items():
+            if not part.isdecimal() or int(part) >= len(weights) or type(weight) is not int or weight < 0:
+                raise ActionRefused("a profile has weights of 0 or more for parts of the day, by their number")
+            weights[int(part)] = weight
+        return self._done(cmd.SetVolumeProfile(self.broker.clock(), operator, symbol, seconds * 10**9, tuple(weights)))
 
     def _breaks(self, operator: str, request: Request) -> Answer:
         """The open breaks with exchanges."""
