@@ -91,18 +91,33 @@ def take(
     rule = RULES.get(result.mode, RouteRule.LOWEST_COST if by_cost_too else RouteRule.BEST_PRICE)
     if by_cost_too and hits:
         result.note = result.note or "by price and fee together"
-    if len(hits) > 1 and result.mode in RULES and instrument.trade_through == "off":
+    if last is not None and len(hits) > 1 and result.mode in RULES and instrument.trade_through == "off":
         swept = sum(part for part, _ in hits.values())
-        assert last is not None
-        reach = _reach(state, instrument, order, shunned, avoid, last)
-        hits = spread(result.mode, instrument, side, hits, reach)
-        result.seen = _seen_by(state, instrument, reach, hits)
+        hits = _spread_anew(state, instrument, order, shunned, avoid, hits, last, result)
         # What another mode leaves for later waits for this to end.
-        result.waits = sum(part for part, _ in hits.values()) < swept
-        left += swept - sum(part for part, _ in hits.values())
+        later = swept - sum(part for part, _ in hits.values())
+        result.waits = later > 0
+        left += later
     for venue, (part, price) in hits.items():
         result.routes.append(Route(venue, part, price, OrdType.LIMIT, TimeInForce.IOC, rule))
     return qty - left - decremented
+
+
+def _spread_anew(
+    state: State,
+    instrument: Instrument,
+    order: Order,
+    shunned: set[str],
+    avoid: Avoid,
+    hits: Hits,
+    last: Entry[VenueLevel],
+    result: Plan,
+) -> Hits:
+    """What was swept, up to the `last` quote, as the plan's mode spreads it, which the plan's evidence then tells."""
+    reach = _reach(state, instrument, order, shunned, avoid, last)
+    spread_out = spread(result.mode, instrument, order.side, hits, reach)
+    result.seen = _seen_by(state, instrument, reach, spread_out)
+    return spread_out
 
 
 def _reach(
