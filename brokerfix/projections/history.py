@@ -6,11 +6,6 @@ journal is taken are written in one transaction. When a symbol has enough rows t
 become one file. What a process that was killed leaves in both places is known by the facts' numbers.
 """
 
-import fcntl
-import os
-import signal
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -40,7 +35,7 @@ from brokerfix.projections.columns import (
 )
 from brokerfix.projections.published import moment
 from brokerfix.projections.sqlite import remove
-from brokerfix.projections.tail import Anew, Tail
+from brokerfix.projections.tail import Anew, Tail, follow_until_ended
 from brokerfix.record.journal import Place, Record, checksum_before, exists, segments
 from brokerfix.settings.registry import market_path
 
@@ -292,25 +287,10 @@ def latest_row(row: Row, instrument: Instrument) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Follow the journal of the data folder named on the command line until SIGTERM, or until the broker that has the
-    process id there has ended; then catch up, close the files and end."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    # Ctrl-C goes to the whole group; the broker tells us when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    data, parent = Path(sys.argv[1]), int(sys.argv[2])
-    guard = (data / "market.sqlite.lock").open("w")
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(f"{data}: another process records this market's history")
-    history = History(data)
-    # A broker that was killed can't tell us: then our parent changes, and the next broker starts its own.
-    while not stop.is_set() and os.getppid() == parent:
-        if not history.follow():
-            stop.wait(POLL_SECONDS)
-    history.follow()
-    history.close()
+    """Record the history, see `follow_until_ended`, and close its files."""
+    follow_until_ended(
+        History, "market.sqlite.lock", "another process records this market's history", POLL_SECONDS
+    ).close()
 
 
 if __name__ == "__main__":

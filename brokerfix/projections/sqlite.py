@@ -3,12 +3,7 @@
 Amounts are decimal text, exact. The database can be deleted at any time: it is made again from the journal.
 """
 
-import fcntl
 import json
-import os
-import signal
-import sys
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -38,7 +33,7 @@ from brokerfix.facts import (
     VenueUp,
 )
 from brokerfix.projections.published import decision_row, moment, published
-from brokerfix.projections.tail import Anew, Tail
+from brokerfix.projections.tail import Anew, Tail, follow_until_ended
 from brokerfix.record.journal import Place, Record
 from brokerfix.settings.registry import database_path
 
@@ -463,24 +458,8 @@ def _levels(levels: Iterable[tuple[int, int, str]], instrument: Instrument) -> l
 
 
 def main() -> None:
-    """Follow the journal of the data folder named on the command line until SIGTERM, or until the broker that has the
-    process id there has ended; then catch up and end."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    # Ctrl-C goes to the whole group; the broker tells us when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    data, parent = Path(sys.argv[1]), int(sys.argv[2])
-    guard = (data / "brokerfix.db.lock").open("w")
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(f"{data}: another process projects this journal")
-    projection = Projection(data)
-    # A broker that was killed can't tell us: then our parent changes, and the next broker starts its own.
-    while not stop.is_set() and os.getppid() == parent:
-        if not projection.follow():
-            stop.wait(POLL_SECONDS)
-    projection.follow()
+    """Project the journal, see `follow_until_ended`."""
+    follow_until_ended(Projection, "brokerfix.db.lock", "another process projects this journal", POLL_SECONDS)
 
 
 if __name__ == "__main__":

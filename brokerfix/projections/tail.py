@@ -1,9 +1,15 @@
 """What every projection of the journal does: begin with the newest kept state that is not beyond what it has, follow
 the records, and know what each fact has touched."""
 
+import fcntl
+import os
+import signal
+import sys
+import threading
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.touched import Touched
@@ -76,3 +82,38 @@ class Tail:
         if self.place > self.stored:
             self.stored, self._stored_id = self.place, self.state.last_id
         self.touched = Touched()
+
+
+class Follower(Protocol):
+    """A projection that is kept up to date."""
+
+    def follow(self) -> int:
+        """Project what is new. Returns how many records that were."""
+
+
+Followed = TypeVar("Followed", bound=Follower)
+
+
+def follow_until_ended(make: Callable[[Path], Followed], lock: str, taken: str, every: float) -> Followed:
+    """What the process of a projection does, alone by its lock file: follow the journal of the data folder named on the
+    command line until SIGTERM, or until the broker that has the process id there has ended; then catch up. It looks
+    again `every` so many seconds. Exits with `taken` where another process has the lock."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    # Ctrl-C goes to the whole group; the broker tells us when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    data, parent = Path(sys.argv[1]), int(sys.argv[2])
+    # It is held as long as the process lives.
+    guard = (data / lock).open("w")
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"{data}: {taken}")
+    projection = make(data)
+    # A broker that was killed can't tell us: then our parent changes, and the next broker starts its own.
+    while not stop.is_set() and os.getppid() == parent:
+        if not projection.follow():
+            stop.wait(every)
+    projection.follow()
+    guard.close()
+    return projection
