@@ -8,7 +8,7 @@ import time
 
 log = logging.getLogger("brokerfix")
 
-HELPER_SECONDS = 30
+HELPER_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 

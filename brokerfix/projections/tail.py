@@ -5,7 +5,6 @@ import fcntl
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Protocol, TypeVar
 from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import Fact
+from brokerfix.projections.ending import Ending
 from brokerfix.record.journal import Place, Record, exists, places
 from brokerfix.record.kept import belongs, newest, oldest, place_of
 
@@ -98,8 +98,7 @@ def follow_until_ended(make: Callable[[Path], Followed], lock: str, taken: str, 
     """What the process of a projection does, alone by its lock file: follow the journal of the data folder named on the
     command line until SIGTERM, or until the broker that has the process id there has ended; then catch up. It looks
     again `every` so many seconds. Exits with `taken` where another process has the lock."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    ending = Ending()
     # Ctrl-C goes to the whole group; the broker tells us when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     data, parent = Path(sys.argv[1]), int(sys.argv[2])
@@ -111,9 +110,9 @@ def follow_until_ended(make: Callable[[Path], Followed], lock: str, taken: str, 
         sys.exit(f"{data}: {taken}")
     projection = make(data)
     # A broker that was killed can't tell us: then our parent changes, and the next broker starts its own.
-    while not stop.is_set() and os.getppid() == parent:
-        if not projection.follow():
-            stop.wait(every)
+    while os.getppid() == parent:
+        if ending.wait(0 if projection.follow() else every):
+            break
     projection.follow()
     guard.close()
     return projection

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import httpx
 
 from brokerfix.domain import id_text
 from brokerfix.facts import Alerted
+from brokerfix.projections.ending import Ending
 from brokerfix.projections.published import moment
 from brokerfix.record.journal import START, Place, exists, places
 
@@ -92,20 +92,19 @@ def body(alert: Alerted) -> dict[str, Any]:
 def main() -> None:
     """Follow the journal of the data folder named on the command line, for the address there, until SIGTERM or until
     the broker that has the process id there has ended."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    ending = Ending()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     data, url, parent = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     since = Place(sys.argv[4], int(sys.argv[5]))
     webhook, pause = Webhook(data, url, since), FIRST_PAUSE
-    while not stop.is_set() and os.getppid() == parent:
+    while os.getppid() == parent:
         if webhook.follow():
-            pause = FIRST_PAUSE
-            stop.wait(POLL_SECONDS)
+            pause, rest = FIRST_PAUSE, POLL_SECONDS
         else:
-            stop.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause, rest = min(2 * pause, LONGEST_PAUSE), pause
+        if ending.wait(rest):
+            break
     webhook.follow()
 
 

@@ -69,7 +69,12 @@ class Process:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(START_SECONDS)
+            try:
+                self._process.wait(START_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                raise Disconnected(f"{self.name} did not end and was killed; its log is {self.log}") from None
 
 
 def run(folder: Path, seconds: int, kill: bool) -> int:
