@@ -1,0 +1,1 @@
+"""What is reckoned beforehand, outside the engine, for what the engine then only looks up."""

@@ -1,0 +1,1 @@
+"""Quotes that the broker makes itself."""

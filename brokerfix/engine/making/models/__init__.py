@@ -1,0 +1,1 @@
+"""Where a market maker quotes: formulas on floats, without orders, clocks or chance."""
