@@ -28,7 +28,8 @@ def quote(inputs: Inputs, gamma: float) -> Priced:
 
 @guarded
 def symmetric(inputs: Inputs, gamma: float) -> Priced:
-    """The paper's benchmark: the same spread around the mid, whatever the inventory. Unusable as `quote`."""
+    """The paper's benchmark: the same spread around the mid, whatever the inventory. The paper's tables have it at the
+    mean spread of the horizon, which is that of half of it remaining. Unusable as `quote`."""
     half = _half_spread(inputs, gamma)
     return priced(inputs.mid, half, half)
 
