@@ -5,9 +5,9 @@ beside it, for q from -Q to Q; alpha = k gamma sigma^2 / 2, eta = A (1 + gamma /
 
 Far from 0 inventory v is smaller than at 0 by many orders of magnitude, and distances are ratios of neighbours, so
 each v_q has to be right by itself and not only against the largest, as is all that eigenvectors and a matrix
-exponential by Padé approximants promise. Instead nothing is ever subtracted. B = c 1 - M has no entry below 0 where c is M's
-largest diagonal entry; exp(B (T - t)) is the same up to a factor which cancels in the ratios; it is had by a Taylor
-series for a part of the time and by squaring, scaled before it overflows.
+exponential by Padé approximants promise. Instead nothing is ever subtracted. B = c 1 - M has no entry below 0 where
+c is M's largest diagonal entry; exp(B (T - t)) is the same up to a factor which cancels in the ratios; it is had by a
+Taylor series for a part of the time and by squaring, scaled before it overflows.
 """
 
 import math

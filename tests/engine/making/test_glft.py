@@ -154,20 +154,21 @@ def test_the_table_is_right_where_v_spans_many_orders_of_magnitude() -> None:
     k=st.floats(0.1, 10),
     q_max=st.integers(1, 15),
     time=st.floats(1.0, 5000.0),
-    place=st.floats(-1, 1),
+    place=st.integers(-1000, 1000),
 )
 def test_the_more_is_held_the_farther_is_the_bid_and_the_nearer_the_ask(
-    gamma: float, sigma: float, a: float, k: float, q_max: int, time: float, place: float
+    gamma: float, sigma: float, a: float, k: float, q_max: int, time: float, place: int
 ) -> None:
     table = exact_table(gamma, sigma, a, k, q_max, time)
     bids, asks = distances(table.bids[0]), distances(table.asks[0])
     assert all(after > before - 1e-9 for before, after in itertools.pairwise(bids))
     assert all(after < before + 1e-9 for before, after in itertools.pairwise(asks))
     assert (table.bids[0][-1], table.asks[0][0]) == (None, None)
-    answer = exact(Inputs(100.0, place * q_max, sigma, a, k, time), table)
+    inventory = place * q_max / 1000
+    answer = exact(Inputs(100.0, inventory, sigma, a, k, time), table)
     assert answer.spread is None or answer.spread > 0
-    assert (answer.bid is None) == (place * q_max > q_max - 1)
-    assert (answer.ask is None) == (place * q_max < 1 - q_max)
+    assert (answer.bid is None) == (inventory > q_max - 1)
+    assert (answer.ask is None) == (inventory < 1 - q_max)
 
 
 @given(one=st.builds(Inputs, ANY, ANY, ANY, ANY, ANY, ANY, ANY), gamma=ANY, q_max=st.none() | ANY)
