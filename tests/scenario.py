@@ -52,6 +52,7 @@ from brokerfix.domain import (
     Instrument,
     Level,
     Limits,
+    Maker,
     MarginPolicy,
     MarginTerms,
     OrdStatus,
@@ -107,8 +108,11 @@ def limits_of(text: str) -> tuple[Level, Limits]:
 class World:
     """A broker without sockets: what goes in as FIX text, what comes out as readable lines."""
 
-    def __init__(self, instruments: tuple[Instrument, ...] = (), **settings: str) -> None:
+    def __init__(
+        self, instruments: tuple[Instrument, ...] = (), makers: tuple[Maker, ...] = (), **settings: str
+    ) -> None:
         self.instruments = instruments
+        self.makers = makers
         self.state = State()
         self.now = 1_000_000_000_000_000_000
         self.records: list[bytes] = []
@@ -172,6 +176,10 @@ class World:
         )  # fmt: skip
         clients = tuple((name, (name, "SHARED"), int(s.get("rate", "0")), options) for name in ("ALICE", "BOB"))
         accounts = tuple((name, s.get("cash", "1000000"), self.limits) for name in ("ALICE", "BOB", "SHARED"))
+        for maker in self.makers:
+            own = ClientOptions(self_match="cancel-oldest")
+            clients = (*clients, (maker.maker, (maker.account,), int(s.get("maker_rate", "0")), own))
+            accounts = (*accounts, (maker.account, s.get("maker_cash", "100000000"), self.limits))
         levels = tuple(limits_of(text) for text in s.get("limits", "").split(";") if text)
         groups = (("DESK", ("ALICE", "BOB")),) if levels or "scope" in s else ()
         symbol_groups = (("TECH", tuple(s.get("tech", "AAPL MSFT").split())),) if levels else ()
@@ -181,6 +189,7 @@ class World:
             self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels, kinds=kinds,
             margin=policy, symbol_groups=symbol_groups,
             currencies=(("EUR", Currency(s.get("fx", "1.1"), s.get("haircut", "0.05"))),) if s.get("currency") else (),
+            makers=self.makers,
         )  # fmt: skip
         return self.submit(start)
 

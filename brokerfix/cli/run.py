@@ -12,7 +12,7 @@ from rich.logging import RichHandler
 
 from brokerfix.operate.admin import ask
 from brokerfix.settings.registry import complete
-from brokerfix.settings.sections import MAKER, Config
+from brokerfix.settings.sections import Config
 
 if TYPE_CHECKING:
     pass
@@ -114,7 +114,7 @@ def _tell_left_behind(loaded: Config) -> None:
     from brokerfix.record.kept import recovered
 
     complete(loaded)
-    for line in left_behind(recovered(journal), loaded.venues, loaded.accounts, (*loaded.clients, MAKER)):
+    for line in left_behind(recovered(journal), loaded.venues, loaded.accounts, (*loaded.clients, *loaded.makers)):
         click.echo(f"  {line}")
 
 

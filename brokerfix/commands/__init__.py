@@ -3,6 +3,7 @@
 from brokerfix.commands.base import Command as Command
 from brokerfix.commands.base import MarketStatus as MarketStatus
 from brokerfix.commands.base import MarketUpdate as MarketUpdate
+from brokerfix.commands.making import *
 from brokerfix.commands.market import *
 from brokerfix.commands.operator import *
 from brokerfix.commands.orders import *

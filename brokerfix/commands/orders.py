@@ -150,15 +150,3 @@ class NextRequest(Command, frozen=True, gc=False):
     """An order's next waiting request has its turn."""
 
     order_id: int
-
-
-class Quote(Command, frozen=True, gc=False):
-    """A market maker's wish: what its order number `level` of a side should rest at in our book (qty 0: nothing)."""
-
-    client: str
-    account: str
-    symbol: str
-    side: Side
-    level: int
-    price: int
-    qty: int

@@ -1,7 +1,7 @@
 """Commands: the process's own times, its sessions and jobs."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Currency, Instrument, Level, Limits, MarginPolicy, Phase, Venue
+from brokerfix.domain import ClientOptions, Currency, Instrument, Level, Limits, Maker, MarginPolicy, Phase, Venue
 
 
 class Start(Command, frozen=True, gc=False):
@@ -23,6 +23,7 @@ class Start(Command, frozen=True, gc=False):
     symbol_groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     currencies: tuple[tuple[str, Currency], ...] = ()
     modes: tuple[tuple[str, str], ...] = ()
+    makers: tuple[Maker, ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):

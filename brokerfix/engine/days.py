@@ -10,6 +10,8 @@ from brokerfix.engine import currencies, parts, reference, touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind
 from brokerfix.engine.fees import begin_interest
 from brokerfix.engine.jobs import begin_day
+from brokerfix.engine.making import applied as making
+from brokerfix.engine.making import maker
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
@@ -33,6 +35,7 @@ def start(state: State, c: cmd.Start, step: Step) -> None:
     currencies.define(state, c, step)
     reference.define(state, c, step)
     levels.define(state, c, step)
+    maker.define(state, c, step)
     for symbol, phase in c.phases:
         change_phase(state, ChangePhase(c.at, symbol, phase), step)
 
@@ -89,6 +92,7 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
         account.opened_with, account.lost = account.value, 0
         if account.margin != "cash":
             daily.begin_day(state, account)
+    making.begin_day(state)
     # A strategy that was stopped stays so.
     state.executions.clear()
     state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]

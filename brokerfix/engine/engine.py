@@ -12,8 +12,10 @@ from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.engine import currencies, days, jobs, marks, operator, reference, sessions
 from brokerfix.engine.evolve import evolve
+from brokerfix.engine.making import maker
+from brokerfix.engine.making.stir import stir
 from brokerfix.engine.matching import phases
-from brokerfix.engine.orders import accept, booking, cancel, cross, quote, replace, status
+from brokerfix.engine.orders import accept, booking, cancel, cross, replace, status
 from brokerfix.engine.risk import approvals, credit, kill, levels, reduce, review
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -25,9 +27,9 @@ from brokerfix.facts import Fact
 __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_trade_at_a_time"]
 
 SUBJECTS = (
-    accept, cancel, replace, cross, quote, status, reports, requests, questions, moved, phases, days, jobs, marks,
+    accept, cancel, replace, cross, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals, breaks, currencies,
+    approvals, breaks, currencies, maker,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent
@@ -49,6 +51,8 @@ def observe(state: State, update: MarketUpdate) -> None:
     symbol = update.symbol
     if state.watching[symbol] or len(state.books[symbol]) or len(state.stops[symbol]):
         state.agenda[booking.MARKET_MOVED, symbol] = None
+    if state.quoted:
+        stir(state, (symbol,))
 
 
 def one_trade_at_a_time(update: MarketUpdate) -> list[MarketUpdate]:
@@ -79,4 +83,6 @@ FOLLOW_UPS: dict[str, Callable[[int, Any], cmd.Command]] = {
     booking.REVIEW: cmd.ReviewAccount,
     booking.THROTTLED: cmd.StrategyFilled,
     booking.REDUCE: cmd.ReduceOnly,
+    booking.REQUOTE: cmd.Requote,
+    booking.MADE: cmd.MakerTraded,
 }

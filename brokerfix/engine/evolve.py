@@ -4,6 +4,7 @@ Recovery is `for fact in journal: evolve(state, fact)` and nothing else.
 """
 
 from brokerfix.engine import currencies, days, fees, jobs, marks, operator, reference, sessions, split
+from brokerfix.engine.making import applied as makers
 from brokerfix.engine.matching import applied as trades
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import applied as orders
@@ -36,6 +37,7 @@ SUBJECTS = (
     breaks,
     daily,
     currencies,
+    makers,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

@@ -13,6 +13,7 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import (
+    Calibration,
     ClientOptions,
     Currency,
     DayTotals,
@@ -42,6 +43,7 @@ from brokerfix.engine.kept_accounts import (
     load_holders,
     load_limits,
 )
+from brokerfix.engine.making.desk import Earned, Making
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
@@ -219,6 +221,39 @@ def _load_links(state: "State", images: dict[str, LinkImage]) -> None:
 
 def _load_fills(state: "State", fills: list[Fill]) -> None:
     state.fills = {fill.exec_id: fill for fill in fills}
+
+
+def _dump_makers(state: "State") -> dict[str, Making]:
+    """Makers without what their desks have earned, which may be too large for an integer of the file."""
+    return {
+        name: msgspec.structs.replace(
+            making,
+            desks={symbol: msgspec.structs.replace(desk, earned=Earned()) for symbol, desk in making.desks.items()},
+        )
+        for name, making in state.makers.items()
+    }
+
+
+def _load_makers(state: "State", makers: dict[str, Making]) -> None:
+    state.makers = makers
+    for name, making in makers.items():
+        for symbol in making.desks:
+            state.quoted.setdefault(symbol, {})[name] = None
+
+
+def _dump_earned(state: "State") -> dict[str, dict[str, list[str]]]:
+    return {
+        name: {
+            symbol: [str(one) for one in msgspec.structs.astuple(desk.earned)] for symbol, desk in making.desks.items()
+        }
+        for name, making in state.makers.items()
+    }
+
+
+def _load_earned(state: "State", earned: dict[str, dict[str, list[str]]]) -> None:
+    for name, desks in earned.items():
+        for symbol, numbers in desks.items():
+            state.makers[name].desks[symbol].earned = Earned(*map(int, numbers))
 
 
 Entries = dict[str, list[tuple[int, Side, int, int]]]
@@ -430,6 +465,11 @@ PARTS: tuple[Part, ...] = (
     plain("months", dict, dict[str, tuple[int, int]], items),
     plain("markouts", dict, dict[str, list[Markout]], items),
     plain("volatility", dict, dict[str, Volatility], items),
+    Part("makers", dict, items, dict[str, Making], _dump_makers, _load_makers, {}),
+    Part("earned", None, None, dict[str, dict[str, list[str]]], _dump_earned, _load_earned),
+    Part("quoted", dict),
+    Part("stirred", dict),
+    plain("calibrations", dict, dict[str, Calibration], items),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),
     Part(

@@ -5,6 +5,7 @@ from brokerfix.commands import ClientAway, SessionDown, SessionUp
 from brokerfix.domain import RestatementReason
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Client, Job, JobKind
+from brokerfix.engine.making.stir import stir
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.status import report_open_orders
 from brokerfix.engine.routing.statistics import failed, recovered
@@ -34,6 +35,7 @@ def _venue_up(state: State, fact: f.VenueUp) -> None:
     link.anew += fact.anew
     link.mute = False
     recovered(state, fact.venue)
+    stir(state, state.quoted)
     _drop_questions(state, fact.venue)
     booking.begin_job(state, Job(JobKind.ASK, list(reversed(state.open_children[fact.venue])), fact.venue))
 
@@ -60,6 +62,7 @@ def session_down(state: State, c: SessionDown, step: Step) -> None:
 def _venue_down(state: State, fact: f.VenueDown) -> None:
     state.market.venue_down(fact.venue)
     failed(state, fact.venue, fact.at)
+    stir(state, state.quoted)
     state.links[fact.venue].lost += 1
     _drop_questions(state, fact.venue)
 

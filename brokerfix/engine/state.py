@@ -5,8 +5,21 @@ from collections import deque
 
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import Currency, Instrument, Level, Limits, MarginPolicy, Phase, Rates, Venue, day_of, to_scaled
+from brokerfix.domain import (
+    Calibration,
+    Currency,
+    Instrument,
+    Level,
+    Limits,
+    MarginPolicy,
+    Phase,
+    Rates,
+    Venue,
+    day_of,
+    to_scaled,
+)
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
+from brokerfix.engine.making.desk import Making
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
@@ -54,6 +67,10 @@ class State:
     `profiles` say when symbols trade (bucket in ns, weights), `scores` what exchanges have been like (by
     EXCHANGE/CLASS), `months` what each has filled for us in a month (YYYYMM, units in 8 decimals), `circuits` which
     fail; `markouts` are fills to be compared with a later mark, `volatility` is each symbol's.
+
+    `makers` are the market makers of ours, `quoted` those that quote a symbol, `stirred` those
+    (with the symbol) whose market has moved since they have looked, and `calibrations` what has been
+    estimated of symbols for their models.
     """
 
     last_id: int
@@ -115,6 +132,10 @@ class State:
     months: dict[str, tuple[int, int]]
     markouts: dict[str, list[Markout]]
     volatility: dict[str, Volatility]
+    makers: dict[str, Making]
+    quoted: dict[str, dict[str, None]]
+    stirred: dict[tuple[str, str], None]
+    calibrations: dict[str, Calibration]
     market: Market
 
     def __init__(self) -> None:

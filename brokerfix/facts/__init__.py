@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from brokerfix.facts.base import Fact as Fact
 from brokerfix.facts.children import *
+from brokerfix.facts.making import *
 from brokerfix.facts.market import *
 from brokerfix.facts.operator import *
 from brokerfix.facts.orders import *

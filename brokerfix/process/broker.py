@@ -30,8 +30,8 @@ from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
 from brokerfix.settings.registry import complete
-from brokerfix.settings.schedule import Hours, trading_day
-from brokerfix.settings.sections import MAKER, ClientSection, Config, ConfigError, StartError, VenueSection
+from brokerfix.settings.schedule import Hours, day_ends, trading_day
+from brokerfix.settings.sections import ClientSection, Config, ConfigError, StartError, VenueSection
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -61,7 +61,7 @@ class Broker:
         self.config = config
         self.clock = clock
         self.receiver = Receiver(config, clock)
-        self.outbox = Outbox(config.broker.resend_messages, (MAKER,), config.data / "missed")
+        self.outbox = Outbox(config.broker.resend_messages, tuple(config.makers), config.data / "missed")
         self.sessions = Sessions(config, self.receiver, self.outbox, clock)
         self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
         send = self.sessions.send if config.chaos is None else self._spoil
@@ -114,7 +114,7 @@ class Broker:
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
         self._carry_out_kills()
-        for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, MAKER)):
+        for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, *config.makers)):
             log.warning("%s", line)
         self.state.market.is_told = True
         self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.broker.operators)
@@ -336,6 +336,10 @@ class Broker:
     def roll(self, day: int, now: int) -> None:
         self.timers.roll(day, now)
 
+    def day_ends(self, now: int) -> int:
+        """When the trading day ends (ns)."""
+        return day_ends(now, self.config.day_start, self.config.broker.time_zone)
+
     def trading_day(self, now: int) -> int:
         return trading_day(now, self.config.day_start, self.config.broker.time_zone)
 
@@ -346,8 +350,8 @@ class Broker:
             (name, client.accounts, client.max_orders_per_second, options[name])
             for name, client in config.clients.items()
         ]
-        if config.maker is not None:
-            clients.append((MAKER, (config.maker.account,), 0, ClientOptions()))
+        for name, maker in config.makers.items():
+            clients.append((name, (maker.account,), *config.maker_options.get(name, (0, ClientOptions()))))
         now = self.clock()
         return cmd.Start(
             now,
@@ -365,6 +369,7 @@ class Broker:
             tuple((name, group.symbols) for name, group in config.symbol_groups.items()),
             tuple((name, section.currency) for name, section in config.currencies.items()),
             tuple((name, one.route_mode) for name, one in config.accounts.items() if one.route_mode),
+            tuple(config.makers.values()),
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

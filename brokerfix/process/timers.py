@@ -23,6 +23,8 @@ HOUR = 3600 * SECOND
 EXPIRE_EVERY = 60 * SECOND
 OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
+STIRRED_EVERY = 10 * MILLISECOND
+LOOK_EVERY = 250 * MILLISECOND
 MOST_RECORDED = 50
 """Symbols whose prices are put on record in one turn of the loop."""
 
@@ -78,11 +80,12 @@ class Timers:
         ]
         if config.maker is not None:
             maker = config.maker
-            walk = RandomWalk(
-                maker.account, config.instruments, config.maker_qty, maker.seed, maker.levels, maker.spread_ticks,
-                maker.step_ticks,
-            )  # fmt: skip
-            timers.append(Timer(maker.interval_ms * MILLISECOND, lambda now: self._requote(walk, now)))
+            floor = maker.levels + maker.spread_ticks + 1
+            walk = RandomWalk(config.instruments, maker.seed, maker.step_ticks, floor)
+            timers.append(Timer(maker.interval_ms * MILLISECOND, lambda now: self._walk(walk, now)))
+        if config.makers:
+            timers.append(Timer(STIRRED_EVERY, self._requote_stirred))
+            timers.append(Timer(LOOK_EVERY, self._requote_all))
         if self.broker.chaos is not None:
             timers.append(Timer(MILLISECOND, self.broker.chaos.release))
         self.every = timers
@@ -106,9 +109,25 @@ class Timers:
         if not self.broker.pipeline.submit(cmd.RecordQuotes(now, symbols)):
             self.broker.state.market.unrecorded |= dict.fromkeys(symbols)
 
-    def _requote(self, walk: RandomWalk, now: int) -> None:
-        for quote in walk.quotes(MAKER, now):
-            self.broker.pipeline.submit(quote)
+    def _walk(self, walk: RandomWalk, now: int) -> None:
+        for symbol, mid in walk.round():
+            self.broker.pipeline.submit(cmd.Requote(now, (MAKER, symbol), mid))
+
+    def _requote_stirred(self, now: int) -> None:
+        """Makers that look at the market no more often than so often have their turn."""
+        state = self.broker.state
+        for name, symbol in list(state.stirred):
+            desk = state.makers[name].desks[symbol]
+            if now - desk.decided_at >= desk.quoting.refresh:
+                del state.stirred[name, symbol]
+                self.broker.pipeline.submit(cmd.Requote(now, (name, symbol)))
+
+    def _requote_all(self, now: int) -> None:
+        """What comes with time: references that grow old, pauses that end, quotes that are too old, hedges."""
+        ends = self.broker.day_ends(now)
+        for name, making in self.broker.state.makers.items():
+            for symbol in making.desks:
+                self.broker.pipeline.submit(cmd.Requote(now, (name, symbol), day_ends=ends))
 
     def _look_after(self, now: int) -> None:
         """Once a second: the trading day, a disk that was full, the projection's process."""

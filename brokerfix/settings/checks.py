@@ -19,12 +19,14 @@ from brokerfix.domain import (
     Inexact,
     Instrument,
     Limits,
+    Maker,
     MarginPolicy,
     PlacementTerms,
     to_money,
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.makers import makers_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
     COMP_ID,
@@ -40,7 +42,6 @@ from brokerfix.settings.sections import (
     GatewaySection,
     HttpSection,
     InstrumentSection,
-    MakerSection,
     VenueSection,
 )
 
@@ -67,7 +68,6 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         read["clients"],
         read["venues"],
         read.get("maker"),
-        _maker_qty(path, read, instruments),
         read.get("chaos"),
         _seconds(path, "broker.trading_day_start", read["broker"].trading_day_start),
         {symbol: section.calendar for symbol, section in read["instruments"].items() if section.calendar},
@@ -82,6 +82,8 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _credit(path, read.get("credit") or CreditSection()),
         _approvals(path, read.get("approvals") or ApprovalsSection()),
         _alerts(path, read.get("alerts") or AlertsSection()),
+        _makers(path, read, instruments),
+        {name: (section.max_orders_per_second, section.options) for name, section in read["makers"].items()},
     )
 
 
@@ -283,19 +285,17 @@ def _clients(path: Path, read: Mapping[str, Any], sessions: Mapping[tuple[str, s
                 raise ConfigError(f"{path}: clients.{name}.password_hash: {error}") from error
 
 
-def _maker_qty(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> dict[str, int]:
-    """By symbol, the scaled quantity that the maker quotes."""
-    maker: MakerSection | None = read.get("maker")
-    if maker is None:
-        return {}
-    if maker.account not in read["accounts"]:
-        raise ConfigError(f"{path}: maker.account: there is no [accounts.{maker.account}]")
-    quantities = {}
-    for symbol, instrument in instruments.items():
-        qty = quantities[symbol] = _scaled(path, "maker.qty", maker.qty, instrument.qty_digits)
-        if qty <= 0 or qty % instrument.lot:
-            raise ConfigError(f"{path}: maker.qty: must be above 0 and a multiple of the lot of {symbol}")
-    return quantities
+def _makers(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> dict[str, Maker]:
+    """The market makers, with a simulated exchange's."""
+    makers = makers_of(path, read, instruments)
+    walk = read.get("maker")
+    if walk is None:
+        return makers
+    if walk.account not in read["accounts"]:
+        raise ConfigError(f"{path}: maker.account: there is no [accounts.{walk.account}]")
+    if MAKER in makers:
+        raise ConfigError(f"{path}: makers.{MAKER}: is the name of the one that [maker] configures; choose another")
+    return {MAKER: walks_maker(path, MAKER, walk, instruments), **makers}
 
 
 def address(text: str) -> tuple[str, int]:

@@ -24,6 +24,13 @@ def trading_day(at: int, start: int, zone: str) -> int:
     return int(day.strftime("%Y%m%d"))
 
 
+def day_ends(at: int, start: int, zone: str) -> int:
+    """When the trading day of a time (ns UTC) ends (ns UTC)."""
+    day = trading_day(at, start, zone)
+    following = date(day // 10_000, day // 100 % 100, day % 100) + timedelta(1)
+    return int(_at(following, start, zone)) * SECOND
+
+
 class Hours:
     """An instrument's trading hours: those of its configuration, or those of the sessions of an exchange calendar.
 

@@ -1,6 +1,5 @@
 """The configuration's tables as they are frozen, and what may be wrong with one."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,21 +16,23 @@ from brokerfix.domain import (
     Instrument,
     Level,
     Limits,
+    Maker,
     MarginPolicy,
     MarginTerms,
     OptionTerms,
     PlacementTerms,
     Venue,
 )
-
-COMP_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
-
-
-CompId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
-
+from brokerfix.settings.base import COMP_ID as COMP_ID
+from brokerfix.settings.base import CompId as CompId
+from brokerfix.settings.base import ConfigError as ConfigError
+from brokerfix.settings.base import Section as Section
+from brokerfix.settings.base import StartError as StartError
+from brokerfix.settings.makers import MakerSection as MakerSection
+from brokerfix.settings.makers import MakersSection
 
 MAKER = "MAKER"
-"""The client name of the built-in market maker, which has no session."""
+"""The name of a simulated exchange's market maker, which `[maker]` configures."""
 
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -44,18 +45,6 @@ Seconds = Annotated[int, Meta(ge=0, le=43_200)]
 
 
 FixVersion = Literal["FIX.4.2", "FIX.4.4", "FIXT.1.1"]
-
-
-class ConfigError(Exception):
-    """What is wrong with a configuration: file, key, reason."""
-
-
-class StartError(Exception):
-    """Why a broker can't start: for the operator, in one line."""
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file: unknown keys are errors."""
 
 
 class BrokerSection(Section, frozen=True):
@@ -122,7 +111,7 @@ class AccountSection(Section, frozen=True):
     margin: Literal["cash", "reg-t", "tiered", "scan"] = "cash"
     route_mode: Literal["", "best", "pro-rata", "sequential", "spray", "dark-first", "split"] = ""
     limits: Limits = Limits()
-    symbols: dict[str, Limits] = {}
+    symbols: dict[str, Limits] = msgspec.field(default_factory=dict)
 
 
 class SymbolGroupSection(Section, frozen=True):
@@ -244,18 +233,6 @@ class VenueSection(Section, frozen=True):
             circuit_time=self.circuit_seconds * 10**9, fee_cap_bps=self.fee_cap_bps, tiers=self.tiers,
             drop_copy=self.drop_copy, drop_copy_of=self.drop_copy_of, halt_on_break=self.halt_on_break,
         )  # fmt: skip
-
-
-class MakerSection(Section, frozen=True):
-    """A simulated exchange's liquidity: a two-sided quoter around a random walk."""
-
-    account: CompId
-    seed: int
-    interval_ms: Annotated[int, Meta(ge=1)] = 500
-    levels: Annotated[int, Meta(ge=1, le=50)] = 3
-    spread_ticks: Annotated[int, Meta(ge=1)] = 2
-    qty: str = "500"
-    step_ticks: Annotated[int, Meta(ge=0)] = 1
 
 
 class ChaosSection(Section, frozen=True):
@@ -385,6 +362,7 @@ TABLES: dict[str, type[Section]] = {
     "clients": ClientSection,
     "api_keys": ApiKeySection,
     "venues": VenueSection,
+    "makers": MakersSection,
 }
 
 
@@ -399,7 +377,6 @@ class Config(msgspec.Struct, frozen=True):
     clients: dict[str, ClientSection]
     venues: dict[str, VenueSection]
     maker: MakerSection | None = None
-    maker_qty: dict[str, int] = {}
     chaos: ChaosSection | None = None
     day_start: int = 0
     calendars: dict[str, str] = {}
@@ -414,6 +391,8 @@ class Config(msgspec.Struct, frozen=True):
     credit: CreditSection = CreditSection()
     approvals: ApprovalsSection = ApprovalsSection()
     alerts: AlertsSection = AlertsSection()
+    makers: dict[str, Maker] = {}
+    maker_options: dict[str, tuple[int, ClientOptions]] = {}
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

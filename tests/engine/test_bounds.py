@@ -3,17 +3,13 @@
 import pytest
 
 from brokerfix.commands import (
-    ChangePhase,
     ExpireOrders,
     MarketUpdate,
     MassCancel,
     NewOrder,
-    OperatorHalt,
-    OperatorResume,
-    Quote,
     RecordQuotes,
 )
-from brokerfix.domain import Instructions, OrdStatus, OrdType, Phase, Side, TimeInForce, id_text
+from brokerfix.domain import Instructions, OrdStatus, OrdType, Side, TimeInForce, id_text
 from brokerfix.engine import jobs
 from brokerfix.engine.engine import observe
 from brokerfix.engine.orders import instructions
@@ -154,35 +150,6 @@ def test_trial_21_a_client_may_have_so_many_orders_that_follow_the_market() -> N
     assert (refused.cl_ord_id, refused.text) == ("P3", "FOLLOWING: limit=3, value=4")
     run_step(world, "client ALICE cancel X1 P0 buy AAPL")
     assert run_step(world, "client ALICE new P4 buy 10 AAPL peg +18=R")[0].startswith("ALICE NEW")
-
-
-def wish(world: World, price: int, qty: int = 100) -> list[str]:
-    world.now += 1_000_000
-    return world.submit(Quote(world.now, "ALICE", "ALICE", "AAPL", Side.BUY, 0, price, qty))
-
-
-def test_trial_23_the_quoter_goes_through_the_checks() -> None:
-    world = World(venues="", max_qty="500", max_notional="")
-    assert "NEW NEW" in wish(world, 14990)[0]
-    assert "REPLACED" in wish(world, 14991)[0]
-    assert "CANCELED" in wish(world, 14991, 600)[0]
-    assert "reason 3" in wish(world, 14991, 600)[0]
-    assert wish(world, 14992, 600) == [], "the same refusal is told once"
-    assert "NEW NEW" in wish(world, 14991)[0]
-    world.submit(OperatorHalt(world.now, "jo", "symbol", "AAPL"))
-    assert "CANCELED" in wish(world, 14990)[0]
-    world.submit(OperatorResume(world.now, "jo", "symbol", "AAPL"))
-    assert "NEW NEW" in wish(world, 14990)[0]
-    world.submit(ChangePhase(world.now, "AAPL", Phase.CLOSED))
-    assert "CANCELED" in wish(world, 14991)[0]
-
-
-def test_trial_23_a_quoters_ids_do_not_grow_with_its_quotes() -> None:
-    world = World(venues="")
-    for tick in range(50):
-        wish(world, 14900 + tick)
-    assert len(world.state.clients["ALICE"].requests) == 1
-    assert len(world.state.orders) == 1
 
 
 def test_a_request_of_an_order_that_has_left_has_no_turn_after_a_recovery() -> None:

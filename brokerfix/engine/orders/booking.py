@@ -10,10 +10,12 @@ from brokerfix.domain import (
     OrdStatus,
     Request,
     Side,
+    money_text,
     to_money,
 )
 from brokerfix.engine import money as money_of
 from brokerfix.engine.entities import Account, Job, Position
+from brokerfix.engine.making.desk import Deal
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk import daily, needs
@@ -25,9 +27,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
 """Nanoseconds from a question to an exchange to the same again: doubled each time."""
 NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED, REVIEW = "request", "market", "phase", "review"
 THROTTLED, REDUCE = "throttled", "reduce"
+REQUOTE, MADE = "requote", "made"
 """What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed, an
 account that stands otherwise, a strategy that has had its fills, an account and symbol whose orders must not increase
-the position."""
+the position, a market maker's symbol to be looked at, and one in which it has traded."""
 
 
 def fill(
@@ -65,8 +68,19 @@ def fill(
     if account.sma != sma:
         booked.sma = str(account.sma - sma)
     state.fills[exec_id] = booked
+    if state.makers:
+        _dealt(state, order, exec_id, qty, price, fee)
     if order.cum >= order.qty:
         finished(state, order)
+
+
+def _dealt(state: State, order: Order, exec_id: int, qty: int, price: int, fee: str) -> None:
+    """A market maker has to look at what it has traded, or what was taken back (a quantity below 0)."""
+    making = state.makers.get(order.client)
+    desk = making.desks.get(order.symbol) if making is not None else None
+    if desk is not None:
+        desk.new.append(Deal(exec_id, order.order_id, order.side, qty, price, fee))
+        state.agenda[MADE, (order.client, order.symbol)] = None
 
 
 def _charge(state: State, order: Order, money: int) -> None:
@@ -92,7 +106,7 @@ def unfill(state: State, found: Fill, qty: int, price: int, fee: str = "") -> No
     order = state.orders[found.order_id]
     if order.order_id < state.day_began:
         renew(state, order)
-    leaves, account = order.leaves, state.accounts[order.account]
+    leaves, account, old_fee = order.leaves, state.accounts[order.account], found.fee
     # What the fill has taken of the SMA is given back, whatever rates are now.
     excess, sma, now_taken = account.excess, account.sma - int(found.sma or 0), 0
     for sign, part, at in ((-1, found.qty, found.price), (1, qty, price)):
@@ -120,6 +134,10 @@ def unfill(state: State, found: Fill, qty: int, price: int, fee: str = "") -> No
         daily.has_less(account)
     if order.cum >= order.qty:
         finished(state, order)
+    if state.makers:
+        _dealt(state, order, found.exec_id, -found.qty, found.price, money_text(-to_money(old_fee)) if old_fee else "")
+        if qty:
+            _dealt(state, order, found.exec_id, qty, price, fee)
     found.qty, found.price = qty, price
 
 
@@ -230,6 +248,11 @@ def free(state: State, order: Order, asked: Pending) -> None:
         asked.reserved_qty = asked.reserved_notional = 0
 
 
+def moved_open(state: State, order: Order, leaves: int, price: int) -> None:
+    """What is open of the order is what it says now; it was `leaves`, valued at `price`."""
+    _expose(state, order, order.leaves - leaves, order.leaves * order.risk_price - leaves * price)
+
+
 def revalue(state: State, order: Order, risk_price: int) -> None:
     """Value what is open of the order at another price."""
     expose(state, order, -order.leaves, order.risk_price)
@@ -333,6 +356,8 @@ def finished(state: State, order: Order) -> None:
     state.clients[order.client].drop(order)
     if state.reducing:
         note_reducing(state, order)
+    if order.client in state.makers:
+        _ended(state, order)
     if order.order_id in state.watching[order.symbol]:
         del state.watching[order.symbol][order.order_id]
         if follows_market(order.ord_type, order.instructions):
@@ -348,6 +373,14 @@ def finished(state: State, order: Order) -> None:
         order.pending = None
     if order.queue:
         next_request(state, order)
+
+
+def _ended(state: State, order: Order) -> None:
+    """A quote or a hedge of a market maker is over: it looks at what to do now."""
+    hedge = state.makers[order.client].hedges.get(order.symbol)
+    if hedge is not None and hedge.order_id == order.order_id:
+        hedge.order_id = 0
+    state.agenda[REQUOTE, (order.client, order.symbol)] = None
 
 
 def unbook(state: State, order: Order) -> None:

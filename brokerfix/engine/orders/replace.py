@@ -65,7 +65,7 @@ def replace_order(state: State, c: ReplaceOrder, step: Step) -> None:
             announced=state.clients[c.client].options.pending == "announce",
         )
         return
-    _replace(state, order, Pending(Request.REPLACE, c.cl_ord_id, c.qty, price, valued_at, asked), step)
+    replace_with(state, order, Pending(Request.REPLACE, c.cl_ord_id, c.qty, price, valued_at, asked), step)
     nearly(near, step)
 
 
@@ -97,7 +97,7 @@ def _refuse(order: Order, cl_ord_id: str, refused: Reject, step: Step) -> None:
     )
 
 
-def _replace(state: State, order: Order, terms: Pending, step: Step) -> None:
+def replace_with(state: State, order: Order, terms: Pending, step: Step) -> None:
     """Give an order the terms asked for, at once or as soon as the exchange that holds it has."""
     children = order.children
     if not children:
@@ -172,7 +172,7 @@ def next_request(state: State, c: NextRequest, step: Step) -> None:
     wrong = _bad_values(state, order, waiting.qty, waiting.price, waiting.instructions, c.at)
     if wrong is not None:
         return _refuse(order, waiting.cl_ord_id, wrong, step)
-    _replace(state, order, waiting, step)
+    replace_with(state, order, waiting, step)
 
 
 def _bad_terms(state: State, c: ReplaceOrder, order: Order, near: Near) -> Reject | None:

@@ -127,7 +127,7 @@ def _without(position: Position, order: Order, factor: int) -> tuple[Position, i
     return without, qty, notional * factor
 
 
-def _more_load(
+def more_load(
     state: State,
     account: Account,
     instrument: Instrument,
@@ -244,19 +244,19 @@ def check_terms(
             if may_repeat
             else account.same.get((instrument.symbol, str(side), str(ord_type), qty, price, stop_px), ())
         )
-        refused = refusal(_asked(state, account, instrument, terms, at, replaced, same), bounds, near)
+        refused = refusal(asked_of(state, account, instrument, terms, at, replaced, same), bounds, near)
         if refused is not None:
             return refused
     if reduces:
         # A replace that only now asks for it is weighed whole.
         joins = replaced is not None and not replaced.has(ExecInst.DO_NOT_INCREASE)
-        opens = _asked(state, account, instrument, terms, at, replaced, None, begins=joins).opens
+        opens = asked_of(state, account, instrument, terms, at, replaced, None, begins=joins).opens
         if opens:
             told = "the order itself (ExecInst E)"
             return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", limit="0", value=_qty(instrument, opens), at=told)
     if account.is_watched:
         why = account.reduces_only
-        asked = _asked(state, account, instrument, terms, at, replaced, None)
+        asked = asked_of(state, account, instrument, terms, at, replaced, None)
         if not asked.opens:
             # What only closes a position passes, whatever the account has.
             return None
@@ -270,12 +270,12 @@ def check_terms(
         needed, filled = notional, replaced.cum if replaced is not None else 0
         held = account.positions.get(instrument.symbol)
         if replaced is not None or account.margin != "cash" or (held is not None and held.qty):
-            needed = _more_load(state, account, instrument, side, qty, valued_at, replaced)
+            needed = more_load(state, account, instrument, side, qty, valued_at, replaced)
         if needed > 0:
             needed += most_cost(state, client.client, instrument, qty, valued_at)
             if instrument.currency and side is Side.BUY:
                 needed += more_than_price(state, account, instrument, (qty - filled) * valued_at)
-        return _check_power(account, needed)
+        return check_power(account, needed)
     return None
 
 
@@ -292,7 +292,7 @@ def check_together(
     instrument = state.instruments[symbol]
     one, other = (bounds_of(client, account, symbol) for account, _ in sides)
     shared = [bound for bound in one if any(bound is its for its in other)]
-    first, second = (_asked(state, account, instrument, terms, at, None, None) for account, terms in sides)
+    first, second = (asked_of(state, account, instrument, terms, at, None, None) for account, terms in sides)
     found = broken_together(first, second, shared)
     return worst(found) if found else None
 
@@ -312,7 +312,9 @@ def check_again(state: State, order: Order, price: int, valued_at: int, at: int)
     if refused is None:
         bounds = bounds_of(state.clients[order.client], account, order.symbol)
         refused = (
-            refusal(_asked(state, account, instrument, terms, at, order, None, begins=True), bounds) if bounds else None
+            refusal(asked_of(state, account, instrument, terms, at, order, None, begins=True), bounds)
+            if bounds
+            else None
         )
     if refused is None and account.frozen_until:
         refused = daily.frozen(state, account, order.side, order.leaves * valued_at * state.factors[order.symbol])
@@ -321,12 +323,13 @@ def check_again(state: State, order: Order, price: int, valued_at: int, at: int)
             OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", account.reduces_only, at=f"account {account.account}"
         )
     if refused is None and account.limits.buying_power and valued_at > order.risk_price:
-        needed = _more_load(state, account, instrument, order.side, order.qty, valued_at, order)
-        refused = _check_power(account, needed)
+        needed = more_load(state, account, instrument, order.side, order.qty, valued_at, order)
+        refused = check_power(account, needed)
     return refused
 
 
-def _check_power(account: Account, needed: int) -> Reject | None:
+def check_power(account: Account, needed: int) -> Reject | None:
+    """Whether the account's buying power, or excess of margin, is enough for so much more (money)."""
     most = account.buying_power
     if account.credit_bps != BASIS_POINTS and most > 0:
         most = most * account.credit_bps // BASIS_POINTS
@@ -346,7 +349,7 @@ def worst_price(state: State, order: Order) -> int:
     return max(order.risk_price, risk_price(state, instrument, order.side, OrdType.MARKET, 0))
 
 
-def _asked(
+def asked_of(
     state: State,
     account: Account,
     instrument: Instrument,

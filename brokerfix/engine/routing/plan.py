@@ -41,6 +41,8 @@ def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, takes: bo
     `takes` all of it rests. `at` is the time (ns): exchanges that fail are left out for a while."""
     if state.circuits:
         avoid = avoid._replace(failing=failing(state, at))
+    if state.makers:
+        avoid = avoid._replace(at=at)
     if order.instructions is not None or state.phases:
         result = _special(state, order, qty, avoid, takes)
     elif order.ex_destination:

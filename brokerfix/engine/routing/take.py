@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
+import msgspec
+
 from brokerfix.domain import (
     Hold,
     Instrument,
@@ -13,6 +15,7 @@ from brokerfix.domain import (
     Side,
     TimeInForce,
 )
+from brokerfix.engine.making.protection import Allowance, allowance
 from brokerfix.engine.market import VenueLevel, is_stale
 from brokerfix.engine.matching.book import Entry, at_least_as_good
 from brokerfix.engine.orders.order import Order, is_over
@@ -38,6 +41,8 @@ def take(
         ):
             return 0
     resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
+    if state.makers:
+        resting = _of_makers(state, order, resting, avoid.at)
     mine = next(resting, None)
     quotes = _cheapest_first(state, instrument, side.opposite, shunned, avoid, order.price if limited else 0)
     quote = next(quotes, None)
@@ -256,6 +261,23 @@ def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
         return entries
     # While a day's begin is worked off, orders of the day before may still stand there.
     return (entry for entry in entries if not is_over(state.orders[entry.key], state.day, 0))
+
+
+def _of_makers(state: State, order: Order, entries: Iterator[Entry[int]], at: int) -> Iterator[Entry[int]]:
+    """The entries as far as makers' protections let them be taken: once a limit is reached all their quotes are to be
+    pulled. A maker does not meet its own."""
+    allowed: dict[str, Allowance] = {}
+    for entry in entries:
+        name = state.orders[entry.key].client
+        making = state.makers.get(name)
+        if making is None:
+            yield entry
+        elif name != order.client:
+            if name not in allowed:
+                allowed[name] = allowance(making, order.symbol, order.side is Side.BUY, at)
+            part = allowed[name].take(entry.qty)
+            if part:
+                yield entry if part == entry.qty else msgspec.structs.replace(entry, qty=part)
 
 
 def _with_hidden(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:

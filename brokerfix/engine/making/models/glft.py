@@ -17,8 +17,7 @@ import math
 from bisect import bisect_right
 from itertools import pairwise
 
-import msgspec
-
+from brokerfix.domain import QuoteTable
 from brokerfix.engine.making.models.terms import (
     Inputs,
     Priced,
@@ -30,27 +29,13 @@ from brokerfix.engine.making.models.terms import (
     priced,
 )
 
-Row = tuple[float | None, ...]
-"""Distances at one time, by inventory from -Q to Q; None: not quoted."""
 
-
-class Table(msgspec.Struct, frozen=True, gc=False):
+class Table(QuoteTable, frozen=True, gc=False):
     """Exact distances, and what they are made for: `gamma`, `sigma`, `a`, `k`, `drift` and `horizon` (seconds) as the
     models take them, inventories from -`q_max` to `q_max`. `bids` and `asks` have a row for each of `times`, which are
     remaining seconds and go up. There is no bid at q_max, and no ask at -q_max.
 
     Unusable (or msgspec's ValidationError, where it is decoded) if it is of another shape or a number is not finite."""
-
-    gamma: float
-    sigma: float
-    a: float
-    k: float
-    q_max: int
-    horizon: float
-    drift: float
-    times: tuple[float, ...]
-    bids: tuple[Row, ...]
-    asks: tuple[Row, ...]
 
     def __post_init__(self) -> None:
         check_parameters(self.gamma, self.sigma, self.a, self.k, self.drift)
@@ -99,7 +84,7 @@ def quote(inputs: Inputs, gamma: float, q_max: float | None = None) -> Priced:
 
 
 @guarded
-def exact(inputs: Inputs, table: Table) -> Priced:
+def exact(inputs: Inputs, table: QuoteTable) -> Priced:
     """Quotes out of a table, by inventory and remaining time; volatility, drift and fills are those it was made for,
     and not the inputs'. The fair price is the mean of the prices at which one more would be bought and one sold without
     gain or loss (a quote's distance less c); at a bound it is the only one of them. Unusable as `lookup`."""
@@ -110,7 +95,7 @@ def exact(inputs: Inputs, table: Table) -> Priced:
     return priced(inputs.mid + math.fsum(shifts) / len(shifts), bid, ask)
 
 
-def lookup(table: Table, inventory: float, remaining: float) -> tuple[float | None, float | None]:
+def lookup(table: QuoteTable, inventory: float, remaining: float) -> tuple[float | None, float | None]:
     """The distances (bid, ask) at an inventory and a remaining time (seconds).
 
     Between whole inventories and between times they are linear: they are smooth in both, and a jump of the quotes
@@ -158,7 +143,7 @@ def _power(gamma: float, k: float) -> float:
     return math.exp((1 + k / gamma) * math.log1p(gamma / k))
 
 
-def _at(row: Row, place: float) -> float | None:
+def _at(row: tuple[float | None, ...], place: float) -> float | None:
     """A row's distance at a place that may be between two."""
     whole = int(place)
     part = place - whole

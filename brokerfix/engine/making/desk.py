@@ -1,0 +1,110 @@
+"""What the state has of market makers: each maker's desks, one an instrument."""
+
+import msgspec
+
+from brokerfix.domain import Maker, Quoting, Side
+
+PULLED_BY_OPERATOR = "STOPPED"
+UNTIL_OVER, UNTIL_RESET = -1, 0
+
+
+Slot = tuple[str, Side, int]
+"""Where a quote stands: exchange ("" our book), side, level."""
+
+
+def slot_name(symbol: str, slot: Slot) -> str:
+    """The ClOrdID of the quote in a slot."""
+    venue, side, level = slot
+    return f"{symbol}-{'B' if side is Side.BUY else 'S'}{level}{'-' if venue else ''}{venue}"
+
+
+class Window(msgspec.Struct, gc=False):
+    """Fills that count towards a protection: (at, units, net units), oldest first."""
+
+    fills: list[tuple[int, int, int]] = []
+
+
+class Pull(msgspec.Struct, frozen=True, gc=False):
+    """Why a desk quotes nothing: a word, numbers, and until when (see `QuotesPulled`)."""
+
+    code: str
+    text: str
+    until: int
+
+
+class Deal(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A fill of a maker that it has not looked at yet; a quantity below 0 was taken back."""
+
+    exec_id: int
+    order_id: int
+    side: Side
+    qty: int
+    price: int
+    fee: str = ""
+
+
+class HedgeUnderWay(msgspec.Struct, gc=False):
+    """A hedge that was sent `at` a time: its OrderID while it works (0: it has ended), or the check that refused it."""
+
+    at: int
+    order_id: int = 0
+    refused: str = ""
+
+
+class Earned(msgspec.Struct, gc=False):
+    """What a desk has made today, in price x quantity, twice: `cash` is what its deals have brought in (less what it
+    began the day with, at the mid then), `captured` and `hedged` are what its quotes and hedges were better by than the
+    mid, and `forgiven` is what it had made when an operator last reset it. `fees` are money, `forgiven_fees` too."""
+
+    cash: int = 0
+    captured: int = 0
+    hedged: int = 0
+    fees: int = 0
+    forgiven: int = 0
+    forgiven_fees: int = 0
+
+
+class Desk(msgspec.Struct, gc=False):
+    """A maker in one instrument.
+
+    `pulls` are by code the reasons for which nothing is quoted. `slots` are where it has quotes, by their ClOrdID, and
+    `why` what was said of the last decision. `mid` is the reference (twice, scaled) of the last decision, which was at
+    `decided_at`, `mids` are those of the last while; since `lost_at` (ns; 0: there is one) there is no reference.
+    `anchor` is where a simulation has the market. `new` are fills that are yet to be looked at, `filled_at` when each
+    side was filled last, `ladder` how many more quotes have bought than sold (ping-pong). `window` counts for the
+    protection.
+
+    `net` is what it has of the instrument by its deals, `earned` what they have brought in today.
+    """
+
+    quoting: Quoting
+    pulls: dict[str, Pull] = {}
+    slots: dict[str, Slot] = {}
+    why: str = ""
+    mid: int = 0
+    decided_at: int = 0
+    mids: list[tuple[int, int]] = []
+    lost_at: int = 0
+    anchor: int = 0
+    new: list[Deal] = []
+    filled_at: dict[Side, int] = {}
+    ladder: int = 0
+    window: Window = msgspec.field(default_factory=Window)
+    net: int = 0
+    earned: Earned = msgspec.field(default_factory=Earned)
+
+    @property
+    def is_passive(self) -> bool:
+        """It quotes nothing: others are hedged with the instrument."""
+        return not self.quoting.qty
+
+
+class Making(msgspec.Struct, gc=False):
+    """A market maker: its terms, its desks by symbol, what counts for the protection of all, the last hedge by
+    the symbol that it is in, and when the trading day ends (ns; 0: it is not known)."""
+
+    maker: Maker
+    desks: dict[str, Desk] = {}
+    window: Window = msgspec.field(default_factory=Window)
+    hedges: dict[str, HedgeUnderWay] = {}
+    day_ends: int = 0

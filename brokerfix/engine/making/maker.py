@@ -1,0 +1,241 @@
+"""What makers do: they look at the market and at what they have, and bring their quotes to what the model says."""
+
+from brokerfix.commands import MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
+from brokerfix.domain import Maker, Side
+from brokerfix.engine.making import guard, protection
+from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull
+from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
+from brokerfix.engine.making.models import pure
+from brokerfix.engine.making.models.terms import Unusable
+from brokerfix.engine.making.place import place, withdraw_all
+from brokerfix.engine.making.pricing import price
+from brokerfix.engine.making.quotes import wanted
+from brokerfix.engine.making.reference import Seen, look
+from brokerfix.engine.making.room import places, room
+from brokerfix.engine.state import State
+from brokerfix.engine.step import Step
+from brokerfix.engine.tables import Decisions
+from brokerfix.facts import (
+    Alerted,
+    CalibrationSet,
+    MakerDayEnds,
+    MakerDefined,
+    MakerFilled,
+    OperatorRefused,
+    QuotesPulled,
+    QuotesResumed,
+    ReferenceLost,
+)
+
+DECIDE = Decisions()
+PULLED = "its market maker's quotes are pulled"
+RFQ = "rfq"
+
+
+def define(state: State, c: Start, step: Step) -> None:
+    """The makers of the configuration, as far as they differ from what the journal says. One that is gone quotes
+    nothing any more."""
+    for maker in c.makers:
+        known = state.makers.get(maker.maker)
+        if known is None or known.maker != maker:
+            step.emit(MakerDefined, maker)
+    names = {maker.maker for maker in c.makers}
+    for name, making in state.makers.items():
+        if name not in names and making.maker.quoting:
+            for symbol in making.desks:
+                withdraw_all(state, making, symbol, step, "the market maker is no longer configured")
+            step.emit(MakerDefined, Maker(name, making.maker.account))
+
+
+@DECIDE.on(Requote, silent="the maker's quotes stand as they should")
+def requote(state: State, c: Requote, step: Step) -> None:
+    """Look at a maker's quotes of a symbol, and at what it has to hedge."""
+    name, symbol = c.of
+    making = state.makers.get(name)
+    if making is None or symbol not in making.desks:
+        return
+    if c.day_ends and c.day_ends != making.day_ends:
+        step.emit(MakerDayEnds, name, c.day_ends)
+    desk = making.desks[symbol]
+    if c.at - desk.decided_at >= desk.quoting.refresh or c.anchor or desk.pulls:
+        _look(state, making, symbol, step, c.anchor)
+    if not step.facts:
+        _cover(state, making, symbol, step)
+
+
+@DECIDE.on(MakerTraded, silent="its fills have been looked at")
+def maker_traded(state: State, c: MakerTraded, step: Step) -> None:
+    """A maker looks at what it has traded: first it is put on record what that was worth, and its protection acts; then
+    it is asked again, and quotes and hedges by what is so now."""
+    name, symbol = c.of
+    making = state.makers[name]
+    desk = making.desks.get(symbol)
+    if desk is None:
+        return
+    if desk.new:
+        mid = look(state, making, symbol).mid or desk.mid
+        for deal in desk.new:
+            _note(state, making, symbol, deal, mid, step)
+        _protect(state, making, symbol, step)
+        return
+    _look(state, making, symbol, step)
+    if not step.facts:
+        _cover(state, making, symbol, step)
+
+
+def _note(state: State, making: Making, symbol: str, deal: Deal, mid: int, step: Step) -> None:
+    order = state.orders[deal.order_id]
+    strategy = order.tags.strategy if order.tags is not None else ""
+    kind = strategy if strategy in (HEDGE, RFQ) else "quote"
+    step.emit(
+        MakerFilled,
+        maker=making.maker.maker,
+        symbol=symbol,
+        exec_id=deal.exec_id,
+        side=deal.side,
+        qty=deal.qty,
+        price=deal.price,
+        mid=mid,
+        kind=kind,
+        fee=deal.fee,
+        whole=kind == "quote" and deal.qty > 0 and order.cum >= order.qty,
+    )
+
+
+def _protect(state: State, making: Making, symbol: str, step: Step) -> None:
+    """Pull all quotes of the symbol, or of the maker, if the fills that were just noted have reached a limit."""
+    news = [
+        (fact.at, fact.qty, fact.qty if fact.side is Side.BUY else -fact.qty)
+        for fact in step.facts
+        if isinstance(fact, MakerFilled) and fact.kind != HEDGE and fact.qty > 0
+    ]
+    desk, maker = making.desks[symbol], making.maker
+    for limits, window, where in (
+        (desk.quoting.protection, desk.window, symbol),
+        (maker.protection, making.window, ""),
+    ):
+        told = protection.reached(protection.with_fills(window, limits, step.at, news), limits)
+        if news and told and guard.PROTECTION not in desk.pulls:
+            until = step.at + limits.frozen if limits.frozen else UNTIL_RESET
+            _pull(state, making, where, Pull(guard.PROTECTION, told, until), step)
+            return
+
+
+def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0) -> None:
+    """Pull, resume, or bring the quotes to what the model says now."""
+    desk = making.desks[symbol]
+    if desk.is_passive:
+        return
+    seen = look(state, making, symbol, anchor)
+    if not seen.mid and not desk.lost_at:
+        step.emit(ReferenceLost, making.maker.maker, symbol)
+    danger = guard.endangered(state, making, symbol, seen, step.at)
+    over = guard.over(desk, step.at, danger)
+    if over:
+        step.emit(QuotesResumed, maker=making.maker.maker, symbol=symbol, codes=over)
+    if danger is not None and danger.code not in desk.pulls:
+        _pull(state, making, symbol, danger, step)
+    elif danger is not None or desk.pulls.keys() - {*over, guard.MODEL}:
+        withdraw_all(state, making, symbol, step, PULLED)
+    else:
+        _quote(state, making, symbol, seen, step, anchor)
+
+
+def _quote(state: State, making: Making, symbol: str, seen: Seen, step: Step, anchor: int) -> None:
+    """Bring the quotes to what the model says; where it has no price there are none."""
+    desk, is_fresh = making.desks[symbol], bool(seen.mid)
+    if not is_fresh:
+        # Without a market the last one that was seen still holds.
+        seen = seen._replace(mid=desk.mid or 2 * (state.marks.get(symbol) or state.instruments[symbol].reference))
+    try:
+        if not seen.mid:
+            raise Unusable("there has never been a price")
+        _bring(state, making, symbol, seen, step, anchor, is_fresh)
+    except Unusable as error:
+        if guard.MODEL in desk.pulls:
+            withdraw_all(state, making, symbol, step, PULLED)
+        else:
+            _pull(state, making, symbol, Pull(guard.MODEL, f"the model has no price: {error}", UNTIL_OVER), step)
+
+
+def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, anchor: int, is_fresh: bool) -> None:
+    """Raises Unusable before anything is decided."""
+    desk, instrument = making.desks[symbol], state.instruments[symbol]
+    quoting = desk.quoting
+    answer = price(state, making, symbol, seen, step.at)
+    centre = answer.centre
+    if quoting.ping_pong:
+        bids, asks = pure.ping_pong(quoting.levels, max(0, desk.ladder), max(0, -desk.ladder))
+        centre = centre._replace(bid_from=bids.start, ask_from=asks.start)
+    if quoting.filled_delay:
+        waits = [side for side, at in desk.filled_at.items() if step.at - at < quoting.filled_delay]
+        centre = centre._replace(
+            bid=None if Side.BUY in waits else centre.bid, ask=None if Side.SELL in waits else centre.ask
+        )
+    if guard.MODEL in desk.pulls:
+        step.emit(QuotesResumed, maker=making.maker.maker, symbol=symbol, codes=(guard.MODEL,))
+    may = room(state, making, symbol, seen)
+    quotes = wanted(quoting, instrument, seen.mid, centre, places(state, desk, symbol), may)
+    is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh)
+    place(state, making, symbol, quotes, answer.priced, may, step, anchor, is_fresh, is_news)
+
+
+def _cover(state: State, making: Making, symbol: str, step: Step) -> None:
+    """Hedge, or at the end of the day close, what has to be."""
+    pulls = making.desks[symbol].pulls
+    if guard.HALT in pulls or guard.PHASE in pulls:
+        return
+    if guard.FLATTEN in pulls:
+        flatten(state, making, symbol, step)
+    else:
+        hedge(state, making, symbol, step)
+
+
+def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
+    """Take back all quotes of a symbol ("": of all), for a reason."""
+    name = making.maker.maker
+    step.emit(
+        QuotesPulled, maker=name, symbol=symbol, code=pull.code, text=pull.text, until=pull.until, operator=operator
+    )
+    if pull.code not in QUIET:
+        step.emit(Alerted, "making", pull.code, f"{name} quotes no {symbol or 'instrument'} any more: {pull.text}")
+    for one in making.desks if not symbol else (symbol,):
+        withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
+
+
+QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))
+"""What is as it should be is no alert."""
+
+
+@DECIDE.on(PullQuotes)
+def pull_quotes(state: State, c: PullQuotes, step: Step) -> None:
+    """An operator stops a maker, in all or in one symbol."""
+    making = _known(state, c, step)
+    if making is not None:
+        _pull(state, making, c.symbol, Pull(PULLED_BY_OPERATOR, "by an operator", UNTIL_RESET), step, c.operator)
+
+
+@DECIDE.on(ResumeQuotes)
+def resume_quotes(state: State, c: ResumeQuotes, step: Step) -> None:
+    """An operator has a maker quote again, whatever had it stop."""
+    making = _known(state, c, step)
+    if making is not None:
+        step.emit(QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator)
+
+
+def _known(state: State, c: PullQuotes | ResumeQuotes, step: Step) -> Making | None:
+    making = state.makers.get(c.maker)
+    if making is None:
+        step.emit(OperatorRefused, c.operator, "making", f"there is no market maker {c.maker}")
+    elif c.symbol and c.symbol not in making.desks:
+        step.emit(OperatorRefused, c.operator, "making", f"{c.maker} does not quote {c.symbol}")
+        return None
+    return making
+
+
+@DECIDE.on(SetCalibration)
+def set_calibration(state: State, c: SetCalibration, step: Step) -> None:
+    if c.symbol not in state.instruments:
+        step.emit(OperatorRefused, c.operator, "calibration", f"there is no instrument {c.symbol}")
+        return
+    step.emit(CalibrationSet, c.symbol, c.calibration, c.operator)

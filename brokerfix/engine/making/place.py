@@ -1,0 +1,229 @@
+"""Bringing a maker's orders to what it has decided to quote: only what has to change does."""
+
+from typing import NamedTuple
+
+from brokerfix.domain import (
+    ExecInst,
+    Instructions,
+    Instrument,
+    OrdStatus,
+    OrdType,
+    QuotedPrice,
+    Request,
+    RestatementReason,
+    Side,
+    TimeInForce,
+    WantedQuote,
+)
+from brokerfix.engine.making.desk import Desk, Making, Slot, slot_name
+from brokerfix.engine.making.quotes import Room, is_off
+from brokerfix.engine.making.reference import quote_in
+from brokerfix.engine.making.room import best_of_others
+from brokerfix.engine.matching.book import at_least_as_good
+from brokerfix.engine.orders.ending import cancel, is_cancelable
+from brokerfix.engine.orders.order import Order, Pending
+from brokerfix.engine.orders.replace import replace_with
+from brokerfix.engine.orders.settle import replace_and_work
+from brokerfix.engine.orders.work import work
+from brokerfix.engine.risk.batch import Batch
+from brokerfix.engine.risk.checks import Terms
+from brokerfix.engine.state import State
+from brokerfix.engine.step import Step
+from brokerfix.facts import Alerted, OrderAccepted, OrderBooked, OrderUnbooked, QuoteMoved, QuotesDecided
+
+POST_ONLY = Instructions(exec_inst=(str(ExecInst.POST_ONLY),))
+WITHDRAWN = "its market maker takes the quote back"
+
+
+class Change(NamedTuple):
+    """What is to become of a slot's order (None: there is none): the quote that is wanted (None: none)."""
+
+    name: str
+    order: Order | None
+    quote: WantedQuote | None
+
+
+def place(
+    state: State, making: Making, symbol: str, quotes: list[WantedQuote], priced: QuotedPrice, room: Room, step: Step,
+    anchor: int = 0, is_fresh: bool = True, is_news: bool = False,
+) -> None:  # fmt: skip
+    """Bring the orders to the quotes. Nothing is said where all stand as they should, unless there `is_news`.
+    `is_fresh`: there is a market to go by."""
+    desk, instrument = making.desks[symbol], state.instruments[symbol]
+    changes, standing = _changes(state, making, desk, symbol, quotes, room, step.at)
+    changes, why = _allowed(state, making, instrument, changes, step.at)
+    is_new = why.partition(":")[0] != desk.why.partition(":")[0]
+    if not (changes or is_news or is_new):
+        return
+    told = (*standing, *(change.quote for change in changes if change.quote is not None))
+    ordered = tuple(sorted(told, key=lambda quote: (quote.side, quote.level, quote.venue)))
+    step.emit(
+        QuotesDecided, maker=making.maker.maker, symbol=symbol, priced=priced, quotes=ordered, why=why, anchor=anchor,
+        is_fresh=is_fresh,
+    )  # fmt: skip
+    if why and is_new:
+        step.emit(Alerted, "making", "QUOTE_REFUSED", f"{making.maker.maker} can't quote {symbol} as it would: {why}")
+    for change in changes:
+        _carry_out(state, making, symbol, change, step)
+
+
+def withdraw_all(state: State, making: Making, symbol: str, step: Step, text: str, operator: str = "") -> None:
+    """Take back all quotes of a symbol."""
+    for name in making.desks[symbol].slots:
+        order = quote_in(state, making, name)
+        if order is not None and is_cancelable(order):
+            cancel(order, "", step, RestatementReason.MARKET_OPTION, text, operator)
+
+
+def standing_at_exchanges(state: State, making: Making, desk: Desk) -> dict[Slot, int]:
+    """What exchanges hold, or may yet get, of the desk's quotes, by slot."""
+    held = {}
+    for name, slot in desk.slots.items():
+        order = quote_in(state, making, name) if slot[0] else None
+        if order is not None:
+            asked = [order.leaves] + [one.qty - order.cum for one in (order.pending, *order.queue) if one is not None]
+            held[slot] = max(asked)
+    return held
+
+
+def _changes(
+    state: State, making: Making, desk: Desk, symbol: str, quotes: list[WantedQuote], room: Room, at: int
+) -> tuple[list[Change], list[WantedQuote]]:
+    """What has to change, cancels first, and the quotes that stay as they stand."""
+    wanted = {slot_name(symbol, (quote.venue, quote.side, quote.level)): quote for quote in quotes}
+    changes, kept = [], []
+    for name in desk.slots:
+        order = quote_in(state, making, name)
+        if name not in wanted and order is not None and is_cancelable(order):
+            changes.append(Change(name, order, None))
+    for name, quote in wanted.items():
+        order = quote_in(state, making, name)
+        if order is None and _was_rejected(state, making, name, at):
+            continue
+        if order is None or _is_to_move(desk, order, quote, room, at):
+            changes.append(Change(name, order, quote))
+        else:
+            kept.append(quote if order is None else _as_it_stands(order, quote))
+    if kept and _meet(changes, kept):
+        # A tolerance must not have a quote stand where the other side is wanted.
+        again = {slot_name(symbol, (quote.venue, quote.side, quote.level)) for quote in kept}
+        moves = [Change(name, quote_in(state, making, name), wanted[name]) for name in wanted if name in again]
+        stuck = [one for one in moves if one.order is not None and _is_waiting(one.order)]
+        changes += [one for one in moves if one not in stuck]
+        kept = [_as_it_stands(one.order, one.quote) for one in stuck if one.order is not None and one.quote is not None]
+    return changes, kept
+
+
+def _was_rejected(state: State, making: Making, name: str, at: int) -> bool:
+    """Whether an exchange has rejected the last quote of a slot, a moment ago: it would do so again."""
+    known = state.clients[making.maker.maker].requests.get(name)
+    return isinstance(known, Order) and known.ended is OrdStatus.REJECTED and at - known.at < AGAIN_AFTER
+
+
+AGAIN_AFTER = 10**9
+"""Nanoseconds from a quote that an exchange has rejected to the next there."""
+
+
+def _is_to_move(desk: Desk, order: Order, quote: WantedQuote, room: Room, at: int) -> bool:
+    """Whether the order of a slot is to be changed now: not while a request for it is under way, nor before its least
+    life is over unless others' prices or the bounds ask for it."""
+    quoting = desk.quoting
+    if _is_waiting(order):
+        return False
+    met = room.lowest_ask if quote.side is Side.BUY else room.highest_bid
+    must = bool(met) and (order.price >= met if quote.side is Side.BUY else order.price <= met)
+    must = must or order.leaves > quote.qty
+    age = at - max(order.at, order.repriced_at, *(child.sent_at for child in order.children))
+    if must:
+        return True
+    if age < quoting.min_life:
+        return False
+    return is_off(quoting, order.price, order.leaves, quote) or bool(quoting.max_age and age >= quoting.max_age)
+
+
+def _is_waiting(order: Order) -> bool:
+    return order.pending is not None or bool(order.queue) or not is_cancelable(order)
+
+
+def _as_it_stands(order: Order, quote: WantedQuote) -> WantedQuote:
+    return WantedQuote(quote.venue, quote.side, quote.level, order.price, order.leaves)
+
+
+def _meet(changes: list[Change], kept: list[WantedQuote]) -> bool:
+    """Whether a bid would be at or above an offer of ours."""
+    quotes = [change.quote for change in changes if change.quote is not None] + kept
+    bids = [quote.price for quote in quotes if quote.side is Side.BUY]
+    asks = [quote.price for quote in quotes if quote.side is Side.SELL]
+    return bool(bids and asks) and max(bids) >= min(asks)
+
+
+def _allowed(
+    state: State, making: Making, instrument: Instrument, changes: list[Change], at: int
+) -> tuple[list[Change], str]:
+    """The changes as far as the account's and client's limits allow them, all together, and what they do not allow. A
+    quote that may not be is taken back."""
+    client, account = state.clients[making.maker.maker], state.accounts[making.maker.account]
+    batch = Batch(state, client, account, instrument, at)
+    allowed, why = [], ""
+    for change in changes:
+        quote, order = change.quote, change.order
+        if quote is not None:
+            qty = quote.qty + (order.cum if order is not None else 0)
+            refused = batch.refused(Terms(quote.side, OrdType.LIMIT, qty, quote.price, quote.price), order)
+            if refused is not None:
+                why = why or refused.text
+                if order is None:
+                    continue
+                change = Change(change.name, order, None)
+        allowed.append(change)
+    return allowed, why
+
+
+def _carry_out(state: State, making: Making, symbol: str, change: Change, step: Step) -> None:
+    name, order, quote = change
+    if quote is None:
+        assert order is not None
+        cancel(order, "", step, RestatementReason.MARKET_OPTION, WITHDRAWN)
+    elif order is None:
+        takes = _would_take(state, making, symbol, quote)
+        accepted = step.emit(
+            OrderAccepted,
+            client=making.maker.maker,
+            cl_ord_id=name,
+            account=making.maker.account,
+            symbol=symbol,
+            side=quote.side,
+            ord_type=OrdType.LIMIT,
+            time_in_force=TimeInForce.DAY,
+            qty=quote.qty,
+            price=quote.price,
+            risk_price=quote.price,
+            ex_destination=quote.venue,
+            instructions=None if making.desks[symbol].quoting.reference == OWN else POST_ONLY,
+        )
+        if quote.venue or takes:
+            work(state, Order.from_fact(accepted), quote.qty, step)
+        else:
+            # It takes nothing, so that there is nothing to plan.
+            step.emit(OrderBooked, accepted.id, quote.qty)
+    elif quote.venue:
+        terms = Pending(Request.REPLACE, name, order.cum + quote.qty, quote.price, quote.price, order.instructions)
+        replace_with(state, order, terms, step)
+    elif _would_take(state, making, symbol, quote):
+        step.emit(OrderUnbooked, order.order_id)
+        terms = Pending(Request.REPLACE, name, order.cum + quote.qty, quote.price, quote.price)
+        replace_and_work(state, order, order.cum, terms, step)
+    else:
+        step.emit(QuoteMoved, order.order_id, order.cum + quote.qty, quote.price)
+
+
+OWN = "own"
+
+
+def _would_take(state: State, making: Making, symbol: str, quote: WantedQuote) -> bool:
+    """Whether a quote that goes by where a simulation has the market meets others' orders in our book: it trades with
+    them, as the market has come to their price."""
+    if quote.venue or making.desks[symbol].quoting.reference != OWN:
+        return False
+    best = best_of_others(state, making, symbol, quote.side.opposite)
+    return bool(best) and at_least_as_good(quote.side, best, quote.price)

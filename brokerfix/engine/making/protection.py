@@ -1,0 +1,88 @@
+"""Market maker protection: how much may be filled in a while before all quotes are pulled.
+
+Quantity, delta and number of fills are counted in a window. As Deribit has it ("Market Maker Protection") the window
+begins with the first fill and ends after its length, when counting begins anew; as Derive has it, it slides: what is
+older than its length no longer counts. A limit that is reached, not only passed, pulls the quotes: what has been filled
+until then can't be undone, but nothing more is.
+"""
+
+from brokerfix.domain import Protection
+from brokerfix.engine.making.desk import Making, Window
+
+
+def counted(window: Window, protection: Protection, at: int) -> "Counted":
+    """The fills (at, units, net units) that count at a time."""
+    fills = window.fills
+    if protection.sliding:
+        return [fill for fill in fills if at - fill[0] < protection.window]
+    return fills if fills and at - fills[0][0] < protection.window else []
+
+
+Counted = list[tuple[int, int, int]]
+"""(at, units, net units) of fills, oldest first."""
+
+
+def reached(fills: Counted, protection: Protection) -> str:
+    """Which limit the fills have reached, in words and units (scaled), "" if none."""
+    if not protection.window:
+        return ""
+    qty, delta = sum(units for _, units, _ in fills), abs(sum(net for _, _, net in fills))
+    for name, value, most in (
+        ("quantity", qty, protection.qty), ("delta", delta, protection.delta), ("fills", len(fills), protection.fills),
+    ):  # fmt: skip
+        if most and value >= most:
+            return f"{name}: limit={most}, value={value}, in {protection.window / 10**9:g} s"
+    return ""
+
+
+def with_fills(window: Window, protection: Protection, at: int, fills: Counted) -> Counted:
+    """What counts once these have been filled at a time; what no longer does is let go."""
+    return [*counted(window, protection, at), *fills] if protection.window else []
+
+
+class Allowance:
+    """What one order may still take of a maker before its protections are reached: units and number of fills (None:
+    any)."""
+
+    __slots__ = ("fills", "qty")
+
+    def __init__(self, guards: list[tuple[Window, Protection]], sells: bool, at: int) -> None:
+        """`guards` are the windows with their protections, `sells` whether the maker would sell."""
+        self.qty: int | None = None
+        self.fills: int | None = None
+        for window, protection in guards:
+            if not protection.window:
+                continue
+            fills = counted(window, protection, at)
+            if protection.qty:
+                self._most(protection.qty - sum(units for _, units, _ in fills))
+            if protection.delta:
+                net = sum(net for _, _, net in fills)
+                self._most(protection.delta + (net if sells else -net))
+            if protection.fills:
+                left = max(0, protection.fills - len(fills))
+                self.fills = left if self.fills is None else min(self.fills, left)
+
+    def _most(self, qty: int) -> None:
+        qty = max(0, qty)
+        self.qty = qty if self.qty is None else min(self.qty, qty)
+
+    def take(self, qty: int) -> int:
+        """How much of a quote of so much may be taken; that counts from now on."""
+        part = qty if self.qty is None else min(qty, self.qty)
+        if not part or self.fills == 0:
+            return 0
+        if self.qty is not None:
+            self.qty -= part
+        if self.fills is not None:
+            self.fills -= 1
+        return part
+
+
+def allowance(making: Making, symbol: str, sells: bool, at: int) -> Allowance:
+    """What an order may take of a maker's quotes of a symbol at a time."""
+    guards = [(making.window, making.maker.protection)]
+    desk = making.desks.get(symbol)
+    if desk is not None:
+        guards.append((desk.window, desk.quoting.protection))
+    return Allowance(guards, sells, at)

@@ -1,0 +1,74 @@
+"""What a maker takes for the market: the exchanges' best prices without its own quotes there."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from brokerfix.domain import Side
+from brokerfix.engine.making.desk import Desk, Making
+from brokerfix.engine.market import uncrossed
+from brokerfix.engine.orders.order import Order
+from brokerfix.engine.state import State
+
+Level = tuple[int, int]
+"""(price, quantity), scaled."""
+
+
+class Seen(NamedTuple):
+    """The market at a look: best bid and offer (price, quantity) of others at exchanges, None where there is none.
+    `mid` is twice the mid of what is left when all that could trade with each other has (0: one side is missing)."""
+
+    bid: Level | None
+    ask: Level | None
+    mid: int
+    is_crossed: bool = False
+
+
+NOTHING = Seen(None, None, 0)
+
+
+def look(state: State, making: Making, symbol: str, anchor: int = 0) -> Seen:
+    """What a maker sees of a symbol. Where a simulation says where the market is (`anchor`, scaled), it is there."""
+    desk = making.desks[symbol]
+    if desk.quoting.reference == "own":
+        at = anchor or desk.anchor or state.instruments[symbol].reference
+        return Seen(None, None, 2 * at) if at else NOTHING
+    own = _own(state, making, desk)
+    bid, ask = (next(_others(state, symbol, side, own), None) for side in (Side.BUY, Side.SELL))
+    if bid is None or ask is None:
+        return Seen(bid, ask, 0)
+    if bid[0] < ask[0]:
+        return Seen(bid, ask, bid[0] + ask[0])
+    # Enough of both sides to part what is crossed; a market deeper in itself has no mid.
+    bids, asks = (islice(_others(state, symbol, side, own), MOST_CROSSED) for side in (Side.BUY, Side.SELL))
+    low, high = uncrossed(bids, asks)
+    mid = low[0] + high[0] if low is not None and high is not None else 0
+    return Seen(bid, ask, mid, bid[0] > ask[0])
+
+
+MOST_CROSSED = 50
+
+
+def _others(state: State, symbol: str, side: Side, own: dict[tuple[str, Side, int], int]) -> Iterator[Level]:
+    """The exchanges' levels without what of them is the desk's."""
+    for entry in state.market.books[symbol].walk(side):
+        qty = entry.qty - own.get(entry.key, 0) if own else entry.qty
+        if qty > 0:
+            yield entry.price, qty
+
+
+def quote_in(state: State, making: Making, name: str) -> Order | None:
+    """The quote that works under a slot's ClOrdID."""
+    known = state.clients[making.maker.maker].requests.get(name)
+    return known if isinstance(known, Order) and known.working else None
+
+
+def _own(state: State, making: Making, desk: Desk) -> dict[tuple[str, Side, int], int]:
+    """What of the desk's quotes stands at exchanges: quantity by (exchange, side, price)."""
+    found: dict[tuple[str, Side, int], int] = {}
+    for name, (venue, side, _) in desk.slots.items():
+        order = quote_in(state, making, name) if venue else None
+        for child in order.children if order is not None else ():
+            key = child.venue, side, child.price
+            found[key] = found.get(key, 0) + child.leaves
+    return found

@@ -1,0 +1,60 @@
+"""How much a maker may quote, where, and which prices its quotes must not meet."""
+
+from brokerfix.domain import Side
+from brokerfix.engine.making.desk import Desk, Making, Slot
+from brokerfix.engine.making.quotes import Room
+from brokerfix.engine.making.reference import Seen, quote_in
+from brokerfix.engine.state import State
+
+
+def places(state: State, desk: Desk, symbol: str) -> list[str]:
+    """Where the desk quotes now: "" is our book."""
+    quoting = desk.quoting
+    found = [""] if quoting.place != "exchanges" else []
+    if quoting.place != "book":
+        found += [
+            name
+            for name in quoting.venues or state.venues
+            if name in state.venues and not state.venues[name].dark and state.venue_quotes(name, symbol)
+        ]
+    return found
+
+
+def room(state: State, making: Making, symbol: str, seen: Seen) -> Room:
+    """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled."""
+    desk = making.desks[symbol]
+    position = state.accounts[making.maker.account].positions.get(symbol)
+    qty, buys, sells = (0, 0, 0)
+    if position is not None:
+        qty, buys, sells = position.qty, position.open_buy_qty, position.open_sell_qty
+    held: dict[Slot, int] = {}
+    for name, slot in desk.slots.items():
+        order = quote_in(state, making, name)
+        if order is None:
+            continue
+        # What quotes have open is what is to be decided; what exchanges have of it may be filled meanwhile.
+        open_qty = order.leaves + order.reserved[0]
+        if slot[1] is Side.BUY:
+            buys -= open_qty
+        else:
+            sells -= open_qty
+        if slot[0]:
+            held[slot] = open_qty
+    quoting = desk.quoting
+    # Where a simulation has the market, the market comes to others' orders.
+    bid, ask = (0, 0)
+    if quoting.reference == "market":
+        bid, ask = (best_of_others(state, making, symbol, side) for side in Side)
+    if seen.bid is not None:
+        bid = max(bid, seen.bid[0])
+    if seen.ask is not None:
+        ask = min(ask or seen.ask[0], seen.ask[0])
+    return Room(quoting.most_long - qty - buys, qty - sells - quoting.most_short, bid, ask, held)
+
+
+def best_of_others(state: State, making: Making, symbol: str, side: Side) -> int:
+    """The best price in our book that is not the maker's own; 0 if there is none."""
+    for entry in state.books[symbol].walk(side):
+        if state.orders[entry.key].client != making.maker.maker:
+            return entry.price
+    return 0

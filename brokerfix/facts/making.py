@@ -1,0 +1,161 @@
+"""Facts: market makers, what they quote and why, and what became of clients' quotes."""
+
+from brokerfix.domain import Calibration, Maker, QuotedPrice, QuoteStatus, Side, WantedQuote
+from brokerfix.facts.base import Fact
+
+
+class MakerDefined(Fact, frozen=True, gc=False):
+    """A market maker as the configuration has it (without `quoting`: it is no longer configured)."""
+
+    maker: Maker
+
+
+class QuotesDecided(Fact, frozen=True, gc=False, kw_only=True):
+    """What a maker quotes of a symbol from now on, and what it was priced by. The facts behind it bring its orders
+    there. `anchor` is where a simulation says the market is (0: it does not). Unless it `is_fresh` there is no market,
+    and the last one that was seen still holds."""
+
+    maker: str
+    symbol: str
+    priced: QuotedPrice
+    quotes: tuple[WantedQuote, ...]
+    why: str = ""
+    anchor: int = 0
+    is_fresh: bool = True
+
+
+class QuoteMoved(Fact, frozen=True, gc=False):
+    """A maker's order in our own book has another price and quantity (in all, with what is filled), and stands behind
+    all at that price."""
+
+    order_id: int
+    qty: int
+    price: int
+
+
+class QuotesPulled(Fact, frozen=True, gc=False, kw_only=True):
+    """All quotes of a maker in a symbol ("": in all) are taken back, and none is made until the time `until` (ns; 0:
+    until somebody resets it, -1: until the reason is over). `code` is why in a word, `text` in numbers."""
+
+    maker: str
+    symbol: str
+    code: str
+    text: str
+    until: int = 0
+    operator: str = ""
+
+
+class QuotesResumed(Fact, frozen=True, gc=False, kw_only=True):
+    """A maker may quote a symbol ("": all) again, as far as these reasons (none: all) were against it. With an
+    `operator` also what its protection has counted is forgotten."""
+
+    maker: str
+    symbol: str
+    codes: tuple[str, ...] = ()
+    operator: str = ""
+
+
+class ReferenceLost(Fact, frozen=True, gc=False):
+    """No exchange shows both sides of a symbol that a maker quotes: it goes by what it saw last, for as long as it
+    may."""
+
+    maker: str
+    symbol: str
+
+
+class MakerDayEnds(Fact, frozen=True, gc=False):
+    """When the trading day of a maker ends (`ends`, ns)."""
+
+    maker: str
+    ends: int
+
+
+class MakerFilled(Fact, frozen=True, gc=False, kw_only=True):
+    """A fill of a maker: `kind` is "quote", "hedge" or "rfq", `mid` the reference (twice, scaled) at which it was
+    looked at (0: there was none), `fee` what it costs (decimal text of money). A quantity below 0 was taken back.
+    `whole`: with it one of its quotes is filled."""
+
+    maker: str
+    symbol: str
+    exec_id: int
+    side: Side
+    qty: int
+    price: int
+    mid: int
+    kind: str
+    fee: str = ""
+    whole: bool = False
+
+
+class HedgeDecided(Fact, frozen=True, gc=False, kw_only=True):
+    """A maker hedges: its net `delta` (scaled, of the hedge's symbol) is beyond the `band`, so it sends the order that
+    is accepted with the next fact. `of` are the positions that make up the delta."""
+
+    maker: str
+    symbol: str
+    side: Side
+    qty: int
+    delta: int
+    band: int
+    of: tuple[tuple[str, int], ...]
+    why: str = ""
+
+
+class CalibrationSet(Fact, frozen=True, gc=False):
+    """What has been estimated of a symbol."""
+
+    symbol: str
+    calibration: Calibration
+    operator: str
+
+
+class QuoteGiven(Fact, frozen=True, gc=False, kw_only=True):
+    """A client gets a quote. Its QuoteID(117) is this fact's id. A price of 0: that side is not quoted. It is firm
+    until `valid_until` (ns). `quote_resp_id` is the QuoteResponse(AJ) that this is the answer to."""
+
+    client: str
+    quote_req_id: str
+    account: str
+    symbol: str
+    side: str
+    bid: int
+    bid_qty: int
+    ask: int
+    ask_qty: int
+    valid_until: int
+    maker: str
+    priced: QuotedPrice
+    quote_resp_id: str = ""
+
+
+class QuoteRequestRefused(Fact, frozen=True, gc=False, kw_only=True):
+    """A client's QuoteRequest(R) gets no quote: `reason` is QuoteRequestRejectReason(658)."""
+
+    client: str
+    quote_req_id: str
+    symbol: str
+    side: str
+    reason: str
+    text: str
+
+
+class QuoteEnded(Fact, frozen=True, gc=False, kw_only=True):
+    """A quote that a client was given is no longer there to be had: filled, expired, passed on, taken back. Where the
+    client has answered it, `quote_resp_id` is the answer's."""
+
+    quote_id: int
+    status: QuoteStatus
+    text: str = ""
+    quote_resp_id: str = ""
+    tells: bool = True
+
+
+class QuoteResponseRefused(Fact, frozen=True, gc=False, kw_only=True):
+    """A client's QuoteResponse(AJ) is refused; the quote (0: unknown) stays as it was."""
+
+    client: str
+    quote_resp_id: str
+    quote_id: int
+    symbol: str
+    status: QuoteStatus
+    text: str
