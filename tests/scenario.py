@@ -47,6 +47,7 @@ from brokerfix.commands import (
 from brokerfix.domain import (
     Charge,
     ClientOptions,
+    ClientQuoting,
     Currency,
     ExecType,
     Instrument,
@@ -109,10 +110,12 @@ class World:
     """A broker without sockets: what goes in as FIX text, what comes out as readable lines."""
 
     def __init__(
-        self, instruments: tuple[Instrument, ...] = (), makers: tuple[Maker, ...] = (), **settings: str
-    ) -> None:
+        self, instruments: tuple[Instrument, ...] = (), makers: tuple[Maker, ...] = (),
+        quoters: tuple[ClientQuoting, ...] = (), **settings: str,
+    ) -> None:  # fmt: skip
         self.instruments = instruments
         self.makers = makers
+        self.quoters = quoters
         self.state = State()
         self.now = 1_000_000_000_000_000_000
         self.records: list[bytes] = []
@@ -189,7 +192,7 @@ class World:
             self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels, kinds=kinds,
             margin=policy, symbol_groups=symbol_groups,
             currencies=(("EUR", Currency(s.get("fx", "1.1"), s.get("haircut", "0.05"))),) if s.get("currency") else (),
-            makers=self.makers,
+            makers=self.makers, quoters=self.quoters,
         )  # fmt: skip
         return self.submit(start)
 

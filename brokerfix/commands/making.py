@@ -5,7 +5,7 @@ from typing import ClassVar
 from brokerfix.commands.base import Command
 from brokerfix.commands.operator import OperatorCommand
 from brokerfix.commands.orders import ClientCommand
-from brokerfix.domain import Calibration
+from brokerfix.domain import Calibration, QuoteEntry
 
 
 class Requote(Command, frozen=True, gc=False):
@@ -24,14 +24,16 @@ class MakerTraded(Command, frozen=True, gc=False):
 
 
 class PullQuotes(OperatorCommand, frozen=True, gc=False):
-    """An operator takes back all quotes of a maker in a symbol ("": in all), and has none made."""
+    """An operator takes back all quotes of a maker, or of a client that quotes, in a symbol ("": in all), and has none
+    made."""
 
     maker: str
     symbol: str = ""
 
 
 class ResumeQuotes(OperatorCommand, frozen=True, gc=False):
-    """A maker may quote a symbol ("": all) again, whatever has stopped it: an operator, its protection, a loss."""
+    """A maker, or a client that quotes, may quote a symbol ("": all) again, whatever has stopped it: an operator, its
+    protection, a loss."""
 
     maker: str
     symbol: str = ""
@@ -76,3 +78,43 @@ class AnswerQuote(ClientCommand, frozen=True, gc=False):
 
 class ExpireQuotes(Command, frozen=True, gc=False):
     """Quotes that were given to clients may have reached their time."""
+
+
+class SetQuotes(ClientCommand, frozen=True, gc=False):
+    """MassQuote(i), or a single Quote(S): each of the `entries` stands from now on as it says. `level` is
+    QuoteResponseLevel(301), `possible_duplicate` PossDupFlag(43) or PossResend(97)."""
+
+    MSG_TYPE: ClassVar[str] = "i"
+    quote_id: str
+    entries: tuple[QuoteEntry, ...]
+    level: str = "0"
+    account: str = ""
+    is_single: bool = False
+    possible_duplicate: bool = False
+
+
+class CancelQuotes(ClientCommand, frozen=True, gc=False):
+    """QuoteCancel(Z). `kind` is QuoteCancelType(298): "1" the quotes in `symbols`, "4" all, "5" the Quote(S) of this
+    QuoteID. One of all whose QuoteID is that of a report of protection resets the protection."""
+
+    MSG_TYPE: ClassVar[str] = "Z"
+    quote_id: str
+    kind: str
+    symbols: tuple[str, ...] = ()
+    level: str = "2"
+
+
+class AskQuoteStatus(ClientCommand, frozen=True, gc=False):
+    """QuoteStatusRequest(a): what stands of the client's quotes in a symbol, or of those that a message with this
+    QuoteID has named."""
+
+    MSG_TYPE: ClassVar[str] = "a"
+    quote_id: str
+    symbol: str
+    status_req_id: str = ""
+
+
+class QuoterTraded(Command, frozen=True, gc=False):
+    """Quotes of a client have traded: does its protection act?"""
+
+    client: str

@@ -1,7 +1,18 @@
 """Commands: the process's own times, its sessions and jobs."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Currency, Instrument, Level, Limits, Maker, MarginPolicy, Phase, Venue
+from brokerfix.domain import (
+    ClientOptions,
+    ClientQuoting,
+    Currency,
+    Instrument,
+    Level,
+    Limits,
+    Maker,
+    MarginPolicy,
+    Phase,
+    Venue,
+)
 
 
 class Start(Command, frozen=True, gc=False):
@@ -24,6 +35,7 @@ class Start(Command, frozen=True, gc=False):
     currencies: tuple[tuple[str, Currency], ...] = ()
     modes: tuple[tuple[str, str], ...] = ()
     makers: tuple[Maker, ...] = ()
+    quoters: tuple[ClientQuoting, ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):

@@ -8,8 +8,8 @@ import msgspec
 from brokerfix.domain.words import Side
 
 __all__ = [
-    "Calibration", "Distance", "Hedge", "Maker", "Model", "Protection", "QuoteStatus", "QuoteTable", "QuotedPrice",
-    "Quoting", "Tier", "WantedQuote",
+    "Calibration", "ClientQuoting", "Distance", "Hedge", "Maker", "Model", "OwnQuote", "Protection", "QuoteEntry",
+    "QuoteReject", "QuoteStatus", "QuoteTable", "QuotedPrice", "Quoting", "Tier", "WantedQuote",
 ]  # fmt: skip
 
 MODELS = ("fixed", "avellaneda-stoikov", "glft")
@@ -152,6 +152,61 @@ class Maker(msgspec.Struct, frozen=True, gc=False):
     valid: int = 0
     tiers: tuple[Tier, ...] = ()
     flatten: int = 0
+
+
+class ClientQuoting(msgspec.Struct, frozen=True, gc=False):
+    """What a client may quote in our own book: `symbols` (empty: all), `most` quotes at once (0: any number). The fills
+    of all its quotes count towards the `protection`, those of one symbol towards that of `each` (symbol, protection)
+    too."""
+
+    client: str
+    symbols: tuple[str, ...] = ()
+    most: int = 0
+    protection: Protection = Protection()
+    each: tuple[tuple[str, Protection], ...] = ()
+
+
+class OwnQuote(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Which quote of a client an order is a side of: QuoteID(117) of the message that has last named it,
+    QuoteSetID(302) and QuoteEntryID(299). A Quote(S) is its own entry, of no set."""
+
+    quote_id: str
+    quote_set: str
+    entry: str
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.quote_set, self.entry
+
+
+class QuoteEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A quote as a client wants it, or as it stands: scaled prices and sizes, a size of 0 is no quote on that side.
+    `reason` is QuoteEntryRejectReason(368) and `text` why, of what is refused ("": nothing is)."""
+
+    quote_set: str
+    entry: str
+    symbol: str
+    bid: int
+    bid_qty: int
+    ask: int
+    ask_qty: int
+    reason: str = ""
+    text: str = ""
+
+
+class QuoteReject(StrEnum):
+    """FIX QuoteEntryRejectReason(368), and QuoteRejectReason(300), which has the same values."""
+
+    UNKNOWN_SYMBOL = "1"
+    CLOSED = "2"
+    EXCEEDS_LIMIT = "3"
+    TOO_LATE = "4"
+    UNKNOWN_QUOTE = "5"
+    DUPLICATE = "6"
+    SPREAD = "7"
+    PRICE = "8"
+    NOT_AUTHORIZED = "9"
+    OTHER = "99"
 
 
 Row = tuple[float | None, ...]

@@ -11,7 +11,7 @@ from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind
 from brokerfix.engine.fees import begin_interest
 from brokerfix.engine.jobs import begin_day
 from brokerfix.engine.making import applied as making
-from brokerfix.engine.making import maker
+from brokerfix.engine.making import maker, quoters
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
@@ -36,6 +36,7 @@ def start(state: State, c: cmd.Start, step: Step) -> None:
     reference.define(state, c, step)
     levels.define(state, c, step)
     maker.define(state, c, step)
+    quoters.define(state, c, step)
     for symbol, phase in c.phases:
         change_phase(state, ChangePhase(c.at, symbol, phase), step)
 

@@ -44,6 +44,7 @@ from brokerfix.engine.kept_accounts import (
     load_limits,
 )
 from brokerfix.engine.making.desk import Earned, Making
+from brokerfix.engine.making.quoter import Quoter
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
@@ -470,6 +471,7 @@ PARTS: tuple[Part, ...] = (
     Part("quoted", dict),
     Part("stirred", dict),
     plain("calibrations", dict, dict[str, Calibration], items),
+    plain("quoters", dict, dict[str, Quoter], items),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),
     Part(

@@ -5,6 +5,7 @@ from brokerfix.commands import ClientAway, SessionDown, SessionUp
 from brokerfix.domain import RestatementReason
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Client, Job, JobKind
+from brokerfix.engine.making import quoters
 from brokerfix.engine.making.stir import stir
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.status import report_open_orders
@@ -49,11 +50,12 @@ def _client_up(state: State, fact: f.ClientUp) -> None:
 
 @DECIDE.on(SessionDown)
 def session_down(state: State, c: SessionDown, step: Step) -> None:
-    """Without a time of grace a client's orders go at once."""
+    """A client's quotes go at once, and without a time of grace its orders."""
     if c.venue:
         step.emit(f.VenueDown, c.comp_id)
         return
     step.emit(f.ClientDown, c.comp_id)
+    quoters.lost(state, c.comp_id, step)
     if not state.clients[c.comp_id].options.grace:
         step.emit(f.ClientGone, c.comp_id, True)
 

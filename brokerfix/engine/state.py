@@ -20,6 +20,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
 from brokerfix.engine.making.desk import Making
+from brokerfix.engine.making.quoter import Quoter
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
@@ -70,7 +71,7 @@ class State:
 
     `makers` are the market makers of ours, `quoted` those that quote a symbol, `stirred` those
     (with the symbol) whose market has moved since they have looked, and `calibrations` what has been
-    estimated of symbols for their models.
+    estimated of symbols for their models. `quoters` are the clients that quote in our own book.
     """
 
     last_id: int
@@ -136,6 +137,7 @@ class State:
     quoted: dict[str, dict[str, None]]
     stirred: dict[tuple[str, str], None]
     calibrations: dict[str, Calibration]
+    quoters: dict[str, Quoter]
     market: Market
 
     def __init__(self) -> None:

@@ -1,6 +1,15 @@
 """Facts: market makers, what they quote and why, and what became of clients' quotes."""
 
-from brokerfix.domain import Calibration, Maker, QuotedPrice, QuoteStatus, Side, WantedQuote
+from brokerfix.domain import (
+    Calibration,
+    ClientQuoting,
+    Maker,
+    QuotedPrice,
+    QuoteEntry,
+    QuoteStatus,
+    Side,
+    WantedQuote,
+)
 from brokerfix.facts.base import Fact
 
 
@@ -25,8 +34,8 @@ class QuotesDecided(Fact, frozen=True, gc=False, kw_only=True):
 
 
 class QuoteMoved(Fact, frozen=True, gc=False):
-    """A maker's order in our own book has another price and quantity (in all, with what is filled), and stands behind
-    all at that price."""
+    """A maker's order, or a client's quote, in our own book has another price and quantity (in all, with what is
+    filled), and stands behind all at that price."""
 
     order_id: int
     qty: int
@@ -34,8 +43,9 @@ class QuoteMoved(Fact, frozen=True, gc=False):
 
 
 class QuotesPulled(Fact, frozen=True, gc=False, kw_only=True):
-    """All quotes of a maker in a symbol ("": in all) are taken back, and none is made until the time `until` (ns; 0:
-    until somebody resets it, -1: until the reason is over). `code` is why in a word, `text` in numbers."""
+    """All quotes of a maker, or of a client that quotes, in a symbol ("": in all) are taken back, and none is made
+    until the time `until` (ns; 0: until somebody resets it, -1: until the reason is over). `code` is why in a word,
+    `text` in numbers. The cancels of a client's quotes follow."""
 
     maker: str
     symbol: str
@@ -159,3 +169,59 @@ class QuoteResponseRefused(Fact, frozen=True, gc=False, kw_only=True):
     symbol: str
     status: QuoteStatus
     text: str
+
+
+class QuoterDefined(Fact, frozen=True, gc=False):
+    """What a client may quote, as the configuration has it. One that is `gone` may quote nothing any more."""
+
+    quoting: ClientQuoting
+    gone: bool = False
+
+
+class QuotesAcknowledged(Fact, frozen=True, gc=False, kw_only=True):
+    """What became of a MassQuote(i), or a Quote(S) (`is_single`): the facts before it have brought its `entries` to
+    where they stand. Refused as a whole (`status` rejected) it has changed nothing, for the `reason`
+    (QuoteRejectReason(300)) and `text`. `level` is QuoteResponseLevel(301)."""
+
+    client: str
+    quote_id: str
+    entries: tuple[QuoteEntry, ...]
+    level: str
+    status: QuoteStatus = QuoteStatus.ACCEPTED
+    reason: str = ""
+    text: str = ""
+    is_single: bool = False
+
+
+class QuotesTakenBack(Fact, frozen=True, gc=False, kw_only=True):
+    """A client takes back its quotes in `symbols`, or all: so many orders (`count`) end by the facts behind this one.
+    `status` is QuoteStatus(297), `level` QuoteResponseLevel(301)."""
+
+    client: str
+    quote_id: str
+    status: QuoteStatus
+    symbols: tuple[str, ...] = ()
+    count: int = 0
+    level: str = "2"
+    text: str = ""
+
+
+class QuoteStatusTold(Fact, frozen=True, gc=False, kw_only=True):
+    """A client has asked for the state of its quotes: the `entries` stand, none where there is none, for which `text`
+    has a reason. Of each, the `ids` have the QuoteID(117) of the message that has last named it."""
+
+    client: str
+    quote_id: str
+    symbol: str
+    status_req_id: str
+    entries: tuple[QuoteEntry, ...]
+    ids: tuple[str, ...] = ()
+    text: str = ""
+
+
+class QuotesTraded(Fact, frozen=True, gc=False):
+    """Fills of a client's quotes in a symbol, (ExecID, units: below 0 sold), count towards its protection."""
+
+    client: str
+    symbol: str
+    fills: tuple[tuple[int, int], ...]

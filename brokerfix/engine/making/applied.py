@@ -3,7 +3,7 @@
 from brokerfix import facts as f
 from brokerfix.domain import Maker, Model, Quoting, Side, to_money
 from brokerfix.engine import touched
-from brokerfix.engine.making import protection
+from brokerfix.engine.making import protection, quoters_applied
 from brokerfix.engine.making.desk import Desk, Earned, HedgeUnderWay, Making, Pull, Window, slot_name
 from brokerfix.engine.making.guard import PROTECTION
 from brokerfix.engine.making.hedge import HEDGE
@@ -102,6 +102,8 @@ def _quote_moved(state: State, fact: f.QuoteMoved) -> None:
 
 @EVOLVE.on(f.QuotesPulled, touched.nothing)
 def _quotes_pulled(state: State, fact: f.QuotesPulled) -> None:
+    if fact.maker in state.quoters:
+        return quoters_applied.pulled(state.quoters[fact.maker], fact)
     making = state.makers[fact.maker]
     for symbol in (fact.symbol,) if fact.symbol else making.desks:
         making.desks[symbol].pulls[fact.code] = Pull(fact.code, fact.text, fact.until)
@@ -109,6 +111,8 @@ def _quotes_pulled(state: State, fact: f.QuotesPulled) -> None:
 
 @EVOLVE.on(f.QuotesResumed, touched.nothing)
 def _quotes_resumed(state: State, fact: f.QuotesResumed) -> None:
+    if fact.maker in state.quoters:
+        return quoters_applied.resumed(state.quoters[fact.maker], fact)
     making = state.makers[fact.maker]
     for symbol in (fact.symbol,) if fact.symbol else list(making.desks):
         desk = making.desks[symbol]

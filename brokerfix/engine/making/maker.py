@@ -2,7 +2,7 @@
 
 from brokerfix.commands import MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
 from brokerfix.domain import Maker, Side
-from brokerfix.engine.making import guard, protection
+from brokerfix.engine.making import guard, protection, quoters
 from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models import pure
@@ -209,7 +209,11 @@ QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))
 
 @DECIDE.on(PullQuotes)
 def pull_quotes(state: State, c: PullQuotes, step: Step) -> None:
-    """An operator stops a maker, in all or in one symbol."""
+    """An operator stops a maker, or a client's quotes, in all or in one symbol."""
+    quoter = state.quoters.get(c.maker)
+    if quoter is not None:
+        stopped = Pull(PULLED_BY_OPERATOR, "by an operator", UNTIL_RESET)
+        return quoters.pull(state, quoter, c.symbol, stopped, step, c.operator)
     making = _known(state, c, step)
     if making is not None:
         _pull(state, making, c.symbol, Pull(PULLED_BY_OPERATOR, "by an operator", UNTIL_RESET), step, c.operator)
@@ -217,9 +221,8 @@ def pull_quotes(state: State, c: PullQuotes, step: Step) -> None:
 
 @DECIDE.on(ResumeQuotes)
 def resume_quotes(state: State, c: ResumeQuotes, step: Step) -> None:
-    """An operator has a maker quote again, whatever had it stop."""
-    making = _known(state, c, step)
-    if making is not None:
+    """An operator has a maker, or a client, quote again, whatever had it stop."""
+    if c.maker in state.quoters or _known(state, c, step) is not None:
         step.emit(QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator)
 
 

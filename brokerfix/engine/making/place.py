@@ -3,8 +3,6 @@
 from typing import NamedTuple
 
 from brokerfix.domain import (
-    ExecInst,
-    Instructions,
     Instrument,
     OrdStatus,
     OrdType,
@@ -12,12 +10,12 @@ from brokerfix.domain import (
     Request,
     RestatementReason,
     Side,
-    TimeInForce,
     WantedQuote,
 )
 from brokerfix.engine.making.desk import Desk, Making, Slot, slot_name
 from brokerfix.engine.making.quotes import Room, is_off
 from brokerfix.engine.making.reference import quote_in
+from brokerfix.engine.making.resting import POST_ONLY, accept, rest
 from brokerfix.engine.making.room import best_of_others
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.ending import cancel, is_cancelable
@@ -29,9 +27,8 @@ from brokerfix.engine.risk.batch import Batch
 from brokerfix.engine.risk.checks import Terms
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
-from brokerfix.facts import Alerted, OrderAccepted, OrderBooked, OrderUnbooked, QuoteMoved, QuotesDecided
+from brokerfix.facts import Alerted, OrderUnbooked, QuoteMoved, QuotesDecided
 
-POST_ONLY = Instructions(exec_inst=(str(ExecInst.POST_ONLY),))
 WITHDRAWN = "its market maker takes the quote back"
 
 
@@ -186,26 +183,13 @@ def _carry_out(state: State, making: Making, symbol: str, change: Change, step: 
         cancel(order, "", step, RestatementReason.MARKET_OPTION, WITHDRAWN)
     elif order is None:
         takes = _would_take(state, making, symbol, quote)
-        accepted = step.emit(
-            OrderAccepted,
-            client=making.maker.maker,
-            cl_ord_id=name,
-            account=making.maker.account,
-            symbol=symbol,
-            side=quote.side,
-            ord_type=OrdType.LIMIT,
-            time_in_force=TimeInForce.DAY,
-            qty=quote.qty,
-            price=quote.price,
-            risk_price=quote.price,
-            ex_destination=quote.venue,
-            instructions=None if making.desks[symbol].quoting.reference == OWN else POST_ONLY,
-        )
+        instructions = None if making.desks[symbol].quoting.reference == OWN else POST_ONLY
+        of_quote = quote.side, quote.qty, quote.price, quote.venue, instructions
+        accepted = accept(step, making.maker.maker, name, making.maker.account, symbol, *of_quote)
         if quote.venue or takes:
             work(state, Order.from_fact(accepted), quote.qty, step)
         else:
-            # It takes nothing, so that there is nothing to plan.
-            step.emit(OrderBooked, accepted.id, quote.qty)
+            rest(accepted, step)
     elif quote.venue:
         terms = Pending(Request.REPLACE, name, order.cum + quote.qty, quote.price, quote.price, order.instructions)
         replace_with(state, order, terms, step)

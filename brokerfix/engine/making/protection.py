@@ -8,6 +8,7 @@ until then can't be undone, but nothing more is.
 
 from brokerfix.domain import Protection
 from brokerfix.engine.making.desk import Making, Window
+from brokerfix.engine.making.quoter import Quoter
 
 
 def counted(window: Window, protection: Protection, at: int) -> "Counted":
@@ -79,8 +80,10 @@ class Allowance:
         return part
 
 
-def allowance(making: Making, symbol: str, sells: bool, at: int) -> Allowance:
-    """What an order may take of a maker's quotes of a symbol at a time."""
+def allowance(making: Making | Quoter, symbol: str, sells: bool, at: int) -> Allowance:
+    """What an order may take of the quotes of a symbol of a maker, or of a client, at a time."""
+    if isinstance(making, Quoter):
+        return Allowance([(window, limits) for _, window, limits in making.protections(symbol)], sells, at)
     guards = [(making.window, making.maker.protection)]
     desk = making.desks.get(symbol)
     if desk is not None:

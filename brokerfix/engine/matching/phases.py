@@ -3,6 +3,7 @@
 from brokerfix.commands import ChangePhase, SettlePhase
 from brokerfix.domain import AT_AUCTION, CALLS, Hold, Phase, TimeInForce
 from brokerfix.engine import touched
+from brokerfix.engine.making import quoters
 from brokerfix.engine.matching.auction import uncross
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.ending import cancel
@@ -24,6 +25,7 @@ def change_phase(state: State, c: ChangePhase, step: Step) -> None:
     if before is c.phase:
         return
     step.emit(PhaseChanged, c.symbol, c.phase)
+    quoters.phase_began(state, c.symbol, c.phase, step)
     if before in CALLS and c.phase not in CALLS and not state.venues:
         uncross(state, c.symbol, step)
 

@@ -5,6 +5,7 @@ from brokerfix.domain import Hold, OrdStatus, OrdType, Request, RestatementReaso
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Job, JobKind
 from brokerfix.engine.jobs import is_leaving
+from brokerfix.engine.making import quoter as quoters
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import (
     Order,
@@ -27,7 +28,11 @@ def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     if fact.cl_ord_id:
         client.requests[fact.cl_ord_id] = order
     client.add(order)
-    client.recent.append(fact.at)
+    if fact.own_quote is None:
+        client.recent.append(fact.at)
+    else:
+        # Its message counts as one.
+        quoters.stands(state.quoters, order)
     booking.expose_new(state, order)
     content = order.symbol, str(order.side), str(order.ord_type), order.qty, order.price, order.stop_px
     booking.count(state, order, fact.at, order.qty, order.qty * order.risk_price, content)

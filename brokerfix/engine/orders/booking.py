@@ -15,6 +15,7 @@ from brokerfix.domain import (
 )
 from brokerfix.engine import money as money_of
 from brokerfix.engine.entities import Account, Job, Position
+from brokerfix.engine.making import quoter as quoters
 from brokerfix.engine.making.desk import Deal
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
@@ -27,10 +28,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 2 * 10**9, 60 * 10**9
 """Nanoseconds from a question to an exchange to the same again: doubled each time."""
 NEXT_REQUEST, MARKET_MOVED, PHASE_CHANGED, REVIEW = "request", "market", "phase", "review"
 THROTTLED, REDUCE = "throttled", "reduce"
-REQUOTE, MADE = "requote", "made"
+REQUOTE, MADE, QUOTED = "requote", "made", "quoted"
 """What the agenda holds: an order whose next request has its turn, a symbol whose market or phase has changed, an
 account that stands otherwise, a strategy that has had its fills, an account and symbol whose orders must not increase
-the position, a market maker's symbol to be looked at, and one in which it has traded."""
+the position, a market maker's symbol to be looked at, one in which it has traded, and a client whose quotes have."""
 
 
 def fill(
@@ -70,8 +71,18 @@ def fill(
     state.fills[exec_id] = booked
     if state.makers:
         _dealt(state, order, exec_id, qty, price, fee)
+    if order.own_quote is not None:
+        _quote_filled(state, order, exec_id, qty, price)
     if order.cum >= order.qty:
         finished(state, order)
+
+
+def _quote_filled(state: State, order: Order, exec_id: int, qty: int, price: int) -> None:
+    """A fill of a client's quote counts towards its protection, if it has one."""
+    quoter = state.quoters.get(order.client)
+    if quoter is not None and quoter.protections(order.symbol):
+        quoter.new.append(Deal(exec_id, order.order_id, order.side, qty, price))
+        state.agenda[QUOTED, order.client] = None
 
 
 def _dealt(state: State, order: Order, exec_id: int, qty: int, price: int, fee: str) -> None:
@@ -164,6 +175,8 @@ def live(state: State, order: Order) -> None:
     """The order works, or does again. One whose day is over is to expire."""
     order.done = 0
     state.clients[order.client].add(order)
+    if order.own_quote is not None:
+        quoters.stands(state.quoters, order)
     watch(state, order)
     if order.order_id < state.day_began and is_over(order, state.day, 0):
         state.overdue[order.order_id] = None
@@ -358,6 +371,8 @@ def finished(state: State, order: Order) -> None:
         note_reducing(state, order)
     if order.client in state.makers:
         _ended(state, order)
+    if order.own_quote is not None:
+        quoters.is_over(state.quoters, order)
     if order.order_id in state.watching[order.symbol]:
         del state.watching[order.symbol][order.order_id]
         if follows_market(order.ord_type, order.instructions):

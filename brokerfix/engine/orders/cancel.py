@@ -55,6 +55,8 @@ def target(state: State, c: CancelOrder | ReplaceOrder, request: Request, step: 
         in_state = refused_in_state(order, request, more, client.options.pending != "reject")
         if in_state is None and order.operator == LIQUIDATION:
             in_state = CxlRejReason.BROKER_OPTION, "LIQUIDATION: it closes a position of an account in a margin call"
+        if in_state is None and request is Request.REPLACE and order.own_quote is not None:
+            in_state = CxlRejReason.OTHER, "QUOTE: it is a side of a quote; another Quote or MassQuote replaces it"
         if in_state is None:
             return order
         reason, text = in_state

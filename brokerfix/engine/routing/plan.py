@@ -41,7 +41,7 @@ def plan(state: State, order: Order, qty: int, avoid: Avoid = NOWHERE, takes: bo
     `takes` all of it rests. `at` is the time (ns): exchanges that fail are left out for a while."""
     if state.circuits:
         avoid = avoid._replace(failing=failing(state, at))
-    if state.makers:
+    if state.makers or state.quoters:
         avoid = avoid._replace(at=at)
     if order.instructions is not None or state.phases:
         result = _special(state, order, qty, avoid, takes)

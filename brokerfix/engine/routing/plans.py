@@ -22,7 +22,7 @@ MAX_TRIES = 50
 class Avoid(NamedTuple):
     """Where a quantity is not to go: the venue that has just rejected it (without a `limit`), or what a venue that has
     just not filled it shows up to a limit (0: at any price); and exchanges that are `failing` for now. `at` is the
-    time (ns) of the plan, where market makers of ours quote."""
+    time (ns) of the plan, where market makers quote."""
 
     venue: str = ""
     limit: int | None = None

@@ -41,7 +41,7 @@ def take(
         ):
             return 0
     resting = iter(()) if instrument.cross == "never" else _resting(state, order.symbol, side.opposite)
-    if state.makers:
+    if state.makers or state.quoters:
         resting = _of_makers(state, order, resting, avoid.at)
     mine = next(resting, None)
     quotes = _cheapest_first(state, instrument, side.opposite, shunned, avoid, order.price if limited else 0)
@@ -264,17 +264,19 @@ def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
 
 
 def _of_makers(state: State, order: Order, entries: Iterator[Entry[int]], at: int) -> Iterator[Entry[int]]:
-    """The entries as far as makers' protections let them be taken: once a limit is reached all their quotes are to be
-    pulled. A maker does not meet its own."""
+    """The entries as far as the protections of makers, and of clients that quote, let them be taken: once a limit is
+    reached all their quotes are to be pulled. A maker does not meet its own."""
     allowed: dict[str, Allowance] = {}
     for entry in entries:
-        name = state.orders[entry.key].client
+        resting = state.orders[entry.key]
+        name = resting.client
         making = state.makers.get(name)
-        if making is None:
+        if making is None and resting.own_quote is None:
             yield entry
-        elif name != order.client:
+        elif making is None or name != order.client:
             if name not in allowed:
-                allowed[name] = allowance(making, order.symbol, order.side is Side.BUY, at)
+                protected = state.quoters[name] if making is None else making
+                allowed[name] = allowance(protected, order.symbol, order.side is Side.BUY, at)
             part = allowed[name].take(entry.qty)
             if part:
                 yield entry if part == entry.qty else msgspec.structs.replace(entry, qty=part)
