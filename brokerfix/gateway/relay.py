@@ -130,7 +130,8 @@ class Relay:
             return self._refuse(seq_num, b"A", "the session is logged on already", reject=OTHER, again=again)
         if message_type == b"5":
             return message
-        cost = whole_number(tags.get(COUNTED_BY.get(message_type, 0), b"1")) or 1
+        counted_by = COUNTED_BY.get(message_type)
+        cost = sum(whole_number(value) or 0 for tag, value in pairs if tag == counted_by) or 1
         allowance = self.budgets.of(message_type)
         if message_type == b"H" and 11 not in tags and 37 not in tags:
             # It asks for all working orders.

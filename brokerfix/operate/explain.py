@@ -78,7 +78,8 @@ class Story:
         self._orders[fact.id] = fact.symbol, fact.side
         terms = f"{fact.side.name.lower()} {self._qty(fact.symbol, fact.qty)} {fact.symbol}"
         at = f" at {self._price(fact.symbol, fact.price)}" if fact.price else ""
-        who = f"{fact.operator}, for {fact.client}" if fact.operator else f"{fact.client}, {fact.cl_ord_id}"
+        named = fact.cl_ord_id if fact.own_quote is None else f"quote {fact.own_quote.quote_id}"
+        who = f"{fact.operator}, for {fact.client}" if fact.operator else f"{fact.client}, {named}"
         return f"order {id_text(fact.id)} of {who}: {terms}{at}"
 
     def _rejected(self, fact: f.OrderRejected) -> str:

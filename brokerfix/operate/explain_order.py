@@ -27,7 +27,11 @@ class OrderStory:
         return f" at {self._price(price)}" if price else ""
 
     def _accepted(self, fact: f.OrderAccepted) -> list[str]:
-        who = f"{fact.operator} enters for {fact.client}" if fact.operator else f"{fact.client} sends {fact.cl_ord_id}"
+        own = fact.own_quote
+        sent = f"{fact.client} sends {fact.cl_ord_id}"
+        if own is not None:
+            sent = f"{fact.client} quotes by {own.quote_id}, set {own.quote_set or 'none'}, entry {own.entry},"
+        who = f"{fact.operator} enters for {fact.client}" if fact.operator else sent
         terms = f"{fact.side.name.lower()} {self._qty(fact.qty)} {fact.symbol}{self._at(fact.price)}"
         kind = f"{fact.ord_type.name.lower().replace('_', ' ')}, {fact.time_in_force.name}"
         valued = f"; risk values it{self._at(fact.risk_price)}" if fact.risk_price != fact.price else ""
@@ -135,6 +139,9 @@ class OrderStory:
         why = f": {fact.text}" if fact.text else ""
         return [f"it is for {self._qty(fact.qty)}{self._at(fact.price)} now{why}"]
 
+    def _moved(self, fact: f.QuoteMoved) -> list[str]:
+        return [f"the quote is for {self._qty(fact.qty)}{self._at(fact.price)} now, behind all at that price"]
+
     def _pending(self, fact: f.CancelPending | f.ReplacePending | f.RequestQueued) -> list[str]:
         who = f"request {fact.cl_ord_id}" if fact.cl_ord_id else getattr(fact, "text", "") or "a request of ours"
         return [f"{who} waits for its answer"]
@@ -189,6 +196,7 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.StopMoved: OrderStory._stop_moved,
     f.OrderRepriced: OrderStory._repriced,
     f.OrderRestated: OrderStory._restated,
+    f.QuoteMoved: OrderStory._moved,
     f.CancelPending: OrderStory._pending,
     f.ReplacePending: OrderStory._pending,
     f.RequestQueued: OrderStory._pending,

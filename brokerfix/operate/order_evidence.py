@@ -210,7 +210,7 @@ class Evidence:
         fill = self._by_exec[fact.exec_id]
         fill.qty, fill.price, fill.fee = fact.qty, fact.price, fact.fee
 
-    def _changed(self, fact: f.OrderReplaced | f.OrderRestated) -> None:
+    def _changed(self, fact: f.OrderReplaced | f.OrderRestated | f.QuoteMoved) -> None:
         self.qty, self.price = fact.qty, fact.price
 
     def _repriced(self, fact: f.OrderRepriced) -> None:
@@ -248,6 +248,7 @@ HANDLERS: dict[type[f.Fact], Callable[[Evidence, Any], None]] = {
     f.TradeCorrected: Evidence._corrected,
     f.OrderReplaced: Evidence._changed,
     f.OrderRestated: Evidence._changed,
+    f.QuoteMoved: Evidence._changed,
     f.OrderRepriced: Evidence._repriced,
     f.OrderReleased: Evidence._released,
     f.OrderCanceled: Evidence._ended,

@@ -175,7 +175,7 @@ class Orders:
             fill = self._fills[fact.exec_id]
             fill.qty, fill.price, fill.fee = fact.qty, fact.price, fact.fee
 
-    def _changed(self, fact: f.OrderReplaced | f.OrderRestated) -> None:
+    def _changed(self, fact: f.OrderReplaced | f.OrderRestated | f.QuoteMoved) -> None:
         if fact.order_id in self.orders:
             self.orders[fact.order_id].qty = fact.qty
 
@@ -214,6 +214,7 @@ HANDLERS: dict[type[f.Fact], Callable[[Orders, Any], None]] = {
     f.TradeCorrected: Orders._corrected,
     f.OrderReplaced: Orders._changed,
     f.OrderRestated: Orders._changed,
+    f.QuoteMoved: Orders._changed,
     f.OrderCanceled: Orders._ended,
     f.OrderExpired: Orders._ended,
     f.OrderRefused: Orders._ended,

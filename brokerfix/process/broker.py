@@ -370,6 +370,7 @@ class Broker:
             tuple((name, section.currency) for name, section in config.currencies.items()),
             tuple((name, one.route_mode) for name, one in config.accounts.items() if one.route_mode),
             tuple(config.makers.values()),
+            tuple(config.quoters.values()),
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

@@ -26,7 +26,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
-from brokerfix.settings.makers import makers_of, walks_maker
+from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
     COMP_ID,
@@ -84,6 +84,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _alerts(path, read.get("alerts") or AlertsSection()),
         _makers(path, read, instruments),
         {name: (section.max_orders_per_second, section.options) for name, section in read["makers"].items()},
+        quoters_of(path, read, instruments),
     )
 
 

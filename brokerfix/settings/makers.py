@@ -1,7 +1,7 @@
 """What a configuration says of market makers: `[makers.NAME]` and, by instrument, `[makers.NAME.quotes.SYMBOL]`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from brokerfix.domain import (
     ClientOptions,
+    ClientQuoting,
     Distance,
     Hedge,
     Inexact,
@@ -139,6 +140,45 @@ class MakersSection(Section, frozen=True):
         return ClientOptions(self_match=self.self_match, self_match_scope=self.self_match_scope)
 
 
+class ClientQuotingSection(Section, frozen=True):
+    """What a client's session may quote in our own book. The fills of all its quotes count towards `protection`, those
+    of each symbol by itself towards `symbol_protection`."""
+
+    symbols: tuple[str, ...] = ()
+    max_quotes: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
+    protection: ProtectionSection = ProtectionSection()
+    symbol_protection: ProtectionSection = ProtectionSection()
+
+
+def quoters_of(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> dict[str, ClientQuoting]:
+    """What clients may quote, as the engine has it. Raises ConfigError."""
+    sections = {name: client.quoting for name, client in read["clients"].items() if client.quoting is not None}
+    return {name: _client_quoting(path, name, section, instruments) for name, section in sections.items()}
+
+
+def _client_quoting(
+    path: Path, name: str, section: ClientQuotingSection, instruments: Mapping[str, Instrument]
+) -> ClientQuoting:
+    at = f"clients.{name}.quoting"
+    for symbol in section.symbols:
+        if symbol not in instruments:
+            raise ConfigError(f"{path}: {at}.symbols: there is no [instruments.{symbol}]")
+    quoted = [instruments[symbol] for symbol in section.symbols or instruments]
+    _one_scale(path, f"{at}.protection", section.protection, quoted)
+    each = [
+        (one.symbol, _Reader(path, at, one).protection("symbol_protection", section.symbol_protection))
+        for one in quoted
+        if section.symbol_protection != ProtectionSection()
+    ]
+    whole = _Reader(path, at, quoted[0]).protection("protection", section.protection)
+    return ClientQuoting(name, section.symbols, section.max_quotes, whole, tuple(each))
+
+
+def _one_scale(path: Path, key: str, section: ProtectionSection, instruments: Iterable[Instrument]) -> None:
+    if section.window_ms and len({one.qty_digits for one in instruments}) > 1:
+        raise ConfigError(f"{path}: {key}: counts units of all its instruments, which have different qty_digits")
+
+
 def makers_of(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> dict[str, Maker]:
     """The market makers as the engine has them. Raises ConfigError."""
     return {name: _maker(path, name, section, read, instruments) for name, section in read["makers"].items()}
@@ -159,10 +199,7 @@ def _maker(
         quoting.append(_Reader(path, f"{at}.quotes.{symbol}", instruments[symbol]).quoting(one, read, instruments))
     if not quoting:
         raise ConfigError(f"{path}: {at}.quotes: at least one instrument is needed, [{at}.quotes.SYMBOL]")
-    digits = {instruments[symbol].qty_digits for symbol in section.quotes}
-    if section.protection.window_ms and len(digits) > 1:
-        told = "counts units of all its instruments, which have different qty_digits"
-        raise ConfigError(f"{path}: {at}.protection: {told}")
+    _one_scale(path, f"{at}.protection", section.protection, [instruments[symbol] for symbol in section.quotes])
     first = _Reader(path, at, instruments[quoting[0].symbol])
     for number, tier in enumerate(section.tiers):
         for client in tier.clients:

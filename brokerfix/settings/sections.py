@@ -11,6 +11,7 @@ from brokerfix.domain import (
     SHARDS,
     Charge,
     ClientOptions,
+    ClientQuoting,
     Currency,
     FeeTier,
     Instrument,
@@ -28,8 +29,8 @@ from brokerfix.settings.base import CompId as CompId
 from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
+from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
-from brokerfix.settings.makers import MakersSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -139,6 +140,7 @@ class BudgetsSection(Section, frozen=True):
 
     logons: Budget = Budget(1, 5)
     orders: Budget = Budget(500, 50)
+    quotes: Budget = Budget(2000, 500)
     cancels: Budget = Budget(500, 100)
     requests: Budget = Budget(50, 50)
     mass_requests: Budget = Budget(1, 5)
@@ -177,6 +179,7 @@ class ClientSection(Section, frozen=True):
     market_data_interval_ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     rpt_seq: bool = False
     limits: Limits = Limits()
+    quoting: ClientQuotingSection | None = None
 
     @property
     def options(self) -> ClientOptions:
@@ -393,6 +396,7 @@ class Config(msgspec.Struct, frozen=True):
     alerts: AlertsSection = AlertsSection()
     makers: dict[str, Maker] = {}
     maker_options: dict[str, tuple[int, ClientOptions]] = {}
+    quoters: dict[str, ClientQuoting] = {}
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

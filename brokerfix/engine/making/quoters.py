@@ -42,6 +42,8 @@ QUIET = frozenset((DISCONNECTED, PHASE, PULLED_BY_OPERATOR))
 """What is as it should be is no alert."""
 OF_SYMBOLS, ALL, SINGLE = "1", "4", "5"
 """QuoteCancelType(298)."""
+MOST_ENTRIES = 1000
+"""Of a message: some ten milliseconds' worth of work."""
 Refused = tuple[QuoteReject, str]
 
 
@@ -95,6 +97,8 @@ def _refused(state: State, quoter: Quoter | None, c: SetQuotes, account: str) ->
         return QuoteReject.OTHER, f"UNKNOWN_ACCOUNT: value={account}"
     if client.max_rate and too_fast(client, c.at):
         return QuoteReject.EXCEEDS_LIMIT, rate_reject(client).text
+    if len(c.entries) > MOST_ENTRIES:
+        return QuoteReject.EXCEEDS_LIMIT, f"MAX_ENTRIES: limit={MOST_ENTRIES}, value={len(c.entries)}"
     stopped = quoter.stopped("", c.at)
     return (QuoteReject.OTHER, f"{stopped[0]}: {stopped[1].text}") if stopped is not None else None
 

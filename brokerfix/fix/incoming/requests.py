@@ -12,6 +12,7 @@ from brokerfix.commands import (
     RefuseMessage,
 )
 from brokerfix.domain import BusinessRejectReason, Inexact, OrdRejReason, Reject, Side, to_scaled
+from brokerfix.fix.incoming import mass_quotes
 from brokerfix.fix.incoming.orders import SIDES, Instruments, new_order
 from brokerfix.fix.text import Fields, pairs, possible_duplicate, printable
 from brokerfix.fix.versions.rules import RULES
@@ -208,5 +209,6 @@ WITH_GROUPS: dict[str, Callable[[str, Fields, str, int, Instruments, str], Decod
     "E": _order_list,
     "s": _cross,
     "Q": _dont_know_trade,
+    **mass_quotes.DECODERS,
 }
 """Messages that are about several things, or about none of ours: what we do not support in them refuses them whole."""

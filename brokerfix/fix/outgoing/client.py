@@ -8,6 +8,7 @@ from brokerfix.domain import (
     OrdRejReason,
     OrdStatus,
     OrdType,
+    QuoteStatus,
     Request,
     RestatementReason,
     average_text,
@@ -18,6 +19,7 @@ from brokerfix.engine.orders.instructions import is_stop
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 from brokerfix.fix.outgoing.base import Encoders, Out, copy_for, instruction_tags, resent
+from brokerfix.fix.outgoing.mass_quotes import own_quote_tags, quote_ended
 from brokerfix.fix.outgoing.strategies import strategy_tags
 from brokerfix.fix.text import SOH, clean, timestamp
 
@@ -77,6 +79,8 @@ def _special_terms(order: Order, instrument: Instrument) -> str:
             terms += strategy_tags(order.instructions.strategy)
         if order.ord_type is OrdType.PEGGED and order.price:
             terms += f"\x01839={to_text(order.price, instrument.price_digits)}"
+    if order.own_quote is not None:
+        terms += own_quote_tags(order.own_quote)
     if order.tags is not None:
         told = (583, order.tags.strategy), (2362, order.tags.self_match_id)
         terms += "".join(f"\x01{tag}={value}" for tag, value in told if value)
@@ -108,7 +112,7 @@ ABSOLUTE = "3"
 @ENCODE.on(f.OrderAccepted)
 def _accepted(state: State, fact: f.OrderAccepted) -> list[Out]:
     order = state.orders[fact.id]
-    if not order.acknowledged:
+    if not order.acknowledged or order.own_quote is not None:
         return []
     if fact.instructions is not None and is_stop(order):
         return [_report(state, order, fact.id, ExecType.NEW, fact.at, extra="\x01636=N")]
@@ -306,12 +310,16 @@ def _queued(state: State, fact: f.RequestQueued) -> list[Out]:
 def _canceled(state: State, fact: f.OrderCanceled) -> list[Out]:
     told = f"\x01378={fact.reason}" if fact.reason else ""
     order = state.orders[fact.order_id]
+    if order.own_quote is not None and not fact.cl_ord_id:
+        return quote_ended(order, fact.at, QuoteStatus.REMOVED, fact.text)
     return [_report(state, order, fact.id, ExecType.CANCELED, fact.at, fact.text, extra=told)]
 
 
 @ENCODE.on(f.OrderExpired)
 def _expired(state: State, fact: f.OrderExpired) -> list[Out]:
     order = state.orders[fact.order_id]
+    if order.own_quote is not None:
+        return quote_ended(order, fact.at, QuoteStatus.EXPIRED, fact.text)
     return [_report(state, order, fact.id, ExecType(fact.status.value), fact.at, fact.text)]
 
 

@@ -12,7 +12,7 @@ import msgspec
 from brokerfix.access.vouch import REFUSAL, REFUSED_BY, VOUCHER
 from brokerfix.settings.shipped import folder
 
-GROUPS = (73, 146, 267, 552)
+GROUPS = (73, 146, 267, 295, 296, 552)
 """Group counts that we require: the standard does too."""
 
 
@@ -55,7 +55,8 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class OwnField(msgspec.Struct, frozen=True):
-    """A tag that we add to the standard, and the message types that may carry it; TYPE-GROUP: in a group's entries."""
+    """A tag that we add to the standard, or to messages that do not have it there, and the message types that may carry
+    it; TYPE-GROUP: in a group's entries."""
 
     name: str
     type: str
@@ -192,7 +193,8 @@ def write_dictionary(path: Path, begin_string: str = "FIX.4.4", for_gateway: boo
             if names[tag] in listed:
                 listed[names[tag]].set("required", "N")
     for number, own in spoken.fields.items():
-        ET.SubElement(fields, "field", number=number, name=own.name, type=own.type)
+        if number not in numbered:
+            ET.SubElement(fields, "field", number=number, name=own.name, type=own.type)
         for place in own.messages:
             message_type, _, group = place.partition("-")
             for parent in messages[message_type].iter("group") if group else (messages[message_type],):

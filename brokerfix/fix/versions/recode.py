@@ -38,7 +38,7 @@ def outgoing(begin_string: str) -> Callable[[str], str] | None:
     def recode(text: str) -> str:
         fields = [(tag, values.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
         if begin_string == FIX_42:
-            fields = _with_transaction(_as_42_has_securities(fields))
+            fields = _with_transaction(_as_42_has_quotes(_as_42_has_securities(fields)))
         elif REFUSED in fields:
             fields = _with_reason(fields, spoken.recode.reasons)
         elif WORKS_NOW in fields:
@@ -65,6 +65,31 @@ def _as_42_has_securities(fields: list[tuple[str, str]]) -> list[tuple[str, str]
         return fields
     at = next(index for index, (tag, _) in enumerate(fields) if tag == "322")
     return [*fields[: at + 1], ("393", "1"), *fields[at + 1 :]]
+
+
+def _as_42_has_quotes(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """FIX 4.2 answers all about quotes with a QuoteAcknowledgement(b), whose entries have no prices: of a single quote
+    they are in its text."""
+    if ("35", "b") in fields:
+        return [(tag, value) for tag, value in fields if tag not in PRICES_OF_QUOTES]
+    if ("35", "AI") not in fields:
+        return fields
+    message = dict(fields)
+    sides = [f"{side} {message[size]}@{message[price]}" for side, price, size in SIDES_OF_QUOTES if size in message]
+    about = [message["55"]] if message["55"] != "[N/A]" and "302" not in message else []
+    text = ": ".join(filter(None, (" ".join((*about, *sides)), message.get("58", ""))))
+    said = [("35", "b") if tag == "35" else (tag, value) for tag, value in fields if tag in OF_QUOTES]
+    group: list[tuple[str, str]] = []
+    if "302" in message:
+        entry = [("299", message["299"]), ("55", message["55"])]
+        group = [("296", "1"), ("302", message["302"]), ("304", "1"), ("295", "1"), *entry]
+    return [*said, *([("58", text)] if text else []), *group, ("10", "000")]
+
+
+PRICES_OF_QUOTES = ("132", "133", "134", "135")
+SIDES_OF_QUOTES = (("bid", "132", "134"), ("offer", "133", "135"))
+OF_QUOTES = ("8", "9", "35", "117", "297")
+"""What a QuoteStatusReport(AI) and a QuoteAcknowledgement(b) of FIX 4.2 both have, before its text."""
 
 
 def _with_transaction(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
