@@ -120,6 +120,15 @@ def test_what_was_filled_in_part_is_quoted_at_its_new_size() -> None:
     assert standing(made)["1S"] == (15010, 40)
     quote(made, ("1", 14990, 100, 15010, 100))
     assert standing(made) == {"1B": (14990, 100), "1S": (15010, 100)}
+    assert len(made.state.clients["ALICE"].working) == 2
+
+
+def test_what_was_filled_of_a_quote_counts_once_towards_a_limit() -> None:
+    for size, told in ((500, ""), (501, QuoteReject.EXCEEDS_LIMIT)):
+        made = world(limits="account ALICE max_long=600")
+        quote(made, ("1", 14990, 500, 0, 0))
+        run_step(made, "client BOB new C1 sell 100 AAPL 149.90")
+        assert reasons(quote(made, ("1", 14991, size, 0, 0))) == [told], "100 are held, and that would be open"
 
 
 def test_a_side_that_would_take_is_refused_and_never_trades() -> None:
@@ -364,18 +373,19 @@ def test_a_client_that_may_no_longer_quote_has_no_quotes() -> None:
     assert quote(made, ("1", 14990, 100, 15010, 100)).status is QuoteStatus.REJECTED
 
 
-PRICES = st.integers(14990, 15010)
+PRICES = st.integers(14997, 15003)
 SIZES = st.sampled_from((0, 10, 30))
-ENTRIES = st.lists(st.tuples(st.sampled_from("1234"), PRICES, SIZES, PRICES, SIZES), min_size=1, max_size=4)
+BIDS, OFFERS = st.integers(14996, 15001), st.integers(14999, 15004)
+ENTRIES = st.lists(st.tuples(st.sampled_from("123"), BIDS, SIZES, OFFERS, SIZES), min_size=1, max_size=4)
 STEPS = st.one_of(
     ENTRIES,
     st.tuples(st.sampled_from(("buy", "sell")), st.sampled_from((5, 20, 60)), PRICES, st.sampled_from(("DAY", "IOC"))),
-    st.tuples(PRICES, st.integers(1, 5)),
+    st.tuples(PRICES, st.integers(2, 6)),
     st.sampled_from(("down", "pull", "cancel", "wait")),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=25), st.sampled_from((0, 50, 80)), st.sampled_from(("book", "venue")))
 def test_no_quote_ever_takes_and_book_and_state_agree(steps: list[object], most: int, post: str) -> None:
     made = world(Protection(WINDOW, qty=most, frozen=SECOND) if most else UNPROTECTED, post=post)
