@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from brokerfix.domain import ClientQuoting, Protection
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import ConfigError
 from brokerfix.settings.shipped import folder
@@ -42,6 +43,16 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
         ("[clients.BOB]", '[clients."B OB"]', "clients.'B OB': a CompID is 1 to 32 letters"),
         ('reference = "150.00"', 'reference = "-1"', "instruments.AAPL.reference: must not be below 0"),
         ('max_order_qty = "10000"', 'max_order_qty = "-1"', "accounts.ALICE.limits.max_order_qty: must not be below 0"),
+        (
+            "[clients.BOB]",
+            '[clients.BOB]\nquoting = { symbols = ["NONE"] }',
+            "clients.BOB.quoting.symbols: there is no [instruments.NONE]",
+        ),
+        (
+            "[clients.BOB]",
+            "[clients.BOB]\nquoting = { protection = { window_ms = 1 } }",
+            "clients.BOB.quoting.protection.window_ms: there is no qty, delta or fills to count in it",
+        ),
         ("[broker]", "[broker", "is not TOML"),
     ],
 )
@@ -54,6 +65,20 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, told: str) -> No
         load(path)
     assert str(found.value).startswith(f"{path}: {told}")
     assert "\n" not in str(found.value)
+
+
+def test_a_client_that_may_quote(tmp_path: Path) -> None:
+    path = tmp_path / "broker.toml"
+    quoting = """[clients.BOB.quoting]
+symbols = ["AAPL"]
+max_quotes = 5
+protection = { window_ms = 1000, qty = "500", frozen_ms = 2000 }
+symbol_protection = { window_ms = 500, fills = 3, sliding = true }
+"""
+    path.write_text(f"{BROKER.read_text()}\n{quoting}")
+    own = Protection(500_000_000, fills=3, sliding=True)
+    whole = Protection(10**9, qty=500, frozen=2 * 10**9)
+    assert load(path).quoters == {"BOB": ClientQuoting("BOB", ("AAPL",), 5, whole, (("AAPL", own),))}
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

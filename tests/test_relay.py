@@ -142,6 +142,17 @@ def test_work_is_counted_and_not_only_messages() -> None:
     assert door.message(message(b"V", 4, body % (3, 2, b"55=A\x0155=B\x01")), 1.0), "a second later there is one more"
 
 
+def test_a_mass_quote_counts_by_the_entries_of_all_its_sets() -> None:
+    door = relay(quotes=Budget(1, 5))
+    entry = b"299=1\x01132=1\x01134=1\x01"
+    two_sets = b"117=Q\x01296=2\x01302=A\x01304=2\x01295=2\x01" + entry * 2
+    two_sets += b"302=B\x01304=2\x01295=2\x01" + entry * 2
+    assert door.message(message(b"i", 2, two_sets), 0.0) == message(b"i", 2, two_sets)
+    [(refused_by, _, _)] = answers(door.message(message(b"i", 3, two_sets), 0.0))
+    assert refused_by.startswith("j"), "of five entries one is left"
+    assert door.message(message(b"i", 4, two_sets), 4.0) == message(b"i", 4, two_sets)
+
+
 def test_only_so_many_subscriptions_are_held_at_once() -> None:
     door = relay(subscriptions=Budget(0), active_subscriptions=2)
     ask = b"262=%d\x01263=%d\x01264=0\x01146=1\x0155=A\x01"

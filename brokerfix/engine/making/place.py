@@ -60,8 +60,13 @@ def place(
     )  # fmt: skip
     if why and is_new:
         step.emit(Alerted, "making", "QUOTE_REFUSED", f"{making.maker.maker} can't quote {symbol} as it would: {why}")
+    takes = False
     for change in changes:
-        _carry_out(state, making, symbol, change, step)
+        would_take = change.quote is not None and _would_take(state, making, symbol, change.quote)
+        # What one takes is still there to be seen for the next: that is placed at the look that follows the trade.
+        if not (takes and would_take):
+            _carry_out(state, making, symbol, change, step)
+        takes = takes or would_take
 
 
 def withdraw_all(state: State, making: Making, symbol: str, step: Step, text: str, operator: str = "") -> None:

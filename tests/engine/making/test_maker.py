@@ -215,3 +215,13 @@ def test_quotes_that_move_take_no_memory() -> None:
         market(made, 14900 + tick, 14920 + tick)
     assert len(made.state.clients["MM"].requests) == 2
     assert len(made.state.orders) == 2
+
+
+def test_where_a_simulation_has_the_market_two_levels_do_not_take_the_same_order() -> None:
+    made = World(
+        makers=(Maker("MM", "MM", (quoting(levels=3, level_step=1, reference="own"),)),), venues="", post="book"
+    )
+    run_step(made, "client BOB new C1 sell 150 AAPL 152.00")
+    made.submit(Requote(made.now, ("MM", "AAPL"), 15210))
+    assert made.state.accounts["BOB"].positions["AAPL"].qty == -150
+    assert [qty for slot, (qty, _) in quotes(made).items() if "-B" in slot] == [100, 100, 100]
