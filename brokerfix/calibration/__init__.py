@@ -1,0 +1,1 @@
+"""Estimating what the market maker's models need."""
