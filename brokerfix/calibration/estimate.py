@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +14,10 @@ LEAST_SAMPLES = 100
 LEAST_FILLS = 100
 """With so many fills k is known to some 10 %."""
 LEAST_R2 = 0.9
+MOST_PRICE = 1e15
+"""What is beyond it is no price."""
+NOISE = 1e-12
+"""Of a price: nearer to the mid than this is at the mid."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -32,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     farthest: float = math.inf
 
 
-class Errors(NamedTuple):
+class Errors(msgspec.Struct, frozen=True):
     """Standard errors."""
 
     sigma: float = 0.0
@@ -80,6 +83,7 @@ class Observer:
         self._mid: float | None = None
         self._before: float | None = None
         """The mid that trades are measured from: before all that came at the same time, or `lag` before it."""
+        self._is_at_work = False
         self._lagging: deque[tuple[int, float | None]] = deque()
 
     def quote(self, at: int, bid: float | None, ask: float | None) -> None:
@@ -87,21 +91,23 @@ class Observer:
         is no mid."""
         if not self._pass_to(at):
             return
-        is_valid = bid is not None and ask is not None and bid <= ask and math.isfinite(bid) and math.isfinite(ask)
-        self._mid = (bid + ask) / 2 if is_valid and bid is not None and ask is not None else None
+        self._mid = None
+        if bid is not None and ask is not None and -MOST_PRICE <= bid <= ask <= MOST_PRICE:
+            self._mid = (bid + ask) / 2
 
     def trade(self, at: int, price: float, taker: str = "") -> None:
         """Something has traded. Where the taker's side is not told it bought above the mid and sold below."""
-        if not self._pass_to(at) or self._before is None:
+        if not self._pass_to(at):
             return
-        if not math.isfinite(price):
+        if not abs(price) <= MOST_PRICE:
             self.left_out += 1
+        if not self._is_at_work or self._before is None:
             return
         distance = price - self._before
         is_buy = taker == BUY or (taker != SELL and distance > 0)
         if not is_buy:
             distance = -distance
-        if distance > 0:
+        if NOISE * max(abs(price), abs(self._before)) < distance <= 2 * MOST_PRICE:
             self.quotes.trade(is_buy, distance)
 
     def see(self, at: int) -> None:
@@ -132,7 +138,8 @@ class Observer:
             return False
         if at == self._at:
             return True
-        if self._mid is None or at - self._at > self._gap:
+        self._is_at_work = self._mid is not None and at - self._at <= self._gap
+        if self._mid is None or not self._is_at_work:
             self._mid = None
             self.volatility.interrupt(at)
             self.quotes.rest(at)

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 SECOND = 10**9
-CELLS = 16
-"""Distances are told apart by 2 ** (1 / CELLS), some 4 %, while data come; the memory does not grow with them."""
+CELLS = 64
+"""Distances are told apart by 2 ** (1 / CELLS), some 1 %, while data come; the memory does not grow with them."""
 RUNGS = 12
 """At most so many distances are made of them in the end, each of so many trades that they differ little."""
 LEAST_ON_RUNG = 5
@@ -184,7 +184,7 @@ def _chosen(stretches: Sequence[Fills], within: Sequence[int]) -> list[int]:
     chosen: list[int] = []
     held = enough
     for cell, count in counts.items():
-        if held >= enough:
+        if count and held >= enough:
             chosen.append(cell)
             held = 0
         held += count

@@ -204,8 +204,8 @@ def _told(estimate: Estimate) -> str:
 def _row(estimate: Estimate) -> dict[str, Any]:
     """An estimate as a row of a table: numbers as short as their errors allow."""
     row: dict[str, Any] = {"symbol": estimate.symbol}
-    for name, error in zip(("sigma", "a", "k"), estimate.errors, strict=True):
-        row |= {name: _short(getattr(estimate, name)), f"{name}_error": _short(error)}
+    for name in ("sigma", "a", "k"):
+        row |= {name: _short(getattr(estimate, name)), f"{name}_error": _short(getattr(estimate.errors, name))}
     row |= {"samples": estimate.samples, "fills": estimate.fills, "seconds": round(estimate.seconds)}
     row |= {name: _short(getattr(estimate, name)) for name in ("deviance", "r2", "realised")}
     return {**row, "why": estimate.why}
