@@ -79,7 +79,7 @@ class Observer:
         self.left_out = 0
         self._lag = round(settings.lag * SECOND)
         self._gap = round(settings.gap * SECOND)
-        self._at = 0
+        self._at = -1
         self._mid: float | None = None
         self._before: float | None = None
         """The mid that trades are measured from: before all that came at the same time, or `lag` before it."""

@@ -35,9 +35,7 @@ def test_the_errors_are_as_large_as_they_say(world: World) -> None:
     assert 0.6 < statistics.mean(one.deviance for one in found) < 1.6
 
 
-@given(
-    st.floats(0.001, 10), st.floats(0.2, 5), st.floats(0.01, 1000), st.sampled_from([0.5, 1.0, 5.0]), st.integers(0)
-)
+@given(st.floats(0.001, 10), st.floats(0.2, 5), st.floats(0.01, 1000), st.sampled_from([0.5, 1.0, 5.0]), st.integers(0))
 @settings(max_examples=25, deadline=None)
 def test_whatever_the_market_it_is_found(sigma: float, a: float, k: float, renewal: float, seed: int) -> None:
     world = World(sigma, a, k, seconds=800, mid=0.0)
