@@ -1,8 +1,8 @@
 """Recorded markets as an observer takes them: recordings, see `simulate.recording`, and a data folder's history."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedDict
 
@@ -10,8 +10,12 @@ from brokerfix.calibration.estimate import Observer, Settings
 from brokerfix.simulate.recording import ASK, BID, BOOK, TOP, TRADE, Event, Levels, RecordingError, events, look
 
 if TYPE_CHECKING:
+    from pyarrow import Table
+
     from brokerfix.projections.recorded import Recorded
 
+AT_ONCE = 1 << 12
+"""Rows of a history that are Python's at a time."""
 COLUMNS = ("at", "bid1", "ask1", "last_px", "volume")
 
 
@@ -82,10 +86,16 @@ def observe_history(recorded: "Recorded", symbol: str, days: int, settings: Sett
     for day in recorded.days(symbol)[-days:]:
         traded = 0
         for table in recorded.tables(symbol, day):
-            columns = table.select(COLUMNS).set_column(0, "at", table["at"].cast("int64"))
-            for at, bid, ask, last, volume in zip(*(one.to_pylist() for one in columns), strict=True):
+            for at, bid, ask, last, volume in _rows(table):
                 if volume > traded and last is not None:
                     observer.trade(at, last * unit)
                 traded = volume
                 observer.quote(at, None if bid is None else bid * unit, None if ask is None else ask * unit)
     return observer
+
+
+def _rows(table: "Table") -> Iterator[tuple[Any, ...]]:
+    """The values of COLUMNS, times as ns, in a few lists at a time."""
+    columns = table.select(COLUMNS).set_column(0, "at", table["at"].cast("int64"))
+    for batch in columns.to_batches(max_chunksize=AT_ONCE):
+        yield from zip(*(one.to_pylist() for one in batch), strict=True)

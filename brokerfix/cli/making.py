@@ -118,7 +118,7 @@ def calibrate(
     """Estimate the volatility and how often quotes are filled by their distance from the mid, of each symbol.
 
     sigma is in price units per square root of a second. A quote at the distance d is filled a exp(-k d) times a second
-    on each side. The last column says whether the data are enough for it."""
+    on each side. Where the data are not enough for it, it says why."""
     if data is None and venues:
         raise click.UsageError("--venue goes with --data: the market history is of all exchanges together")
     if data is not None and (len(symbols) > 1 or (sets and not symbols)):
@@ -137,6 +137,9 @@ def calibrate(
         click.echo(json.dumps([msgspec.to_builtins(estimate) for estimate, _ in found], indent=2))
     else:
         show([_row(estimate) for estimate, _ in found], "estimates", as_json, LEAST)
+        for estimate, _ in found:
+            if not estimate.is_enough:
+                click.echo(f"{estimate.symbol}: {estimate.why}", err=True)
     if sets:
         told = [_set(folder, estimate) for estimate, _ in found]
         if not any(estimate.is_enough for estimate, _ in found):
@@ -203,12 +206,11 @@ def _told(estimate: Estimate) -> str:
 
 def _row(estimate: Estimate) -> dict[str, Any]:
     """An estimate as a row of a table: numbers as short as their errors allow."""
-    row: dict[str, Any] = {"symbol": estimate.symbol}
+    row: dict[str, Any] = {"symbol": estimate.symbol, "enough": "yes" if estimate.is_enough else "no"}
     for name in ("sigma", "a", "k"):
         row |= {name: _short(getattr(estimate, name)), f"{name}_error": _short(getattr(estimate.errors, name))}
     row |= {"samples": estimate.samples, "fills": estimate.fills, "seconds": round(estimate.seconds)}
-    row |= {name: _short(getattr(estimate, name)) for name in ("deviance", "r2", "realised")}
-    return {**row, "why": estimate.why}
+    return row | {name: _short(getattr(estimate, name)) for name in ("deviance", "r2", "realised")}
 
 
 def _short(number: float) -> str:

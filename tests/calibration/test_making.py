@@ -84,7 +84,7 @@ def test_a_recording_as_a_table_and_as_json(config: str, recording: str) -> None
     assert told.exit_code == 0, told.output
     names, values = (row.split("\t") for row in told.output.splitlines())
     row = dict(zip(names, values, strict=True))
-    assert (row["symbol"], row["why"]) == ("AAPL", "enough")
+    assert (row["symbol"], row["enough"]) == ("AAPL", "yes")
     (found,) = json.loads(calibrate(config, "--data", recording, "--json").output)
     assert found["symbol"] == "XNAS", "a venue, where nothing is said"
     for name, truth in (("sigma", 0.02), ("a", 1.0), ("k", 30.0)):
