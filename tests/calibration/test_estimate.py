@@ -209,6 +209,23 @@ def test_a_trade_is_measured_from_the_mid_before_all_of_its_time() -> None:
     assert len(observer.rungs()) == 1, "and this is at the mid"
 
 
+def test_a_trade_at_the_mid_fills_nothing_whatever_its_last_digit() -> None:
+    observer = Observer()
+    for cents in range(6_000_000, 6_000_500):
+        at = BEGIN + cents * SECOND
+        observer.quote(at, (cents - 1) / 100, (cents + 1) / 100)
+        observer.trade(at + 1, cents / 100)
+    assert observer.rungs() == []
+
+
+def test_with_a_lag_too_a_trade_needs_a_mid() -> None:
+    observer = Observer(Settings(lag=0.1))
+    observer.quote(BEGIN, 99.0, 101.0)
+    observer.quote(BEGIN + SECOND // 2, 99.0, None)
+    observer.trade(BEGIN + SECOND // 2 + SECOND // 20, 105.0, "B")
+    assert observer.rungs() == []
+
+
 def test_the_touch_can_be_left_out() -> None:
     """Many trades at the touch beside those that reach farther as the model says: there it fits."""
 

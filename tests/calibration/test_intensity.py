@@ -41,6 +41,8 @@ def test_trades_at_one_time_are_one() -> None:
     """The prints of one order that takes several levels: what it has reached is the farthest."""
     trades = [(second + 0.5, False, far) for second in range(5) for far in (1.0, 2.0, 3.0)]
     assert seen(quotes(*trades, until=5)) == [(3.0, 5, 5 * 0.5 + 5)]
+    nearer = [(second + 0.5, False, 0.5) for second in range(5, 10)]
+    assert seen(quotes(*trades, *nearer, until=10)) == [(0.5, 10, 10 * 0.5 + 10), (3.0, 5, 5 * 0.5 + 5 + 10)]
 
 
 def test_a_quote_that_is_withdrawn_is_not_at_work() -> None:

@@ -77,12 +77,14 @@ def test_a_book_has_its_best_prices_and_a_newer_top_counts(tmp_path: Path) -> No
         "3,X,Q,,,,100.00,1,101.00,1",
         "4,X,D,B,99.50,0,,,,",
         "5,X,T,B,104.00,1,,,,",
+        "6,X,S,B,90.00,1,,,,", "6,X,S,S,91.00,1,,,,",
+        "7,X,T,B,94.00,1,,,,",
     ]  # fmt: skip
     path.write_text("\n".join([HEADER, *(f"{int(row[0]) * SECOND}{row[1:]}" for row in rows)]))
     observer = observe_file(path, (), Settings())["X"]
-    # At 0, 1, 2, 3 and 4 s: 100, 100.75, the same, the top's 100.5, and the book's 100.5.
-    assert observer.volatility.samples == 4
-    assert observer.volatility.realised() == pytest.approx(((0.75**2 + 0.25**2) / 4) ** 0.5)
+    # From 0 s on: 100, 100.75, the same, the top's 100.5, the book's 100.5, the same, another book's 90.5.
+    assert observer.volatility.samples == 6
+    assert observer.volatility.realised() == pytest.approx(((0.75**2 + 0.25**2 + 10**2) / 6) ** 0.5)
     assert [rung.distance for rung in observer.rungs()] == [3.5]
 
 
