@@ -101,13 +101,14 @@ class Observer:
             return
         if not abs(price) <= MOST_PRICE:
             self.left_out += 1
+            return
         if not self._is_at_work or self._before is None:
             return
         distance = price - self._before
         is_buy = taker == BUY or (taker != SELL and distance > 0)
         if not is_buy:
             distance = -distance
-        if NOISE * max(abs(price), abs(self._before)) < distance <= 2 * MOST_PRICE:
+        if NOISE * max(abs(price), abs(self._before)) < distance:
             self.quotes.trade(is_buy, distance)
 
     def see(self, at: int) -> None:

@@ -29,6 +29,8 @@ LEAST_RUNGS = 3
 STRETCHES = 64
 """At most so many stretches of time; then each two become one."""
 STEPS = 200
+LEAST = 1e-300
+"""So many fills are expected at least of what is too far out for a float."""
 FARTHEST = 500.0
 """The greatest k times the nearest distance at which A can be told."""
 
@@ -184,7 +186,7 @@ def _chosen(stretches: Sequence[Fills], within: Sequence[int]) -> list[int]:
     chosen: list[int] = []
     held = enough
     for cell, count in counts.items():
-        if count and held >= enough:
+        if count and max(held, count) >= enough:
             chosen.append(cell)
             held = 0
         held += count
@@ -277,7 +279,7 @@ def _differences(rung: Rung) -> list[float]:
 def _deviance(rungs: Sequence[Rung], expected: Sequence[float]) -> float:
     """Twice how much likelier the fills would be at each rung's own rate."""
     return 2 * math.fsum(
-        rung.filled * math.log(rung.filled / one) - rung.filled + one if one else math.inf
+        rung.filled * math.log(rung.filled / max(one, LEAST)) - rung.filled + one
         for rung, one in zip(rungs, expected, strict=True)
         if rung.filled
     )

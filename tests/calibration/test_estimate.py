@@ -35,6 +35,15 @@ def test_the_errors_are_as_large_as_they_say(world: World) -> None:
     assert 0.6 < statistics.mean(one.deviance for one in found) < 1.6
 
 
+def test_the_errors_of_what_is_far_from_the_mid() -> None:
+    """No trade comes nearer than 0.1: A is then what the curve has at the mid, and so is its error."""
+    world = World(distance=lambda chance: 0.1 + chance.expovariate(30))
+    found = [estimated(world, seed) for seed in range(30)]
+    off = [(math.log(one.a) - 30 * 0.1) / (one.errors.a / one.a) for one in found]
+    assert abs(statistics.mean(off)) < 0.6
+    assert 0.6 < statistics.stdev(off) < 1.4
+
+
 @given(st.floats(0.001, 10), st.floats(0.2, 5), st.floats(0.01, 1000), st.sampled_from([0.5, 1.0, 5.0]), st.integers(0))
 @settings(max_examples=25, deadline=None)
 def test_whatever_the_market_it_is_found(sigma: float, a: float, k: float, renewal: float, seed: int) -> None:
@@ -188,6 +197,12 @@ def test_what_is_not_enough_says_so(world: World, why: str) -> None:
     found = estimated(world)
     assert found.why.startswith(why)
     assert not found.is_enough
+
+
+def test_trades_far_beyond_all_others_have_an_answer() -> None:
+    found = estimated(World(distance=lambda chance: 1e9 if chance.random() < 0.4 else chance.expovariate(1000)))
+    assert found.why.startswith("poor fit")
+    assert all(math.isfinite(number) for number in (found.a, found.k, found.deviance, found.r2))
 
 
 def test_nothing_at_all() -> None:
