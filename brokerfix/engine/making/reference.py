@@ -7,6 +7,7 @@ from typing import NamedTuple
 from brokerfix.domain import Side
 from brokerfix.engine.making.desk import Desk, Making
 from brokerfix.engine.market import uncrossed
+from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 
@@ -33,7 +34,7 @@ def look(state: State, making: Making, symbol: str, anchor: int = 0) -> Seen:
     if desk.quoting.reference == "own":
         at = anchor or desk.anchor or state.instruments[symbol].reference
         return Seen(None, None, 2 * at) if at else NOTHING
-    own = _own(state, making, desk)
+    own = _own(state, making, desk) if desk.quoting.place != "book" else {}
     bid, ask = (next(_others(state, symbol, side, own), None) for side in (Side.BUY, Side.SELL))
     if bid is None or ask is None:
         return Seen(bid, ask, 0)
@@ -63,12 +64,28 @@ def quote_in(state: State, making: Making, name: str) -> Order | None:
     return known if isinstance(known, Order) and known.working else None
 
 
+def quotes_of(state: State, making: Making, desk: Desk) -> dict[str, Order]:
+    """The quotes of a desk that work, by their slots' ClOrdIDs."""
+    known = state.clients[making.maker.maker].requests
+    found = {}
+    for name in desk.slots:
+        order = known.get(name)
+        if isinstance(order, Order) and order.working:
+            found[name] = order
+    return found
+
+
+def is_waiting(order: Order) -> bool:
+    """Whether an order can't be changed now: a request for it is under way."""
+    return order.pending is not None or bool(order.queue) or not is_cancelable(order)
+
+
 def _own(state: State, making: Making, desk: Desk) -> dict[tuple[str, Side, int], int]:
     """What of the desk's quotes stands at exchanges: quantity by (exchange, side, price)."""
     found: dict[tuple[str, Side, int], int] = {}
-    for name, (venue, side, _) in desk.slots.items():
-        order = quote_in(state, making, name) if venue else None
-        for child in order.children if order is not None else ():
-            key = child.venue, side, child.price
-            found[key] = found.get(key, 0) + child.leaves
+    for name, order in quotes_of(state, making, desk).items():
+        if desk.slots[name][0]:
+            for child in order.children:
+                key = child.venue, child.side, child.price
+                found[key] = found.get(key, 0) + child.leaves
     return found

@@ -1,5 +1,5 @@
-"""Whatever comes in whatever order: a maker's quotes stay within its bounds, never meet, are gone while they are pulled,
-and its earnings add up to what its account has."""
+"""Whatever comes in whatever order: a maker's quotes stay within its bounds, never meet, are gone while they are
+pulled, and its earnings add up to what its account has."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,6 +10,7 @@ from brokerfix.domain import Calibration, Distance, Hedge, Maker, Model, Protect
 from brokerfix.engine.making.desk import Desk
 from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.order import Order
+from brokerfix.facts import MakerFilled
 from tests.engine.test_invariants import ROUTING, BrokerMachine
 from tests.scenario import World
 
@@ -24,7 +25,10 @@ TERMS: list[dict[str, object]] = [
     {"levels": 3, "level_step": 1, "tolerance": Distance(2), "min_life": SECOND, "skew_range": 50},
     {"levels": 2, "level_step": 2, "ping_pong": True, "max_age": 5 * SECOND, "filled_delay": SECOND},
     {"protection": Protection(SECOND, qty=30, delta=20, fills=3, frozen=2 * SECOND), "max_reference_age": 5 * SECOND},
-    {"jump": Distance(6), "jump_window": SECOND, "max_loss": "20", "hedge": Hedge("AAPL", 15, most=20, slip=Distance(3))},
+    {
+        "jump": Distance(6), "jump_window": SECOND, "max_loss": "20",
+        "hedge": Hedge("AAPL", 15, most=20, slip=Distance(3)),
+    },
 ]  # fmt: skip
 
 
@@ -56,6 +60,9 @@ class MakerMachine(BrokerMachine):
     def look(self) -> None:
         self.world.now += 300_000_000
         self.world.submit(Requote(self.world.now, ("MM", "AAPL")))
+        if self.desk.pulls:
+            # Also what an exchange has not let go of before.
+            assert [one for one in self.quotes() if is_cancelable(one)] == []
 
     @rule(symbol=st.sampled_from(["", "AAPL"]), pulls=st.booleans())
     def operator_stops_or_starts(self, symbol: str, pulls: bool) -> None:
@@ -84,7 +91,6 @@ class MakerMachine(BrokerMachine):
     def nothing_is_quoted_while_it_is_pulled(self) -> None:
         if hasattr(self, "world") and self.desk.pulls:
             assert [one for one in self.quotes() if one.in_book] == []
-            assert [one for one in self.quotes() if is_cancelable(one)] == []
 
     @invariant()
     def what_it_has_made_is_what_its_account_has(self) -> None:
@@ -95,7 +101,9 @@ class MakerMachine(BrokerMachine):
         position = account.positions.get("AAPL")
         assert desk.new == []
         assert desk.net == (position.qty if position is not None else 0)
-        assert desk.earned.cash * state.factors["AAPL"] == 2 * (account.cash - account.paid_in)
+        deals = [fact for fact in self.world.facts if isinstance(fact, MakerFilled)]
+        spent = sum(fact.qty * fact.price * (1 if fact.side is Side.BUY else -1) for fact in deals)
+        assert account.cash - account.paid_in == -spent * state.factors["AAPL"]
 
 
 class HonestMachine(MakerMachine):
@@ -114,6 +122,9 @@ for name in ("fill", "status", "resolve", "restate", "bust_or_correct", "operato
 def _position_is_within_bounds(self: HonestMachine) -> None:
     if hasattr(self, "world"):
         assert -60 <= self.desk.net <= 60
+        bids = [one.price for one in self.quotes() if one.side is Side.BUY]
+        asks = [one.price for one in self.quotes() if one.side is Side.SELL]
+        assert not bids or not asks or max(bids) < min(asks), "also where exchanges have them"
 
 
 HonestMachine.position_is_within_bounds = _position_is_within_bounds  # type: ignore[attr-defined]
