@@ -111,6 +111,9 @@ def _changes(
         if order is None:
             if not _was_rejected(state, making, name, at):
                 changes.append(Change(name, None, quote))
+        elif not quote.venue and order.in_book != order.leaves:
+            # Something holds it, as of an auction: it is placed anew.
+            changes += [Change(name, order, None)] if is_cancelable(order) else []
         elif _is_to_move(desk, order, quote, room, at):
             changes.append(Change(name, order, quote))
         else:
