@@ -51,6 +51,8 @@ def place(
     `is_fresh`: there is a market to go by."""
     desk, instrument = making.desks[symbol], state.instruments[symbol]
     changes, standing = _changes(state, making, desk, symbol, quotes, room, step.at)
+    changes, stay = _apart(state, making, desk, changes)
+    standing += stay
     changes, why = _allowed(state, making, instrument, changes, step.at)
     is_new = why.partition(":")[0] != desk.why.partition(":")[0]
     if not (changes or is_news or is_new):
@@ -115,13 +117,41 @@ def _changes(
 
 
 def _was_rejected(state: State, making: Making, name: str, at: int) -> bool:
-    """Whether an exchange has rejected the last quote of a slot, a moment ago: it would do so again."""
+    """Whether the last quote of a slot was rejected by its exchange, or ended before it was sent there, a moment ago:
+    that would be so again."""
     known = state.clients[making.maker.maker].requests.get(name)
-    return isinstance(known, Order) and known.ended is OrdStatus.REJECTED and at - known.at < AGAIN_AFTER
+    if not isinstance(known, Order) or known.ended is None or at - known.at >= AGAIN_AFTER:
+        return False
+    return known.ended is OrdStatus.REJECTED or bool(known.ex_destination and not known.routes)
 
 
 AGAIN_AFTER = 10**9
 """Nanoseconds from a quote that an exchange has rejected to the next there."""
+
+
+def _apart(state: State, making: Making, desk: Desk, changes: list[Change]) -> tuple[list[Change], list[WantedQuote]]:
+    """The changes without those that would meet the other side of ours at an exchange, as it has that until it has
+    answered: they wait, and what stands of them does. What goes away from the other side is done first."""
+    there: dict[tuple[str, Side], list[int]] = {}
+    for name, (venue, side, _) in desk.slots.items():
+        order = quote_in(state, making, name) if venue else None
+        for child in order.children if order is not None else ():
+            prices = there.setdefault((venue, side), [])
+            prices += [child.price, child.asked_price] if child.request is Request.REPLACE else [child.price]
+    away, towards, stay = [], [], []
+    for change in changes:
+        order, quote = change.order, change.quote
+        if quote is None or (order is not None and at_least_as_good(quote.side.opposite, order.price, quote.price)):
+            away.append(change)
+        elif any(
+            at_least_as_good(quote.side, price, quote.price)
+            for price in there.get((quote.venue, quote.side.opposite), ())
+        ):
+            if order is not None:
+                stay.append(_as_it_stands(order, quote))
+        else:
+            towards.append(change)
+    return away + towards, stay
 
 
 def _is_to_move(desk: Desk, order: Order, quote: WantedQuote, room: Room, at: int) -> bool:
