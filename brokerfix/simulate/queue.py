@@ -54,7 +54,8 @@ class Told(NamedTuple):
 
 
 class Resting(msgspec.Struct, gc=False):
-    """An order of ours in a queue, with `ahead` of it."""
+    """An order of ours in a queue, with `ahead` of it. `before` is the ClOrdID that it had before (0: none): a request
+    that was under way with a replace names it by that."""
 
     name: int
     side: Side
@@ -63,6 +64,7 @@ class Resting(msgspec.Struct, gc=False):
     cum: int
     ahead: int
     post_only: bool = False
+    before: int = 0
 
     @property
     def left(self) -> int:
@@ -259,15 +261,15 @@ class Exchange:
         keeps = price == order.price and order.cum < qty <= order.qty
         if not keeps:
             self._leave(order)
-        del self.orders[order.name]
-        order.name, order.qty, order.price = name, max(qty, order.cum), price
+        self._forget(order)
+        order.before, order.name, order.qty, order.price = order.name, name, max(qty, order.cum), price
         status = OrdStatus.PARTIALLY_FILLED if order.cum else OrdStatus.NEW
         told_of = [
             Told(ExecType.REPLACED, status if order.left else OrdStatus.FILLED, name, orig, cum=order.cum,
                  leaves=order.left, order_qty=order.qty, order_px=price)
         ]  # fmt: skip
         if keeps:
-            self.orders[name] = order
+            self._know(order)
             self.changed[order.side, price] = None
             return told_of
         if order.left:
@@ -304,14 +306,14 @@ class Exchange:
             self.changed[order.side, order.price] = None
             if not order.left:
                 self._leave(order)
-                del self.orders[order.name]
+                self._forget(order)
         status = OrdStatus.PARTIALLY_FILLED if order.left else OrdStatus.FILLED
         told = Told(
             ExecType.TRADE, status, order.name, qty=qty, price=price, cum=order.cum, leaves=order.left,
             order_qty=order.qty, order_px=order.price, liquidity=liquidity,
         )  # fmt: skip
         if not order.left:
-            self.over[order.name] = told
+            self._is_over(order, told)
         return told
 
     def _rest(self, order: Resting) -> None:
@@ -323,7 +325,7 @@ class Exchange:
         if queue is None:
             queue = self._queues[key] = Queue(*key, [], shown)
         queue.orders.append(order)
-        self.orders[order.name] = order
+        self._know(order)
         self.changed[key] = None
 
     def _leave(self, order: Resting) -> None:
@@ -335,11 +337,26 @@ class Exchange:
         self.changed[key] = None
 
     def _ended(self, order: Resting, name: int, orig: int = 0) -> Told:
-        self.orders.pop(order.name, None)
-        told = self.over[order.name] = Told(
+        self._forget(order)
+        told = Told(
             ExecType.CANCELED, OrdStatus.CANCELED, name, orig, cum=order.cum, order_qty=order.qty, order_px=order.price
         )
+        self._is_over(order, told)
         return told
+
+    def _know(self, order: Resting) -> None:
+        self.orders[order.name] = order
+        if order.before:
+            self.orders[order.before] = order
+
+    def _forget(self, order: Resting) -> None:
+        self.orders.pop(order.name, None)
+        self.orders.pop(order.before, None)
+
+    def _is_over(self, order: Resting, told: Told) -> None:
+        self.over[order.name] = told
+        if order.before:
+            self.over[order.before] = told
 
     def _too_late(self, name: int, orig: int) -> Told:
         known = self.over.get(orig)
