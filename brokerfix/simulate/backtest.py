@@ -23,6 +23,7 @@ from brokerfix.domain import (
     OrdType,
     Side,
     TimeInForce,
+    to_money,
 )
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up, observe
 from brokerfix.engine.matching.book import at_least_as_good
@@ -109,6 +110,17 @@ class Backtest:
         if step is not None:
             self._until(step.at + SETTLE)
             self.ledger.end(self.now)
+
+    def unbalanced(self) -> int:
+        """By how much (money) what makers' accounts have more than at the beginning differs from what the ledger says,
+        but for what exchanges take beside the accounts; all in currencies of their own, added up."""
+        state, ledger = self.state, self.ledger
+        accounts = {making.maker.account for making in state.makers.values()}
+        had = sum(to_money(self.config.accounts[name].cash) for name in accounts)
+        has = sum(state.accounts[name].cash + sum(state.accounts[name].balances.values()) for name in accounts)
+        for desk in ledger.desks.values():
+            has += desk.position * desk.mids.last * desk.instrument.money_factor // 2
+        return has - had - sum(desk.made + desk.beside for desk in ledger.desks.values())
 
     def _begin(self, at: int) -> None:
         self.now = at

@@ -67,13 +67,13 @@ class Sample(NamedTuple):
 
 
 class Desk:
-    """One maker in one symbol. `fees` are money."""
+    """One maker in one symbol. `fees` are money, `beside` those of them that the account has not paid: exchanges'."""
 
     def __init__(self, maker: str, instrument: Instrument, model: str, mids: Mids, position: int) -> None:
         self.maker, self.instrument, self.model, self.mids = maker, instrument, model, mids
         self.deals: list[Deal] = []
         self.samples: list[Sample] = []
-        self.fees = 0
+        self.fees = self.beside = 0
         self.decisions = self.pulls = self.messages = 0
         self.bid = self.ask = 0
         self.began_with = self.position = position
@@ -93,14 +93,15 @@ class Desk:
             self._cash -= mid * self.began_with
             self._held_since = self._began = at
 
-    def filled(self, fact: MakerFilled, fee: int) -> None:
-        """A fill, for which exchanges and the broker take a fee (money)."""
+    def filled(self, fact: MakerFilled, fee: int, beside: int) -> None:
+        """A fill, for which the account pays a fee (money), and `beside` that an exchange takes."""
         qty = fact.qty if fact.side is Side.BUY else -fact.qty
         self._hold(fact.at)
         self.position += qty
         self.most_held = max(self.most_held, abs(self.position))
         self._cash -= 2 * qty * fact.price
-        self.fees += fee
+        self.fees += fee + beside
+        self.beside += beside
         self.deals.append(Deal(fact.at, qty, fact.price, fact.mid or self.mids.at(fact.at), fact.kind))
         self._fall()
 
@@ -248,7 +249,7 @@ class Ledger:
 
     def _filled(self, fact: MakerFilled) -> None:
         fee = to_money(fact.fee) if fact.fee else 0
-        self.desks[fact.maker, fact.symbol].filled(fact, fee + self._fees.pop(fact.exec_id, 0))
+        self.desks[fact.maker, fact.symbol].filled(fact, fee, self._fees.pop(fact.exec_id, 0))
 
     def _decided(self, fact: QuotesDecided) -> None:
         desk = self.desks[fact.maker, fact.symbol]
