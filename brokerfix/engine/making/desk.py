@@ -6,6 +6,9 @@ from brokerfix.domain import Maker, Quoting, Side
 
 PULLED_BY_OPERATOR = "STOPPED"
 UNTIL_OVER, UNTIL_RESET = -1, 0
+ECHO = 500_000_000
+"""Nanoseconds for which an exchange's market data may show what it has told us to be gone: both come on sessions of
+their own, and market data may be conflated."""
 
 
 Slot = tuple[str, Side, int]
@@ -72,7 +75,8 @@ class Desk(msgspec.Struct, gc=False):
     `decided_at`, `mids` are those of the last while; since `lost_at` (ns; 0: there is one) there is no reference.
     `anchor` is where a simulation has the market. `new` are fills that are yet to be looked at, `filled_at` when each
     side was filled last, `ladder` how many more quotes have bought than sold (ping-pong). `window` counts for the
-    protection.
+    protection. `echoes` are by exchange, side and price what an exchange had of its quotes until a moment ago, (until,
+    quantity): the market data may show it still.
 
     `net` is what it has of the instrument by its deals, `earned` what they have brought in today.
     """
@@ -90,6 +94,7 @@ class Desk(msgspec.Struct, gc=False):
     filled_at: dict[Side, int] = {}
     ladder: int = 0
     window: Window = msgspec.field(default_factory=Window)
+    echoes: dict[tuple[str, Side, int], tuple[int, int]] = {}
     net: int = 0
     earned: Earned = msgspec.field(default_factory=Earned)
 

@@ -73,7 +73,7 @@ def maker_traded(state: State, c: MakerTraded, step: Step) -> None:
     if desk is None:
         return
     if desk.new:
-        mid = look(state, making, symbol).mid or desk.mid
+        mid = look(state, making, symbol, at=step.at).mid or desk.mid
         for deal in desk.new:
             _note(state, making, symbol, deal, mid, step)
         _protect(state, making, symbol, step)
@@ -126,7 +126,7 @@ def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0
     desk = making.desks[symbol]
     if desk.is_passive:
         return
-    seen = look(state, making, symbol, anchor)
+    seen = look(state, making, symbol, anchor, step.at)
     if not seen.mid and not desk.lost_at:
         step.emit(ReferenceLost, making.maker.maker, symbol)
     danger = guard.endangered(state, making, symbol, seen, step.at)

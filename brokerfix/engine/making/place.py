@@ -61,6 +61,8 @@ def place(
     should, unless there `is_news`. `is_fresh`: there is a market to go by."""
     desk, instrument = making.desks[symbol], state.instruments[symbol]
     changes, kept = _changes(state, making, desk, symbol, quotes, room, standing, step.at)
+    changes, stay = _apart(desk, changes, standing)
+    kept += stay
     changes, why = _allowed(state, making, instrument, changes, step.at)
     is_new = why.partition(":")[0] != desk.why.partition(":")[0]
     if not (changes or is_news or is_new):
@@ -127,13 +129,43 @@ def _changes(
 
 
 def _was_rejected(state: State, making: Making, name: str, at: int) -> bool:
-    """Whether an exchange has rejected the last quote of a slot, a moment ago: it would do so again."""
+    """Whether the last quote of a slot was rejected by its exchange, or ended before it was sent there, a moment ago:
+    that would be so again."""
     known = state.clients[making.maker.maker].requests.get(name)
-    return isinstance(known, Order) and known.ended is OrdStatus.REJECTED and at - known.at < AGAIN_AFTER
+    if not isinstance(known, Order) or known.ended is None or at - known.at >= AGAIN_AFTER:
+        return False
+    return known.ended is OrdStatus.REJECTED or bool(known.ex_destination and not known.routes)
 
 
 AGAIN_AFTER = 10**9
 """Nanoseconds from a quote that an exchange has rejected to the next there."""
+
+
+def _apart(desk: Desk, changes: list[Change], standing: Mapping[str, Order]) -> tuple[list[Change], list[WantedQuote]]:
+    """The changes without those that would meet the other side of ours at an exchange, as it has that until it has
+    answered: they wait, and what stands of them does. What goes away from the other side is done first."""
+    there: dict[tuple[str, Side], list[int]] = {}
+    for name, order in standing.items():
+        venue, side, _ = desk.slots[name]
+        for child in order.children if venue else ():
+            prices = there.setdefault((venue, side), [])
+            prices += [child.price, child.asked_price] if child.request is Request.REPLACE else [child.price]
+    if not there:
+        return changes, []
+    away, towards, stay = [], [], []
+    for change in changes:
+        quote, had = change.quote, change.order
+        if quote is None or (had is not None and at_least_as_good(quote.side.opposite, had.price, quote.price)):
+            away.append(change)
+        elif any(
+            at_least_as_good(quote.side, price, quote.price)
+            for price in there.get((quote.venue, quote.side.opposite), ())
+        ):
+            if had is not None:
+                stay.append(WantedQuote(quote.venue, quote.side, quote.level, had.price, had.leaves))
+        else:
+            towards.append(change)
+    return away + towards, stay
 
 
 def _is_to_move(desk: Desk, order: Order, quote: WantedQuote, room: Room, at: int) -> bool:

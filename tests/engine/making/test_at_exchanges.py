@@ -1,0 +1,71 @@
+"""A maker's quotes at exchanges: what of the market is its own, and both sides of it that must not meet there."""
+
+from brokerfix.facts import OrderCanceled, QuotesDecided
+from tests.engine.making.test_maker import market, quoting, world
+from tests.scenario import World, run_step
+
+
+def at_exchange() -> World:
+    made = world(quoting(place="exchanges", venues=("XNAS",)))
+    market(made, 14990, 15010)
+    for child in ("c1", "c2"):
+        run_step(made, f"venue XNAS ack {child}")
+    assert standing(made) == {("1", 14997), ("2", 15003)}
+    run_step(made, "quote XNAS AAPL bid 100@149.97 500@149.90 ask 100@150.03 500@150.10")
+    return made
+
+
+def standing(made: World) -> set[tuple[str, int]]:
+    return {(str(child.side), child.price) for child in made.state.open_children["XNAS"].values()}
+
+
+def mid(made: World) -> int:
+    return next(fact.priced.mid for fact in reversed(made.facts) if isinstance(fact, QuotesDecided))
+
+
+def test_a_quote_that_was_filled_is_not_the_market_while_it_is_shown() -> None:
+    made = at_exchange()
+    run_step(made, "venue XNAS fill c2 100@150.03 cum 100")
+    assert mid(made) == 30000, "150.03 is still shown, and was ours"
+    assert standing(made) == {("1", 14997), ("2", 15003)}
+    made.die_and_recover()
+
+
+def test_a_quote_that_was_moved_is_not_the_market_where_it_was_nor_where_it_goes() -> None:
+    made = at_exchange()
+    run_step(made, "quote XNAS AAPL bid 100@149.97 500@149.94 ask 100@150.03 500@150.14")
+    assert mid(made) == 30008
+    # Its market data is before the exchange's answer for one side, and behind it for the other.
+    run_step(made, "venue XNAS replaced c3 c1")
+    run_step(made, "quote XNAS AAPL bid 100@149.97 500@149.94 ask 100@150.07 500@150.14")
+    assert mid(made) == 30008
+    assert standing(made) == {("1", 15001), ("2", 15003)}
+    run_step(made, "wait 1")
+    assert mid(made) == 30008
+
+
+def test_others_at_the_price_where_it_was_are_seen() -> None:
+    made = at_exchange()
+    run_step(made, "venue XNAS fill c2 100@150.03 cum 100")
+    run_step(made, "quote XNAS AAPL bid 100@149.97 500@149.90 ask 200@150.03 500@150.10")
+    assert mid(made) == 29993, "others have 100 beside the new quote"
+
+
+def test_a_new_quote_waits_for_the_other_side_to_have_moved() -> None:
+    made = at_exchange()
+    run_step(made, "quote XNAS AAPL bid 100@149.97 500@147.90 ask 100@150.03 500@148.10")
+    assert standing(made) == {("1", 14997), ("2", 15003)}, "both are asked to move"
+    lines = run_step(made, "venue XNAS fill c2 100@150.03 cum 100")
+    assert "XNAS D c5" not in "".join(lines), "an offer at 148.03 would meet the bid at 149.97"
+    run_step(made, "wait 0.3")
+    assert not any(isinstance(fact, OrderCanceled) for fact in made.facts)
+    run_step(made, "venue XNAS replaced c3 c1")
+    assert standing(made) == {("1", 14797), ("2", 14803)}
+
+
+def test_the_side_that_goes_away_is_moved_first_and_the_other_when_the_exchange_has_answered() -> None:
+    made = at_exchange()
+    lines = run_step(made, "quote XNAS AAPL bid 100@149.97 500@151.90 ask 100@150.03 500@152.10")
+    assert lines[0] == "XNAS G c3<c2 sell 100 AAPL 152.03 DAY"
+    assert "c4" not in "".join(lines), "a bid at 151.97 would meet the offer at 150.03"
+    assert "XNAS G c4<c1 buy 100 AAPL 151.97 DAY" in run_step(made, "venue XNAS replaced c3 c2")
