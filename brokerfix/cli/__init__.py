@@ -5,6 +5,7 @@ from brokerfix.cli import (
     explain,
     feed,
     making,
+    making_desk,
     market,
     order,
     orders,
@@ -18,7 +19,6 @@ from brokerfix.cli import (
 from brokerfix.cli.base import main
 
 __all__ = [
-    "desk", "explain", "feed", "main", "making", "market", "order", "orders", "reports", "risk", "run", "setup",
-    "simulate",
-    "trades",
+    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "reports", "risk", "run",
+    "setup", "simulate", "trades",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from typing import ClassVar
 from brokerfix.commands.base import Command
 from brokerfix.commands.operator import OperatorCommand
 from brokerfix.commands.orders import ClientCommand
-from brokerfix.domain import Calibration
+from brokerfix.domain import Calibration, Quoting
 
 
 class Requote(Command, frozen=True, gc=False):
@@ -35,6 +35,14 @@ class ResumeQuotes(OperatorCommand, frozen=True, gc=False):
 
     maker: str
     symbol: str = ""
+
+
+class ChangeQuoting(OperatorCommand, frozen=True, gc=False):
+    """A maker quotes an instrument by these terms from now on; `text` says in short what is new."""
+
+    maker: str
+    quoting: Quoting
+    text: str
 
 
 class SetCalibration(OperatorCommand, frozen=True, gc=False):

@@ -5,9 +5,12 @@ from brokerfix.facts.base import Fact
 
 
 class MakerDefined(Fact, frozen=True, gc=False):
-    """A market maker as the configuration has it (without `quoting`: it is no longer configured)."""
+    """A market maker as the configuration has it (without `quoting`: it is no longer configured), or, with an
+    `operator`, as that has set it. What an operator has set of an instrument holds until the configuration says
+    something else of it."""
 
     maker: Maker
+    operator: str = ""
 
 
 class QuotesDecided(Fact, frozen=True, gc=False, kw_only=True):

@@ -184,6 +184,15 @@ def _maker(
     )  # fmt: skip
 
 
+def read_quoting(
+    path: Path, at: str, section: QuotingSection, symbol: str, read: Mapping[str, Any],
+    instruments: Mapping[str, Instrument],
+) -> Quoting:  # fmt: skip
+    """How an instrument is quoted by a table at the key `at`. `read` has the configuration's `venues`. Raises
+    ConfigError."""
+    return _Reader(path, at, instruments[symbol]).quoting(section, read, instruments)
+
+
 UNBOUNDED = 10**14
 """The bounds of a simulated exchange's market maker, which has as much as is asked for (scaled)."""
 

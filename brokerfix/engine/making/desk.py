@@ -105,11 +105,18 @@ class Desk(msgspec.Struct, gc=False):
 
 
 class Making(msgspec.Struct, gc=False):
-    """A market maker: its terms, its desks by symbol, what counts for the protection of all, the last hedge by
-    the symbol that it is in, and when the trading day ends (ns; 0: it is not known)."""
+    """A market maker: its terms, and as the configuration has last named them, its desks by symbol, what counts for the
+    protection of all, the last hedge by the symbol that it is in, and when the trading day ends (ns; 0: it is not
+    known)."""
 
     maker: Maker
+    configured: Maker
     desks: dict[str, Desk] = {}
     window: Window = msgspec.field(default_factory=Window)
     hedges: dict[str, HedgeUnderWay] = {}
     day_ends: int = 0
+
+
+def symbols_of(maker: Maker) -> set[str]:
+    """The instruments that a maker has desks in: what it quotes, and what that is hedged with."""
+    return {one.symbol for one in maker.quoting} | {one.hedge.symbol for one in maker.quoting if one.hedge is not None}

@@ -1,9 +1,11 @@
 """What makers do: they look at the market and at what they have, and bring their quotes to what the model says."""
 
-from brokerfix.commands import MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
+import msgspec
+
+from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
 from brokerfix.domain import Maker, Side
 from brokerfix.engine.making import guard, protection
-from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull
+from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, symbols_of
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
@@ -21,6 +23,7 @@ from brokerfix.facts import (
     MakerDayEnds,
     MakerDefined,
     MakerFilled,
+    OperatorActed,
     OperatorRefused,
     QuotesPulled,
     QuotesResumed,
@@ -33,11 +36,11 @@ RFQ = "rfq"
 
 
 def define(state: State, c: Start, step: Step) -> None:
-    """The makers of the configuration, as far as they differ from what the journal says. One that is gone quotes
-    nothing any more."""
+    """The makers of the configuration, as far as it says something else of them than before: what an operator has set
+    since stays. One that is gone quotes nothing any more."""
     for maker in c.makers:
         known = state.makers.get(maker.maker)
-        if known is None or known.maker != maker:
+        if known is None or known.configured != maker:
             step.emit(MakerDefined, maker)
     names = {maker.maker for maker in c.makers}
     for name, making in state.makers.items():
@@ -222,6 +225,23 @@ def resume_quotes(state: State, c: ResumeQuotes, step: Step) -> None:
     making = _known(state, c, step)
     if making is not None:
         step.emit(QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator)
+
+
+@DECIDE.on(ChangeQuoting)
+def change_quoting(state: State, c: ChangeQuoting, step: Step) -> None:
+    """An operator changes by what terms a maker quotes an instrument."""
+    making, symbol = state.makers.get(c.maker), c.quoting.symbol
+    known = {one.symbol: one for one in making.maker.quoting} if making is not None else {}
+    if making is None or symbol not in known:
+        step.emit(OperatorRefused, c.operator, "making", f"there is no market maker {c.maker} that quotes {symbol}")
+        return
+    maker = msgspec.structs.replace(making.maker, quoting=tuple((known | {symbol: c.quoting}).values()))
+    if symbols_of(maker) != making.desks.keys():
+        told = "another instrument to hedge with is for the configuration"
+        step.emit(OperatorRefused, c.operator, "making", f"hedge.symbol: {told}")
+        return
+    step.emit(OperatorActed, c.operator, "making", f"{c.maker} {symbol}: {c.text}")
+    step.emit(MakerDefined, maker, c.operator)
 
 
 def _known(state: State, c: PullQuotes | ResumeQuotes, step: Step) -> Making | None:
