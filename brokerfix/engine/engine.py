@@ -12,7 +12,7 @@ from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.engine import currencies, days, jobs, marks, operator, reference, sessions
 from brokerfix.engine.evolve import evolve
-from brokerfix.engine.making import maker
+from brokerfix.engine.making import maker, rfq
 from brokerfix.engine.making.stir import stir
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import accept, booking, cancel, cross, replace, status
@@ -29,7 +29,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals, breaks, currencies, maker,
+    approvals, breaks, currencies, maker, rfq,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent

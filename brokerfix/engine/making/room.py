@@ -21,7 +21,8 @@ def places(state: State, desk: Desk, symbol: str) -> list[str]:
 
 
 def room(state: State, making: Making, symbol: str, seen: Seen) -> Room:
-    """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled."""
+    """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled, and
+    of the quotes that clients have is taken."""
     desk = making.desks[symbol]
     position = state.accounts[making.maker.account].positions.get(symbol)
     qty, buys, sells = (0, 0, 0)
@@ -49,7 +50,8 @@ def room(state: State, making: Making, symbol: str, seen: Seen) -> Room:
         bid = max(bid, seen.bid[0])
     if seen.ask is not None:
         ask = min(ask or seen.ask[0], seen.ask[0])
-    return Room(quoting.most_long - qty - buys, qty - sells - quoting.most_short, bid, ask, held)
+    may_buy, may_sell = quoting.most_long - qty - buys - desk.to_buy, qty - sells - desk.to_sell - quoting.most_short
+    return Room(may_buy, may_sell, bid, ask, held)
 
 
 def best_of_others(state: State, making: Making, symbol: str, side: Side) -> int:
