@@ -60,6 +60,10 @@ class TakeQuote(ClientCommand, frozen=True, gc=False):
     order: NewOrder
     quote_id: int
 
+    @property
+    def cl_ord_id(self) -> str:
+        return self.order.cl_ord_id
+
 
 class AnswerQuote(ClientCommand, frozen=True, gc=False):
     """QuoteResponse(AJ). `kind` is QuoteRespType(694): "1" hit or lift, "2" counter, "6" pass. `order` is what would
