@@ -99,8 +99,8 @@ class QuotingSection(Section, frozen=True):
 
 
 class TierSection(Section, frozen=True):
-    """What is added to quotes for these clients; `most` is a multiple of the quote's size (0: the position's
-    bounds)."""
+    """What is added to quotes for these clients (none: for all others); `most` is a multiple of the quote's size (0:
+    the position's bounds)."""
 
     clients: tuple[CompId, ...] = ()
     spread: str = "0"

@@ -116,5 +116,5 @@ def _room(state: State, making: Making, instrument: Instrument, side: Side, qty:
     if desk is None or desk.is_passive or position is None:
         return qty
     if side is Side.BUY:
-        return max(0, desk.quoting.most_long - position.qty - position.open_buy_qty)
-    return max(0, position.qty - position.open_sell_qty - desk.quoting.most_short)
+        return max(0, desk.quoting.most_long - position.qty - position.open_buy_qty - desk.to_buy)
+    return max(0, position.qty - position.open_sell_qty - desk.to_sell - desk.quoting.most_short)

@@ -9,10 +9,12 @@ from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_R
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
+from brokerfix.engine.making.offers import RFQ
 from brokerfix.engine.making.place import place, withdraw_all
 from brokerfix.engine.making.pricing import price
 from brokerfix.engine.making.quotes import wanted
 from brokerfix.engine.making.reference import Seen, look, quotes_of
+from brokerfix.engine.making.rfq import take_back
 from brokerfix.engine.making.room import places, room
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -32,7 +34,7 @@ from brokerfix.facts import (
 
 DECIDE = Decisions()
 PULLED = "its market maker's quotes are pulled"
-RFQ = "rfq"
+UNCONFIGURED = "the market maker is no longer configured"
 
 
 def define(state: State, c: Start, step: Step) -> None:
@@ -41,12 +43,17 @@ def define(state: State, c: Start, step: Step) -> None:
     for maker in c.makers:
         known = state.makers.get(maker.maker)
         if known is None or known.configured != maker:
+            quoted = {quoting.symbol for quoting in maker.quoting}
+            for symbol in known.desks if known is not None else ():
+                if symbol not in quoted:
+                    take_back(state, maker.maker, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, maker)
     names = {maker.maker for maker in c.makers}
     for name, making in state.makers.items():
         if name not in names and making.maker.quoting:
             for symbol in making.desks:
-                withdraw_all(state, making, symbol, step, "the market maker is no longer configured")
+                withdraw_all(state, making, symbol, step, UNCONFIGURED)
+                take_back(state, name, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, Maker(name, making.maker.account))
 
 
@@ -196,7 +203,7 @@ def _cover(state: State, making: Making, symbol: str, step: Step) -> None:
 
 
 def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
-    """Take back all quotes of a symbol ("": of all), for a reason."""
+    """Take back all quotes of a symbol ("": of all), also those that clients were given, for a reason."""
     name = making.maker.maker
     step.emit(
         QuotesPulled, maker=name, symbol=symbol, code=pull.code, text=pull.text, until=pull.until, operator=operator
@@ -205,6 +212,7 @@ def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, ope
         step.emit(Alerted, "making", pull.code, f"{name} quotes no {symbol or 'instrument'} any more: {pull.text}")
     for one in making.desks if not symbol else (symbol,):
         withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
+        take_back(state, name, one, PULLED, step)
 
 
 QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))

@@ -38,7 +38,7 @@ def wanted(
     """The quotes in all places, each side's best first. `mid` is the reference, twice. Prices are rounded away from the
     middle to whole ticks, sizes down to whole lots; bid and offer are a tick, and `min_spread`, apart at least."""
     found: list[WantedQuote] = []
-    bid, ask = _firsts(quoting, instrument, mid, centre, room)
+    bid, ask = firsts(quoting, instrument, mid, centre, room)
     for side, first, size, begin, most in (
         (Side.BUY, bid, centre.bid_size, centre.bid_from, room.buy),
         (Side.SELL, ask, centre.ask_size, centre.ask_from, room.sell),
@@ -56,7 +56,7 @@ def wanted(
     return found
 
 
-def _firsts(
+def firsts(
     quoting: Quoting, instrument: Instrument, mid: int, centre: Centre, room: Room
 ) -> tuple[int | None, int | None]:
     """The first level of each side in whole ticks: within ceiling and floor, and away from what others show."""

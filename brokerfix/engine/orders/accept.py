@@ -24,15 +24,9 @@ NO_TAGS = OrderTags()
 
 @DECIDE.on(NewOrder)
 def new_order(state: State, c: NewOrder, step: Step) -> None:
+    if is_known(state, c, step):
+        return
     client = state.clients[c.client]
-    known = named(state, client, c.cl_ord_id, c.possible_duplicate)
-    if known is not None:
-        if c.possible_duplicate:
-            return report_known(known, c.client, c.cl_ord_id, step)
-        verbal = isinstance(known, Order) and known.operator
-        reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
-        order_id = known.order_id if isinstance(known, Order) else 0
-        return reject(c, step, Reject(reason, "DUPLICATE", f"ClOrdID={c.cl_ord_id}"), False, order_id)
     name = c.account or client.accounts[0]
     tags = c.tags or NO_TAGS
     strategy = f"{c.client}/{tags.strategy}" if tags.strategy else ""
@@ -89,6 +83,21 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
     if client.options.acknowledge == "placed" and taken.has(OrderRouted):
         taken.amend(accepted, acknowledged=False)
     step.join(taken)
+
+
+def is_known(state: State, c: NewOrder, step: Step) -> bool:
+    """Whether an order's ClOrdID is known: then that is its answer."""
+    known = named(state, state.clients[c.client], c.cl_ord_id, c.possible_duplicate)
+    if known is None:
+        return False
+    if c.possible_duplicate:
+        report_known(known, c.client, c.cl_ord_id, step)
+        return True
+    verbal = isinstance(known, Order) and known.operator
+    reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
+    order_id = known.order_id if isinstance(known, Order) else 0
+    reject(c, step, Reject(reason, "DUPLICATE", f"ClOrdID={c.cl_ord_id}"), False, order_id)
+    return True
 
 
 def follows_too_many(client: Client) -> Reject | None:
