@@ -183,7 +183,7 @@ def _counter(state: State, c: AnswerQuote, quote: GivenQuote, order: NewOrder, s
         return _refuse(c, QuoteStatus.REJECTED, unfit, step)
     if at_least_as_good(side, quoted, order.price):
         return _take(state, quote, order, step)
-    one = AskedQuote(quote.symbol, side, qty, quote.account)
+    one = AskedQuote(quote.symbol, str(side), qty, quote.account)
     found = offer(state, state.makers[quote.maker], state.clients[c.client], one, c.at, quote)
     if isinstance(found, Declined):
         return _refuse(c, QuoteStatus.REJECTED, Reject(OrdRejReason.BROKER_OPTION, "PASS", NO_COUNTER), step)
