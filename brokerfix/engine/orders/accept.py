@@ -3,8 +3,9 @@
 import msgspec
 
 from brokerfix.commands import NewOrder
-from brokerfix.domain import ECHOED, ExecInst, OrderTags, OrdRejReason, Reject
+from brokerfix.domain import ECHOED, ExecInst, Instrument, OrderTags, OrdRejReason, Reject
 from brokerfix.engine.entities import Client
+from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.instructions import first_stop, not_now, refusal
 from brokerfix.engine.orders.order import Order, follows_market
 from brokerfix.engine.orders.status import report_known
@@ -42,7 +43,7 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
     near: Near = []
     account = state.accounts[name]
     refused = risk.check_terms(state, client, account, instrument, terms, c.at, may_repeat=False, near=near)
-    refused = refused or _no_venue(state, c.ex_destination, c.symbol)
+    refused = refused or _no_venue(state, c, instrument)
     if refused is None and asked is not None:
         refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)
     if refused is not None:
@@ -140,17 +141,22 @@ def reject(c: NewOrder, step: Step, why: Reject, known_as_new: bool = True, orde
     )
 
 
-def _no_venue(state: State, ex_destination: str, symbol: str) -> Reject | None:
-    """An order that can go nowhere is refused; a broker without exchanges matches in its own book."""
+def _no_venue(state: State, c: NewOrder, instrument: Instrument) -> Reject | None:
+    """An order that can go nowhere is refused. A broker without exchanges matches in its own book, and where no
+    exchange is there somebody in our book may have what it wants."""
+    ex_destination, symbol = c.ex_destination, c.symbol
     if ex_destination:
         if ex_destination not in state.venues:
             return Reject(OrdRejReason.OTHER, "UNKNOWN_VENUE", value=ex_destination)
         if not state.venue_quotes(ex_destination, symbol):
             return Reject(OrdRejReason.BROKER_OPTION, "NO_VENUE", f"{ex_destination} is not available for {symbol}")
         return None
-    if not state.venues or state.instruments[symbol].post == "book":
+    if not state.venues or instrument.post == "book":
         return None
     for venue in state.venues:
         if state.venue_quotes(venue, symbol):
             return None
+    ours = state.books[symbol].best(c.side.opposite) if instrument.cross != "never" else None
+    if ours is not None and (not c.price or at_least_as_good(c.side, ours, c.price)):
+        return None
     return Reject(OrdRejReason.BROKER_OPTION, "NO_VENUE", f"no exchange for {symbol} is connected")
