@@ -10,8 +10,8 @@ from brokerfix.operate.admin import ask
 
 HEADS = ("maker", "symbol")
 THEMES = {
-    "quotes": ("state", "why", "until", "bid", "bid_qty", "bids", "ask", "ask_qty", "asks", "mid", "mid_age_s",
-               "decided_s"),
+    "quotes": ("state", "bid", "bid_qty", "ask", "ask_qty", "mid", "mid_age_s", "bids", "asks", "decided_s"),
+    "what stops them": ("until", "why"),
     "positions and hedges": ("position", "most_short", "most_long", "protection", "protection_of_all", "last_hedge"),
     "models": ("model", "parameters", "from", "quality"),
     "earned today": ("total", "spread_captured", "revaluation", "hedging", "fees", "currency"),
@@ -32,7 +32,9 @@ def making_status(config: str, maker: str | None, as_json: bool) -> None:
     if as_json or not rows or not sys.stdout.isatty():
         return show_rows(rows, "market makers", as_json)
     for theme, columns in THEMES.items():
-        show_rows([{name: row[name] for name in (*HEADS, *columns)} for row in rows], theme, False)
+        shown = [row for row in rows if any(row[name] not in (None, "") for name in columns)]
+        if shown:
+            show_rows([{name: row[name] for name in (*HEADS, *columns)} for row in shown], theme, False)
     return None
 
 

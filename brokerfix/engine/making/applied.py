@@ -105,6 +105,8 @@ def _quote_moved(state: State, fact: f.QuoteMoved) -> None:
     book = state.books[order.symbol]
     if order.in_book:
         book.remove(order.order_id)
+    # What a fill that was taken back had us hold is quoted again.
+    booking.hold(state, order, 0, None)
     left, price = order.leaves, order.risk_price
     order.qty, order.price, order.risk_price, order.repriced_at = fact.qty, fact.price, fact.price, fact.at
     qty = order.in_book = order.leaves
@@ -185,3 +187,13 @@ def begin_day(state: State) -> None:
             # What others are hedged with has no decisions, and so no reference of its own.
             mid = desk.mid or 2 * checks.reference(state, state.instruments[desk.quoting.symbol])
             desk.earned = Earned(-desk.net * mid)
+
+
+def split(state: State, symbol: str, new: int, old: int) -> None:
+    """What makers have of a symbol is another number of units at another price, and worth what it was. Its move is no
+    jump."""
+    for making in state.makers.values():
+        desk = making.desks.get(symbol)
+        if desk is not None:
+            desk.net, desk.mid, desk.anchor = desk.net * new // old, desk.mid * old // new, desk.anchor * old // new
+            desk.mids = []

@@ -66,8 +66,9 @@ def firsts(
         short = quoting.min_spread.at(mid // 2) - (ask - bid)
         if short > 0:
             bid, ask = bid - short / 2, ask + short / 2
-    low = math.floor(bid / tick) * tick if bid is not None else None
-    high = math.ceil(ask / tick) * tick if ask is not None else None
+    # What is on a tick but for a float's last digits is on it.
+    low = math.floor(bid / tick + LAST_DIGITS) * tick if bid is not None else None
+    high = math.ceil(ask / tick - LAST_DIGITS) * tick if ask is not None else None
     if low is not None and room.lowest_ask:
         low = min(low, room.lowest_ask - tick)
     if high is not None and room.highest_bid:
@@ -80,6 +81,10 @@ def firsts(
     if high is not None and (high <= 0 or high < quoting.floor):
         high = None
     return low, high
+
+
+LAST_DIGITS = 1e-6
+"""Of a tick."""
 
 
 def _levels(quoting: Quoting, side: Side, first: int, size: float, begin: int) -> Iterator[tuple[int, int, int]]:

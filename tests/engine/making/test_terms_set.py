@@ -45,16 +45,15 @@ def test_quotes_follow_at_once_and_it_is_on_record_who_did_it() -> None:
 def test_they_stay_over_restarts_until_the_configuration_is_another_one() -> None:
     made = world(quoting(), quoting(symbol="MSFT"))
     set_terms(made, quoting(qty=300))
+    before = len(made.facts)
     restart(made, quoting(), quoting(symbol="MSFT"))
     assert made.state.makers["MM"].desks["AAPL"].quoting.qty == 300
+    assert not [fact for fact in made.facts[before:] if isinstance(fact, MakerDefined)]
     restart(made, quoting(), quoting(symbol="MSFT", qty=50))
     desks = made.state.makers["MM"].desks
     assert (desks["AAPL"].quoting.qty, desks["MSFT"].quoting.qty) == (300, 50), "of AAPL it says what it did"
     restart(made, quoting(qty=200), quoting(symbol="MSFT", qty=50))
     assert made.state.makers["MM"].desks["AAPL"].quoting.qty == 200
-    before = len(made.facts)
-    restart(made, quoting(qty=200), quoting(symbol="MSFT", qty=50))
-    assert not [fact for fact in made.facts[before:] if isinstance(fact, MakerDefined)]
 
 
 @pytest.mark.parametrize(
