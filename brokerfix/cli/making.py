@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,11 +13,15 @@ import click
 import msgspec
 
 from brokerfix.calibration.estimate import Estimate, Observer, Settings
+from brokerfix.calibration.glft import tables_for
 from brokerfix.calibration.observe import observe_file, observe_history
 from brokerfix.cli.base import config_of, for_people, json_option, main
 from brokerfix.cli.market import recorded_of
 from brokerfix.cli.tables import show
+from brokerfix.domain import Quoting
+from brokerfix.engine.making.models.terms import Unusable
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
+from brokerfix.settings.sections import Config
 from brokerfix.simulate.recording import RecordingError
 
 if TYPE_CHECKING:
@@ -125,9 +130,9 @@ def calibrate(
         raise click.UsageError("with --data, and --set, one --symbol says what it is of")
     settings = Settings(grid, half_life, renewal, gap, lag, nearest, *(() if farthest is None else (farthest,)))
     source = Source(config, data, symbols, venues, days, settings)
-    folder = config_of(config).data
+    loaded = config_of(config)
     if every is not None:
-        return _repeat(source, folder, plot, sets, every, as_json)
+        return _repeat(source, loaded, plot, sets, every, as_json)
     try:
         found = source.observed()
     except RecordingError as error:
@@ -141,30 +146,43 @@ def calibrate(
             if not estimate.is_enough:
                 click.echo(f"{estimate.symbol}: {estimate.why}", err=True)
     if sets:
-        told = [_set(folder, estimate) for estimate, _ in found]
+        told = [_set(loaded, estimate) for estimate, _ in found]
         if not any(estimate.is_enough for estimate, _ in found):
             raise click.ClickException("; ".join(told))
         click.echo("; ".join(told), err=as_json)
     return None
 
 
-def hand_over(data: Path, estimate: Estimate) -> None:
-    """Have the broker that runs on a data folder take an estimate. Numbers go as decimal text. Raises NotRunning and
+def hand_over(data: Path, estimate: Estimate, quoting: Iterable[Quoting] = ()) -> str:
+    """Have the broker that runs on a data folder take an estimate, and the tables that are solved for it, of the terms
+    by which makers quote the symbol. Numbers go as decimal text. Returns what was set, in words. Raises NotRunning and
     ActionRefused."""
     numbers = {name: _decimal(getattr(estimate, name)) for name in ("sigma", "a", "k")}
     counts = {"samples": str(estimate.samples), "fills": str(estimate.fills)}
-    ask(data, {"action": "calibration", "symbol": estimate.symbol, **numbers, **counts, "quality": estimate.why})
+    told = "set"
+    try:
+        tables = tables_for(quoting, *(float(numbers[name]) for name in ("sigma", "a", "k")))
+    except (Unusable, ImportError) as error:
+        tables, told = [], f"set, but for the exact distances, which the closed form has to do for: {error}"
+    solved = {str(number): msgspec.to_builtins(table) for number, table in enumerate(tables)}
+    request = {"action": "calibration", "symbol": estimate.symbol, **numbers, **counts, "quality": estimate.why}
+    ask(data, request | ({"tables": solved} if solved else {}))
+    return told
 
 
-def _set(folder: Path, estimate: Estimate) -> str:
+def _set(config: Config, estimate: Estimate) -> str:
     """Hand over an estimate that is good enough. Returns what was done."""
     if not estimate.is_enough:
         return f"{estimate.symbol}: not set: {estimate.why}"
-    hand_over(folder, estimate)
-    return f"{estimate.symbol}: set"
+    return f"{estimate.symbol}: {hand_over(config.data, estimate, _quoting(config, estimate.symbol))}"
 
 
-def _repeat(source: Source, folder: Path, plot: Path | None, sets: bool, every: float, as_json: bool) -> None:
+def _quoting(config: Config, symbol: str) -> list[Quoting]:
+    """The terms by which the configuration's makers quote a symbol."""
+    return [one for maker in config.makers.values() for one in maker.quoting if one.symbol == symbol]
+
+
+def _repeat(source: Source, config: Config, plot: Path | None, sets: bool, every: float, as_json: bool) -> None:
     """A round after each pause until SIGTERM. What goes wrong in one is told, and the next one tries again: the broker
     beside it may be starting."""
     from brokerfix.projections.ending import Ending
@@ -175,7 +193,7 @@ def _repeat(source: Source, folder: Path, plot: Path | None, sets: bool, every: 
         try:
             found = source.observed()
             _draw(plot, found)
-            told = [(_told_set(folder, estimate) if sets else "", estimate) for estimate, _ in found]
+            told = [(_told_set(config, estimate) if sets else "", estimate) for estimate, _ in found]
             if as_json:
                 rows = [{"set": word, **msgspec.to_builtins(one)} if sets else one for word, one in told]
                 line = json.dumps({"at": at, "estimates": msgspec.to_builtins(rows)})
@@ -188,15 +206,14 @@ def _repeat(source: Source, folder: Path, plot: Path | None, sets: bool, every: 
             return
 
 
-def _told_set(folder: Path, estimate: Estimate) -> str:
+def _told_set(config: Config, estimate: Estimate) -> str:
     """What became of an estimate that is to be set."""
     if not estimate.is_enough:
         return "not set"
     try:
-        hand_over(folder, estimate)
+        return hand_over(config.data, estimate, _quoting(config, estimate.symbol))
     except (NotRunning, ActionRefused) as error:
         return f"not set: {error}"
-    return "set"
 
 
 def _told(estimate: Estimate) -> str:

@@ -2,7 +2,11 @@
 
 import math
 
+import msgspec
+
 from brokerfix.domain import Calibration, Quoting
+from brokerfix.engine.making.models.glft import Table
+from brokerfix.engine.making.models.terms import Unusable
 from brokerfix.engine.state import State
 from brokerfix.operate.admin import ActionRefused, Request
 from brokerfix.settings.quoting import changed, table_of
@@ -54,7 +58,8 @@ def _value(table: dict[str, object], key: str) -> str:
 
 
 def calibration_of(request: Request) -> Calibration:
-    """An estimate: `sigma`, `a`, `k`, and of how many `samples` and `fills`, as text. Raises ActionRefused."""
+    """An estimate: `sigma`, `a`, `k`, and of how many `samples` and `fills`, as text, and by any name the `tables` that
+    are solved for it. Raises ActionRefused."""
     sigma, a, k = (_number(request, name) for name in ("sigma", "a", "k"))
     if sigma < 0:
         raise ActionRefused("sigma: must not be below 0")
@@ -62,7 +67,13 @@ def calibration_of(request: Request) -> Calibration:
         if value <= 0:
             raise ActionRefused(f"{name}: must be above 0")
     samples, fills = (_count(request, name) for name in ("samples", "fills"))
-    return Calibration(sigma, a, k, samples, fills, request.get("quality", ""))
+    try:
+        tables = tuple(msgspec.convert(one, Table) for one in request.get("tables", {}).values())
+    except (msgspec.ValidationError, Unusable) as error:
+        raise ActionRefused(f"tables: {error}") from error
+    if any((one.sigma, one.a, one.k) != (sigma, a, k) for one in tables):
+        raise ActionRefused("tables: must be solved for this sigma, a and k")
+    return Calibration(sigma, a, k, samples, fills, request.get("quality", ""), tables)
 
 
 def _number(request: Request, name: str) -> float:

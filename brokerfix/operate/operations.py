@@ -64,7 +64,7 @@ MOST_TEXT = 200
 NUMBERS = ("new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds")
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
-TABLES = ("settings", "inputs", "reasons", "weights")
+TABLES = ("settings", "inputs", "reasons", "weights", "tables")
 
 
 def _check(name: str, value: object) -> None:
