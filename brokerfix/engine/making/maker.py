@@ -3,7 +3,7 @@
 import msgspec
 
 from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
-from brokerfix.domain import Maker, Side
+from brokerfix.domain import Maker, QuoteTable, Side
 from brokerfix.engine.making import guard, protection
 from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, symbols_of
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
@@ -267,4 +267,6 @@ def set_calibration(state: State, c: SetCalibration, step: Step) -> None:
     if c.symbol not in state.instruments:
         step.emit(OperatorRefused, c.operator, "calibration", f"there is no instrument {c.symbol}")
         return
-    step.emit(CalibrationSet, c.symbol, c.calibration, c.operator)
+    # As it comes back from the journal: without the class that has checked them.
+    tables = tuple(QuoteTable(*msgspec.structs.astuple(table)) for table in c.calibration.tables)
+    step.emit(CalibrationSet, c.symbol, msgspec.structs.replace(c.calibration, tables=tables), c.operator)
