@@ -108,10 +108,13 @@ def _draw_profit(axes: Any, name: str, track: "Track", colour: str) -> None:
 def _finished(figure: Any, all_axes: Any, title: str, by_time: bool = True) -> Any:
     for axes in all_axes:
         axes.spines[["top", "right"]].set_visible(False)
-        axes.axhline(0, color="grey", linewidth=0.6) if axes.get_ylim()[0] < 0 < axes.get_ylim()[1] else None
-        axes.ticklabel_format(axis="y", useOffset=False, style="plain") if by_time else None
+        low, high = axes.get_ylim()
+        if low < 0 < high:
+            axes.axhline(0, color="grey", linewidth=0.6)
+        if by_time:
+            axes.ticklabel_format(axis="y", useOffset=False, style="plain")
+            axes.margins(x=0)
     if by_time:
         all_axes[-1].set_xlabel("seconds")
-        all_axes[-1].margins(x=0)
     all_axes[0].set_title(title, loc="left", fontweight="bold")
     return figure
