@@ -73,6 +73,8 @@ def _quotes_decided(state: State, fact: f.QuotesDecided) -> None:
         desk.mids.append((fact.at, fact.priced.mid))
     if desk.lost_at and fact.is_fresh:
         desk.lost_at = 0
+    # It has been looked at; what this changes is looked at again.
+    state.agenda.pop((booking.REQUOTE, (fact.maker, fact.symbol)), None)
 
 
 @EVOLVE.on(f.ReferenceLost, touched.nothing)

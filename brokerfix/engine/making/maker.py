@@ -10,7 +10,7 @@ from brokerfix.engine.making.models.terms import Unusable
 from brokerfix.engine.making.place import place, withdraw_all
 from brokerfix.engine.making.pricing import price
 from brokerfix.engine.making.quotes import wanted
-from brokerfix.engine.making.reference import Seen, look
+from brokerfix.engine.making.reference import Seen, look, quotes_of
 from brokerfix.engine.making.room import places, room
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -174,10 +174,11 @@ def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, an
         )
     if guard.MODEL in desk.pulls:
         step.emit(QuotesResumed, maker=making.maker.maker, symbol=symbol, codes=(guard.MODEL,))
-    may = room(state, making, symbol, seen)
+    known = quotes_of(state, making, desk)
+    may = room(state, making, symbol, seen, known)
     quotes = wanted(quoting, instrument, seen.mid, centre, places(state, desk, symbol), may)
     is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh)
-    place(state, making, symbol, quotes, answer.priced, may, step, anchor, is_fresh, is_news)
+    place(state, making, symbol, quotes, answer.priced, may, known, step, anchor, is_fresh, is_news)
 
 
 def _cover(state: State, making: Making, symbol: str, step: Step) -> None:

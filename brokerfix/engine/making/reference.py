@@ -7,6 +7,7 @@ from typing import NamedTuple
 from brokerfix.domain import Request, Side
 from brokerfix.engine.making.desk import Desk, Making
 from brokerfix.engine.market import uncrossed
+from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 
@@ -34,7 +35,7 @@ def look(state: State, making: Making, symbol: str, anchor: int = 0, at: int = 0
     if desk.quoting.reference == "own":
         at = anchor or desk.anchor or state.instruments[symbol].reference
         return Seen(None, None, 2 * at) if at else NOTHING
-    own, echoes = _own(state, making, desk), desk.echoes
+    own, echoes = _own(state, making, desk) if desk.quoting.place != "book" else {}, desk.echoes
     bid, ask = (next(_others(state, symbol, side, own, echoes, at), None) for side in (Side.BUY, Side.SELL))
     if bid is None or ask is None:
         return Seen(bid, ask, 0)
@@ -81,16 +82,31 @@ def quote_in(state: State, making: Making, name: str) -> Order | None:
     return known if isinstance(known, Order) and known.working else None
 
 
+def quotes_of(state: State, making: Making, desk: Desk) -> dict[str, Order]:
+    """The quotes of a desk that work, by their slots' ClOrdIDs."""
+    known = state.clients[making.maker.maker].requests
+    found = {}
+    for name in desk.slots:
+        order = known.get(name)
+        if isinstance(order, Order) and order.working:
+            found[name] = order
+    return found
+
+
+def is_waiting(order: Order) -> bool:
+    """Whether an order can't be changed now: a request for it is under way."""
+    return order.pending is not None or bool(order.queue) or not is_cancelable(order)
+
+
 def _own(state: State, making: Making, desk: Desk) -> dict[VenueLevel, int]:
     """What of the desk's quotes stands at exchanges, or may be shown there: quantity by (exchange, side, price)."""
     found: dict[VenueLevel, int] = {}
-    for name, (venue, side, _) in desk.slots.items():
-        order = quote_in(state, making, name) if venue else None
-        for child in order.children if order is not None else ():
-            key = child.venue, side, child.price
+    for name, order in quotes_of(state, making, desk).items():
+        for child in order.children if desk.slots[name][0] else ():
+            key = child.venue, child.side, child.price
             found[key] = found.get(key, 0) + child.leaves
             if child.request is Request.REPLACE and child.asked_price != child.price:
                 # The market data may be here before the answer.
-                key = child.venue, side, child.asked_price
+                key = child.venue, child.side, child.asked_price
                 found[key] = found.get(key, 0) + child.asked_qty - child.cum
     return found
