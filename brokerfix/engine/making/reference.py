@@ -33,8 +33,8 @@ def look(state: State, making: Making, symbol: str, anchor: int = 0, at: int = 0
     there."""
     desk = making.desks[symbol]
     if desk.quoting.reference == "own":
-        at = anchor or desk.anchor or state.instruments[symbol].reference
-        return Seen(None, None, 2 * at) if at else NOTHING
+        centre = anchor or desk.anchor or state.instruments[symbol].reference
+        return Seen(None, None, 2 * centre) if centre else NOTHING
     own, echoes = _own(state, making, desk) if desk.quoting.place != "book" else {}, desk.echoes
     bid, ask = (next(_others(state, symbol, side, own, echoes, at), None) for side in (Side.BUY, Side.SELL))
     if bid is None or ask is None:
