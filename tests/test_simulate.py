@@ -1,4 +1,4 @@
-"""Market makers on a simulated day: the exchange's queue by hand, latency, books that balance, the same result again."""
+"""Market makers on a simulated day: queues by hand, latency, books that balance, the same result again."""
 
 import json
 import random
@@ -222,7 +222,7 @@ def test_no_more_is_filled_than_has_traded_or_was_shown(
             made.cancel(name, next(iter(made.orders)))
         for order in made.orders.values():
             assert 0 <= order.ahead <= made.shown.qty(order.side, order.price)
-            assert 0 < order.left
+            assert order.left > 0
 
 
 # The engine through a day

@@ -5,9 +5,11 @@ from brokerfix.cli import (
     explain,
     feed,
     making,
+    making_desk,
     market,
     order,
     orders,
+    report_making,
     reports,
     risk,
     run,
@@ -18,7 +20,6 @@ from brokerfix.cli import (
 from brokerfix.cli.base import main
 
 __all__ = [
-    "desk", "explain", "feed", "main", "making", "market", "order", "orders", "reports", "risk", "run", "setup",
-    "simulate",
-    "trades",
+    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
+    "risk", "run", "setup", "simulate", "trades",
 ]  # fmt: skip

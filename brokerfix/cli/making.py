@@ -55,7 +55,7 @@ class Source(NamedTuple):
 
 @main.group()
 def making() -> None:
-    """Estimate what market making needs to know of a market, and have the broker take it."""
+    """Market makers of the running broker: how they stand, their terms, and what their models need to know."""
 
 
 @making.command()

@@ -95,7 +95,7 @@ def simulate(
     """Run the market makers of CONFIG on a recorded, or generated, day: the broker's own engine in virtual time, at
     exchanges that are simulated out of it. The same seed gives the same result."""
     from brokerfix.operate.plots import NoPlots
-    from brokerfix.operate.plots_making import plot_runs
+    from brokerfix.operate.plots_runs import plot_runs
     from brokerfix.simulate.backtest import Circle
     from brokerfix.simulate.recording import RecordingError
     from brokerfix.simulate.runs import outcomes, runs_of

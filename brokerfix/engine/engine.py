@@ -13,7 +13,7 @@ from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
 from brokerfix.engine import currencies, days, jobs, marks, operator, reference, sessions
 from brokerfix.engine.evolve import evolve
-from brokerfix.engine.making import maker
+from brokerfix.engine.making import maker, rfq
 from brokerfix.engine.making.stir import stir
 from brokerfix.engine.matching import phases
 from brokerfix.engine.matching.book import at_least_as_good
@@ -31,7 +31,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals, breaks, currencies, maker,
+    approvals, breaks, currencies, maker, rfq,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent

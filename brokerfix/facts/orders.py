@@ -20,7 +20,7 @@ from brokerfix.facts.base import Fact
 class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     """A client's order is ours. Its OrderID is this fact's id. `risk_price` values it while it is open. An order that
     is not `acknowledged` yet has no New. `operator` entered it for the client; `cash` is CashOrderQty(152) as it
-    came, `capacity` OrderCapacity(528), `tags` what it says of itself besides."""
+    came, `capacity` OrderCapacity(528), `tags` what it says of itself besides, `quote_id` the quote that it takes."""
 
     client: str
     cl_ord_id: str
@@ -39,6 +39,7 @@ class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     cash: str = ""
     capacity: str = ""
     tags: OrderTags | None = None
+    quote_id: int = 0
 
 
 class OrderAcknowledged(Fact, frozen=True, gc=False):

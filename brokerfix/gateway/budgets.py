@@ -67,12 +67,14 @@ KINDS = {
     b"G": "orders",
     b"E": "orders",
     b"s": "orders",
+    b"AJ": "orders",
     b"F": "cancels",
     b"q": "mass_cancels",
     b"1": "test_requests",
     b"V": "subscriptions",
     b"2": "resend_requests",
     b"H": "requests",
+    b"R": "requests",
     b"AF": "mass_requests",
     b"CL": "requests",
     b"x": "requests",
@@ -81,8 +83,9 @@ KINDS = {
     b"g": "requests",
 }
 """MsgType -> the budget that it takes from; all others take from `others`."""
-COUNTED_BY = {b"E": 73, b"V": 146}
-"""MsgType -> the group that counts its work: a list's orders, a subscription's symbols."""
+COUNTED_BY = {b"E": 73, b"V": 146, b"R": 146}
+"""MsgType -> the group that counts its work: a list's orders, the symbols of a subscription or of a request for
+quotes."""
 
 
 class Budgets:

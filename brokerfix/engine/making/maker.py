@@ -1,16 +1,20 @@
 """What makers do: they look at the market and at what they have, and bring their quotes to what the model says."""
 
-from brokerfix.commands import MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
+import msgspec
+
+from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
 from brokerfix.domain import Maker, Side
 from brokerfix.engine.making import guard, protection
-from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull
+from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, symbols_of
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
+from brokerfix.engine.making.offers import RFQ
 from brokerfix.engine.making.place import place, withdraw_all
 from brokerfix.engine.making.pricing import price
 from brokerfix.engine.making.quotes import wanted
 from brokerfix.engine.making.reference import Seen, look, quotes_of
+from brokerfix.engine.making.rfq import take_back
 from brokerfix.engine.making.room import places, room
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -21,6 +25,7 @@ from brokerfix.facts import (
     MakerDayEnds,
     MakerDefined,
     MakerFilled,
+    OperatorActed,
     OperatorRefused,
     QuotesPulled,
     QuotesResumed,
@@ -29,21 +34,26 @@ from brokerfix.facts import (
 
 DECIDE = Decisions()
 PULLED = "its market maker's quotes are pulled"
-RFQ = "rfq"
+UNCONFIGURED = "the market maker is no longer configured"
 
 
 def define(state: State, c: Start, step: Step) -> None:
-    """The makers of the configuration, as far as they differ from what the journal says. One that is gone quotes
-    nothing any more."""
+    """The makers of the configuration, as far as it says something else of them than before: what an operator has set
+    since stays. One that is gone quotes nothing any more."""
     for maker in c.makers:
         known = state.makers.get(maker.maker)
-        if known is None or known.maker != maker:
+        if known is None or known.configured != maker:
+            quoted = {quoting.symbol for quoting in maker.quoting}
+            for symbol in known.desks if known is not None else ():
+                if symbol not in quoted:
+                    take_back(state, maker.maker, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, maker)
     names = {maker.maker for maker in c.makers}
     for name, making in state.makers.items():
         if name not in names and making.maker.quoting:
             for symbol in making.desks:
-                withdraw_all(state, making, symbol, step, "the market maker is no longer configured")
+                withdraw_all(state, making, symbol, step, UNCONFIGURED)
+                take_back(state, name, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, Maker(name, making.maker.account))
 
 
@@ -193,7 +203,7 @@ def _cover(state: State, making: Making, symbol: str, step: Step) -> None:
 
 
 def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
-    """Take back all quotes of a symbol ("": of all), for a reason."""
+    """Take back all quotes of a symbol ("": of all), also those that clients were given, for a reason."""
     name = making.maker.maker
     step.emit(
         QuotesPulled, maker=name, symbol=symbol, code=pull.code, text=pull.text, until=pull.until, operator=operator
@@ -202,6 +212,7 @@ def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, ope
         step.emit(Alerted, "making", pull.code, f"{name} quotes no {symbol or 'instrument'} any more: {pull.text}")
     for one in making.desks if not symbol else (symbol,):
         withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
+        take_back(state, name, one, PULLED, step)
 
 
 QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))
@@ -222,6 +233,23 @@ def resume_quotes(state: State, c: ResumeQuotes, step: Step) -> None:
     making = _known(state, c, step)
     if making is not None:
         step.emit(QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator)
+
+
+@DECIDE.on(ChangeQuoting)
+def change_quoting(state: State, c: ChangeQuoting, step: Step) -> None:
+    """An operator changes by what terms a maker quotes an instrument."""
+    making, symbol = state.makers.get(c.maker), c.quoting.symbol
+    known = {one.symbol: one for one in making.maker.quoting} if making is not None else {}
+    if making is None or symbol not in known:
+        step.emit(OperatorRefused, c.operator, "making", f"there is no market maker {c.maker} that quotes {symbol}")
+        return
+    maker = msgspec.structs.replace(making.maker, quoting=tuple((known | {symbol: c.quoting}).values()))
+    if symbols_of(maker) != making.desks.keys():
+        told = "another instrument to hedge with is for the configuration"
+        step.emit(OperatorRefused, c.operator, "making", f"hedge.symbol: {told}")
+        return
+    step.emit(OperatorActed, c.operator, "making", f"{c.maker} {symbol}: {c.text}")
+    step.emit(MakerDefined, maker, c.operator)
 
 
 def _known(state: State, c: PullQuotes | ResumeQuotes, step: Step) -> Making | None:

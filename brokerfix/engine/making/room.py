@@ -24,8 +24,8 @@ def places(state: State, desk: Desk, symbol: str) -> list[str]:
 
 
 def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mapping[str, Order]) -> Room:
-    """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled.
-    `standing` are the quotes there are."""
+    """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled, and
+    of the quotes that clients have is taken. `standing` are the quotes there are."""
     desk = making.desks[symbol]
     position = state.accounts[making.maker.account].positions.get(symbol)
     qty, buys, sells = (0, 0, 0)
@@ -57,7 +57,8 @@ def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mappin
     # What can't be moved now must not be met by what can.
     bid = max((bid, *(price for side, price in stuck if side is Side.BUY)))
     ask = min((price for price in (ask, *(price for side, price in stuck if side is Side.SELL)) if price), default=0)
-    return Room(quoting.most_long - qty - buys, qty - sells - quoting.most_short, bid, ask, held)
+    may_buy, may_sell = quoting.most_long - qty - buys - desk.to_buy, qty - sells - desk.to_sell - quoting.most_short
+    return Room(may_buy, may_sell, bid, ask, held)
 
 
 def best_of_others(state: State, making: Making, symbol: str, side: Side) -> int:

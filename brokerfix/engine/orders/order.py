@@ -127,7 +127,7 @@ class Order(msgspec.Struct, gc=False):
     of it (0: it works). `visited` are the dark exchanges that it was at. Of one that is worked over time `worked_at` is
     when a slice was placed last (ns), `progress` how much of it was filled when its client was told last (percent),
     `traded` what the market had traded before it; `paused`: an operator
-    has it pause.
+    has it pause. `quote_id` is the quote that it takes, or is the maker's side of.
     """
 
     order_id: int
@@ -182,6 +182,7 @@ class Order(msgspec.Struct, gc=False):
     progress: int = 0
     traded: int = 0
     paused: bool = False
+    quote_id: int = 0
 
     @classmethod
     def from_fact(cls, fact: OrderAccepted) -> "Order":
@@ -189,6 +190,7 @@ class Order(msgspec.Struct, gc=False):
             fact.id, fact.at, fact.client, fact.cl_ord_id, fact.account, fact.symbol, fact.side, fact.ord_type,
             fact.time_in_force, fact.qty, fact.price, fact.risk_price, fact.ex_destination, fact.instructions,
             fact.acknowledged, fact.operator, fact.cash, capacity=fact.capacity, tags=fact.tags,
+            quote_id=fact.quote_id,
         )  # fmt: skip
         if fact.instructions is not None:
             order.stop_px = fact.instructions.stop_px

@@ -314,14 +314,12 @@ def _sees_nothing(state: State, symbol: str) -> bool:
     return all(book.best(side) is None and market.best(symbol, side) is None for side in Side)
 
 
-def check_together(
-    state: State, client: Client, symbol: str, sides: Sequence[tuple[Account, Terms]], at: int
-) -> Reject | None:
+def check_together(state: State, symbol: str, sides: Sequence[tuple[Client, Account, Terms]], at: int) -> Reject | None:
     """Whether two orders of opposite sides, each of which may be open, may be so together."""
     instrument = state.instruments[symbol]
-    one, other = (bounds_of(client, account, symbol) for account, _ in sides)
+    one, other = (bounds_of(client, account, symbol) for client, account, _ in sides)
     shared = [bound for bound in one if any(bound is its for its in other)]
-    first, second = (asked_of(state, account, instrument, terms, at, None, None) for account, terms in sides)
+    first, second = (asked_of(state, account, instrument, terms, at, None, None) for _, account, terms in sides)
     found = broken_together(first, second, shared)
     return worst(found) if found else None
 

@@ -38,7 +38,7 @@ def outgoing(begin_string: str) -> Callable[[str], str] | None:
     def recode(text: str) -> str:
         fields = [(tag, values.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
         if begin_string == FIX_42:
-            fields = _with_transaction(_as_42_has_securities(fields))
+            fields = _with_transaction(_as_42_has_quotes(_as_42_has_securities(fields)))
         elif REFUSED in fields:
             fields = _with_reason(fields, spoken.recode.reasons)
         elif WORKS_NOW in fields:
@@ -65,6 +65,27 @@ def _as_42_has_securities(fields: list[tuple[str, str]]) -> list[tuple[str, str]
         return fields
     at = next(index for index, (tag, _) in enumerate(fields) if tag == "322")
     return [*fields[: at + 1], ("393", "1"), *fields[at + 1 :]]
+
+
+def _as_42_has_quotes(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """FIX 4.2 has less in a Quote(S), and a QuoteAcknowledgement(b), rejected, for later versions' refusals."""
+    kind = dict(fields)["35"]
+    if kind == "S":
+        has = set(map(str, dialect(FIX_42).outgoing["S"].tags))
+        return [(tag, value) for tag, value in fields if tag in has or tag in ("8", "9", "35", "97", "10")]
+    if kind not in ("AG", "AI"):
+        return fields
+    said = dict(fields) | {"35": "b", "297": REJECTED}
+    if said.get("658") in REASONS_OF_42:
+        said["300"] = REASONS_OF_42[said["658"]]
+    told = ("8", "9", "35", "97", "131", "117", "297", "300", "58", "10")
+    return [(tag, said[tag]) for tag in told if tag in said]
+
+
+REJECTED = "5"
+"""QuoteStatus(297)."""
+REASONS_OF_42 = {"1": "1", "2": "2", "3": "3", "4": "4", "6": "9"}
+"""QuoteRequestRejectReason(658) -> QuoteRejectReason(300), where that has it."""
 
 
 def _with_transaction(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
