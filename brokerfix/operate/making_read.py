@@ -14,7 +14,7 @@ from brokerfix.engine.evolve import evolve
 from brokerfix.engine.making.desk import Slot, slot_name
 from brokerfix.engine.making.guard import PHASE
 from brokerfix.engine.making.hedge import HEDGE
-from brokerfix.engine.making.maker import RFQ
+from brokerfix.engine.making.offers import RFQ
 from brokerfix.engine.risk.checks import reference
 from brokerfix.engine.state import State
 from brokerfix.operate.making_traded import Deal, Hedged, Traded
