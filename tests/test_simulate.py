@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokerfix.cli import main
 from brokerfix.domain import ExecType, Side
 from brokerfix.record.journal import read
 from brokerfix.settings.sections import ConfigError
@@ -18,7 +20,6 @@ from brokerfix.simulate.generated import BEGINS, Generated
 from brokerfix.simulate.generated import Terms as Market
 from brokerfix.simulate.queue import ADDED, QUEUES, REMOVED, Exchange, Told
 from brokerfix.simulate.runs import Day, Outcome, outcome, outcomes, runs_of
-from tests.live import run_cli
 
 BUY, SELL = Side.BUY, Side.SELL
 MS = 10**6
@@ -424,8 +425,14 @@ def recording(folder: Path) -> Path:
     return path
 
 
+def simulated(*arguments: object) -> str:
+    result = CliRunner().invoke(main, ["simulate", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
 def ran(*arguments: object) -> Any:
-    return json.loads(run_cli("simulate", *map(str, arguments), "--json"))
+    return json.loads(simulated(*arguments, "--json"))
 
 
 def test_the_command_runs_makers_side_by_side(tmp_path: Path) -> None:
@@ -446,7 +453,7 @@ def test_the_command_runs_makers_side_by_side(tmp_path: Path) -> None:
 
 def test_the_command_sweeps_and_generates(tmp_path: Path) -> None:
     path = configured(tmp_path, "book")
-    told = run_cli("simulate", path, "--maker", "AS", "--model", "step=0.02", "--duration", 1, "--sweep", "gamma=0.1,1")
+    told = simulated(path, "--maker", "AS", "--model", "step=0.02", "--duration", 1, "--sweep", "gamma=0.1,1")
     lines = [line.split("\t") for line in told.splitlines() if "\t" in line]
     assert [line[0] for line in lines] == ["gamma", "0.1", "1"]
     assert {"pnl", "captured", "position_std", "drawdown"} <= set(lines[0])
@@ -472,10 +479,6 @@ def test_the_command_writes_a_journal(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_run_is_told(tmp_path: Path, arguments: list[str], why: str) -> None:
-    from click.testing import CliRunner
-
-    from brokerfix.cli import main
-
     path, data = configured(tmp_path), recording(tmp_path)
     result = CliRunner().invoke(
         main, ["simulate", str(path), *(str(data) if one == "DAY" else one for one in arguments)]
