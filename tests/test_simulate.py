@@ -466,6 +466,25 @@ def test_the_command_writes_a_journal(tmp_path: Path) -> None:
     assert facts == told["runs"][0]["facts"] > 0
 
 
+def test_the_command_runs_on_the_history_of_a_broker(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from brokerfix.projections.history import History as Projection
+
+    path, data = configured(tmp_path), tmp_path / "data"
+    path.write_text(path.read_text().replace('data = "var"', 'data = "var"\nrecord_interval_ms = 10'))
+    data.mkdir()
+    ran(path, "--data", recording(tmp_path), "--maker", "FIXED", "--journal", data / "journal")
+    projection = Projection(data)
+    projection.follow()
+    projection.close(60)
+    told = ran(path, "--history", data, "--maker", "FIXED", "--duration", 15)
+    assert told["runs"][0]["desks"][0]["fills"] > 0
+    assert told["runs"][0]["unbalanced"] == 0
+    assert any("best levels of all exchanges together" in line for line in told["assumptions"])
+    late = ran(path, "--history", data, "--maker", "FIXED", "--day", "2026-01-01", "--duration", 1)
+    assert 0 < late["runs"][0]["steps"] < told["runs"][0]["steps"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
