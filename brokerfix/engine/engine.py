@@ -53,7 +53,8 @@ def observe(state: State, update: MarketUpdate) -> None:
     symbol = update.symbol
     if state.watching[symbol] or len(state.stops[symbol]) or _is_better_there(state, symbol):
         state.agenda[booking.MARKET_MOVED, symbol] = None
-    if state.quoted:
+    if state.quoted and (update.levels or update.orders or update.snapshot):
+        # Makers go by quotes: a trade alone is nothing to look at.
         stir(state, (symbol,))
 
 

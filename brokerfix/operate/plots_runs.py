@@ -48,7 +48,7 @@ def _one(pyplot: Any, name: str, track: "Track") -> Any:
     market.fill_between(times, bids, asks, color=QUIET, alpha=0.6, linewidth=0, step="post", label="between its quotes")
     market.plot(times, [one.mid / 2 / scale for one in samples], color="black", linewidth=0.9, label="mid")
     market.set_ylabel("price")
-    market.legend(loc="upper left", frameon=False, ncols=2)
+    market.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2, borderaxespad=0)
     _draw_position(position, name, track, WITHIN, fills=True)
     _draw_profit(profit, name, track, BETTER)
     return _finished(figure, (market, position, profit), f"{name}: {track.symbol}")
@@ -63,13 +63,16 @@ def _several(pyplot: Any, tracks: list[tuple[str, "Track"]]) -> Any:
     for (name, track), colour in zip(tracks, COLOURS, strict=False):
         _draw_position(position, name, track, colour)
         _draw_profit(profit, name, track, colour)
-    profit.legend(loc="upper left", frameon=False)
+    market.legend(
+        *profit.get_legend_handles_labels(), loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=3,
+        borderaxespad=0,
+    )  # fmt: skip
     return _finished(figure, axes, f"Side by side: {first.symbol}")
 
 
 def _many(pyplot: Any, rows: list[dict[str, Any]]) -> Any:
     """Each run's profit, and profit against the deviation of the position."""
-    names = [_name(row) for row in rows]
+    names = [f"{_name(row)}  {number}" for number, row in enumerate(rows, 1)]
     height = max(5.0, 1.5 + 0.3 * len(rows))
     figure, (bars, points) = pyplot.subplots(1, 2, figsize=(13, height), width_ratios=(1, 1), layout="constrained")
     profits = [row["pnl"] for row in rows]
@@ -82,7 +85,7 @@ def _many(pyplot: Any, rows: list[dict[str, Any]]) -> Any:
     points.scatter(deviations, profits, color=WITHIN)
     for number, (one, other) in enumerate(zip(deviations, profits, strict=True)):
         points.annotate(str(number + 1), (one, other), xytext=(4, 4), textcoords="offset points", fontsize=8)
-    points.set_xlabel("standard deviation of the position (numbers: rows of the table)")
+    points.set_xlabel("standard deviation of the position")
     points.set_ylabel("profit and loss")
     return _finished(figure, (bars, points), "All runs", by_time=False)
 
@@ -94,7 +97,7 @@ def _times(track: "Track") -> list[float]:
 
 def _draw_position(axes: Any, name: str, track: "Track", colour: str, fills: bool = False) -> None:
     held = [one.position / track.qty_scale for one in track.samples]
-    axes.step(_times(track), held, where="post", color=colour, linewidth=1, label=name)
+    axes.step(_times(track), held, where="post", color=colour, linewidth=1, alpha=0.8, label=name)
     if fills:
         axes.fill_between(_times(track), held, step="post", color=colour, alpha=0.15, linewidth=0)
     axes.set_ylabel("position")

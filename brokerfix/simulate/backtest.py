@@ -40,8 +40,6 @@ from brokerfix.simulate.queue import BEHIND, UNKNOWN, Exchange, Told
 MILLISECOND, SECOND = 10**6, 10**9
 STIRRED_EVERY, LOOK_EVERY, WATCH_EVERY = 10 * MILLISECOND, 250 * MILLISECOND, SECOND
 """As `process.timers` has them, but for the last."""
-SETTLE = 5 * SECOND
-"""How long the engine goes on after the last step."""
 SAMPLES = 4000
 """How many times it is noted how makers stand, about."""
 MOST_FOLLOW_UPS = 100_000
@@ -108,7 +106,8 @@ class Backtest:
             self.steps += 1
             self._happen(step)
         if step is not None:
-            self._until(step.at + SETTLE)
+            # What is under way, and what comes of that, has come.
+            self._until(step.at + 2 * (self.terms.order_latency + self.terms.market_latency) + 4 * self.terms.jitter)
             self.ledger.end(self.now)
 
     def unbalanced(self) -> int:

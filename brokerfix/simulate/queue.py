@@ -142,7 +142,7 @@ class Exchange:
             price = best[0] if best is not None else 0
             while levels:
                 found = abs(levels.peekitem(0)[0])
-                if best is not None and at_least_as_good(side.opposite, found, price):
+                if best is not None and at_least_as_good(side, found, price):
                     break
                 self._hide(side, found, 0)
             if best is not None:

@@ -22,7 +22,7 @@ from brokerfix.engine.making.reference import is_waiting, quotes_of
 from brokerfix.engine.making.room import best_of_others
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.ending import cancel, is_cancelable
-from brokerfix.engine.orders.order import Order, Pending
+from brokerfix.engine.orders.order import Child, Order, Pending
 from brokerfix.engine.orders.replace import replace_with
 from brokerfix.engine.orders.settle import replace_and_work
 from brokerfix.engine.orders.work import work
@@ -61,7 +61,7 @@ def place(
     should, unless there `is_news`. `is_fresh`: there is a market to go by."""
     desk, instrument = making.desks[symbol], state.instruments[symbol]
     changes, kept = _changes(state, making, desk, symbol, quotes, room, standing, step.at)
-    changes, stay = _apart(desk, changes, standing)
+    changes, stay = _apart(desk, changes, standing, _hedge_in(state, making, symbol))
     kept += stay
     changes, why = _allowed(state, making, instrument, changes, step.at)
     is_new = why.partition(":")[0] != desk.why.partition(":")[0]
@@ -141,10 +141,21 @@ AGAIN_AFTER = 10**9
 """Nanoseconds from a quote that an exchange has rejected to the next there."""
 
 
-def _apart(desk: Desk, changes: list[Change], standing: Mapping[str, Order]) -> tuple[list[Change], list[WantedQuote]]:
+def _hedge_in(state: State, making: Making, symbol: str) -> tuple[Child, ...]:
+    """Where a hedge in the symbol is under way."""
+    under_way = making.hedges.get(symbol)
+    order = state.orders.get(under_way.order_id) if under_way is not None else None
+    return order.children if order is not None else ()
+
+
+def _apart(
+    desk: Desk, changes: list[Change], standing: Mapping[str, Order], hedge: tuple[Child, ...]
+) -> tuple[list[Change], list[WantedQuote]]:
     """The changes without those that would meet the other side of ours at an exchange, as it has that until it has
-    answered: they wait, and what stands of them does. What goes away from the other side is done first."""
+    answered, or a hedge: they wait, and what stands of them does. What goes away from the other side is done first."""
     there: dict[tuple[str, Side], list[int]] = {}
+    for child in hedge:
+        there[child.venue, child.side] = [child.price]
     for name, order in standing.items():
         venue, side, _ = desk.slots[name]
         for child in order.children if venue else ():

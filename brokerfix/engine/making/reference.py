@@ -7,6 +7,7 @@ from typing import NamedTuple
 from brokerfix.domain import Request, Side
 from brokerfix.engine.making.desk import Desk, Making
 from brokerfix.engine.market import uncrossed
+from brokerfix.engine.matching.book import Entry
 from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
@@ -33,8 +34,8 @@ def look(state: State, making: Making, symbol: str, anchor: int = 0, at: int = 0
     there."""
     desk = making.desks[symbol]
     if desk.quoting.reference == "own":
-        at = anchor or desk.anchor or state.instruments[symbol].reference
-        return Seen(None, None, 2 * at) if at else NOTHING
+        centre = anchor or desk.anchor or state.instruments[symbol].reference
+        return Seen(None, None, 2 * centre) if centre else NOTHING
     own, echoes = _own(state, making, desk) if desk.quoting.place != "book" else {}, desk.echoes
     bid, ask = (next(_others(state, symbol, side, own, echoes, at), None) for side in (Side.BUY, Side.SELL))
     if bid is None or ask is None:
@@ -64,16 +65,32 @@ def _others(
 ) -> Iterator[Level]:
     """The exchanges' levels without what of them is, or was until a moment ago, the desk's."""
     for entry in state.market.books[symbol].walk(side):
-        qty = entry.qty
-        if own or echoes:
-            until, had = echoes.get(entry.key, NO_ECHO)
-            ours = own.get(entry.key, 0)
-            qty -= max(ours, had) if at < until else ours
+        qty = _less_own(entry, own, echoes, at) if own or echoes else entry.qty
         if qty > 0:
             yield entry.price, qty
 
 
+def _less_own(
+    entry: Entry[VenueLevel], own: dict[VenueLevel, int], echoes: dict[VenueLevel, tuple[int, int]], at: int
+) -> int:
+    until, had = echoes.get(entry.key, NO_ECHO)
+    ours = own.get(entry.key, 0)
+    return entry.qty - (max(ours, had) if at < until else ours)
+
+
 NO_ECHO = (0, 0)
+
+
+def best_of_others(state: State, making: Making, symbol: str, side: Side, at: int) -> tuple[int, str] | None:
+    """The best price of others at exchanges, and the exchange, if there is one. "": none of the desk's quotes is in the
+    way of one who goes for it at any of them."""
+    desk = making.desks[symbol]
+    own = _own(state, making, desk)
+    for entry in state.market.books[symbol].walk(side):
+        if _less_own(entry, own, desk.echoes, at) > 0:
+            is_free = not any(one[1] is side for one in own)
+            return entry.price, "" if is_free else entry.key[0]
+    return None
 
 
 def quote_in(state: State, making: Making, name: str) -> Order | None:

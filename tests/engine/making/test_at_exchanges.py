@@ -1,12 +1,13 @@
 """A maker's quotes at exchanges: what of the market is its own, and both sides of it that must not meet there."""
 
-from brokerfix.facts import OrderCanceled, QuotesDecided
+from brokerfix.domain import Distance, Hedge
+from brokerfix.facts import ChildCancelSent, OrderCanceled, QuotesDecided
 from tests.engine.making.test_maker import market, quoting, world
 from tests.scenario import World, run_step
 
 
-def at_exchange() -> World:
-    made = world(quoting(place="exchanges", venues=("XNAS",)))
+def at_exchange(**terms: object) -> World:
+    made = world(quoting(place="exchanges", venues=("XNAS",), **terms))
     market(made, 14990, 15010)
     for child in ("c1", "c2"):
         run_step(made, f"venue XNAS ack {child}")
@@ -68,3 +69,18 @@ def test_the_side_that_goes_away_is_moved_first_and_the_other_when_the_exchange_
     assert lines[0] == "XNAS G c3<c2 sell 100 AAPL 152.03 DAY"
     assert "c4" not in "".join(lines), "a bid at 151.97 would meet the offer at 150.03"
     assert "XNAS G c4<c1 buy 100 AAPL 151.97 DAY" in run_step(made, "venue XNAS replaced c3 c2")
+
+
+def test_a_hedge_goes_by_others_prices_and_the_quote_that_it_would_meet_waits() -> None:
+    made = at_exchange(hedge=Hedge("AAPL", 50, slip=Distance(5)))
+    lines = run_step(made, "venue XNAS fill c2 100@150.03 cum 100")
+    assert [line for line in lines if line.startswith("XNAS ")] == [
+        "XNAS D c3 sell 100 AAPL 150.03 DAY",
+        "XNAS F c4<c3",
+        "XNAS D c5 buy 100 AAPL 150.15 IOC",
+    ], "150.10 is the best of others"
+    run_step(made, "venue XNAS canceled c4 c3")
+    assert not [fact for fact in made.facts if isinstance(fact, ChildCancelSent)][1:], "nobody calls the hedge back"
+    run_step(made, "venue XNAS fill c5 100@150.10 cum 100")
+    assert made.state.accounts["MM"].positions["AAPL"].qty == 0
+    assert standing(made) == {("1", 14997), ("2", 15003)}
