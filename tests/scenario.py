@@ -88,6 +88,7 @@ TIF_NAMES = {value: name for name, value in TIFS.items()}
 EXEC_TYPES = {str(kind): kind.name for kind in ExecType}
 STATUSES = {str(status): status.name for status in OrdStatus}
 STATUS_OF = {name: value for value, name in STATUSES.items()}
+MOST_FOLLOW_UPS = 10_000
 Words = TypeVar("Words")
 FACTS = msgspec.msgpack.Decoder(list[AnyFact])
 FACTS_ENCODER = msgspec.msgpack.Encoder()
@@ -202,8 +203,10 @@ class World:
         return lines + self.follow_up()
 
     def follow_up(self) -> list[str]:
-        lines = []
+        lines: list[str] = []
+        turns = itertools.count()
         while (command := follow_up(self.state, self.now)) is not None:
+            assert next(turns) < MOST_FOLLOW_UPS, f"the agenda does not end: {self.facts[-8:]}"
             more = self._submit(command)
             if not self.last_facts:
                 done(self.state)

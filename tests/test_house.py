@@ -13,6 +13,7 @@ from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
 from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
 from brokerfix.facts import KINDS
 from brokerfix.fix.versions.dialect import dialect
+from brokerfix.settings.makers import QuotingSection
 from brokerfix.settings.sections import SECTIONS, TABLES
 
 ROOT = Path(__file__).parents[1]
@@ -73,12 +74,14 @@ def test_links_lead_somewhere(guide: Path) -> None:
         assert (guide.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("name", [*SECTIONS, *TABLES])
+EVERY_SECTION = {**SECTIONS, **TABLES, "makers.quotes": QuotingSection}
+
+
+@pytest.mark.parametrize("name", EVERY_SECTION)
 def test_every_key_is_explained_in_the_shipped_configuration(name: str) -> None:
     text = (ROOT / "config" / "broker.toml").read_text() + (ROOT / "config" / "exchange-xnas.toml").read_text()
-    section = {**SECTIONS, **TABLES}[name]
-    for key in section.__struct_fields__:
-        assert re.search(rf"^(# )?{key} = ", text, re.M), f"{name}.{key}"
+    for key in EVERY_SECTION[name].__struct_fields__:
+        assert re.search(rf"^(# )?({key} = |\[{name}\.\w+\.{key}\.)", text, re.M), f"{name}.{key}"
 
 
 def test_every_fact_and_command_has_its_handler() -> None:

@@ -8,7 +8,7 @@ import pytest
 from brokerfix.record.audit import verify
 from brokerfix.tools.client import Client, Message
 from brokerfix.tools.demo import free_port
-from tests.live import Processes, until
+from tests.live import Processes, run_cli, until
 
 VERSIONS = {"MM42": "FIX.4.2", "MM44": "FIX.4.4", "MM50": "FIXT.1.1"}
 SYMBOLS = {"MM42": "OLD", "MM44": "MID", "MM50": "NEW"}
@@ -175,3 +175,18 @@ def test_who_may_not_quote_is_told_so(market: Processes) -> None:
     taker.send("S", [(117, "one"), (55, "MID"), (132, "148.00"), (134, "10")])
     told = taker.receive_until(lambda m: m[35] == "AI")
     assert (told[297], told[58]) == ("5", "NOT_AUTHORIZED: TAKER may not quote")
+
+
+def test_the_desk_stops_and_starts_a_client_as_it_does_a_maker(market: Processes) -> None:
+    def making(command: str, *words: str) -> str:
+        done = run_cli("making", command, str(market.broker.config), "MM44", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    maker = Maker(market, "MM44")
+    assert making("start") == "MM44: runs already\n"
+    assert making("stop") == "MM44: stopped\n"
+    assert "MM44: does not quote yet: STOPPED: by an operator" in making("start", "MID")
+    assert maker.quote("STOPPED", ("149.90", "150.10"))[297] == "5"
+    assert making("start") == "MM44: started\n"
+    assert maker.quote("STARTED", ("149.90", "150.10"))[297] == "0"

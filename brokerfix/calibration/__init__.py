@@ -1,1 +1,1 @@
-"""What is reckoned beforehand, outside the engine, for what the engine then only looks up."""
+"""What a market maker's models need, estimated and solved outside the engine."""

@@ -11,11 +11,12 @@ Taylor series for a part of the time and by squaring, scaled before it overflows
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from brokerfix.engine.making.models.glft import Table, check_parameters, eta, half_spread
+from brokerfix.domain import Quoting
+from brokerfix.engine.making.models.glft import Table, bound_of, check_parameters, eta, half_spread
 from brokerfix.engine.making.models.terms import Unusable, guarded, not_below_zero
 
 if TYPE_CHECKING:
@@ -59,6 +60,25 @@ def exact_table(
         bids.append((*(half + step for step in steps), None))
         asks.append((None, *(half - step for step in steps)))
     return Table(gamma, sigma, a, k, q_max, horizon, drift, at, tuple(bids), tuple(asks))
+
+
+PARTS = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+"""Of a horizon that ends: where a table has a row. Distances change most near the end."""
+
+
+def tables_for(quoting: Iterable[Quoting], sigma: float, a: float, k: float) -> list[Table]:
+    """The tables that makers' desks with the model "glft" and a horizon look up once these estimates hold, one for each
+    risk aversion, bound and horizon. Raises as `exact_table`."""
+    found: dict[tuple[float, float, int, float, bool], Table] = {}
+    for one in quoting:
+        model, q_max = one.model, bound_of(one)
+        if model.name != "glft" or not model.horizon or q_max < 1:
+            continue
+        key = model.gamma, model.drift, q_max, model.horizon, model.rolling
+        times = (model.horizon,) if model.rolling else tuple(model.horizon * part for part in PARTS)
+        if key not in found:
+            found[key] = exact_table(model.gamma, sigma, a, k, q_max, model.horizon, model.drift, times)
+    return list(found.values())
 
 
 def _log_v(gamma: float, sigma: float, a: float, k: float, q_max: int, drift: float, time: float) -> list[float]:

@@ -1,6 +1,25 @@
 """The command line: thin commands over the modules that do the work, a file for each topic."""
 
-from brokerfix.cli import desk, explain, feed, market, order, orders, reports, risk, run, setup, trades
+from brokerfix.cli import (
+    desk,
+    explain,
+    feed,
+    making,
+    making_desk,
+    market,
+    order,
+    orders,
+    report_making,
+    reports,
+    risk,
+    run,
+    setup,
+    simulate,
+    trades,
+)
 from brokerfix.cli.base import main
 
-__all__ = ["desk", "explain", "feed", "main", "market", "order", "orders", "reports", "risk", "run", "setup", "trades"]
+__all__ = [
+    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
+    "risk", "run", "setup", "simulate", "trades",
+]  # fmt: skip

@@ -23,7 +23,8 @@ def _day(context: click.Context, option: click.Parameter, value: str) -> int:
         raise click.BadParameter(f"{value!r} is no day; one is 2026-11-27") from error
 
 
-def _recorded(config: str) -> "Recorded":
+def recorded_of(config: str) -> "Recorded":
+    """The market history of a configuration's data folder. ClickException where it can't be read."""
     try:
         from brokerfix.projections.recorded import Recorded
     except ImportError as error:
@@ -73,7 +74,7 @@ def market_export(symbol: str, first: int, last: int, kind: str, form: str, outp
     """Write the history of SYMBOL into a file, with exact decimals and times of UTC."""
     if output == "-" and form == "parquet":
         raise click.UsageError("Parquet needs a file: --output FILE")
-    count = _recorded(config).export(symbol, first, last, kind, form, output)
+    count = recorded_of(config).export(symbol, first, last, kind, form, output)
     click.echo(f"{output}: {count:,} {kind} of {symbol}", err=output == "-")
 
 
@@ -87,7 +88,7 @@ def market_export(symbol: str, first: int, last: int, kind: str, form: str, outp
 @for_people
 def market_profile(symbol: str, days: int, bucket: int, sets: bool, config: str, as_json: bool) -> None:
     """Show which share of a day's volume in SYMBOL trades at which time of the day (UTC)."""
-    profile = _recorded(config).profile(symbol, days, bucket)
+    profile = recorded_of(config).profile(symbol, days, bucket)
     if sets:
         weights = {str(part): weight for part, weight in enumerate(profile.weights) if weight}
         request = {"action": "set-profile", "symbol": symbol, "seconds": bucket, "weights": weights}

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from brokerfix.commands.base import Command
 from brokerfix.commands.operator import OperatorCommand
-from brokerfix.commands.orders import ClientCommand
-from brokerfix.domain import Calibration, QuoteEntry
+from brokerfix.commands.orders import ClientCommand, NewOrder
+from brokerfix.domain import AskedQuote, Calibration, QuoteEntry, Quoting
 
 
 class Requote(Command, frozen=True, gc=False):
@@ -39,6 +39,14 @@ class ResumeQuotes(OperatorCommand, frozen=True, gc=False):
     symbol: str = ""
 
 
+class ChangeQuoting(OperatorCommand, frozen=True, gc=False):
+    """A maker quotes an instrument by these terms from now on; `text` says in short what is new."""
+
+    maker: str
+    quoting: Quoting
+    text: str
+
+
 class SetCalibration(OperatorCommand, frozen=True, gc=False):
     """What has been estimated of a symbol."""
 
@@ -47,33 +55,38 @@ class SetCalibration(OperatorCommand, frozen=True, gc=False):
 
 
 class AskQuote(ClientCommand, frozen=True, gc=False):
-    """QuoteRequest(R), of one symbol. `side` "" is both; `qty` is scaled (0: the maker's own size). `expire_at` is the
-    latest time (ns) that the client wants it firm until (0: as we have it)."""
+    """QuoteRequest(R): quotes are wanted of each of these."""
 
     MSG_TYPE: ClassVar[str] = "R"
     quote_req_id: str
-    symbol: str
-    side: str = ""
-    qty: int = 0
-    account: str = ""
-    expire_at: int = 0
-    text: str = ""
+    asked: tuple[AskedQuote, ...]
+    possible_duplicate: bool = False
+
+
+class TakeQuote(ClientCommand, frozen=True, gc=False):
+    """NewOrderSingle(D) against a quote (0: its QuoteID is none of ours), of OrdType(40) previously quoted."""
+
+    MSG_TYPE: ClassVar[str] = "D"
+    order: NewOrder
+    quote_id: int
+
+    @property
+    def cl_ord_id(self) -> str:
+        return self.order.cl_ord_id
 
 
 class AnswerQuote(ClientCommand, frozen=True, gc=False):
-    """QuoteResponse(AJ). `kind` is QuoteRespType(694): "1" hit or lift, "2" counter, "6" pass. `price` and `qty` are
-    the counter's, or say what is hit (0: as quoted)."""
+    """QuoteResponse(AJ). `kind` is QuoteRespType(694): "1" hit or lift, "2" counter, "6" pass. `order` is what would
+    come of it: its price is the counter's; a price or quantity of 0 is the quote's, and a `side` of "" is the only
+    one that it has. `quote_id` is 0 where its QuoteID, as it came in `named`, is none of ours."""
 
     MSG_TYPE: ClassVar[str] = "AJ"
     quote_resp_id: str
     quote_id: int
     kind: str
-    cl_ord_id: str = ""
+    order: NewOrder
+    named: str = ""
     side: str = ""
-    qty: int = 0
-    price: int = 0
-    account: str = ""
-    possible_duplicate: bool = False
 
 
 class ExpireQuotes(Command, frozen=True, gc=False):

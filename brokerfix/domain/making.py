@@ -8,8 +8,9 @@ import msgspec
 from brokerfix.domain.words import Side
 
 __all__ = [
-    "Calibration", "ClientQuoting", "Distance", "Hedge", "Maker", "Model", "OwnQuote", "Protection", "QuoteEntry",
-    "QuoteReject", "QuoteStatus", "QuoteTable", "QuotedPrice", "Quoting", "Tier", "WantedQuote",
+    "AskedQuote", "Calibration", "ClientQuoting", "Distance", "Hedge", "Maker", "Model", "NoQuote", "OwnQuote",
+    "Protection", "QuoteEntry", "QuoteReject", "QuoteStatus", "QuoteTable", "QuotedPrice", "Quoting", "Tier",
+    "WantedQuote",
 ]  # fmt: skip
 
 MODELS = ("fixed", "avellaneda-stoikov", "glft")
@@ -130,7 +131,8 @@ class Quoting(msgspec.Struct, frozen=True, gc=False):
 
 class Tier(msgspec.Struct, frozen=True, gc=False):
     """What clients' quotes are priced with: `spread` is added to each side, and `size` once more for each multiple of
-    the quote's size. None is given above `most` (in multiples of the size, 0: the bounds of the position)."""
+    the quote's size beyond the first. None is given above `most` (in multiples of the size, 0: the bounds of the
+    position). Without `clients` it is that of all others."""
 
     clients: tuple[str, ...]
     spread: Distance = NONE
@@ -267,8 +269,36 @@ class QuotedPrice(msgspec.Struct, frozen=True, gc=False, array_like=True):
     k: float = 0.0
 
 
+class AskedQuote(msgspec.Struct, frozen=True, gc=False):
+    """What a client wants a quote of. `side` is what it would do ("": either), `qty` is scaled (0: the maker's own
+    size). `until` is the time (ns) until which it wants the quote firm (0: as we have it), `expires` when the request
+    itself is over (0: never). `defect` is what the codec found wrong with it."""
+
+    symbol: str
+    side: str = ""
+    qty: int = 0
+    account: str = ""
+    until: int = 0
+    expires: int = 0
+    defect: str = ""
+
+
+class NoQuote(StrEnum):
+    """FIX QuoteRequestRejectReason(658), as far as told."""
+
+    UNKNOWN_SYMBOL = "1"
+    CLOSED = "2"
+    EXCEEDS_LIMIT = "3"
+    TOO_LATE = "4"
+    NOT_AUTHORIZED = "6"
+    NO_MARKET = "8"
+    NO_INVENTORY = "9"
+    PASS = "10"
+    OTHER = "99"
+
+
 class QuoteStatus(StrEnum):
-    """FIX QuoteStatus(297), as far as told."""
+    """FIX QuoteStatus(297), as far as told. CANCELED and TRADED are FIX 5.0's."""
 
     ACCEPTED = "0"
     CANCELED_FOR_SYMBOL = "1"
@@ -276,8 +306,7 @@ class QuoteStatus(StrEnum):
     REJECTED = "5"
     REMOVED = "6"
     EXPIRED = "7"
-    QUERY = "8"
     NOT_FOUND = "9"
-    PENDING = "10"
     PASS = "11"
     CANCELED = "17"
+    TRADED = "21"

@@ -173,12 +173,14 @@ class Instructions(msgspec.Struct, frozen=True, gc=False):
 class OrderTags(msgspec.Struct, frozen=True, gc=False):
     """What an order says of itself beside its terms, as text ("" for what it does not): the `strategy` that it is of,
     ClOrdLinkID(583); SelfMatchPreventionID(2362): only orders with the same one are kept from trading with each other;
-    `short_sale` is Side(54) "5" or "6" of an order to sell short, or short exempt, and `locate` LocateReqd(114)."""
+    `short_sale` is Side(54) "5" or "6" of an order to sell short, or short exempt, and `locate` LocateReqd(114);
+    `quote_resp_id` is the QuoteRespID(693) of the answer to a quote that it comes of."""
 
     strategy: str = ""
     self_match_id: str = ""
     short_sale: str = ""
     locate: str = ""
+    quote_resp_id: str = ""
 
 
 class ClientOptions(msgspec.Struct, frozen=True, gc=False):

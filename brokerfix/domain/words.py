@@ -22,6 +22,7 @@ class OrdType(StrEnum):
     LIMIT = "2"
     STOP = "3"
     STOP_LIMIT = "4"
+    PREVIOUSLY_QUOTED = "D"
     MARKET_TO_LIMIT = "K"
     PEGGED = "P"
 
@@ -163,6 +164,7 @@ class OrdRejReason(StrEnum):
     UNKNOWN_SYMBOL = "1"
     EXCHANGE_CLOSED = "2"
     EXCEEDS_LIMIT = "3"
+    TOO_LATE = "4"
     UNKNOWN_ORDER = "5"
     DUPLICATE_ORDER = "6"
     DUPLICATE_OF_VERBAL = "7"

@@ -11,7 +11,7 @@ from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Job, JobKind
 from brokerfix.engine.fees import begin_interest
 from brokerfix.engine.jobs import begin_day
 from brokerfix.engine.making import applied as making
-from brokerfix.engine.making import maker, quoters
+from brokerfix.engine.making import maker, quoters, rfq_applied
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
@@ -94,6 +94,7 @@ def _day_rolled(state: State, fact: f.DayRolled) -> None:
         if account.margin != "cash":
             daily.begin_day(state, account)
     making.begin_day(state)
+    rfq_applied.begin_day(state)
     # A strategy that was stopped stays so.
     state.executions.clear()
     state.jobs = [job for job in state.jobs if job.kind not in OF_A_DAYS_BEGIN]

@@ -10,11 +10,13 @@ import msgspec
 
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
+from brokerfix.domain import Side
 from brokerfix.engine import currencies, days, jobs, marks, operator, reference, sessions
 from brokerfix.engine.evolve import evolve
-from brokerfix.engine.making import maker, quoters
+from brokerfix.engine.making import maker, quoters, rfq
 from brokerfix.engine.making.stir import stir
 from brokerfix.engine.matching import phases
+from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders import accept, booking, cancel, cross, replace, status
 from brokerfix.engine.risk import approvals, credit, kill, levels, reduce, review
 from brokerfix.engine.state import State
@@ -29,7 +31,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals, breaks, currencies, maker, quoters,
+    approvals, breaks, currencies, maker, rfq, quoters,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent
@@ -49,10 +51,23 @@ def observe(state: State, update: MarketUpdate) -> None:
     """Market data changes the live view only and leaves no fact. What waits for the market is put on the agenda."""
     state.market.apply(update)
     symbol = update.symbol
-    if state.watching[symbol] or len(state.books[symbol]) or len(state.stops[symbol]):
+    if state.watching[symbol] or len(state.stops[symbol]) or _is_better_there(state, symbol):
         state.agenda[booking.MARKET_MOVED, symbol] = None
-    if state.quoted:
+    if state.quoted and (update.levels or update.orders or update.snapshot):
+        # Makers go by quotes: a trade alone is nothing to look at.
         stir(state, (symbol,))
+
+
+def _is_better_there(state: State, symbol: str) -> bool:
+    """Whether an exchange shows a price that an order in our book would take."""
+    book, market = state.books[symbol], state.market
+    if not book.entries:
+        return False
+    for side in Side:
+        ours, theirs = book.best(side), market.best(symbol, side.opposite)
+        if ours is not None and theirs is not None and at_least_as_good(side, theirs, ours):
+            return True
+    return False
 
 
 def one_trade_at_a_time(update: MarketUpdate) -> list[MarketUpdate]:

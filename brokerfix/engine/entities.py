@@ -236,8 +236,8 @@ class Client(msgspec.Struct, gc=False):
     """A client session: its accounts, its ClOrdIDs and what became of them, the times of its last orders and the orders
     that are not finished. `is_up`: it is logged on; `down_at`: since when it is not (0: never was). `following` is how
     many of its orders follow the market; `bounds` are its own limits, `most_fills` how
-    many fills a strategy may have (0: any number). `sides` are the
-    working orders by symbol and side, where its options keep them from trading with each other."""
+    many fills a strategy may have (0: any number), `firm` how many quotes it has been given that it can take. `sides`
+    are the working orders by symbol and side, where its options keep them from trading with each other."""
 
     client: str
     accounts: tuple[str, ...]
@@ -251,6 +251,7 @@ class Client(msgspec.Struct, gc=False):
     following: int = 0
     bounds: tuple[Bound, ...] = ()
     most_fills: int = 0
+    firm: int = 0
     sides: dict[tuple[str, str], dict[int, Order]] = {}
 
     def add(self, order: Order) -> None:

@@ -5,7 +5,8 @@ Recovery is `for fact in journal: evolve(state, fact)` and nothing else.
 
 from brokerfix.engine import currencies, days, fees, jobs, marks, operator, reference, sessions, split
 from brokerfix.engine.making import applied as makers
-from brokerfix.engine.making import quoters_applied
+from brokerfix.engine.making import quoters_applied as quoters
+from brokerfix.engine.making import rfq_applied as quotes
 from brokerfix.engine.matching import applied as trades
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import applied as orders
@@ -39,7 +40,8 @@ SUBJECTS = (
     daily,
     currencies,
     makers,
-    quoters_applied,
+    quotes,
+    quoters,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

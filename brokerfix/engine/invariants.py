@@ -53,8 +53,27 @@ def broken_in_order(state: State, order: Order) -> Iterator[str]:
         yield f"{name}: filled with leaves {order.leaves}"
 
 
+def broken_in_quotes(state: State) -> Iterator[str]:
+    """What is wrong with the quotes that clients were given."""
+    firm = [quote for quote in state.given.values() if quote.ended is None]
+    if sorted((quote.valid_until, quote.quote_id) for quote in firm) != list(state.firm):
+        yield f"firm quotes: {len(firm)}, filed are {len(state.firm)}"
+    for name, client in state.clients.items():
+        have = sum(quote.client == name for quote in firm)
+        if have != client.firm:
+            yield f"client {name}: {have} firm quotes, it says {client.firm}"
+    for name, making in state.makers.items():
+        for symbol, desk in making.desks.items():
+            theirs = [quote for quote in firm if (quote.maker, quote.symbol) == (name, symbol)]
+            sums = sum(quote.bid_left for quote in theirs), sum(quote.ask_left for quote in theirs)
+            if sums != (desk.to_buy, desk.to_sell):
+                yield f"maker {name}, {symbol}: firm quotes come to {sums}, it says {(desk.to_buy, desk.to_sell)}"
+
+
 def broken_in_state(state: State) -> Iterator[str]:
     """What is wrong with the state as a whole: every order, every account's exposure, every book."""
+    if state.given:
+        yield from broken_in_quotes(state)
     open_on: dict[tuple[str, str, str], tuple[int, int]] = {}
     for order in state.orders.values():
         yield from broken_in_order(state, order)

@@ -21,6 +21,7 @@ from brokerfix.engine import money as money_of
 from brokerfix.engine import touched
 from brokerfix.engine.entities import OF_A_DAYS_BEGIN, Position
 from brokerfix.engine.fees import child_fee, fee_of
+from brokerfix.engine.making.rfq import take_back
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.ending import cancel, is_cancelable
 from brokerfix.engine.orders.order import Fill
@@ -327,6 +328,8 @@ def operator_split(state: State, c: OperatorSplit, step: Step) -> None:
             return refuse(c, step, f"order {id_text(order.order_id)} does not split into whole units; cancel it first")
         if order.pending is not None or any(child.request is not None for child in order.children):
             return refuse(c, step, f"order {id_text(order.order_id)} has a request pending; try again")
+    for name in state.makers:
+        take_back(state, name, c.symbol, "the instrument is split", step)
     step.emit(SplitApplied, c.symbol, c.numerator, c.denominator, c.operator)
     for order in orders:
         step.emit(

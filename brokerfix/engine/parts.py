@@ -43,13 +43,13 @@ from brokerfix.engine.kept_accounts import (
     load_holders,
     load_limits,
 )
-from brokerfix.engine.making.desk import Earned, Making
+from brokerfix.engine.making.desk import Earned, GivenQuote, Making
 from brokerfix.engine.making.quoter import Quoter
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
 from brokerfix.engine.routing.statistics import Circuit, Markout, VenueScore, Volatility
-from brokerfix.facts import Alerted, BreakFound, LimitsProposed, OrderRejected, RequestRejected
+from brokerfix.facts import Alerted, BreakFound, LimitsProposed, OrderRejected, QuoteRequestRefused, RequestRejected
 
 if TYPE_CHECKING:
     from brokerfix.engine.state import State
@@ -255,6 +255,13 @@ def _load_earned(state: "State", earned: dict[str, dict[str, list[str]]]) -> Non
     for name, desks in earned.items():
         for symbol, numbers in desks.items():
             state.makers[name].desks[symbol].earned = Earned(*map(int, numbers))
+
+
+def _load_firm(state: "State", data: None) -> None:
+    for quote in state.given.values():
+        if quote.ended is None:
+            state.firm[quote.valid_until, quote.quote_id] = None
+            state.clients[quote.client].firm += 1
 
 
 Entries = dict[str, list[tuple[int, Side, int, int]]]
@@ -471,6 +478,9 @@ PARTS: tuple[Part, ...] = (
     Part("quoted", dict),
     Part("stirred", dict),
     plain("calibrations", dict, dict[str, Calibration], items),
+    plain("given", dict, dict[int, GivenQuote], items),
+    Part("firm", SortedDict, load=_load_firm),
+    plain("asked", dict, dict[str, dict[str, list[int | QuoteRequestRefused]]], items),
     plain("quoters", dict, dict[str, Quoter], items),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),

@@ -6,6 +6,7 @@ import msgspec
 
 from brokerfix.domain import Instructions, OrdType
 from brokerfix.engine import touched
+from brokerfix.engine.making import applied as making
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.risk.bounds import owned
@@ -53,6 +54,7 @@ def split_state(state: State, fact: SplitApplied) -> None:
                 setattr(position, name, getattr(position, name) * n // d)
             owned(state, account, fact.symbol, position, position.qty - qty)
             booking.reload(state, account, position, state.instruments[fact.symbol])
+    making.split(state, fact.symbol, n, d)
     for symbol in state.derived.get(fact.symbol, ()):
         booking.value_again(state, symbol)
 

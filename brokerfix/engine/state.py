@@ -19,14 +19,14 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
-from brokerfix.engine.making.desk import Making
+from brokerfix.engine.making.desk import GivenQuote, Making
 from brokerfix.engine.making.quoter import Quoter
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.engine.parts import HASHED, PARTS
 from brokerfix.engine.routing.statistics import MONTH_DIGITS, Circuit, Markout, VenueScore, Volatility, with_tier
-from brokerfix.facts import Alerted, BreakFound, LimitsProposed
+from brokerfix.facts import Alerted, BreakFound, LimitsProposed, QuoteRequestRefused
 
 EMPTY = tuple((part.name, part.empty) for part in PARTS if part.empty is not None)
 
@@ -71,7 +71,9 @@ class State:
 
     `makers` are the market makers of ours, `quoted` those that quote a symbol, `stirred` those
     (with the symbol) whose market has moved since they have looked, and `calibrations` what has been
-    estimated of symbols for their models. `quoters` are the clients that quote in our own book.
+    estimated of symbols for their models. `given` are the quotes that clients were given today, `firm` those that can
+    be taken, by the time until which they can, and `asked` what each client's QuoteReqIDs have got: quotes, by their
+    numbers, and refusals. `quoters` are the clients that quote in our own book.
     """
 
     last_id: int
@@ -137,6 +139,9 @@ class State:
     quoted: dict[str, dict[str, None]]
     stirred: dict[tuple[str, str], None]
     calibrations: dict[str, Calibration]
+    given: dict[int, GivenQuote]
+    firm: SortedDict[tuple[int, int], None]
+    asked: dict[str, dict[str, list[int | QuoteRequestRefused]]]
     quoters: dict[str, Quoter]
     market: Market
 

@@ -4,6 +4,7 @@ from brokerfix.domain import (
     Calibration,
     ClientQuoting,
     Maker,
+    NoQuote,
     QuotedPrice,
     QuoteEntry,
     QuoteStatus,
@@ -14,9 +15,12 @@ from brokerfix.facts.base import Fact
 
 
 class MakerDefined(Fact, frozen=True, gc=False):
-    """A market maker as the configuration has it (without `quoting`: it is no longer configured)."""
+    """A market maker as the configuration has it (without `quoting`: it is no longer configured), or, with an
+    `operator`, as that has set it. What an operator has set of an instrument holds until the configuration says
+    something else of it."""
 
     maker: Maker
+    operator: str = ""
 
 
 class QuotesDecided(Fact, frozen=True, gc=False, kw_only=True):
@@ -121,7 +125,8 @@ class CalibrationSet(Fact, frozen=True, gc=False):
 
 class QuoteGiven(Fact, frozen=True, gc=False, kw_only=True):
     """A client gets a quote. Its QuoteID(117) is this fact's id. A price of 0: that side is not quoted. It is firm
-    until `valid_until` (ns). `quote_resp_id` is the QuoteResponse(AJ) that this is the answer to."""
+    until `valid_until` (ns). `priced` is what it was priced by, `spread` what the client's tier and the size have added
+    to each side. `quote_resp_id` is the QuoteResponse(AJ) that this is the answer to."""
 
     client: str
     quote_req_id: str
@@ -135,37 +140,61 @@ class QuoteGiven(Fact, frozen=True, gc=False, kw_only=True):
     valid_until: int
     maker: str
     priced: QuotedPrice
+    spread: int = 0
     quote_resp_id: str = ""
 
 
 class QuoteRequestRefused(Fact, frozen=True, gc=False, kw_only=True):
-    """A client's QuoteRequest(R) gets no quote: `reason` is QuoteRequestRejectReason(658)."""
+    """A client's QuoteRequest(R) gets no quote of this symbol. `known_as_new`: this is what its QuoteReqID names from
+    now on, perhaps with other symbols' answers."""
 
     client: str
     quote_req_id: str
     symbol: str
     side: str
-    reason: str
+    reason: NoQuote
     text: str
+    known_as_new: bool = True
+
+
+class QuoteRepeated(Fact, frozen=True, gc=False):
+    """A client has asked for a quote again that it was given: it is told how that stands."""
+
+    quote_id: int
+
+
+class QuoteTaken(Fact, frozen=True, gc=False, kw_only=True):
+    """So much of a quote is taken, with the client's order `order_id`, at a price. `bid` and `ask` are the quote's, and
+    `priced` is what they, or a counter that was agreed to (`is_counter`), were priced by."""
+
+    quote_id: int
+    order_id: int
+    qty: int
+    price: int
+    bid: int
+    ask: int
+    maker: str
+    priced: QuotedPrice
+    is_counter: bool = False
 
 
 class QuoteEnded(Fact, frozen=True, gc=False, kw_only=True):
-    """A quote that a client was given is no longer there to be had: filled, expired, passed on, taken back. Where the
-    client has answered it, `quote_resp_id` is the answer's."""
+    """A quote that a client was given is no longer there to be had: used up, expired, passed on, taken back, or another
+    one was given instead, `next_id`. Where the client has answered it, `quote_resp_id` is the answer's."""
 
     quote_id: int
     status: QuoteStatus
     text: str = ""
     quote_resp_id: str = ""
-    tells: bool = True
+    next_id: int = 0
 
 
 class QuoteResponseRefused(Fact, frozen=True, gc=False, kw_only=True):
-    """A client's QuoteResponse(AJ) is refused; the quote (0: unknown) stays as it was."""
+    """A client's QuoteResponse(AJ) is refused; the quote, as `named` by it, stays as it was."""
 
     client: str
     quote_resp_id: str
-    quote_id: int
+    named: str
     symbol: str
     status: QuoteStatus
     text: str

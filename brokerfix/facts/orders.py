@@ -21,8 +21,8 @@ from brokerfix.facts.base import Fact
 class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     """A client's order is ours. Its OrderID is this fact's id. `risk_price` values it while it is open. An order that
     is not `acknowledged` yet has no New. `operator` entered it for the client; `cash` is CashOrderQty(152) as it
-    came, `capacity` OrderCapacity(528), `tags` what it says of itself besides; `own_quote` is the quote that it is a
-    side of."""
+    came, `capacity` OrderCapacity(528), `tags` what it says of itself besides, `quote_id` the quote that it takes;
+    `own_quote` is the quote of its client's that it is a side of."""
 
     client: str
     cl_ord_id: str
@@ -41,6 +41,7 @@ class OrderAccepted(Fact, frozen=True, gc=False, kw_only=True):
     cash: str = ""
     capacity: str = ""
     tags: OrderTags | None = None
+    quote_id: int = 0
     own_quote: OwnQuote | None = None
 
 

@@ -67,6 +67,7 @@ KINDS = {
     b"G": "orders",
     b"E": "orders",
     b"s": "orders",
+    b"AJ": "orders",
     b"i": "quotes",
     b"S": "quotes",
     b"F": "cancels",
@@ -76,6 +77,7 @@ KINDS = {
     b"V": "subscriptions",
     b"2": "resend_requests",
     b"H": "requests",
+    b"R": "requests",
     b"a": "requests",
     b"AF": "mass_requests",
     b"CL": "requests",
@@ -85,8 +87,9 @@ KINDS = {
     b"g": "requests",
 }
 """MsgType -> the budget that it takes from; all others take from `others`."""
-COUNTED_BY = {b"E": 73, b"V": 146, b"i": 295}
-"""MsgType -> the group that counts its work: a list's orders, a subscription's symbols, the quotes of all sets."""
+COUNTED_BY = {b"E": 73, b"V": 146, b"R": 146, b"i": 295}
+"""MsgType -> the group that counts its work: a list's orders, the symbols of a subscription or of a request for quotes,
+the quotes of all sets."""
 
 
 class Budgets:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.domain import Seen, id_number, id_text
+from brokerfix.domain import Seen, id_number, id_text, to_text
 from brokerfix.operate.explain import Told
 from brokerfix.operate.order_facts import OrderFacts, facts_of
 
@@ -36,6 +36,17 @@ class OrderStory:
         kind = f"{fact.ord_type.name.lower().replace('_', ' ')}, {fact.time_in_force.name}"
         valued = f"; risk values it{self._at(fact.risk_price)}" if fact.risk_price != fact.price else ""
         return [f"{who} for account {fact.account}: {terms}, {kind}{valued}; it breaks no limit"]
+
+    def _took_quote(self, fact: f.QuoteTaken) -> list[str]:
+        sides = (("bid", fact.bid), ("offered", fact.ask))
+        quoted = ", ".join(f"{self._price(price)} {name}" for name, price in sides if price)
+        priced = fact.priced
+        mid = to_text(priced.mid * 5, self._of.instrument.price_digits + 1)
+        by = f"a mid of {mid}, a fair price of {priced.fair} and a position of {self._qty(priced.position)}"
+        took = f"it takes {self._qty(fact.qty)} of quote {id_text(fact.quote_id)} of {fact.maker} ({quoted})"
+        if fact.is_counter:
+            return [f"{took}, countered{self._at(fact.price)}: the market maker agrees by {by}"]
+        return [f"{took}{self._at(fact.price)}, which was priced by {by}"]
 
     def _rejected(self, fact: f.OrderRejected) -> list[str]:
         return [f"order {fact.cl_ord_id} of {fact.client} is refused: {fact.text}"]
@@ -176,6 +187,7 @@ class OrderStory:
 
 TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.OrderAccepted: OrderStory._accepted,
+    f.QuoteTaken: OrderStory._took_quote,
     f.OrderRejected: OrderStory._rejected,
     f.OrderRouted: OrderStory._routed,
     f.RouteDecided: OrderStory._decided,

@@ -31,6 +31,8 @@ from brokerfix.engine.state import State
 from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
 from brokerfix.operate.admin import ActionRefused, Answer, Request
 from brokerfix.operate.exchanges import exchanges
+from brokerfix.operate.makers import makers
+from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
 from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, Config, ConfigError, VenueSection
@@ -62,7 +64,7 @@ MOST_TEXT = 200
 NUMBERS = ("new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds")
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
-TABLES = ("settings", "inputs", "reasons", "weights")
+TABLES = ("settings", "inputs", "reasons", "weights", "tables")
 
 
 def _check(name: str, value: object) -> None:
@@ -122,6 +124,11 @@ class Operations:
             "reset": self._reset,
             "add-client": self._add_client,
             "add-exchange": self._add_exchange,
+            "makers": self._makers,
+            "stop-maker": self._stop_maker,
+            "start-maker": self._start_maker,
+            "set-maker": self._set_maker,
+            "calibration": self._calibration,
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
@@ -494,3 +501,38 @@ class Operations:
         self.broker.add_venue(name, section)
         keep_venue(config.data, name, section)
         return {"name": name}
+
+    def _makers(self, operator: str, request: Request) -> Answer:
+        """How market makers stand."""
+        state, name = self.broker.state, request.get("maker", "")
+        if name and name not in state.makers:
+            raise ActionRefused(f"there is no market maker {name}; there are {', '.join(state.makers) or 'none'}")
+        return {"makers": makers(state, self.broker.clock(), name)}
+
+    def _stop_maker(self, operator: str, request: Request) -> Answer:
+        name, symbol = request["maker"], request.get("symbol", "")
+        return self._done(cmd.PullQuotes(self.broker.clock(), operator, name, symbol))
+
+    def _start_maker(self, operator: str, request: Request) -> Answer:
+        """Have a maker, or a client, quote again, whatever had it stop; what its protection has counted is forgotten.
+        One that runs is let alone unless it is asked for (`reset`: "yes")."""
+        state, name, symbol = self.broker.state, request["maker"], request.get("symbol", "")
+        now, making, quoter = self.broker.clock(), state.makers.get(name), state.quoters.get(name)
+        known = making is not None and (not symbol or symbol in making.desks)
+        known = known or (quoter is not None and (not symbol or quoter.may_quote(symbol)))
+        if known and not pulled(state, name, now, symbol) and request.get("reset") != "yes":
+            return {"started": False, "pulled": {}}
+        answer = self._done(cmd.ResumeQuotes(now, operator, name, symbol))
+        return {**answer, "started": True, "pulled": pulled(state, name, now, symbol)}
+
+    def _set_maker(self, operator: str, request: Request) -> Answer:
+        """Change some of the terms by which a maker quotes an instrument, and leave the others as they are."""
+        quoting, changes = change_of(self.broker.state, self.broker.config, request)
+        text = " ".join(f"{key}={value}" for key, value in request["settings"].items())
+        command = cmd.ChangeQuoting(self.broker.clock(), operator, request["maker"], quoting, text[:MOST_TEXT])
+        return {**self._done(command), "changes": changes}
+
+    def _calibration(self, operator: str, request: Request) -> Answer:
+        """What has been estimated of a symbol."""
+        calibration = calibration_of(request)
+        return self._done(cmd.SetCalibration(self.broker.clock(), operator, request["symbol"], calibration))

@@ -16,6 +16,7 @@ from brokerfix.domain import (
     Instrument,
     Level,
     Limits,
+    Maker,
     OrdRejReason,
     to_text,
 )
@@ -85,6 +86,7 @@ def document(config: Config, client: str) -> str:
         f"# Rules of engagement: {config.broker.name} for {client}",
         _session(config, client, section),
         _behaviour(section),
+        _quotes(config, section),
         _instruments(config),
         _accounts(config, section),
         _limits(config, client, section),
@@ -166,6 +168,37 @@ def _behaviour(section: ClientSection) -> str:
     if copies:
         lines.append(f"- You get copies of what {copies} is told, with CopyMsgIndicator(797)=Y.")
     return "## How we behave\n\n" + "\n".join(lines)
+
+
+def _quotes(config: Config, section: ClientSection) -> str:
+    """How quotes are given, where somebody gives them."""
+    seconds = {symbol: one.valid / 10**9 for one in config.makers.values() if one.valid for symbol in _quoted(one)}
+    if not seconds:
+        return ""
+    refusal = "QuoteAcknowledgement(b)" if section.fix == "FIX.4.2" else "QuoteRequestReject(AG)"
+    lines = [
+        "- Firm for so many seconds: " + ", ".join(f"{symbol} {valid:g}" for symbol, valid in seconds.items()) + ".",
+        f"- Each symbol of a QuoteRequest(R) gets a Quote(S) for all of its OrderQty, or a {refusal}. Side(54) is what "
+        "you would do; without one both sides are quoted. A QuoteReqID is used once; the same request again with "
+        "PossDupFlag(43) or PossResend(97) is told how its quotes stand.",
+        "- You take a quote with a NewOrderSingle of OrdType(40) D and its QuoteID(117). It trades at the quote's "
+        "price at once, or is refused. A quote may be taken in parts; what you take on one side is no longer there on "
+        "the other.",
+        "- Until its ValidUntilTime(62) a quote stays whatever the market does. A QuoteCancel(Z) takes it back early. "
+        "No message tells that its time is over, or that all of it is taken. A Quote that comes by resend may be over.",
+    ]
+    if section.fix != "FIX.4.2":
+        lines.append(
+            "- QuoteResponse(AJ): 1 is an order as above (of all that is left, without OrderQty). 2 trades at your "
+            "price if the market maker would quote it now; else the quote is over and you get another one, with your "
+            "QuoteRespID(693). 6 ends the quote. An answer that comes too late gets a rejected ExecutionReport(8) "
+            "where it has a ClOrdID, else a QuoteStatusReport(AI)."
+        )
+    return "## Quotes\n\n" + "\n".join(lines)
+
+
+def _quoted(maker: Maker) -> Iterator[str]:
+    return (one.symbol for one in maker.quoting if one.qty)
 
 
 def _instruments(config: Config) -> str:

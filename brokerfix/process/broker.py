@@ -12,7 +12,7 @@ from typing import Any
 
 from brokerfix import commands as cmd
 from brokerfix.access.vouch import make_secret
-from brokerfix.domain import ClientOptions, sequence_of, shard_of
+from brokerfix.domain import sequence_of, shard_of
 from brokerfix.engine.operator import left_behind
 from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.fix.outgoing.encode import Out
@@ -30,8 +30,9 @@ from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
 from brokerfix.settings.registry import complete
-from brokerfix.settings.schedule import Hours, day_ends, trading_day
-from brokerfix.settings.sections import ClientSection, Config, ConfigError, StartError, VenueSection
+from brokerfix.settings.schedule import day_ends, trading_day
+from brokerfix.settings.sections import ClientSection, Config, StartError, VenueSection
+from brokerfix.settings.start import hours_of, start_command
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -40,17 +41,6 @@ HELD_REST = 100e-6
 """The longest rest while messages wait for the disk."""
 LOGOUT_SECONDS = 3
 BEHIND_ORDERS = 10
-
-
-def _hours(config: Config) -> dict[str, Hours]:
-    """The trading hours of the instruments that have some. Raises ConfigError."""
-    hours = {}
-    for symbol, instrument in config.instruments.items():
-        try:
-            hours[symbol] = Hours(instrument, config.calendars.get(symbol, ""))
-        except ValueError as error:
-            raise ConfigError(f"{config.path}: instruments.{symbol}.calendar: {error}") from error
-    return {symbol: one for symbol, one in hours.items() if not one.always_open}
 
 
 class Broker:
@@ -79,7 +69,7 @@ class Broker:
             else None
         )
         self.receiver.sessions, self.receiver.pipeline, self.receiver.chaos = self.sessions, self.pipeline, self.chaos
-        self.hours = _hours(config)
+        self.hours = hours_of(config)
         self.pauses = Pauses()
         self.timers = Timers(self)
         self.running = False
@@ -110,7 +100,7 @@ class Broker:
             key = "" if config.gateway is not None else "broker.port: "
             raise StartError(f"{config.path}: {key}{error}") from error
         self.pipeline.resend(unsent)
-        if not self.pipeline.submit(self._start_command()):
+        if not self.pipeline.submit(start_command(config, self.hours, self.clock())):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
         self._carry_out_kills()
@@ -342,36 +332,6 @@ class Broker:
 
     def trading_day(self, now: int) -> int:
         return trading_day(now, self.config.day_start, self.config.broker.time_zone)
-
-    def _start_command(self) -> cmd.Start:
-        config = self.config
-        options = config.options
-        clients = [
-            (name, client.accounts, client.max_orders_per_second, options[name])
-            for name, client in config.clients.items()
-        ]
-        for name, maker in config.makers.items():
-            clients.append((name, (maker.account,), *config.maker_options.get(name, (0, ClientOptions()))))
-        now = self.clock()
-        return cmd.Start(
-            now,
-            self.trading_day(now),
-            tuple(config.instruments.values()),
-            tuple((name, account.cash, account.limits) for name, account in config.accounts.items()),
-            tuple(clients),
-            config.domain_venues,
-            tuple((symbol, hours.phase(now)) for symbol, hours in self.hours.items()),
-            config.broker.shard,
-            tuple((name, group.accounts) for name, group in config.groups.items()),
-            tuple(config.limits.items()),
-            tuple((name, one.margin) for name, one in config.accounts.items() if one.margin != "cash"),
-            config.margin,
-            tuple((name, group.symbols) for name, group in config.symbol_groups.items()),
-            tuple((name, section.currency) for name, section in config.currencies.items()),
-            tuple((name, one.route_mode) for name, one in config.accounts.items() if one.route_mode),
-            tuple(config.makers.values()),
-            tuple(config.quoters.values()),
-        )
 
     def _on_signal(self, number: int, frame: object) -> None:
         log.info("stopping on %s", signal.Signals(number).name)

@@ -171,7 +171,7 @@ class Timers:
             self._reset_due = self.broker.config.broker.session_reset == "daily"
 
     def _watch_clock(self, now: int) -> None:
-        """Phases that begin, orders whose time has come, pegs that may follow the market again, margin calls."""
+        """Phases that begin, orders and quotes whose time has come, pegs that may follow the market, margin calls."""
         for symbol, hours in self.broker.hours.items():
             phase = hours.phase(now)
             if self.broker.state.phases.get(symbol) is not phase:
@@ -186,6 +186,8 @@ class Timers:
             self.broker.pipeline.submit(cmd.AskAgain(now))
         if self.broker.state.expiries and self.broker.state.expiries.keys()[0][0] <= now:
             self.broker.pipeline.submit(cmd.ExpireOrders(now))
+        if self.broker.state.firm and self.broker.state.firm.keys()[0][0] < now:
+            self.broker.pipeline.submit(cmd.ExpireQuotes(now))
         for symbol, watched in self.broker.state.watching.items():
             if watched:
                 self.broker.pipeline.submit(cmd.MarketMoved(now, symbol))

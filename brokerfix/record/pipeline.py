@@ -453,7 +453,7 @@ def _refused(command: cmd.ClientCommand, number: int, reason: BusinessRejectReas
     if isinstance(command, cmd.RefuseMessage):
         ref_seq_num, ref_msg_type, ref_id = command.ref_seq_num, command.ref_msg_type, command.ref_id
     else:
-        names = ("cl_ord_id", "req_id", "cross_id", "list_id")
+        names = ("cl_ord_id", "req_id", "cross_id", "list_id", "quote_req_id", "quote_resp_id")
         ref_id = next((value for name in names if (value := getattr(command, name, ""))), "")
         ref_seq_num, ref_msg_type = 0, command.MSG_TYPE
     return MessageRefused(

@@ -100,8 +100,8 @@ class QuotingSection(Section, frozen=True):
 
 
 class TierSection(Section, frozen=True):
-    """What is added to quotes for these clients; `most` is a multiple of the quote's size (0: the position's
-    bounds)."""
+    """What is added to quotes for these clients (none: for all others); `most` is a multiple of the quote's size (0:
+    the position's bounds)."""
 
     clients: tuple[CompId, ...] = ()
     spread: str = "0"
@@ -219,6 +219,15 @@ def _maker(
         ),
         section.flatten_seconds * SECOND,
     )  # fmt: skip
+
+
+def read_quoting(
+    path: Path, at: str, section: QuotingSection, symbol: str, read: Mapping[str, Any],
+    instruments: Mapping[str, Instrument],
+) -> Quoting:  # fmt: skip
+    """How an instrument is quoted by a table at the key `at`. `read` has the configuration's `venues`. Raises
+    ConfigError."""
+    return _Reader(path, at, instruments[symbol]).quoting(section, read, instruments)
 
 
 UNBOUNDED = 10**14

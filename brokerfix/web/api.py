@@ -10,7 +10,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from brokerfix import __version__
 from brokerfix.settings.sections import Config
-from brokerfix.web import orders, page, reference
+from brokerfix.web import orders, page, quotes, reference
 from brokerfix.web.door import Authentication, Door, tell_limits
 from brokerfix.web.problems import HANDLERS
 from brokerfix.web.streams import stream
@@ -27,10 +27,11 @@ kind at once, `X-RateLimit-Remaining` how many are left of them, `X-RateLimit-Re
 (seconds since 1970), `X-RateLimit-Resource` which budget that is. They are in every answer to an API key unless the
 budget has no limit; above it, the answer is 429 and `Retry-After` says how long to wait.
 
-`/v1/stream` is a WebSocket. It tells reports of the key's accounts and, with `?symbols=A,B`, quotes (`by=exchange`: of
-each exchange apart); with `statistics=1` the trading day's statistics, with `trades=1` every trade. A slow reader gets
-the newest quote and statistics of a symbol instead of every one. Reports and trades are never left out: a reader that
-is too slow for them is closed with 4008.
+`/v1/stream` is a WebSocket. It tells reports of the key's accounts, quotes that they were given (`firm_quote`) and,
+with `?symbols=A,B`, the market's quotes (`by=exchange`: of each exchange apart); with `statistics=1` the trading day's
+statistics, with `trades=1` every trade. A slow reader gets the newest market's quote and statistics of a symbol instead
+of every one. Reports, firm quotes and trades are never left out: a reader that is too slow for them is closed with
+4008.
 """
 
 
@@ -53,7 +54,7 @@ def build(config: Config) -> Litestar:
         await asyncio.gather(*(user.session.stop() for user in door.users.values()))
 
     app = Litestar(
-        [*orders.ROUTES, *reference.ROUTES, *page.ROUTES, health, stream],
+        [*orders.ROUTES, *quotes.ROUTES, *reference.ROUTES, *page.ROUTES, health, stream],
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="public", exclude=["^/schema", "^/healthz"])
         ],
@@ -68,6 +69,7 @@ def build(config: Config) -> Litestar:
             security=[{"key": []}],
             tags=[
                 Tag("orders", "Enter, change and cancel orders; what became of them"),
+                Tag("quotes", "Ask for firm quotes, and trade at them"),
                 Tag("accounts", "Money, limits and holdings"),
                 Tag("market", "What can be traded, when, and at what price"),
             ],

@@ -26,6 +26,7 @@ from brokerfix.settings.sections import ApiKeySection, Config, GatewaySection
 from brokerfix.web.archive import Archive
 from brokerfix.web.limits import headers
 from brokerfix.web.model import Order, Problem
+from brokerfix.web.quote_model import FirmQuote
 from brokerfix.web.users import KEY_NAME, User
 from brokerfix.web.waiting import Unavailable
 
@@ -113,8 +114,9 @@ class Door:
         """Whether a key is for all of the client's accounts."""
         return set(self.accounts(caller)) == set(self.config.clients[caller.key.client].accounts)
 
-    def sees(self, caller: Caller, order: Order) -> bool:
-        """Whether a key may see an order. One of which no account is known is for keys of all the client's accounts."""
+    def sees(self, caller: Caller, order: Order | FirmQuote) -> bool:
+        """Whether a key may see an order, or a quote. One of which no account is known is for keys of all the client's
+        accounts."""
         return order.account in self.accounts(caller) or (not order.account and self.sees_all(caller))
 
     async def catch_up(self, user: User) -> None:

@@ -131,7 +131,7 @@ class Order(msgspec.Struct, frozen=True):
     leaves_qty: str
     avg_px: str
     text: str = ""
-    type: OrdType | None = None
+    type: OrdType | Literal["previously_quoted"] | None = None
     time_in_force: TimeInForce | None = None
     stop_px: str | None = None
     min_qty: str | None = None

@@ -11,8 +11,7 @@ from litestar.exceptions import WebSocketDisconnect
 
 from brokerfix.web.door import Caller, Door
 from brokerfix.web.market import Kind, Market
-from brokerfix.web.model import Report, Trade
-from brokerfix.web.told import Sent, Stream, Wants
+from brokerfix.web.told import WHOLE, Sent, Stream, Wants
 from brokerfix.web.waiting import RequestRefused, Unavailable
 
 log = logging.getLogger("brokerfix.http")
@@ -26,9 +25,9 @@ SEND_SECONDS, STALL_SECONDS = 5.0, 60.0
 
 @websocket("/v1/stream")
 async def stream(socket: WebSocket[Caller, None, Any]) -> None:
-    """Reports of the key's accounts and, with `?symbols=A,B`, quotes: one JSON object each, with a `type`. With
-    `by=exchange` quotes have each exchange's part; `statistics=1` and `trades=1` tell of these too. A reader that is
-    too slow for its reports and trades is closed with 4008."""
+    """Reports of the key's accounts, quotes that they were given and, with `?symbols=A,B`, the market's quotes: one
+    JSON object each, with a `type`. With `by=exchange` the market's quotes have each exchange's part; `statistics=1`
+    and `trades=1` tell of these too. A reader that is too slow for what is told whole is closed with 4008."""
     door: Door = socket.app.state.door
     caller = socket.user
     try:
@@ -150,7 +149,7 @@ async def _send(socket: WebSocket[Caller, None, Any], told: Stream, message: Sen
         while not sending.done():
             await asyncio.wait((sending,), timeout=SEND_SECONDS)
             waited += SEND_SECONDS
-            is_kept = isinstance(message, Report | Trade) or told.keeps or told.lost
+            is_kept = isinstance(message, WHOLE) or told.keeps or told.lost
             if not sending.done() and (is_kept or waited >= STALL_SECONDS):
                 raise TimeoutError
     finally:

@@ -1,7 +1,7 @@
 """What streams are told, and what of it waits for a reader.
 
 A book or statistics that wait are replaced by newer ones of the same symbol: a slow reader gets what is, and not all
-that has been. Reports and trades are whole, or the stream has lost its reader.
+that has been. Reports, quotes to the client and trades are whole, or the stream has lost its reader.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 import msgspec
 
 from brokerfix.web.model import Changed, Order, Quote, Report, Trade
+from brokerfix.web.quote_model import FirmQuote, Quoted
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -22,8 +23,10 @@ class Moved(msgspec.Struct, frozen=True):
     by_exchange: Quote
 
 
-Told = Report | Moved | Changed | Trade
-Sent = Report | Quote | Changed | Trade
+Told = Report | Moved | Changed | Trade | Quoted
+Sent = Report | Quote | Changed | Trade | Quoted
+WHOLE = Report | Trade | Quoted
+"""What nothing newer replaces."""
 
 
 class Wants(msgspec.Struct, frozen=True):
@@ -39,7 +42,7 @@ class Stream:
     """What one WebSocket is to be told, first come first told. It holds so many reports and trades; one whose reader is
     slower than that is `lost`. `ready`: something waits."""
 
-    def __init__(self, most: int, wants: Wants, sees: Callable[[Order], bool]) -> None:
+    def __init__(self, most: int, wants: Wants, sees: Callable[[Order | FirmQuote], bool]) -> None:
         self.wants = wants
         self.lost = False
         self.ready = asyncio.Event()
@@ -58,6 +61,9 @@ class Stream:
         if isinstance(what, Report):
             if self._sees(what.order):
                 self._keep(what)
+        elif isinstance(what, Quoted):
+            if self._sees(what.quote):
+                self._keep(what)
         elif isinstance(what, Trade):
             if wants.trades and what.symbol in wants.symbols:
                 self._keep(what)
@@ -69,7 +75,7 @@ class Stream:
             if quote is not None:
                 self._renew(("quote", what.symbol), quote)
 
-    def _keep(self, what: Report | Trade) -> None:
+    def _keep(self, what: WHOLE) -> None:
         if self._kept >= self._most:
             self.lost = True
             return

@@ -18,6 +18,7 @@ from brokerfix.web.known import UNREPORTED, Orders
 from brokerfix.web.limits import Limits
 from brokerfix.web.market import Market
 from brokerfix.web.model import ENDED_STATUSES, NewOrder, Order, Replace, Report
+from brokerfix.web.quoting import Quotes
 from brokerfix.web.session import Handler, Session
 from brokerfix.web.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
 from brokerfix.web.told import Stream, Told
@@ -61,7 +62,8 @@ class User:
         }
         self.session = Session(config, name, self._began, self._ended, handlers)
         self.market = Market(self.session, self._tell)
-        handlers |= self.market.handlers
+        self.quotes = Quotes(self.session, self._tell, self._answer)
+        handlers |= self.market.handlers | self.quotes.handlers
         self.client = self.session.client
         self.client.sender_sub_id = KEY_NAME.get
 
@@ -92,6 +94,7 @@ class User:
         self._knows_all.clear()
         self.orders.whole_above = self.orders.fills_above = None
         self.market.ended()
+        self.quotes.ended()
 
     def _tell(self, what: Told) -> None:
         for stream in self.streams:
@@ -118,6 +121,14 @@ class User:
                 # It is working, in an auction or at a slow exchange.
                 return known
             raise
+
+    async def take_quote(self, cl_ord_id: str, account: str, kind: str, body: list[tuple[int, str]]) -> Order:
+        """Send an order against a quote, or an answer that may become one. Raises Requoted, RequestRefused,
+        Unavailable."""
+        self.orders.accounts[cl_ord_id] = account
+        # Another time is no other request.
+        what = (kind, *((tag, value) for tag, value in body if tag not in (60, 693)))
+        return await self._ask(cl_ord_id, what, lambda: self.client.send(kind, body), True)
 
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
         side = SIDES[order.side]
@@ -240,18 +251,18 @@ class User:
             under_way = self._waiting.keys() | self._mass_cancels.keys()
             self._numbers = {number: name for number, name in self._numbers.items() if name in under_way}
 
-    def _answer(self, key: str, answer: Order | RequestRefused) -> None:
+    def _answer(self, key: str, answer: Order | Exception) -> None:
         waiter = self._waiting.get(key)
         if waiter is None:
             return
         if isinstance(answer, Order) and waiter.immediate and answer.status not in ENDED_STATUSES:
             return
         del self._waiting[key]
-        if isinstance(answer, RequestRefused) and waiter.asked[0] == "G":
+        if isinstance(answer, Exception) and waiter.asked[0] == "G":
             self.orders.asked.pop(key, None)
         if waiter.answer.done():
             return
-        if isinstance(answer, RequestRefused):
+        if isinstance(answer, Exception):
             waiter.answer.set_exception(answer)
             # It is known to be taken, should nobody wait any more.
             waiter.answer.exception()
@@ -313,6 +324,7 @@ class User:
         self.orders.note(order, request, replaced, is_theirs=exec_type in NAMING)
         if exec_type == "F":
             self.orders.note_fill(execution_of(message, order))
+            self.quotes.filled(order.cl_ord_id, message.get(32, "0"))
         elif exec_type in ("G", "H") and (fill := self.orders.fill(message.get(19, ""))) is not None:
             self.orders.change_fill(changed(fill, message), fill)
         self._tell(_report(order, message))
@@ -361,7 +373,9 @@ class User:
         self._answer(name, RequestRefused(message.get(58, "refused"), order, 409))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
-        self._answer(message.get(379, ""), RequestRefused(message.get(58, "refused")))
+        refused, name = RequestRefused(message.get(58, "refused")), message.get(379, "")
+        self._answer(name, refused)
+        self.quotes.refused(name, refused)
         self._reject(message, every)
 
     def _reject(self, message: Message, every: list[tuple[int, str]]) -> None:
@@ -372,6 +386,7 @@ class User:
         if mass is not None:
             mass.fail(refused)
         self._answer(name, refused)
+        self.quotes.rejected(int(message.get(45, "0")), refused)
 
 
 def _report(order: Order, message: Message) -> Report:

@@ -143,6 +143,9 @@ class BrokerMachine(RuleBasedStateMachine):
             limits=limits, self_match=self_match, scope=scope, margin=margin, terms="maintenance=0.5",
             currency=currency, **routing,
         )  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
         self.number = self.seen = 0
         self.known: dict[int, Order] = {}
         self.picture: dict[tuple[str, object], object] = {}

@@ -3,11 +3,13 @@
 import pytest
 
 from brokerfix.commands import AskQuoteStatus, CancelQuotes, PullQuotes, RefuseMessage, SetQuotes
-from brokerfix.domain import ClientQuoting, Instrument, Protection, QuoteEntry, QuoteReject
+from brokerfix.domain import ClientQuoting, Instrument, Maker, Protection, QuoteEntry, QuoteReject, id_text
 from brokerfix.fix.incoming.decode import from_client
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.text import pairs
 from brokerfix.fix.versions.recode import outgoing
+from tests.engine.making.test_maker import market, quoting
+from tests.engine.making.test_rfq import answer, ask, given_one
 from tests.scenario import World, run_step
 
 SOH = "\x01"
@@ -207,3 +209,39 @@ def test_quotes_expire_with_their_day() -> None:
         "35=AI|117=Q1|55=AAPL|54=1|297=7",
         "35=AI|117=Q1|55=AAPL|54=2|297=7",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fix", "kind", "own", "asked"),
+    [("FIX.4.2", "b", "1", "5"), ("FIX.4.4", "AI", "6", "1"), ("FIXT.1.1", "AI", "6", "17")],
+)
+def test_reports_of_a_quote_that_was_asked_for_name_the_request_or_the_answer_and_of_ones_own_neither(
+    fix: str, kind: str, own: str, asked: str
+) -> None:
+    """Even where both are of one QuoteID. A quote of one's own that is removed is not said to have traded."""
+    makers = (Maker("MM", "MM", (quoting(),), valid=5 * 10**9),)
+    made = World(makers=makers, quoters=(ClientQuoting("ALICE"),), venues="XNAS")
+    run_step(made, "client ALICE up")
+    run_step(made, "venue XNAS up")
+    market(made, 14990, 15010)
+    quote = given_one(made)
+    told_of(made, f"55=MSFT|117={id_text(quote.id)}|132=399.00|134=100|", "S", fix)
+    run_step(made, "operator jo kill symbol MSFT")
+    made.submit(PullQuotes(made.now, "jo", "MM"))
+    ask(made, req=quote.quote_req_id, again=True)
+    answer(made, quote.id, "6", resp="A1")
+    sent = [dict(pair.split("=", 1) for pair in as_told(out, fix).split("|")) for out in made.sent]
+    reports = [one for one in sent if one["35"] in ("AI", "b")]
+    assert [one["35"] for one in reports] == [kind] * 3
+    assert [one["297"] for one in reports] == [own, asked, asked]
+    assert ["131" in one for one in reports] == [False, True, False]
+    assert ["693" in one for one in reports] == [False, False, fix != "FIX.4.2"], "which has no QuoteResponse(AJ)"
+
+
+@pytest.mark.parametrize("fix", VERSIONS)
+def test_a_pull_of_a_symbol_is_said_so_in_each_version(fix: str) -> None:
+    made = world()
+    told_of(made, f"117=Q1|{entries('149.90/150.10')}", fix=fix)
+    made.submit(PullQuotes(made.now, "jo", "ALICE", "AAPL"))
+    (pull,) = [as_told(out, fix) for out in made.sent]
+    assert "|297=1|" in pull

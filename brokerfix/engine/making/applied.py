@@ -1,5 +1,7 @@
 """What facts of market makers change."""
 
+import msgspec
+
 from brokerfix import facts as f
 from brokerfix.domain import Maker, Model, Quoting, Side, to_money
 from brokerfix.engine import touched
@@ -9,6 +11,7 @@ from brokerfix.engine.making.guard import PROTECTION
 from brokerfix.engine.making.hedge import HEDGE
 from brokerfix.engine.making.reference import quote_in
 from brokerfix.engine.orders import booking
+from brokerfix.engine.risk import checks
 from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 
@@ -22,7 +25,9 @@ def _maker_defined(state: State, fact: f.MakerDefined) -> None:
     name, maker = fact.maker.maker, fact.maker
     making = state.makers.get(name)
     if making is None:
-        making = state.makers[name] = Making(maker)
+        making = state.makers[name] = Making(maker, maker)
+    if not fact.operator:
+        maker, making.configured = _with_what_was_set(making, maker), maker
     before, making.maker = making.desks, maker
     making.desks = {}
     quoted = {quoting.symbol: quoting for quoting in maker.quoting}
@@ -42,11 +47,18 @@ def _maker_defined(state: State, fact: f.MakerDefined) -> None:
             state.agenda[booking.REQUOTE, (one, symbol)] = None
 
 
+def _with_what_was_set(making: Making, maker: Maker) -> Maker:
+    """New terms of the configuration; where it says of an instrument what it said before, as an operator has set it."""
+    said, now = ({one.symbol: one for one in terms.quoting} for terms in (making.configured, making.maker))
+    quoting = tuple(now[one.symbol] if said.get(one.symbol) == one else one for one in maker.quoting)
+    return msgspec.structs.replace(maker, quoting=quoting)
+
+
 def _begin(state: State, maker: Maker, desk: Desk) -> None:
     """A desk begins with what the account has, at the mark: that is nothing that it has made."""
     symbol = desk.quoting.symbol
     position = state.accounts[maker.account].positions.get(symbol)
-    mark = state.marks.get(symbol) or state.instruments[symbol].reference
+    mark = checks.reference(state, state.instruments[symbol])
     desk.net = position.qty if position is not None else 0
     desk.earned.cash = -2 * mark * desk.net
 
@@ -73,6 +85,8 @@ def _quotes_decided(state: State, fact: f.QuotesDecided) -> None:
         desk.mids.append((fact.at, fact.priced.mid))
     if desk.lost_at and fact.is_fresh:
         desk.lost_at = 0
+    # It has been looked at; what this changes is looked at again.
+    state.agenda.pop((booking.REQUOTE, (fact.maker, fact.symbol)), None)
 
 
 @EVOLVE.on(f.ReferenceLost, touched.nothing)
@@ -91,6 +105,8 @@ def _quote_moved(state: State, fact: f.QuoteMoved) -> None:
     book = state.books[order.symbol]
     if order.in_book:
         book.remove(order.order_id)
+    # What a fill that was taken back had us hold is quoted again.
+    booking.hold(state, order, 0, None)
     left, price = order.leaves, order.risk_price
     order.qty, order.price, order.risk_price, order.repriced_at = fact.qty, fact.price, fact.price, fact.at
     qty = order.in_book = order.leaves
@@ -172,4 +188,16 @@ def begin_day(state: State) -> None:
     """What was made is counted by the day."""
     for making in state.makers.values():
         for desk in making.desks.values():
-            desk.earned = Earned(-desk.net * desk.mid)
+            # What others are hedged with has no decisions, and so no reference of its own.
+            mid = desk.mid or 2 * checks.reference(state, state.instruments[desk.quoting.symbol])
+            desk.earned = Earned(-desk.net * mid)
+
+
+def split(state: State, symbol: str, new: int, old: int) -> None:
+    """What makers have of a symbol is another number of units at another price, and worth what it was. Its move is no
+    jump."""
+    for making in state.makers.values():
+        desk = making.desks.get(symbol)
+        if desk is not None:
+            desk.net, desk.mid, desk.anchor = desk.net * new // old, desk.mid * old // new, desk.anchor * old // new
+            desk.mids = []

@@ -2,10 +2,13 @@
 
 import msgspec
 
-from brokerfix.domain import Maker, Quoting, Side
+from brokerfix.domain import Maker, QuotedPrice, QuoteStatus, Quoting, Side
 
 PULLED_BY_OPERATOR = "STOPPED"
 UNTIL_OVER, UNTIL_RESET = -1, 0
+ECHO = 500_000_000
+"""Nanoseconds for which an exchange's market data may show what it has told us to be gone: both come on sessions of
+their own, and market data may be conflated."""
 
 
 Slot = tuple[str, Side, int]
@@ -43,6 +46,40 @@ class Deal(msgspec.Struct, frozen=True, gc=False, array_like=True):
     fee: str = ""
 
 
+class GivenQuote(msgspec.Struct, gc=False):
+    """A quote that a client was given, see `QuoteGiven`; `bid_left` and `ask_left` are what of it can still be taken on
+    each side: what is taken on one is no longer there on the other. `ended`: as what it is over (None: it is firm),
+    `answer` the QuoteRespID(693) of the answer that ended it, `next_id` the quote that was given instead."""
+
+    quote_id: int
+    at: int
+    client: str
+    quote_req_id: str
+    account: str
+    symbol: str
+    side: str
+    bid: int
+    bid_left: int
+    ask: int
+    ask_left: int
+    valid_until: int
+    maker: str
+    priced: QuotedPrice
+    quote_resp_id: str = ""
+    ended: QuoteStatus | None = None
+    text: str = ""
+    answer: str = ""
+    next_id: int = 0
+
+    def price(self, side: Side) -> int:
+        """At which the client buys or sells (0: that is not quoted)."""
+        return self.ask if side is Side.BUY else self.bid
+
+    def left(self, side: Side) -> int:
+        """What the client may still buy or sell."""
+        return self.ask_left if side is Side.BUY else self.bid_left
+
+
 class HedgeUnderWay(msgspec.Struct, gc=False):
     """A hedge that was sent `at` a time: its OrderID while it works (0: it has ended), or the check that refused it."""
 
@@ -72,9 +109,11 @@ class Desk(msgspec.Struct, gc=False):
     `decided_at`, `mids` are those of the last while; since `lost_at` (ns; 0: there is one) there is no reference.
     `anchor` is where a simulation has the market. `new` are fills that are yet to be looked at, `filled_at` when each
     side was filled last, `ladder` how many more quotes have bought than sold (ping-pong). `window` counts for the
-    protection.
+    protection. `echoes` are by exchange, side and price what an exchange had of its quotes until a moment ago, (until,
+    quantity): the market data may show it still.
 
-    `net` is what it has of the instrument by its deals, `earned` what they have brought in today.
+    `net` is what it has of the instrument by its deals, `earned` what they have brought in today. `to_buy` and
+    `to_sell` are what it would buy and sell if all quotes that clients have of it were taken.
     """
 
     quoting: Quoting
@@ -90,8 +129,11 @@ class Desk(msgspec.Struct, gc=False):
     filled_at: dict[Side, int] = {}
     ladder: int = 0
     window: Window = msgspec.field(default_factory=Window)
+    echoes: dict[tuple[str, Side, int], tuple[int, int]] = {}
     net: int = 0
     earned: Earned = msgspec.field(default_factory=Earned)
+    to_buy: int = 0
+    to_sell: int = 0
 
     @property
     def is_passive(self) -> bool:
@@ -100,11 +142,18 @@ class Desk(msgspec.Struct, gc=False):
 
 
 class Making(msgspec.Struct, gc=False):
-    """A market maker: its terms, its desks by symbol, what counts for the protection of all, the last hedge by
-    the symbol that it is in, and when the trading day ends (ns; 0: it is not known)."""
+    """A market maker: its terms, and as the configuration has last named them, its desks by symbol, what counts for the
+    protection of all, the last hedge by the symbol that it is in, and when the trading day ends (ns; 0: it is not
+    known)."""
 
     maker: Maker
+    configured: Maker
     desks: dict[str, Desk] = {}
     window: Window = msgspec.field(default_factory=Window)
     hedges: dict[str, HedgeUnderWay] = {}
     day_ends: int = 0
+
+
+def symbols_of(maker: Maker) -> set[str]:
+    """The instruments that a maker has desks in: what it quotes, and what that is hedged with."""
+    return {one.symbol for one in maker.quoting} | {one.hedge.symbol for one in maker.quoting if one.hedge is not None}

@@ -16,7 +16,7 @@ from brokerfix.engine.making.quoter import Name, Quoter
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.batch import Batch, Together
-from brokerfix.engine.risk.checks import Terms, check_market
+from brokerfix.engine.risk.checks import Terms, check_market, check_terms
 from brokerfix.engine.state import State
 
 Refused = tuple[QuoteReject, str]
@@ -175,18 +175,17 @@ class Planner:
         tops = self._tops[symbol]
         if tops.met(side, change.price):
             return QuoteReject.PRICE, "POST_ONLY: it would take at its price"
-        batch = self._batches.get(symbol)
+        state, batch = self._state, self._batches.get(symbol)
         if batch is None:
-            instrument = self._state.instruments[symbol]
-            batch = self._batches[symbol] = Batch(
-                self._state, self._client, self._account, instrument, self._c.at, self._together
-            )
+            batch = self._batches[symbol] = Batch(self._together)
         replaced = change.order
         if replaced is not None and (replaced.symbol, replaced.account) != (symbol, self._account.account):
             replaced = None
         if replaced is not None and replaced.cum:
             replaced = msgspec.structs.replace(replaced, qty=replaced.leaves, cum=0)
-        wrong = batch.refused(Terms(side, OrdType.LIMIT, change.qty, change.price, change.price), replaced)
+        terms = Terms(side, OrdType.LIMIT, change.qty, change.price, change.price)
+        of_side = state.instruments[symbol], terms, self._c.at, replaced
+        wrong = check_terms(state, self._client, self._account, *of_side, batch=batch)
         if wrong is not None:
             return refused_for(wrong)
         tops.add(side, change.price)

@@ -9,6 +9,7 @@ to the band's edge, so that the next fill does not call for another one.
 from brokerfix.domain import Hedge, Instrument, OrderTags, OrdType, Side, TimeInForce, to_text
 from brokerfix.engine.making.desk import Making
 from brokerfix.engine.making.pricing import position_of
+from brokerfix.engine.making.reference import best_of_others
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
@@ -64,11 +65,12 @@ def _send(state: State, making: Making, terms: Hedge, delta: int, positions: Pos
     if under_way is not None and (under_way.order_id or step.at - under_way.at < AGAIN_AFTER):
         return
     instrument, side = state.instruments[symbol], Side.SELL if delta > 0 else Side.BUY
-    best = state.market.best(symbol, side.opposite)
+    found = best_of_others(state, making, symbol, side.opposite, step.at)
     qty = min(abs(delta), terms.most or abs(delta), _room(state, making, instrument, side, abs(delta)))
     qty -= qty % instrument.lot
-    if qty <= 0 or best is None:
+    if qty <= 0 or found is None:
         return
+    best, venue = found
     price = _limit(instrument, side, best, terms.slip.at(best))
     client, account = state.clients[name], state.accounts[making.maker.account]
     checked = risk.Terms(side, OrdType.LIMIT, qty, price, price)
@@ -96,6 +98,8 @@ def _send(state: State, making: Making, terms: Hedge, delta: int, positions: Pos
         qty=qty,
         price=price,
         risk_price=price,
+        # Quotes of ours that it would meet are called back; the router would take them for the best that there is.
+        ex_destination=venue,
         tags=OrderTags(strategy=HEDGE),
     )
     work(state, Order.from_fact(accepted), qty, step)
@@ -116,5 +120,5 @@ def _room(state: State, making: Making, instrument: Instrument, side: Side, qty:
     if desk is None or desk.is_passive or position is None:
         return qty
     if side is Side.BUY:
-        return max(0, desk.quoting.most_long - position.qty - position.open_buy_qty)
-    return max(0, position.qty - position.open_sell_qty - desk.quoting.most_short)
+        return max(0, desk.quoting.most_long - position.qty - position.open_buy_qty - desk.to_buy)
+    return max(0, position.qty - position.open_sell_qty - desk.to_sell - desk.quoting.most_short)

@@ -1,16 +1,20 @@
 """What makers do: they look at the market and at what they have, and bring their quotes to what the model says."""
 
-from brokerfix.commands import MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
-from brokerfix.domain import Maker, Side
+import msgspec
+
+from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
+from brokerfix.domain import Maker, QuoteTable, Side
 from brokerfix.engine.making import guard, protection, quoters
-from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull
+from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, symbols_of
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
+from brokerfix.engine.making.offers import RFQ
 from brokerfix.engine.making.place import place, withdraw_all
 from brokerfix.engine.making.pricing import price
 from brokerfix.engine.making.quotes import wanted
-from brokerfix.engine.making.reference import Seen, look
+from brokerfix.engine.making.reference import Seen, look, quotes_of
+from brokerfix.engine.making.rfq import take_back
 from brokerfix.engine.making.room import places, room
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -21,6 +25,7 @@ from brokerfix.facts import (
     MakerDayEnds,
     MakerDefined,
     MakerFilled,
+    OperatorActed,
     OperatorRefused,
     QuotesPulled,
     QuotesResumed,
@@ -29,21 +34,26 @@ from brokerfix.facts import (
 
 DECIDE = Decisions()
 PULLED = "its market maker's quotes are pulled"
-RFQ = "rfq"
+UNCONFIGURED = "the market maker is no longer configured"
 
 
 def define(state: State, c: Start, step: Step) -> None:
-    """The makers of the configuration, as far as they differ from what the journal says. One that is gone quotes
-    nothing any more."""
+    """The makers of the configuration, as far as it says something else of them than before: what an operator has set
+    since stays. One that is gone quotes nothing any more."""
     for maker in c.makers:
         known = state.makers.get(maker.maker)
-        if known is None or known.maker != maker:
+        if known is None or known.configured != maker:
+            quoted = {quoting.symbol for quoting in maker.quoting}
+            for symbol in known.desks if known is not None else ():
+                if symbol not in quoted:
+                    take_back(state, maker.maker, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, maker)
     names = {maker.maker for maker in c.makers}
     for name, making in state.makers.items():
         if name not in names and making.maker.quoting:
             for symbol in making.desks:
-                withdraw_all(state, making, symbol, step, "the market maker is no longer configured")
+                withdraw_all(state, making, symbol, step, UNCONFIGURED)
+                take_back(state, name, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, Maker(name, making.maker.account))
 
 
@@ -73,7 +83,7 @@ def maker_traded(state: State, c: MakerTraded, step: Step) -> None:
     if desk is None:
         return
     if desk.new:
-        mid = look(state, making, symbol).mid or desk.mid
+        mid = look(state, making, symbol, at=step.at).mid or desk.mid
         for deal in desk.new:
             _note(state, making, symbol, deal, mid, step)
         _protect(state, making, symbol, step)
@@ -126,7 +136,7 @@ def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0
     desk = making.desks[symbol]
     if desk.is_passive:
         return
-    seen = look(state, making, symbol, anchor)
+    seen = look(state, making, symbol, anchor, step.at)
     if not seen.mid and not desk.lost_at:
         step.emit(ReferenceLost, making.maker.maker, symbol)
     danger = guard.endangered(state, making, symbol, seen, step.at)
@@ -174,10 +184,11 @@ def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, an
         )
     if guard.MODEL in desk.pulls:
         step.emit(QuotesResumed, maker=making.maker.maker, symbol=symbol, codes=(guard.MODEL,))
-    may = room(state, making, symbol, seen)
+    known = quotes_of(state, making, desk)
+    may = room(state, making, symbol, seen, known)
     quotes = wanted(quoting, instrument, seen.mid, centre, places(state, desk, symbol), may)
     is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh)
-    place(state, making, symbol, quotes, answer.priced, may, step, anchor, is_fresh, is_news)
+    place(state, making, symbol, quotes, answer.priced, may, known, step, anchor, is_fresh, is_news)
 
 
 def _cover(state: State, making: Making, symbol: str, step: Step) -> None:
@@ -192,7 +203,7 @@ def _cover(state: State, making: Making, symbol: str, step: Step) -> None:
 
 
 def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
-    """Take back all quotes of a symbol ("": of all), for a reason."""
+    """Take back all quotes of a symbol ("": of all), also those that clients were given, for a reason."""
     name = making.maker.maker
     step.emit(
         QuotesPulled, maker=name, symbol=symbol, code=pull.code, text=pull.text, until=pull.until, operator=operator
@@ -201,6 +212,7 @@ def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, ope
         step.emit(Alerted, "making", pull.code, f"{name} quotes no {symbol or 'instrument'} any more: {pull.text}")
     for one in making.desks if not symbol else (symbol,):
         withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
+        take_back(state, name, one, PULLED, step)
 
 
 QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))
@@ -210,30 +222,53 @@ QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))
 @DECIDE.on(PullQuotes)
 def pull_quotes(state: State, c: PullQuotes, step: Step) -> None:
     """An operator stops a maker, or a client's quotes, in all or in one symbol."""
-    quoter = state.quoters.get(c.maker)
+    if not _is_known(state, c, step):
+        return
+    why, quoter = Pull(PULLED_BY_OPERATOR, "by an operator", UNTIL_RESET), state.quoters.get(c.maker)
     if quoter is not None:
-        stopped = Pull(PULLED_BY_OPERATOR, "by an operator", UNTIL_RESET)
-        return quoters.pull(state, quoter, c.symbol, stopped, step, c.operator)
-    making = _known(state, c, step)
-    if making is not None:
-        _pull(state, making, c.symbol, Pull(PULLED_BY_OPERATOR, "by an operator", UNTIL_RESET), step, c.operator)
+        quoters.pull(state, quoter, c.symbol, why, step, c.operator)
+    else:
+        _pull(state, state.makers[c.maker], c.symbol, why, step, c.operator)
 
 
 @DECIDE.on(ResumeQuotes)
 def resume_quotes(state: State, c: ResumeQuotes, step: Step) -> None:
     """An operator has a maker, or a client, quote again, whatever had it stop."""
-    if c.maker in state.quoters or _known(state, c, step) is not None:
+    if _is_known(state, c, step):
         step.emit(QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator)
 
 
-def _known(state: State, c: PullQuotes | ResumeQuotes, step: Step) -> Making | None:
-    making = state.makers.get(c.maker)
-    if making is None:
-        step.emit(OperatorRefused, c.operator, "making", f"there is no market maker {c.maker}")
-    elif c.symbol and c.symbol not in making.desks:
-        step.emit(OperatorRefused, c.operator, "making", f"{c.maker} does not quote {c.symbol}")
-        return None
-    return making
+@DECIDE.on(ChangeQuoting)
+def change_quoting(state: State, c: ChangeQuoting, step: Step) -> None:
+    """An operator changes by what terms a maker quotes an instrument."""
+    making, symbol = state.makers.get(c.maker), c.quoting.symbol
+    known = {one.symbol: one for one in making.maker.quoting} if making is not None else {}
+    if making is None or symbol not in known:
+        step.emit(OperatorRefused, c.operator, "making", f"there is no market maker {c.maker} that quotes {symbol}")
+        return
+    maker = msgspec.structs.replace(making.maker, quoting=tuple((known | {symbol: c.quoting}).values()))
+    if symbols_of(maker) != making.desks.keys():
+        told = "another instrument to hedge with is for the configuration"
+        step.emit(OperatorRefused, c.operator, "making", f"hedge.symbol: {told}")
+        return
+    step.emit(OperatorActed, c.operator, "making", f"{c.maker} {symbol}: {c.text}")
+    step.emit(MakerDefined, maker, c.operator)
+
+
+def _is_known(state: State, c: PullQuotes | ResumeQuotes, step: Step) -> bool:
+    """Whether there is such a maker, or a client that quotes, and it quotes the symbol."""
+    making, quoter = state.makers.get(c.maker), state.quoters.get(c.maker)
+    told = ""
+    if making is None and quoter is None:
+        told = f"there is no market maker {c.maker}"
+    elif c.symbol and not (
+        (making is not None and c.symbol in making.desks)
+        or (quoter is not None and c.symbol in state.instruments and quoter.may_quote(c.symbol))
+    ):
+        told = f"{c.maker} does not quote {c.symbol}"
+    if told:
+        step.emit(OperatorRefused, c.operator, "making", told)
+    return not told
 
 
 @DECIDE.on(SetCalibration)
@@ -241,4 +276,6 @@ def set_calibration(state: State, c: SetCalibration, step: Step) -> None:
     if c.symbol not in state.instruments:
         step.emit(OperatorRefused, c.operator, "calibration", f"there is no instrument {c.symbol}")
         return
-    step.emit(CalibrationSet, c.symbol, c.calibration, c.operator)
+    # As it comes back from the journal: without the class that has checked them.
+    tables = tuple(QuoteTable(*msgspec.structs.astuple(table)) for table in c.calibration.tables)
+    step.emit(CalibrationSet, c.symbol, msgspec.structs.replace(c.calibration, tables=tables), c.operator)

@@ -1,5 +1,6 @@
 """Bringing a maker's orders to what it has decided to quote: only what has to change does."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from brokerfix.domain import (
@@ -12,19 +13,19 @@ from brokerfix.domain import (
     Side,
     WantedQuote,
 )
-from brokerfix.engine.making.desk import Desk, Making, Slot, slot_name
+from brokerfix.engine.making.desk import Desk, Making, slot_name
 from brokerfix.engine.making.quotes import Room, is_off
-from brokerfix.engine.making.reference import quote_in
+from brokerfix.engine.making.reference import is_waiting, quotes_of
 from brokerfix.engine.making.resting import POST_ONLY, accept, rest
 from brokerfix.engine.making.room import best_of_others
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.ending import cancel, is_cancelable
-from brokerfix.engine.orders.order import Order, Pending
+from brokerfix.engine.orders.order import Child, Order, Pending
 from brokerfix.engine.orders.replace import replace_with
 from brokerfix.engine.orders.settle import replace_and_work
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk.batch import Batch
-from brokerfix.engine.risk.checks import Terms
+from brokerfix.engine.risk.checks import Terms, check_terms
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.facts import Alerted, OrderUnbooked, QuoteMoved, QuotesDecided
@@ -41,23 +42,40 @@ class Change(NamedTuple):
 
 
 def place(
-    state: State, making: Making, symbol: str, quotes: list[WantedQuote], priced: QuotedPrice, room: Room, step: Step,
-    anchor: int = 0, is_fresh: bool = True, is_news: bool = False,
-) -> None:  # fmt: skip
-    """Bring the orders to the quotes. Nothing is said where all stand as they should, unless there `is_news`.
-    `is_fresh`: there is a market to go by."""
+    state: State,
+    making: Making,
+    symbol: str,
+    quotes: list[WantedQuote],
+    priced: QuotedPrice,
+    room: Room,
+    standing: Mapping[str, Order],
+    step: Step,
+    anchor: int = 0,
+    is_fresh: bool = True,
+    is_news: bool = False,
+) -> None:
+    """Bring the orders (`standing` are those there are, by slot) to the quotes. Nothing is said where all stand as they
+    should, unless there `is_news`. `is_fresh`: there is a market to go by."""
     desk, instrument = making.desks[symbol], state.instruments[symbol]
-    changes, standing = _changes(state, making, desk, symbol, quotes, room, step.at)
+    changes, kept = _changes(state, making, desk, symbol, quotes, room, standing, step.at)
+    changes, stay = _apart(desk, changes, standing, _hedge_in(state, making, symbol))
+    kept += stay
     changes, why = _allowed(state, making, instrument, changes, step.at)
     is_new = why.partition(":")[0] != desk.why.partition(":")[0]
     if not (changes or is_news or is_new):
         return
-    told = (*standing, *(change.quote for change in changes if change.quote is not None))
+    told = (*kept, *(change.quote for change in changes if change.quote is not None))
     ordered = tuple(sorted(told, key=lambda quote: (quote.side, quote.level, quote.venue)))
     step.emit(
-        QuotesDecided, maker=making.maker.maker, symbol=symbol, priced=priced, quotes=ordered, why=why, anchor=anchor,
+        QuotesDecided,
+        maker=making.maker.maker,
+        symbol=symbol,
+        priced=priced,
+        quotes=ordered,
+        why=why,
+        anchor=anchor,
         is_fresh=is_fresh,
-    )  # fmt: skip
+    )
     if why and is_new:
         step.emit(Alerted, "making", "QUOTE_REFUSED", f"{making.maker.maker} can't quote {symbol} as it would: {why}")
     takes = False
@@ -71,66 +89,103 @@ def place(
 
 def withdraw_all(state: State, making: Making, symbol: str, step: Step, text: str, operator: str = "") -> None:
     """Take back all quotes of a symbol."""
-    for name in making.desks[symbol].slots:
-        order = quote_in(state, making, name)
-        if order is not None and is_cancelable(order):
+    for order in quotes_of(state, making, making.desks[symbol]).values():
+        if is_cancelable(order):
             cancel(order, "", step, RestatementReason.MARKET_OPTION, text, operator)
 
 
-def standing_at_exchanges(state: State, making: Making, desk: Desk) -> dict[Slot, int]:
-    """What exchanges hold, or may yet get, of the desk's quotes, by slot."""
-    held = {}
-    for name, slot in desk.slots.items():
-        order = quote_in(state, making, name) if slot[0] else None
-        if order is not None:
-            asked = [order.leaves] + [one.qty - order.cum for one in (order.pending, *order.queue) if one is not None]
-            held[slot] = max(asked)
-    return held
-
-
 def _changes(
-    state: State, making: Making, desk: Desk, symbol: str, quotes: list[WantedQuote], room: Room, at: int
+    state: State,
+    making: Making,
+    desk: Desk,
+    symbol: str,
+    quotes: list[WantedQuote],
+    room: Room,
+    standing: Mapping[str, Order],
+    at: int,
 ) -> tuple[list[Change], list[WantedQuote]]:
     """What has to change, cancels first, and the quotes that stay as they stand."""
     wanted = {slot_name(symbol, (quote.venue, quote.side, quote.level)): quote for quote in quotes}
-    changes, kept = [], []
-    for name in desk.slots:
-        order = quote_in(state, making, name)
-        if name not in wanted and order is not None and is_cancelable(order):
-            changes.append(Change(name, order, None))
+    changes = [
+        Change(name, order, None) for name, order in standing.items() if name not in wanted and is_cancelable(order)
+    ]
+    kept: dict[str, WantedQuote] = {}
     for name, quote in wanted.items():
-        order = quote_in(state, making, name)
-        if order is None and _was_rejected(state, making, name, at):
-            continue
-        if order is None or _is_to_move(desk, order, quote, room, at):
+        order = standing.get(name)
+        if order is None:
+            if not _was_rejected(state, making, name, at):
+                changes.append(Change(name, None, quote))
+        elif not quote.venue and order.in_book != order.leaves:
+            # Something holds it, as of an auction: it is placed anew.
+            changes += [Change(name, order, None)] if is_cancelable(order) else []
+        elif _is_to_move(desk, order, quote, room, at):
             changes.append(Change(name, order, quote))
         else:
-            kept.append(quote if order is None else _as_it_stands(order, quote))
-    if kept and _meet(changes, kept):
+            kept[name] = WantedQuote(quote.venue, quote.side, quote.level, order.price, order.leaves)
+    if kept and _meet([*kept.values(), *(change.quote for change in changes if change.quote is not None)]):
         # A tolerance must not have a quote stand where the other side is wanted.
-        again = {slot_name(symbol, (quote.venue, quote.side, quote.level)) for quote in kept}
-        moves = [Change(name, quote_in(state, making, name), wanted[name]) for name in wanted if name in again]
-        stuck = [one for one in moves if one.order is not None and _is_waiting(one.order)]
-        changes += [one for one in moves if one not in stuck]
-        kept = [_as_it_stands(one.order, one.quote) for one in stuck if one.order is not None and one.quote is not None]
-    return changes, kept
+        for name in [name for name, quote in kept.items() if quote != wanted[name] and not is_waiting(standing[name])]:
+            changes.append(Change(name, standing[name], wanted[name]))
+            del kept[name]
+    return changes, list(kept.values())
 
 
 def _was_rejected(state: State, making: Making, name: str, at: int) -> bool:
-    """Whether an exchange has rejected the last quote of a slot, a moment ago: it would do so again."""
+    """Whether the last quote of a slot was rejected by its exchange, or ended before it was sent there, a moment ago:
+    that would be so again."""
     known = state.clients[making.maker.maker].requests.get(name)
-    return isinstance(known, Order) and known.ended is OrdStatus.REJECTED and at - known.at < AGAIN_AFTER
+    if not isinstance(known, Order) or known.ended is None or at - known.at >= AGAIN_AFTER:
+        return False
+    return known.ended is OrdStatus.REJECTED or bool(known.ex_destination and not known.routes)
 
 
 AGAIN_AFTER = 10**9
 """Nanoseconds from a quote that an exchange has rejected to the next there."""
 
 
+def _hedge_in(state: State, making: Making, symbol: str) -> tuple[Child, ...]:
+    """Where a hedge in the symbol is under way."""
+    under_way = making.hedges.get(symbol)
+    order = state.orders.get(under_way.order_id) if under_way is not None else None
+    return order.children if order is not None else ()
+
+
+def _apart(
+    desk: Desk, changes: list[Change], standing: Mapping[str, Order], hedge: tuple[Child, ...]
+) -> tuple[list[Change], list[WantedQuote]]:
+    """The changes without those that would meet the other side of ours at an exchange, as it has that until it has
+    answered, or a hedge: they wait, and what stands of them does. What goes away from the other side is done first."""
+    there: dict[tuple[str, Side], list[int]] = {}
+    for child in hedge:
+        there[child.venue, child.side] = [child.price]
+    for name, order in standing.items():
+        venue, side, _ = desk.slots[name]
+        for child in order.children if venue else ():
+            prices = there.setdefault((venue, side), [])
+            prices += [child.price, child.asked_price] if child.request is Request.REPLACE else [child.price]
+    if not there:
+        return changes, []
+    away, towards, stay = [], [], []
+    for change in changes:
+        quote, had = change.quote, change.order
+        if quote is None or (had is not None and at_least_as_good(quote.side.opposite, had.price, quote.price)):
+            away.append(change)
+        elif any(
+            at_least_as_good(quote.side, price, quote.price)
+            for price in there.get((quote.venue, quote.side.opposite), ())
+        ):
+            if had is not None:
+                stay.append(WantedQuote(quote.venue, quote.side, quote.level, had.price, had.leaves))
+        else:
+            towards.append(change)
+    return away + towards, stay
+
+
 def _is_to_move(desk: Desk, order: Order, quote: WantedQuote, room: Room, at: int) -> bool:
     """Whether the order of a slot is to be changed now: not while a request for it is under way, nor before its least
     life is over unless others' prices or the bounds ask for it."""
     quoting = desk.quoting
-    if _is_waiting(order):
+    if is_waiting(order):
         return False
     met = room.lowest_ask if quote.side is Side.BUY else room.highest_bid
     must = bool(met) and (order.price >= met if quote.side is Side.BUY else order.price <= met)
@@ -143,17 +198,8 @@ def _is_to_move(desk: Desk, order: Order, quote: WantedQuote, room: Room, at: in
     return is_off(quoting, order.price, order.leaves, quote) or bool(quoting.max_age and age >= quoting.max_age)
 
 
-def _is_waiting(order: Order) -> bool:
-    return order.pending is not None or bool(order.queue) or not is_cancelable(order)
-
-
-def _as_it_stands(order: Order, quote: WantedQuote) -> WantedQuote:
-    return WantedQuote(quote.venue, quote.side, quote.level, order.price, order.leaves)
-
-
-def _meet(changes: list[Change], kept: list[WantedQuote]) -> bool:
+def _meet(quotes: list[WantedQuote]) -> bool:
     """Whether a bid would be at or above an offer of ours."""
-    quotes = [change.quote for change in changes if change.quote is not None] + kept
     bids = [quote.price for quote in quotes if quote.side is Side.BUY]
     asks = [quote.price for quote in quotes if quote.side is Side.SELL]
     return bool(bids and asks) and max(bids) >= min(asks)
@@ -165,13 +211,14 @@ def _allowed(
     """The changes as far as the account's and client's limits allow them, all together, and what they do not allow. A
     quote that may not be is taken back."""
     client, account = state.clients[making.maker.maker], state.accounts[making.maker.account]
-    batch = Batch(state, client, account, instrument, at)
+    batch = Batch()
     allowed, why = [], ""
     for change in changes:
         quote, order = change.quote, change.order
         if quote is not None:
             qty = quote.qty + (order.cum if order is not None else 0)
-            refused = batch.refused(Terms(quote.side, OrdType.LIMIT, qty, quote.price, quote.price), order)
+            terms = Terms(quote.side, OrdType.LIMIT, qty, quote.price, quote.price)
+            refused = check_terms(state, client, account, instrument, terms, at, order, batch=batch)
             if refused is not None:
                 why = why or refused.text
                 if order is None:

@@ -87,8 +87,9 @@ def _model(instrument: Instrument, desk: Desk, seen: Seen, inputs: Inputs, known
     if model.name == "avellaneda-stoikov":
         return avellaneda_stoikov.quote(inputs, model.gamma)
     if model.name == "glft":
+        wanted = model.gamma, model.drift, glft.bound_of(quoting), model.horizon
         for table in known.tables if known is not None else ():
-            if (table.gamma, table.drift, table.q_max) == (model.gamma, model.drift, int(_q_max(desk))):
+            if (table.gamma, table.drift, table.q_max, table.horizon) == wanted:
                 return glft.exact(inputs, table)
         return glft.quote(inputs, model.gamma, _q_max(desk))
     mid = seen.mid // 2

@@ -38,7 +38,7 @@ def wanted(
     """The quotes in all places, each side's best first. `mid` is the reference, twice. Prices are rounded away from the
     middle to whole ticks, sizes down to whole lots; bid and offer are a tick, and `min_spread`, apart at least."""
     found: list[WantedQuote] = []
-    bid, ask = _firsts(quoting, instrument, mid, centre, room)
+    bid, ask = firsts(quoting, instrument, mid, centre, room)
     for side, first, size, begin, most in (
         (Side.BUY, bid, centre.bid_size, centre.bid_from, room.buy),
         (Side.SELL, ask, centre.ask_size, centre.ask_from, room.sell),
@@ -56,7 +56,7 @@ def wanted(
     return found
 
 
-def _firsts(
+def firsts(
     quoting: Quoting, instrument: Instrument, mid: int, centre: Centre, room: Room
 ) -> tuple[int | None, int | None]:
     """The first level of each side in whole ticks: within ceiling and floor, and away from what others show."""
@@ -66,8 +66,9 @@ def _firsts(
         short = quoting.min_spread.at(mid // 2) - (ask - bid)
         if short > 0:
             bid, ask = bid - short / 2, ask + short / 2
-    low = math.floor(bid / tick) * tick if bid is not None else None
-    high = math.ceil(ask / tick) * tick if ask is not None else None
+    # What is on a tick but for a float's last digits is on it.
+    low = math.floor(bid / tick + LAST_DIGITS) * tick if bid is not None else None
+    high = math.ceil(ask / tick - LAST_DIGITS) * tick if ask is not None else None
     if low is not None and room.lowest_ask:
         low = min(low, room.lowest_ask - tick)
     if high is not None and room.highest_bid:
@@ -80,6 +81,10 @@ def _firsts(
     if high is not None and (high <= 0 or high < quoting.floor):
         high = None
     return low, high
+
+
+LAST_DIGITS = 1e-6
+"""Of a tick."""
 
 
 def _levels(quoting: Quoting, side: Side, first: int, size: float, begin: int) -> Iterator[tuple[int, int, int]]:

@@ -4,6 +4,7 @@ from brokerfix.commands import ChangePhase, SettlePhase
 from brokerfix.domain import AT_AUCTION, CALLS, Hold, Phase, TimeInForce
 from brokerfix.engine import touched
 from brokerfix.engine.making import quoters
+from brokerfix.engine.making.stir import stir
 from brokerfix.engine.matching.auction import uncross
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.ending import cancel
@@ -33,6 +34,8 @@ def change_phase(state: State, c: ChangePhase, step: Step) -> None:
 @EVOLVE.on(PhaseChanged, touched.the_phase)
 def _phase_changed(state: State, fact: PhaseChanged) -> None:
     state.phases[fact.symbol] = fact.phase
+    # Makers first: what they quote is not for an auction.
+    stir(state, (fact.symbol,))
     state.agenda[booking.PHASE_CHANGED, fact.symbol] = None
 
 

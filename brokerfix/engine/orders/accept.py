@@ -3,8 +3,9 @@
 import msgspec
 
 from brokerfix.commands import NewOrder
-from brokerfix.domain import ECHOED, ExecInst, OrderTags, OrdRejReason, Reject
+from brokerfix.domain import ECHOED, ExecInst, Instrument, OrderTags, OrdRejReason, Reject
 from brokerfix.engine.entities import Client
+from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders.instructions import first_stop, not_now, refusal
 from brokerfix.engine.orders.order import Order, follows_market
 from brokerfix.engine.orders.status import report_known
@@ -24,15 +25,9 @@ NO_TAGS = OrderTags()
 
 @DECIDE.on(NewOrder)
 def new_order(state: State, c: NewOrder, step: Step) -> None:
+    if is_known(state, c, step):
+        return
     client = state.clients[c.client]
-    known = named(state, client, c.cl_ord_id, c.possible_duplicate)
-    if known is not None:
-        if c.possible_duplicate:
-            return report_known(known, c.client, c.cl_ord_id, step)
-        verbal = isinstance(known, Order) and known.operator
-        reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
-        order_id = known.order_id if isinstance(known, Order) else 0
-        return reject(c, step, Reject(reason, "DUPLICATE", f"ClOrdID={c.cl_ord_id}"), False, order_id)
     name = c.account or client.accounts[0]
     tags = c.tags or NO_TAGS
     strategy = f"{c.client}/{tags.strategy}" if tags.strategy else ""
@@ -48,7 +43,7 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
     near: Near = []
     account = state.accounts[name]
     refused = risk.check_terms(state, client, account, instrument, terms, c.at, may_repeat=False, near=near)
-    refused = refused or _no_venue(state, c.ex_destination, c.symbol)
+    refused = refused or _no_venue(state, c, instrument)
     if refused is None and asked is not None:
         refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)
     if refused is not None:
@@ -91,6 +86,21 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
     step.join(taken)
 
 
+def is_known(state: State, c: NewOrder, step: Step) -> bool:
+    """Whether an order's ClOrdID is known: then that is its answer."""
+    known = named(state, state.clients[c.client], c.cl_ord_id, c.possible_duplicate)
+    if known is None:
+        return False
+    if c.possible_duplicate:
+        report_known(known, c.client, c.cl_ord_id, step)
+        return True
+    verbal = isinstance(known, Order) and known.operator
+    reason = OrdRejReason.DUPLICATE_OF_VERBAL if verbal else OrdRejReason.DUPLICATE_ORDER
+    order_id = known.order_id if isinstance(known, Order) else 0
+    reject(c, step, Reject(reason, "DUPLICATE", f"ClOrdID={c.cl_ord_id}"), False, order_id)
+    return True
+
+
 def follows_too_many(client: Client) -> Reject | None:
     """Each order that follows the market is work at each of its moves: a client may have so many."""
     most = client.options.most_following
@@ -131,17 +141,22 @@ def reject(c: NewOrder, step: Step, why: Reject, known_as_new: bool = True, orde
     )
 
 
-def _no_venue(state: State, ex_destination: str, symbol: str) -> Reject | None:
-    """An order that can go nowhere is refused; a broker without exchanges matches in its own book."""
+def _no_venue(state: State, c: NewOrder, instrument: Instrument) -> Reject | None:
+    """An order that can go nowhere is refused. A broker without exchanges matches in its own book, and where no
+    exchange is there somebody in our book may have what it wants."""
+    ex_destination, symbol = c.ex_destination, c.symbol
     if ex_destination:
         if ex_destination not in state.venues:
             return Reject(OrdRejReason.OTHER, "UNKNOWN_VENUE", value=ex_destination)
         if not state.venue_quotes(ex_destination, symbol):
             return Reject(OrdRejReason.BROKER_OPTION, "NO_VENUE", f"{ex_destination} is not available for {symbol}")
         return None
-    if not state.venues or state.instruments[symbol].post == "book":
+    if not state.venues or instrument.post == "book":
         return None
     for venue in state.venues:
         if state.venue_quotes(venue, symbol):
             return None
+    ours = state.books[symbol].best(c.side.opposite) if instrument.cross != "never" else None
+    if ours is not None and (not c.price or at_least_as_good(c.side, ours, c.price)):
+        return None
     return Reject(OrdRejReason.BROKER_OPTION, "NO_VENUE", f"no exchange for {symbol} is connected")

@@ -220,6 +220,7 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
         state.clients[order.client].recent.append(fact.at)
     if order.pending is not None:
         booking.free(state, order, order.pending)
+        booking.answered(state, order)
     order.pending = None
     if order.order_id < state.day_began:
         booking.renew(state, order)
@@ -280,6 +281,7 @@ def _request_rejected(state: State, fact: f.RequestRejected) -> None:
         if fact.ends_pending and order.pending is not None:
             booking.free(state, order, order.pending)
             order.pending = None
+            booking.answered(state, order)
             if order.ended is None and order.cum >= order.qty:
                 booking.finished(state, order)
         booking.next_request(state, order)

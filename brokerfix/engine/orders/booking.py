@@ -16,7 +16,7 @@ from brokerfix.domain import (
 from brokerfix.engine import money as money_of
 from brokerfix.engine.entities import Account, Job, Position
 from brokerfix.engine.making import quoter as quoters
-from brokerfix.engine.making.desk import Deal
+from brokerfix.engine.making.desk import ECHO, Deal
 from brokerfix.engine.orders.order import Child, Fill, Order, Pending, follows_market, is_over
 from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk import daily, needs
@@ -396,6 +396,26 @@ def _ended(state: State, order: Order) -> None:
     if hedge is not None and hedge.order_id == order.order_id:
         hedge.order_id = 0
     state.agenda[REQUOTE, (order.client, order.symbol)] = None
+
+
+def echo(state: State, child: Child, at: int) -> None:
+    """An exchange is about to have less of a market maker's order than now, or not at this price: its market data may
+    not have told so yet."""
+    making = state.makers.get(state.orders[child.order_id].client)
+    desk = making.desks.get(child.symbol) if making is not None else None
+    if desk is None:
+        return
+    echoes, level = desk.echoes, (child.venue, child.side, child.price)
+    until, had = echoes.pop(level, (0, 0))
+    echoes[level] = at + ECHO, max(child.leaves, had) if at < until else child.leaves
+    while next(iter(echoes.values()))[0] <= at:
+        del echoes[next(iter(echoes))]
+
+
+def answered(state: State, order: Order) -> None:
+    """A request about an order has its answer: a market maker looks at what it wants now."""
+    if order.client in state.makers:
+        state.agenda[REQUOTE, (order.client, order.symbol)] = None
 
 
 def unbook(state: State, order: Order) -> None:

@@ -72,8 +72,8 @@ def _bad_cross(state: State, c: CrossOrder, orders: list[NewOrder]) -> Reject | 
             refused = risk.check_terms(state, client, state.accounts[account], instrument, terms, c.at)
         if refused is not None:
             return refused
-        sides.append((state.accounts[account], terms))
-    refused = risk.check_together(state, client, c.symbol, sides, c.at)
+        sides.append((client, state.accounts[account], terms))
+    refused = risk.check_together(state, c.symbol, sides, c.at)
     if refused is not None:
         return refused
     for side in Side:

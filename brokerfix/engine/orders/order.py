@@ -128,7 +128,8 @@ class Order(msgspec.Struct, gc=False):
     of it (0: it works). `visited` are the dark exchanges that it was at. Of one that is worked over time `worked_at` is
     when a slice was placed last (ns), `progress` how much of it was filled when its client was told last (percent),
     `traded` what the market had traded before it; `paused`: an operator
-    has it pause. `own_quote` is the quote of its client's that it is a side of.
+    has it pause. `quote_id` is the quote that it takes, or is the maker's side of, `own_quote` the quote of its
+    client's that it is a side of.
     """
 
     order_id: int
@@ -183,6 +184,7 @@ class Order(msgspec.Struct, gc=False):
     progress: int = 0
     traded: int = 0
     paused: bool = False
+    quote_id: int = 0
     own_quote: OwnQuote | None = None
 
     @classmethod
@@ -191,7 +193,7 @@ class Order(msgspec.Struct, gc=False):
             fact.id, fact.at, fact.client, fact.cl_ord_id, fact.account, fact.symbol, fact.side, fact.ord_type,
             fact.time_in_force, fact.qty, fact.price, fact.risk_price, fact.ex_destination, fact.instructions,
             fact.acknowledged, fact.operator, fact.cash, capacity=fact.capacity, tags=fact.tags,
-            own_quote=fact.own_quote,
+            quote_id=fact.quote_id, own_quote=fact.own_quote,
         )  # fmt: skip
         if fact.instructions is not None:
             order.stop_px = fact.instructions.stop_px

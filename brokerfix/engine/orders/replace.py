@@ -204,6 +204,8 @@ def _bad_values(
     near: Near | None = None,
 ) -> Reject | None:
     """Why an order may not get this quantity, price and these instructions."""
+    if order.quote_id:
+        return Reject(OrdRejReason.OTHER, "FIXED", "an order against a quote can't be replaced")
     instrument = state.instruments[order.symbol]
     refused = risk.check_market(state, state.clients[order.client], order.account, order.symbol, order.strategy)
     if refused is not None:

@@ -1,107 +1,97 @@
-"""Several orders of one account that are checked together: each as if those before it were open already."""
+"""Several orders of one account and symbol that are checked one after the other before any of them is open: each is
+weighed as if those before it were, with those of other symbols where it is told so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from brokerfix.domain import Instrument, Reject, Side
-from brokerfix.engine.entities import Account, Bound, Client
-from brokerfix.engine.orders.order import Order
-from brokerfix.engine.risk import checks as risk
-from brokerfix.engine.risk.bounds import bounds_of
+from brokerfix.domain import Reject, Side
+from brokerfix.engine.entities import Bound
 from brokerfix.engine.risk.controls import SUMMED, Asked, broken, refusal, worst
-from brokerfix.engine.state import State
 
 
 class Together:
-    """What orders of one account in several symbols have counted of each bound that they share: units and money by
-    side, and what of the buying power they need."""
+    """What orders of one account in several symbols, each symbol's in a `Batch` of its own, would add to the bounds
+    that they share: by side units and money, and of the account's buying power or margin what they `needed` (money)."""
+
+    __slots__ = ("_more", "needed")
 
     def __init__(self) -> None:
-        self.needed = 0
         self._more: dict[int, dict[Side, list[int]]] = {}
+        self.needed = 0
 
-    def refused(self, bounds: Sequence[Bound], asked: Asked) -> Reject | None:
-        """The limits that are not of one symbol, with what was counted in all symbols: on both sides where they count
-        together, else on the order's."""
+    def count(self, asked: Asked, needed: int, bounds: Iterable[Bound]) -> None:
+        """One more has passed."""
+        self.needed += max(0, needed)
+        for bound in bounds:
+            if not SHARED.isdisjoint(bound.most):
+                sums = self._more.setdefault(id(bound), {side: [0, 0] for side in Side})[asked.side]
+                sums[0] += max(0, asked.more_units)
+                sums[1] += max(0, asked.more_money)
+
+    def refusal(self, asked: Asked, bounds: Iterable[Bound]) -> Reject | None:
+        """Why the limits that are not of one symbol do not allow an order besides those that have passed in all: on
+        both sides where these count together, else on its side."""
         found = []
         for bound in bounds:
             more = self._more.get(id(bound))
-            if more is None:
-                continue
-            sides = [sum(sums) for sums in zip(*more.values(), strict=True)]
-            for sums, names in ((sides, SUMMED), (more[asked.side], NET)):
-                found += [one for one in broken(_with(asked, (*sums, 0)), (bound,)) if one[3] in names]
+            if more is not None:
+                both = [sum(sums) for sums in zip(*more.values(), strict=True)]
+                for sums, names in ((both, SUMMED), (more[asked.side], NET)):
+                    found += [one for one in broken(_with(asked, (*sums, 0)), (bound,)) if one[3] in names]
         return worst(found) if found else None
-
-    def count(self, bounds: Sequence[Bound], side: Side, units: int, money: int) -> None:
-        """An order was taken that adds so much."""
-        for bound in bounds:
-            if not bound.most.keys().isdisjoint(SUMMED | NET):
-                sums = self._more.setdefault(id(bound), {side: [0, 0] for side in Side})[side]
-                sums[0] += max(0, units)
-                sums[1] += max(0, money)
 
 
 NET = frozenset(("max_net",))
+SHARED = SUMMED | NET
+"""The limits that orders of several symbols count towards."""
 
 
 class Batch:
-    """Orders of a client for one account and symbol at a time: `refused` says of the next one whether it may be open
-    too, and counts it if so. Those of other symbols are checked `together` with them."""
+    """What the orders that have passed would add: by side units, money and quantity, and of the account's buying power
+    or margin what they, or with those of other symbols all that are checked `together`, `needed` (money)."""
 
-    def __init__(
-        self, state: State, client: Client, account: Account, instrument: Instrument, at: int,
-        together: Together | None = None,
-    ) -> None:  # fmt: skip
-        self._state, self._client, self._account, self._instrument, self._at = state, client, account, instrument, at
-        self._bounds = bounds_of(client, account, instrument.symbol)
-        self._more: dict[Side, list[int]] = {side: [0, 0, 0] for side in Side}
+    __slots__ = ("_more", "_needed", "_together")
+
+    def __init__(self, together: Together | None = None) -> None:
+        self._more: dict[Side, list[int]] = {}
+        self._needed = 0
         self._together = together
-        self._power = together or Together()
 
-    def refused(self, terms: risk.Terms, replaced: Order | None) -> Reject | None:
-        """Why an order of these terms (in the place of another) may not be open, None if it may."""
-        state, account, instrument = self._state, self._account, self._instrument
-        why = risk.check_terms(state, self._client, account, instrument, terms, self._at, replaced)
-        has_power = account.limits.buying_power
-        if why is not None or not (self._bounds or has_power):
-            return why
-        asked = risk.asked_of(state, account, instrument, terms, self._at, replaced, None)
-        needed = 0
-        if has_power:
-            needed = risk.more_load(state, account, instrument, terms.side, terms.qty, terms.valued_at, replaced)
-        asked_with = asked
-        if any(any(sums) for sums in self._more.values()):
-            asked_with = _with(asked, self._more[terms.side])
-            why = self._refused_with_others(asked, asked_with)
-        if why is None and self._together is not None:
-            why = self._together.refused(self._bounds, asked)
-        if why is None and has_power and self._power.needed and (asked_with.opens or not account.is_watched):
-            why = risk.check_power(account, self._power.needed + needed)
-        if why is not None:
-            return why
-        self._power.needed += max(0, needed)
+    @property
+    def needed(self) -> int:
+        return self._needed if self._together is None else self._together.needed
+
+    def count(self, asked: Asked, needed: int, bounds: Iterable[Bound]) -> None:
+        """One more has passed. What takes less than before is not taken off: it may be the one that stays as it
+        was."""
+        self._needed += max(0, needed)
         if self._together is not None:
-            self._together.count(self._bounds, terms.side, asked.more_units, asked.more_money)
-        sums = self._more[terms.side]
-        for place, more in enumerate((asked.more_units, asked.more_money, asked.more_qty)):
-            # What takes less is not taken off: it may be the one that stays as it was.
-            sums[place] += max(0, more)
-        return None
+            self._together.count(asked, needed, bounds)
+        if asked.more_money > 0 or asked.more_qty > 0:
+            sums = self._more.setdefault(asked.side, [0, 0, 0])
+            for place, more in enumerate((asked.more_units, asked.more_money, asked.more_qty)):
+                sums[place] += max(0, more)
 
-    def _refused_with_others(self, asked: Asked, of_its_side: Asked) -> Reject | None:
-        """The limits with what was counted on its side and, where both sides count together, on both."""
-        why = refusal(of_its_side, self._bounds)
-        if why is not None:
-            return why
-        both = _with(asked, [sum(sums) for sums in zip(*self._more.values(), strict=True)])
-        together = [one for one in broken(both, self._bounds) if one[3] in SUMMED]
-        return worst(together) if together else None
+    def joined(self, asked: Asked) -> Asked:
+        """The order with what has passed on its side."""
+        return _with(asked, self._more[asked.side]) if asked.side in self._more else asked
+
+    def refusal(self, asked: Asked, bounds: Iterable[Bound]) -> Reject | None:
+        """Why the limits do not allow an order besides those that have passed: on its side and, where both sides or
+        several symbols count together, on both and in all."""
+        why = refusal(self.joined(asked), bounds)
+        if why is None and asked.side.opposite in self._more:
+            both = _with(asked, [sum(sums) for sums in zip(*self._more.values(), strict=True)])
+            summed = [one for one in broken(both, bounds) if one[3] in SUMMED]
+            why = worst(summed) if summed else None
+        if why is None and self._together is not None:
+            why = self._together.refusal(asked, bounds)
+        return why
 
 
 def _with(asked: Asked, more: Sequence[int]) -> Asked:
-    """The order with what was counted before it: units, money, quantity."""
+    """The order with so many units, so much money and quantity besides."""
     units, money, qty = more
     position = asked.position
     closes = position.qty - position.open_sell_qty

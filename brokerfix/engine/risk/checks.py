@@ -32,6 +32,7 @@ from brokerfix.engine.entities import Account, Client, Position
 from brokerfix.engine.money import more_than_price
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk import daily, needs
+from brokerfix.engine.risk.batch import Batch
 from brokerfix.engine.risk.bounds import bounds_of
 from brokerfix.engine.risk.controls import Asked, Near, broken_together, refusal, worst
 from brokerfix.engine.risk.halts import halted_by
@@ -210,41 +211,22 @@ def check_terms(
     replaced: Order | None = None,
     may_repeat: bool = True,
     near: Near | None = None,
+    batch: Batch | None = None,
 ) -> Reject | None:
     """Whether an order of these terms may be open. `replaced` is the order whose place it takes; one that may not
-    repeat is compared with those of the same content. Limits that it comes near to are put into `near`."""
-    side, ord_type, qty, price, valued_at, stop_px, reduces, _ = terms
-    if qty <= 0:
-        return Reject(OrdRejReason.INCORRECT_QUANTITY, "QUANTITY", limit="above 0", value=_qty(instrument, qty))
-    if instrument.needs_market and _sees_nothing(state, instrument.symbol):
-        return Reject(OrdRejReason.BROKER_OPTION, "NO_REFERENCE", f"there is no price of {instrument.symbol} in sight")
-    if qty % instrument.lot:
-        limit = _qty(instrument, instrument.lot)
-        return Reject(OrdRejReason.INCORRECT_QUANTITY, "LOT", limit=limit, value=_qty(instrument, qty))
-    mark = reference(state, instrument)
-    if ord_type is OrdType.LIMIT or ord_type is OrdType.STOP_LIMIT:
-        if price <= 0:
-            return Reject(OrdRejReason.OTHER, "PRICE", limit="above 0", value=_price(instrument, price))
-        if price % instrument.tick:
-            limit = _price(instrument, instrument.tick)
-            return Reject(OrdRejReason.OTHER, "TICK", limit=limit, value=_price(instrument, price))
-        refused = check_collar(instrument, side, price, mark if ord_type is OrdType.LIMIT else stop_px)
-        if refused is None and (instrument.static_bps or instrument.dynamic_bps):
-            refused = _check_bands(state, instrument, price)
-        if refused is not None:
-            return refused
-    elif not valued_at:
-        return Reject(OrdRejReason.BROKER_OPTION, "NO_PRICE", f"there is no price to value {instrument.symbol} at")
-    factor = state.factors[instrument.symbol]
-    notional = qty * valued_at * factor
-    bounds = bounds_of(client, account, instrument.symbol)
+    repeat is compared with those of the same content. Limits that it comes near to are put into `near`. Of a `batch` it
+    is one: those that have passed are weighed with it, and it is counted if it passes."""
+    refused = _check_form(state, instrument, terms)
+    if refused is not None:
+        return refused
+    side, ord_type, qty, price, _, stop_px, reduces, _ = terms
+    bounds, asked, needed = bounds_of(client, account, instrument.symbol), None, 0
     if bounds:
-        same = (
-            None
-            if may_repeat
-            else account.same.get((instrument.symbol, str(side), str(ord_type), qty, price, stop_px), ())
-        )
-        refused = refusal(asked_of(state, account, instrument, terms, at, replaced, same), bounds, near)
+        same = None
+        if not may_repeat:
+            same = account.same.get((instrument.symbol, str(side), str(ord_type), qty, price, stop_px), ())
+        asked = asked_of(state, account, instrument, terms, at, replaced, same)
+        refused = refusal(asked, bounds, near) if batch is None else batch.refusal(asked, bounds)
         if refused is not None:
             return refused
     if reduces:
@@ -254,29 +236,76 @@ def check_terms(
         if opens:
             told = "the order itself (ExecInst E)"
             return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", limit="0", value=_qty(instrument, opens), at=told)
+    closes = False
     if account.is_watched:
-        why = account.reduces_only
-        asked = asked_of(state, account, instrument, terms, at, replaced, None)
-        if not asked.opens:
-            # What only closes a position passes, whatever the account has.
-            return None
-        frozen = daily.frozen(state, account, side, asked.more_money) if account.frozen_until else None
-        if frozen is not None:
-            return frozen
-        if why:
-            where = f"account {account.account}"
-            return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", why, value=_qty(instrument, asked.opens), at=where)
-    if account.limits.buying_power:
-        needed, filled = notional, replaced.cum if replaced is not None else 0
-        held = account.positions.get(instrument.symbol)
-        if replaced is not None or account.margin != "cash" or (held is not None and held.qty):
-            needed = more_load(state, account, instrument, side, qty, valued_at, replaced)
-        if needed > 0:
-            needed += most_cost(state, client.client, instrument, qty, valued_at)
-            if instrument.currency and side is Side.BUY:
-                needed += more_than_price(state, account, instrument, (qty - filled) * valued_at)
-        return check_power(account, needed)
+        asked = asked or asked_of(state, account, instrument, terms, at, replaced, None)
+        weighed = asked if batch is None else batch.joined(asked)
+        # What only closes a position passes, whatever the account has.
+        closes = not weighed.opens
+        refused = None if closes else _check_watched(state, account, instrument, weighed)
+        if refused is not None:
+            return refused
+    if account.limits.buying_power and not closes:
+        needed = _needed(state, client, account, instrument, terms, replaced)
+        refused = check_power(account, needed if batch is None else needed + batch.needed)
+    if batch is not None and refused is None:
+        batch.count(asked or asked_of(state, account, instrument, terms, at, replaced, None), needed, bounds)
+    return refused
+
+
+def _check_form(state: State, instrument: Instrument, terms: Terms) -> Reject | None:
+    """Whether quantity and price are such as the instrument has, and the price is in its bands."""
+    qty, price = terms.qty, terms.price
+    if qty <= 0:
+        return Reject(OrdRejReason.INCORRECT_QUANTITY, "QUANTITY", limit="above 0", value=_qty(instrument, qty))
+    if instrument.needs_market and _sees_nothing(state, instrument.symbol):
+        return Reject(OrdRejReason.BROKER_OPTION, "NO_REFERENCE", f"there is no price of {instrument.symbol} in sight")
+    if qty % instrument.lot:
+        limit = _qty(instrument, instrument.lot)
+        return Reject(OrdRejReason.INCORRECT_QUANTITY, "LOT", limit=limit, value=_qty(instrument, qty))
+    if terms.ord_type is OrdType.LIMIT or terms.ord_type is OrdType.STOP_LIMIT:
+        if price <= 0:
+            return Reject(OrdRejReason.OTHER, "PRICE", limit="above 0", value=_price(instrument, price))
+        if price % instrument.tick:
+            limit = _price(instrument, instrument.tick)
+            return Reject(OrdRejReason.OTHER, "TICK", limit=limit, value=_price(instrument, price))
+        around = reference(state, instrument) if terms.ord_type is OrdType.LIMIT else terms.stop_px
+        refused = check_collar(instrument, terms.side, price, around)
+        if refused is None and (instrument.static_bps or instrument.dynamic_bps):
+            refused = _check_bands(state, instrument, price)
+        return refused
+    if not terms.valued_at:
+        return Reject(OrdRejReason.BROKER_OPTION, "NO_PRICE", f"there is no price to value {instrument.symbol} at")
     return None
+
+
+def _check_watched(state: State, account: Account, instrument: Instrument, asked: Asked) -> Reject | None:
+    """Whether an account that is watched may open a position."""
+    frozen = daily.frozen(state, account, asked.side, asked.more_money) if account.frozen_until else None
+    if frozen is not None:
+        return frozen
+    why = account.reduces_only
+    if why:
+        where = f"account {account.account}"
+        return Reject(OrdRejReason.BROKER_OPTION, "REDUCE_ONLY", why, value=_qty(instrument, asked.opens), at=where)
+    return None
+
+
+def _needed(
+    state: State, client: Client, account: Account, instrument: Instrument, terms: Terms, replaced: Order | None
+) -> int:
+    """What the order takes of the account's buying power or margin, in money: with what its fills cost."""
+    side, qty, valued_at = terms.side, terms.qty, terms.valued_at
+    filled = replaced.cum if replaced is not None else 0
+    held = account.positions.get(instrument.symbol)
+    needed: int = qty * valued_at * state.factors[instrument.symbol]
+    if replaced is not None or account.margin != "cash" or (held is not None and held.qty):
+        needed = more_load(state, account, instrument, side, qty, valued_at, replaced)
+    if needed > 0:
+        needed += most_cost(state, client.client, instrument, qty, valued_at)
+        if instrument.currency and side is Side.BUY:
+            needed += more_than_price(state, account, instrument, (qty - filled) * valued_at)
+    return needed
 
 
 def _sees_nothing(state: State, symbol: str) -> bool:
@@ -285,14 +314,12 @@ def _sees_nothing(state: State, symbol: str) -> bool:
     return all(book.best(side) is None and market.best(symbol, side) is None for side in Side)
 
 
-def check_together(
-    state: State, client: Client, symbol: str, sides: Sequence[tuple[Account, Terms]], at: int
-) -> Reject | None:
+def check_together(state: State, symbol: str, sides: Sequence[tuple[Client, Account, Terms]], at: int) -> Reject | None:
     """Whether two orders of opposite sides, each of which may be open, may be so together."""
     instrument = state.instruments[symbol]
-    one, other = (bounds_of(client, account, symbol) for account, _ in sides)
+    one, other = (bounds_of(client, account, symbol) for client, account, _ in sides)
     shared = [bound for bound in one if any(bound is its for its in other)]
-    first, second = (asked_of(state, account, instrument, terms, at, None, None) for account, terms in sides)
+    first, second = (asked_of(state, account, instrument, terms, at, None, None) for _, account, terms in sides)
     found = broken_together(first, second, shared)
     return worst(found) if found else None
 

@@ -6,6 +6,7 @@ from brokerfix.commands import OperatorHalt, OperatorResume, StrategyFilled
 from brokerfix.domain import ExecInst, RestatementReason
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Job, JobKind
+from brokerfix.engine.making.stir import stir
 from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Order
@@ -37,6 +38,7 @@ def operator_halt(state: State, c: OperatorHalt, step: Step) -> None:
 @EVOLVE.on(Halted, touched.nothing)
 def _halted(state: State, fact: Halted) -> None:
     state.halts[fact.kind, fact.name] = fact.operator
+    stir(state, state.quoted)
     if fact.kill:
         state.killed[fact.kind, fact.name] = None
     if not fact.job or fact.kind == "venue":
@@ -86,6 +88,7 @@ def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
 @EVOLVE.on(Resumed, touched.nothing)
 def _resumed(state: State, fact: Resumed) -> None:
     state.halts.pop((fact.kind, fact.name), None)
+    stir(state, state.quoted)
     if fact.kind == "strategy":
         # It is armed anew.
         state.executions.pop(fact.name, None)

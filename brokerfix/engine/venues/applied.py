@@ -76,6 +76,8 @@ def _child_filled(state: State, fact: f.ChildFilled) -> None:
     order = state.orders[child.order_id]
     state.venue_execs[child.venue][fact.venue_exec_id] = fact.id
     leaves = child.leaves
+    if state.makers:
+        booking.echo(state, child, fact.at)
     state.market.filled(child.child_id, fact.qty, fact.price)
     statistics.filled(state, child, fact.price, fact.at)
     statistics.count_month(state, child, fact.qty)
@@ -107,6 +109,8 @@ def _child_ended(state: State, fact: f.ChildEnded) -> None:
     if fact.venue_exec_id:
         state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
     state.orders[child.order_id].at_venues -= child.leaves
+    if state.makers:
+        booking.echo(state, child, fact.at)
     statistics.ended(state, child, fact.status, fact.at)
     if was_refused(child, fact.status):
         state.market.refused(child.symbol, child.venue, child.side.opposite, child.price)
@@ -139,6 +143,8 @@ def _child_replaced(state: State, fact: f.ChildReplaced) -> None:
     order = state.orders[child.order_id]
     state.venue_execs[child.venue][fact.venue_exec_id] = child.child_id
     leaves = child.leaves
+    if state.makers:
+        booking.echo(state, child, fact.at)
     child.qty, child.price, child.cl_ord_id = fact.qty, fact.price, fact.request_id
     child.request, child.request_id, child.instructions = None, 0, child.asked_instructions
     order.at_venues += child.leaves - leaves

@@ -6,11 +6,14 @@ from brokerfix.access.vouch import REFUSAL, REFUSED_BY
 from brokerfix.commands import RefuseMessage
 from brokerfix.domain import BusinessRejectReason
 from brokerfix.fix.incoming.orders import DECODERS, Instruments
+from brokerfix.fix.incoming.quotes import QUOTES
 from brokerfix.fix.incoming.requests import WITH_GROUPS, Decoded, refused
 from brokerfix.fix.incoming.strategies import parameters_text
 from brokerfix.fix.text import SOH, Reader, pairs
 from brokerfix.fix.versions.recode import FIX_44
 from brokerfix.fix.versions.rules import RULES, UNKNOWN_TYPE, message_type_of
+
+GROUPED = {**WITH_GROUPS, **QUOTES}
 
 
 class GatewayRefusal(msgspec.Struct, frozen=True):
@@ -48,11 +51,11 @@ def from_client(
         reason = BusinessRejectReason.CONDITIONALLY_REQUIRED_MISSING
         refusal = f"Conditionally required tag missing, RefTagID={missing}"
         return refused(message_type, message, client, at, reason, refusal)
-    if message_type in WITH_GROUPS:
+    if message_type in GROUPED:
         if unsupported:
             refusal = f"UNSUPPORTED: {unsupported}"
             return refused(message_type, message, client, at, BusinessRejectReason.OTHER, refusal)
-        return WITH_GROUPS[message_type](text, message, client, at, instruments, begin_string)
+        return GROUPED[message_type](text, message, client, at, instruments, begin_string)
     if message.get("957"):
         message["848"] = parameters_text(pairs(text))
     return DECODERS[message_type](message, client, at, instruments, unsupported)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from brokerfix.commands import AskMassStatus, AskStatus, CancelOrder, Command, NewOrder, ReplaceOrder
+from brokerfix.commands import AskMassStatus, AskStatus, CancelOrder, Command, NewOrder, ReplaceOrder, TakeQuote
 from brokerfix.domain import (
     ExecInst,
     Inexact,
@@ -27,11 +27,15 @@ Instruments = Mapping[str, Instrument]
 
 
 def new_order(message: Fields, client: str, at: int, instruments: Instruments, unsupported: str) -> Command:
+    """A NewOrderSingle(D): an order, or one that takes a quote."""
+    quoted = message["40"] == OrdType.PREVIOUSLY_QUOTED
+    if not quoted and message.get("117"):
+        unsupported = unsupported or f"tag 117 needs tag 40={OrdType.PREVIOUSLY_QUOTED}"
     qty, price, defect, asked, cash = _terms(message, instruments, at)
     tags = None
     if "583" in message or message["54"] in SHORT:
         tags = _tags(message)
-    return NewOrder(
+    order = NewOrder(
         at,
         client,
         message["11"] or "",
@@ -51,6 +55,7 @@ def new_order(message: Fields, client: str, at: int, instruments: Instruments, u
         tags=tags,
         told=message,
     )
+    return TakeQuote(at, client, order, id_number(message.get("117") or "")) if quoted else order
 
 
 def _tags(message: Fields) -> OrderTags | None:
@@ -155,7 +160,7 @@ STRATEGY = ("847", "848", "849", "957")
 MANUAL = "3"
 """HandlInst(21): manual order, best execution."""
 UNPRICED = frozenset(map(str, (OrdType.MARKET, OrdType.STOP, OrdType.MARKET_TO_LIMIT)))
-PLAIN_TYPES = frozenset(map(str, (OrdType.MARKET, OrdType.LIMIT)))
+PLAIN_TYPES = frozenset(map(str, (OrdType.MARKET, OrdType.LIMIT, OrdType.PREVIOUSLY_QUOTED)))
 PLAIN_TIMES = frozenset((None, "0", "1", "3", "4"))
 ASKED = ("18", "99", "110", "111", "126", "211", "432", "847", "848", "849", "957")
 """The tags that ask for more than a plain order does."""

@@ -29,7 +29,7 @@ Decoded = Command | list[Command] | Asked | AboutSecurities
 def refused(
     message_type: str, message: Fields, client: str, at: int, reason: BusinessRejectReason, text: str
 ) -> RefuseMessage:
-    ref_id = message.get("11") or message.get("262") or ""
+    ref_id = message.get("11") or message.get("262") or message.get("131") or ""
     return RefuseMessage(at, client, int(message["34"] or 0), message_type, reason, text, ref_id)
 
 

@@ -82,7 +82,7 @@ def _special_terms(order: Order, instrument: Instrument) -> str:
     if order.own_quote is not None:
         terms += own_quote_tags(order.own_quote)
     if order.tags is not None:
-        told = (583, order.tags.strategy), (2362, order.tags.self_match_id)
+        told = (583, order.tags.strategy), (2362, order.tags.self_match_id), (693, order.tags.quote_resp_id)
         terms += "".join(f"\x01{tag}={value}" for tag, value in told if value)
     if order.capacity:
         terms += f"\x01528={order.capacity}"

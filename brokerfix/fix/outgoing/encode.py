@@ -2,13 +2,13 @@
 
 from brokerfix import facts as f
 from brokerfix.engine.state import State
-from brokerfix.fix.outgoing import client, mass_quotes, venue
+from brokerfix.fix.outgoing import client, mass_quotes, quotes, venue
 from brokerfix.fix.outgoing.base import Out, copy_for, resent
 from brokerfix.fix.outgoing.market import market_data
 
 __all__ = ["ENCODERS", "Out", "copies", "market_data", "messages", "resent"]
 
-ENCODERS = {**client.ENCODE.table, **mass_quotes.ENCODE.table, **venue.ENCODE.table}
+ENCODERS = {**client.ENCODE.table, **quotes.ENCODE.table, **mass_quotes.ENCODE.table, **venue.ENCODE.table}
 
 
 def messages(state: State, fact: f.Fact) -> list[Out]:

@@ -74,11 +74,13 @@ class Same(msgspec.Struct, frozen=True, rename={"value": "is"}):
 
 class Recode(msgspec.Struct, frozen=True, rename={"outgoing": "out", "incoming": "in"}):
     """How messages of a version differ from FIX 4.4's beyond their tags. `rename` is the version's tag -> ours;
-    `outgoing` is tag -> our value -> the version's; `reasons` is the code that Text(58) of a refusal begins with -> the
-    version's own OrdRejReason(103)."""
+    `outgoing` is tag -> our value -> the version's, `asked` the same of messages about quotes that the client has asked
+    for, which have a QuoteReqID(131) or QuoteRespID(693); `reasons` is the code that Text(58) of a refusal begins with
+    -> the version's own OrdRejReason(103)."""
 
     rename: dict[str, str] = {}
     outgoing: dict[str, dict[str, str]] = {}
+    asked: dict[str, dict[str, str]] = {}
     incoming: list[Same] = []
     reasons: dict[str, str] = {}
 

@@ -33,12 +33,15 @@ def outgoing(begin_string: str) -> Callable[[str], str] | None:
     spoken = dialect(begin_string)
     lacks = {str(tag) for tag in spoken.lacks}
     names = {ours: theirs for theirs, ours in spoken.recode.rename.items()}
-    values, same = spoken.recode.outgoing, spoken.recode.incoming
+    same = spoken.recode.incoming
+    values = spoken.recode.outgoing, spoken.recode.outgoing | spoken.recode.asked
 
     def recode(text: str) -> str:
-        fields = [(tag, values.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
+        is_asked = f"{SOH}131=" in text or f"{SOH}693=" in text
+        said = values[is_asked]
+        fields = [(tag, said.get(tag, {}).get(value, value)) for tag, value in pairs(text) if tag not in lacks]
         if begin_string == FIX_42:
-            fields = _with_transaction(_as_42_has_quotes(_as_42_has_securities(fields)))
+            fields = _with_transaction(_as_42_has_quotes(_as_42_has_securities(fields), is_asked))
         elif REFUSED in fields:
             fields = _with_reason(fields, spoken.recode.reasons)
         elif WORKS_NOW in fields:
@@ -67,13 +70,40 @@ def _as_42_has_securities(fields: list[tuple[str, str]]) -> list[tuple[str, str]
     return [*fields[: at + 1], ("393", "1"), *fields[at + 1 :]]
 
 
-def _as_42_has_quotes(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """FIX 4.2 answers all about quotes with a QuoteAcknowledgement(b), whose entries have no prices: of a single quote
-    they are in its text."""
-    if ("35", "b") in fields:
+def _as_42_has_quotes(fields: list[tuple[str, str]], is_asked: bool) -> list[tuple[str, str]]:
+    """FIX 4.2 has less in a Quote(S), and answers all else about quotes with a QuoteAcknowledgement(b), whose entries
+    have no prices. `is_asked`: it is about a quote that the client has asked for."""
+    kind = dict(fields)["35"]
+    if kind == "b":
         return [(tag, value) for tag, value in fields if tag not in PRICES_OF_QUOTES]
-    if ("35", "AI") not in fields:
+    if kind == "S":
+        has = set(map(str, dialect(FIX_42).outgoing["S"].tags))
+        return [(tag, value) for tag, value in fields if tag in has or tag in ("8", "9", "35", "97", "10")]
+    if kind not in ("AG", "AI"):
         return fields
+    return _as_refusal(dict(fields)) if is_asked else _as_acknowledgement(fields)
+
+
+PRICES_OF_QUOTES = ("132", "133", "134", "135")
+
+
+def _as_refusal(message: dict[str, str]) -> list[tuple[str, str]]:
+    """That there is no quote, or no more: a QuoteAcknowledgement(b), rejected."""
+    said = message | {"35": "b", "297": REJECTED}
+    if said.get("658") in REASONS_OF_42:
+        said["300"] = REASONS_OF_42[said["658"]]
+    told = ("8", "9", "35", "97", "131", "117", "297", "300", "58", "10")
+    return [(tag, said[tag]) for tag in told if tag in said]
+
+
+REJECTED = "5"
+"""QuoteStatus(297)."""
+REASONS_OF_42 = {"1": "1", "2": "2", "3": "3", "4": "4", "6": "9"}
+"""QuoteRequestRejectReason(658) -> QuoteRejectReason(300), where that has it."""
+
+
+def _as_acknowledgement(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """How a client's own quote stands: a QuoteAcknowledgement(b), which has the prices in its text."""
     message = dict(fields)
     sides = [f"{side} {message[size]}@{message[price]}" for side, price, size in SIDES_OF_QUOTES if size in message]
     about = [message["55"]] if message["55"] != "[N/A]" and "302" not in message else []
@@ -86,9 +116,8 @@ def _as_42_has_quotes(fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [*said, *([("58", text)] if text else []), *group, ("10", "000")]
 
 
-PRICES_OF_QUOTES = ("132", "133", "134", "135")
 SIDES_OF_QUOTES = (("bid", "132", "134"), ("offer", "133", "135"))
-OF_QUOTES = ("8", "9", "35", "117", "297")
+OF_QUOTES = ("8", "9", "35", "97", "117", "297")
 """What a QuoteStatusReport(AI) and a QuoteAcknowledgement(b) of FIX 4.2 both have, before its text."""
 
 

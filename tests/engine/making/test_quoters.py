@@ -18,6 +18,7 @@ from brokerfix.domain import ClientQuoting, Protection, QuoteEntry, QuoteReject,
 from brokerfix.engine.orders.order import Order
 from brokerfix.facts import (
     Alerted,
+    OperatorRefused,
     QuoteMoved,
     QuotesAcknowledged,
     QuotesPulled,
@@ -195,6 +196,20 @@ def test_all_entries_together_are_within_the_limits() -> None:
     assert [entry.text[:11] for entry in told.entries] == ["", "", "GROSS_LIMIT", "GROSS_LIMIT"], "over all symbols"
 
 
+def test_the_net_limit_counts_a_side_over_all_symbols() -> None:
+    made = world(limits="client ALICE max_net=30000")
+    aapl, msft = ("AAPL", 10000, 100), ("MSFT", 40000, 50)
+    told = send(
+        made,
+        (
+            QuoteEntry("A", "1", *aapl, 0, 0),
+            QuoteEntry("M", "1", *msft, 41000, 50),
+            QuoteEntry("M", "2", "MSFT", 39900, 1, 0, 0),
+        ),
+    )
+    assert [entry.text[:9] for entry in told.entries] == ["", "", "NET_LIMIT"]
+
+
 def test_the_buying_power_is_that_of_all_symbols_together() -> None:
     made = world(cash="10000")
     entries = QuoteEntry("A", "1", "AAPL", 15000, 50, 0, 0), QuoteEntry("M", "1", "MSFT", 40000, 10, 0, 0)
@@ -272,6 +287,8 @@ def test_an_operator_stops_it_and_only_an_operator_has_it_go_on() -> None:
     assert quote(made, ("1", 14990, 100, 0, 0)).status is QuoteStatus.REJECTED
     made.submit(ResumeQuotes(made.now, "jo", "ALICE"))
     assert quote(made, ("1", 14990, 100, 0, 0)).status is QuoteStatus.ACCEPTED
+    made.submit(PullQuotes(made.now, "jo", "ALICE", "NONE"))
+    assert isinstance(made.last_facts[-1], OperatorRefused)
 
 
 def test_quotes_are_taken_back_by_symbol_one_by_one_and_all() -> None:

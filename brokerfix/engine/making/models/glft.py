@@ -17,7 +17,7 @@ import math
 from bisect import bisect_right
 from itertools import pairwise
 
-from brokerfix.domain import QuoteTable
+from brokerfix.domain import QuoteTable, Quoting
 from brokerfix.engine.making.models.terms import (
     Inputs,
     Priced,
@@ -116,6 +116,11 @@ def lookup(table: QuoteTable, inventory: float, remaining: float) -> tuple[float
         _between(_at(table.bids[first], place), _at(table.bids[last], place), part),
         _between(_at(table.asks[first], place), _at(table.asks[last], place), part),
     )
+
+
+def bound_of(quoting: Quoting) -> int:
+    """Q: how many quotes of the first level's size the position may be off its target, on the nearer side."""
+    return min(quoting.most_long - quoting.target, quoting.target - quoting.most_short) // quoting.qty
 
 
 def half_spread(gamma: float, k: float) -> float:
