@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.domain import Distance, Hedge, Protection
+from brokerfix.domain import Charge, Distance, Hedge, Protection
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config, ConfigError
 
@@ -72,6 +72,13 @@ def test_it_is_read_in_the_instruments_scale(tmp_path: Path) -> None:
     assert (made.valid, made.news) == (2_500_000_000, ((1_795_786_200_000_000_000, 1_795_786_260_000_000_000),))
 
 
+def test_it_bears_the_exchanges_fees_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    options = read(tmp_path, QUOTES).maker_options["MM"][1]
+    assert options.commission == Charge(exchange_fees=True)
+    free = read(tmp_path, QUOTES, {"commission": "{}"}).maker_options["MM"][1]
+    assert free.commission is None
+
+
 def test_five_basis_points_of_a_price_round_up() -> None:
     assert Distance(bps=500).at(15_010) == 8, "7.505"
     assert Distance(2, 500).at(15_010) == 10
@@ -133,6 +140,7 @@ def test_a_models_parameters_must_make_sense(tmp_path: Path, changes: dict[str, 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"commission": '{ bps = "-1" }'}, "makers.MM.commission.bps: must not be below 0"),
         ({"account": '"NOBODY"'}, "makers.MM.account: there is no [accounts.NOBODY]"),
         ({"news": '[["2026-11-27", "soon"]]'}, "makers.MM.news: 2026-11-27 has no time zone"),
         ({"news": '[["soon", "later"]]'}, "makers.MM.news: 'soon' is no time"),

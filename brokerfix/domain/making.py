@@ -38,8 +38,9 @@ class Model(msgspec.Struct, frozen=True, gc=False):
     """A model and its parameters. `bid`, `ask`: half spreads of "fixed". `gamma`: risk aversion per unit of inventory
     (one quote's size). `horizon` in seconds; a `rolling` one never ends, else it ends with the trading day. `sigma`
     (price units per square root of a second), `a` (fills per second at no distance) and `k` (per price unit) are priors
-    that hold until a calibration is enough. `drift` in price units per second. `microprice` and `imbalance` are the
-    weights (0 to 1) with which the size-weighted mid and the queue imbalance (of half the spread) shift the mid."""
+    that hold until a calibration is enough. `drift` in price units per second. `microprice`, `imbalance` and
+    `order_flow` are the weights (0 to 1) with which the size-weighted mid, the queues' imbalance and that of the late
+    order flow (of half the spread) shift the mid."""
 
     name: str = "fixed"
     bid: Distance = NONE
@@ -53,6 +54,7 @@ class Model(msgspec.Struct, frozen=True, gc=False):
     drift: float = 0.0
     microprice: float = 0.0
     imbalance: float = 0.0
+    order_flow: float = 0.0
 
 
 class Protection(msgspec.Struct, frozen=True, gc=False):

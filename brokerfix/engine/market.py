@@ -65,6 +65,40 @@ class Flight(msgspec.Struct, gc=False):
     answered: bool = False
 
 
+class Flow(msgspec.Struct, gc=False):
+    """The order flow imbalance of a symbol's best quotes over its late changes: what each adds (Cont, Kukanov & Stoikov
+    2014, as `making.models.skews.order_flow` has it) and the mean quantity at a best price, both fading by FADE with
+    each change. `best` is (bid, quantity, ask, quantity)."""
+
+    best: tuple[int, int, int, int] | None = None
+    flow: float = 0.0
+    depth: float = 0.0
+
+    def note(self, bid: tuple[int, int] | None, ask: tuple[int, int] | None) -> None:
+        """The best quotes are these. Where a side is missing it begins anew."""
+        if bid is None or ask is None:
+            self.best, self.flow, self.depth = None, 0.0, 0.0
+            return
+        now, before = (*bid, *ask), self.best
+        if before is None:
+            self.best, self.depth = now, (bid[1] + ask[1]) / 2
+        elif now != before:
+            added = (now[1] if now[0] >= before[0] else 0) - (before[1] if now[0] <= before[0] else 0)
+            added += (before[3] if now[2] >= before[2] else 0) - (now[3] if now[2] <= before[2] else 0)
+            self.flow = FADE * self.flow + added
+            self.depth = FADE * self.depth + (1 - FADE) * (bid[1] + ask[1]) / 2
+            self.best = now
+
+    @property
+    def by_depth(self) -> float:
+        """The flow in mean quantities at a best price."""
+        return self.flow / self.depth if self.depth else 0.0
+
+
+FADE = 0.9
+"""What a change of the best quotes leaves of those before it: ten are in sight."""
+
+
 class Market:
     """Consolidated books by symbol, which venues are up, and which symbols changed since they were published (`dirty`)
     and since they were recorded. `is_told`: somebody takes the `prints`. `bands` are by symbol how far a venue may be
@@ -86,6 +120,11 @@ class Market:
         self.is_told = False
         self.unrecorded: dict[str, None] = {}
         self.news: list[tuple[str, str, str]] = []
+        self.flows: dict[str, Flow] = {}
+
+    def lean_by(self, symbols: Iterable[str]) -> None:
+        """The order flow of these symbols is kept from now on, and of no others."""
+        self.flows = {symbol: self.flows.get(symbol) or Flow() for symbol in symbols}
 
     def define(self, instrument: Instrument) -> None:
         """There is such an instrument, or it is another one now."""
@@ -124,6 +163,8 @@ class Market:
                 self.traded(symbol, price, qty)
         if symbol in self.bands:
             self._judge(symbol)
+        if symbol in self.flows:
+            self.flows[symbol].note(book.top(Side.BUY), book.top(Side.SELL))
         self.changed(symbol)
 
     def _quotes(self, venue: str, symbol: str) -> Quotes:

@@ -43,7 +43,7 @@ from brokerfix.engine.kept_accounts import (
     load_holders,
     load_limits,
 )
-from brokerfix.engine.making.desk import Earned, GivenQuote, Making
+from brokerfix.engine.making.desk import Earned, GivenQuote, Making, leaning
 from brokerfix.engine.making.quoter import Quoter
 from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
@@ -240,6 +240,7 @@ def _load_makers(state: "State", makers: dict[str, Making]) -> None:
     for name, making in makers.items():
         for symbol in making.desks:
             state.quoted.setdefault(symbol, {})[name] = None
+    state.market.lean_by(leaning(makers.values()))
 
 
 def _dump_earned(state: "State") -> dict[str, dict[str, list[str]]]:

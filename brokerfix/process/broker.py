@@ -216,6 +216,8 @@ class Broker:
             self.sessions.activity += 1
         if self.timers.to_record:
             self.timers.record_some(now)
+        if self.timers.to_look:
+            self.timers.look_some(now)
         if now >= self.timers.next_due:
             self.timers.run(now)
         took = time.perf_counter_ns() - began

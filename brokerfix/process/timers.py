@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from brokerfix import commands as cmd
+from brokerfix.engine.making.desk import waits_for_time
 from brokerfix.engine.sessions import is_due
 from brokerfix.engine.venues.questions import is_owed
 from brokerfix.process.clock import clock_state
@@ -25,6 +26,9 @@ OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
 STIRRED_EVERY = 10 * MILLISECOND
 LOOK_EVERY = 250 * MILLISECOND
+QUIET_LOOKS = 4
+MOST_LOOKS = 20
+"""Makers' symbols that are looked at in one turn of the loop."""
 MOST_RECORDED = 50
 """Symbols whose prices are put on record in one turn of the loop."""
 
@@ -40,13 +44,15 @@ class Timer:
 
 class Timers:
     """The timers of a broker; `next_due` is when the first of `every` is due, and `to_record` the symbols whose prices
-    are to be put on record in the loop's next turns."""
+    are to be put on record, `to_look` the makers' that are to be looked at, in the loop's next turns."""
 
     def __init__(self, broker: "Broker") -> None:
         self.broker = broker
         self.every: list[Timer] = []
         self.next_due = 0
         self.to_record: dict[str, None] = {}
+        self.to_look: dict[tuple[str, str], None] = {}
+        self._looks = 0
         self._expire_due = 0
         self._reset_due = False
         # The first time one interval after the start, which asks about all that is in doubt.
@@ -123,11 +129,22 @@ class Timers:
                 self.broker.pipeline.submit(cmd.Requote(now, (name, symbol)))
 
     def _requote_all(self, now: int) -> None:
-        """What comes with time: references that grow old, pauses that end, quotes that are too old, hedges."""
-        ends = self.broker.day_ends(now)
+        """What comes with time: references that grow old, pauses that end, quotes that are too old, hedges. Those of
+        which nothing is expected have their turn every QUIET_LOOKS times."""
+        self._looks += 1
+        number = self._looks
         for name, making in self.broker.state.makers.items():
-            for symbol in making.desks:
-                self.broker.pipeline.submit(cmd.Requote(now, (name, symbol), day_ends=ends))
+            for symbol, desk in making.desks.items():
+                number += 1
+                if number % QUIET_LOOKS == 0 or waits_for_time(making, desk):
+                    self.to_look[name, symbol] = None
+
+    def look_some(self, now: int) -> None:
+        """Have a few makers look at their quotes: all at once would keep the loop from orders."""
+        ends = self.broker.day_ends(now)
+        for of in list(islice(self.to_look, MOST_LOOKS)):
+            del self.to_look[of]
+            self.broker.pipeline.submit(cmd.Requote(now, of, day_ends=ends))
 
     def _look_after(self, now: int) -> None:
         """Once a second: the trading day, a disk that was full, the projection's process."""

@@ -288,6 +288,8 @@ def _clients(path: Path, read: Mapping[str, Any], sessions: Mapping[tuple[str, s
 
 def _makers(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instrument]) -> dict[str, Maker]:
     """The market makers, with a simulated exchange's."""
+    for name, section in read["makers"].items():
+        _charge(path, f"makers.{name}.commission", section.commission)
     makers = makers_of(path, read, instruments)
     walk = read.get("maker")
     if walk is None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from brokerfix.domain import (
+    Charge,
     ClientOptions,
     ClientQuoting,
     Distance,
@@ -79,6 +80,7 @@ class QuotingSection(Section, frozen=True):
     drift: float = 0.0
     microprice: Annotated[float, Meta(ge=0, le=1)] = 0.0
     imbalance: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    order_flow: Annotated[float, Meta(ge=0, le=1)] = 0.0
     tolerance: str = "0"
     max_age_ms: Millis = 0
     min_life_ms: Millis = 0
@@ -129,6 +131,7 @@ class MakersSection(Section, frozen=True):
     max_orders_per_second: Annotated[int, Meta(ge=0)] = 0
     self_match: Literal["none", "cancel-newest", "cancel-oldest", "cancel-both", "decrement"] = "cancel-oldest"
     self_match_scope: Literal["client", "group"] = "client"
+    commission: Charge = Charge(exchange_fees=True)
     protection: ProtectionSection = ProtectionSection()
     news: tuple[tuple[str, str], ...] = ()
     rfq_seconds: Annotated[float, Meta(ge=0, le=3600)] = 0.0
@@ -137,7 +140,8 @@ class MakersSection(Section, frozen=True):
 
     @property
     def options(self) -> ClientOptions:
-        return ClientOptions(self_match=self.self_match, self_match_scope=self.self_match_scope)
+        charge = self.commission if self.commission != Charge() else None
+        return ClientOptions(self_match=self.self_match, self_match_scope=self.self_match_scope, commission=charge)
 
 
 class ClientQuotingSection(Section, frozen=True):
@@ -394,7 +398,7 @@ class _Reader:
             raise self.wrong("bid_spread" if bid != Distance() else "ask_spread", 'is of the model "fixed"')
         return Model(
             section.model, bid, ask, section.gamma, section.horizon_seconds, section.rolling, section.sigma, section.a,
-            section.k, section.drift, section.microprice, section.imbalance,
+            section.k, section.drift, section.microprice, section.imbalance, section.order_flow,
         )  # fmt: skip
 
     def hedge(self, section: HedgeSection, instruments: Mapping[str, Instrument]) -> Hedge:

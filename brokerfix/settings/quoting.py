@@ -44,7 +44,8 @@ def table_of(quoting: Quoting, instruments: Mapping[str, Instrument]) -> dict[st
     return {
         "model": model.name, "gamma": model.gamma, "horizon_seconds": model.horizon, "rolling": model.rolling,
         "sigma": model.sigma, "a": model.a, "k": model.k, "drift": model.drift, "microprice": model.microprice,
-        "imbalance": model.imbalance, "place": quoting.place, "venues": quoting.venues, "levels": quoting.levels,
+        "imbalance": model.imbalance, "order_flow": model.order_flow, "place": quoting.place, "venues": quoting.venues,
+        "levels": quoting.levels,
         "target_share": to_text(quoting.target_share, SHARE_DIGITS), "ping_pong": quoting.ping_pong,
         "max_loss": quoting.max_loss, "reference": quoting.reference,
         **{name: to_text(value, instrument.qty_digits) for name, value in qtys.items()},

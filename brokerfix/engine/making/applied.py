@@ -6,7 +6,7 @@ from brokerfix import facts as f
 from brokerfix.domain import Maker, Model, Quoting, Side, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.making import protection, quoters_applied
-from brokerfix.engine.making.desk import Desk, Earned, HedgeUnderWay, Making, Pull, Window, slot_name
+from brokerfix.engine.making.desk import Desk, Earned, HedgeUnderWay, Making, Pull, Window, leaning, slot_name
 from brokerfix.engine.making.guard import PROTECTION
 from brokerfix.engine.making.hedge import HEDGE
 from brokerfix.engine.making.reference import quote_in
@@ -45,6 +45,7 @@ def _maker_defined(state: State, fact: f.MakerDefined) -> None:
         for symbol in other.desks:
             state.quoted.setdefault(symbol, {})[one] = None
             state.agenda[booking.REQUOTE, (one, symbol)] = None
+    state.market.lean_by(leaning(state.makers.values()))
 
 
 def _with_what_was_set(making: Making, maker: Maker) -> Maker:

@@ -1,5 +1,7 @@
 """What the state has of market makers: each maker's desks, one an instrument."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from brokerfix.domain import Maker, QuotedPrice, QuoteStatus, Quoting, Side
@@ -157,3 +159,17 @@ class Making(msgspec.Struct, gc=False):
 def symbols_of(maker: Maker) -> set[str]:
     """The instruments that a maker has desks in: what it quotes, and what that is hedged with."""
     return {one.symbol for one in maker.quoting} | {one.hedge.symbol for one in maker.quoting if one.hedge is not None}
+
+
+def leaning(makers: Iterable[Making]) -> list[str]:
+    """The symbols whose order flow shifts somebody's quotes."""
+    desks = (desk for making in makers for desk in making.desks.values())
+    return [desk.quoting.symbol for desk in desks if desk.quoting.model.order_flow]
+
+
+def waits_for_time(making: Making, desk: Desk) -> bool:
+    """Whether something of a desk may be due by the clock alone: a pull that ends, a reference that grows old, a side
+    that comes back, a quote that is too old, a hedge that is tried again, a pause."""
+    quoting, maker = desk.quoting, making.maker
+    by_terms = quoting.max_age or quoting.min_life or quoting.filled_delay or maker.news or maker.flatten
+    return bool(desk.pulls or desk.lost_at or by_terms or making.hedges or desk.echoes)

@@ -1,5 +1,6 @@
 """What a maker's model makes of the market and of what it has."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from brokerfix.domain import Calibration, Instrument, QuotedPrice
@@ -9,6 +10,7 @@ from brokerfix.engine.making.models import avellaneda_stoikov, fixed, glft, pure
 from brokerfix.engine.making.models.terms import Inputs, Priced, Unusable
 from brokerfix.engine.making.quotes import Centre
 from brokerfix.engine.making.reference import Seen
+from brokerfix.engine.market import Flow
 from brokerfix.engine.state import State
 
 SECOND = 10**9
@@ -28,7 +30,7 @@ def price(state: State, making: Making, symbol: str, seen: Seen, at: int) -> Ans
     position = position_of(state, making, symbol)
     target = target_of(state, making, desk, instrument, seen, position)
     known = state.calibrations.get(symbol)
-    inputs = _inputs(making, instrument, desk, seen, position - target, known, at)
+    inputs = _inputs(making, instrument, desk, seen, position - target, known, at, state.market.flows)
     answer = _model(instrument, desk, seen, inputs, known)
     scale = 10.0**instrument.price_digits
     mid, besides = inputs.mid * scale, hedge_cost(state, desk, instrument, seen)
@@ -61,7 +63,14 @@ def target_of(state: State, making: Making, desk: Desk, instrument: Instrument, 
 
 
 def _inputs(
-    making: Making, instrument: Instrument, desk: Desk, seen: Seen, off: int, known: Calibration | None, at: int
+    making: Making,
+    instrument: Instrument,
+    desk: Desk,
+    seen: Seen,
+    off: int,
+    known: Calibration | None,
+    at: int,
+    flows: Mapping[str, Flow],
 ) -> Inputs:
     """The model's inputs in plain units; `off` is the position less its target. What was calibrated goes before the
     priors."""
@@ -71,13 +80,16 @@ def _inputs(
     if not model.rolling and making.day_ends:
         remaining = max(0.0, min(remaining, (making.day_ends - at) / SECOND))
     mid = seen.mid / 2 / scale
-    if (model.microprice or model.imbalance) and seen.bid is not None and seen.ask is not None:
+    leans = model.microprice or model.imbalance or model.order_flow
+    if leans and seen.bid is not None and seen.ask is not None:
         (bid, bid_qty), (ask, ask_qty) = seen.bid, seen.ask
         if bid < ask:
             bid_px, ask_px = bid / scale, ask / scale
             micro = skews.Signal(skews.microprice(bid_px, bid_qty, ask_px, ask_qty), model.microprice)
             queues = skews.Signal(skews.imbalance(bid_qty, ask_qty), model.imbalance)
-            mid = skews.shift(mid, ask_px - bid_px, micro, queues)
+            known_flow = flows.get(instrument.symbol)
+            flow = skews.Signal(known_flow.by_depth if known_flow is not None else 0.0, model.order_flow)
+            mid = skews.shift(mid, ask_px - bid_px, micro, queues, flow)
     return Inputs(mid, off / desk.quoting.qty, sigma, a, k, remaining, model.drift)
 
 

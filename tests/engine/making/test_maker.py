@@ -225,3 +225,16 @@ def test_where_a_simulation_has_the_market_two_levels_do_not_take_the_same_order
     made.submit(Requote(made.now, ("MM", "AAPL"), 15210))
     assert made.state.accounts["BOB"].positions["AAPL"].qty == -150
     assert [qty for slot, (qty, _) in quotes(made).items() if "-B" in slot] == [100, 100, 100]
+
+
+def test_the_order_flow_leans_its_quotes() -> None:
+    """Bids that grow by 500 are one mean quantity: at a weight of 0.5 the mid goes up by a quarter of the spread."""
+    leaning = Model("fixed", Distance(3), Distance(3), order_flow=0.5)
+    made = world(quoting(model=leaning))
+    market(made, 14990, 15010)
+    assert quotes(made) == {"AAPL-B0": (100, 14997), "AAPL-S0": (100, 15003)}
+    run_step(made, "quote XNAS AAPL bid 1000@149.90 ask 500@150.10")
+    # The flow is 500, the mean quantity 500 x 0.9 + 750 x 0.1 = 525: 0.5 x 500 / 525 x 10 ticks.
+    assert quotes(made) == {"AAPL-B0": (100, 15001), "AAPL-S0": (100, 15008)}
+    made.die_and_recover()
+    assert list(made.state.market.flows) == ["AAPL"]
