@@ -76,7 +76,7 @@ class MakerDayEnds(Fact, frozen=True, gc=False):
 class MakerFilled(Fact, frozen=True, gc=False, kw_only=True):
     """A fill of a maker: `kind` is "quote", "hedge" or "rfq", `mid` the reference (twice, scaled) at which it was
     looked at (0: there was none), `fee` what it costs (decimal text of money). A quantity below 0 was taken back.
-    `whole`: with it one of its quotes is filled."""
+    `whole`: with it one of its quotes is filled. `corrects`: it is what a fill that was taken back is now."""
 
     maker: str
     symbol: str
@@ -88,6 +88,7 @@ class MakerFilled(Fact, frozen=True, gc=False, kw_only=True):
     kind: str
     fee: str = ""
     whole: bool = False
+    corrects: bool = False
 
 
 class HedgeDecided(Fact, frozen=True, gc=False, kw_only=True):

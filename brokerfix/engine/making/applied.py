@@ -6,7 +6,7 @@ from brokerfix import facts as f
 from brokerfix.domain import Maker, Model, Quoting, Side, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.making import protection
-from brokerfix.engine.making.desk import Desk, Earned, HedgeUnderWay, Making, Pull, Window, slot_name
+from brokerfix.engine.making.desk import UNTIL_RESET, Desk, Earned, HedgeUnderWay, Making, Pull, Window, slot_name
 from brokerfix.engine.making.guard import PROTECTION
 from brokerfix.engine.making.hedge import HEDGE
 from brokerfix.engine.making.reference import quote_in
@@ -120,7 +120,10 @@ def _quote_moved(state: State, fact: f.QuoteMoved) -> None:
 def _quotes_pulled(state: State, fact: f.QuotesPulled) -> None:
     making = state.makers[fact.maker]
     for symbol in (fact.symbol,) if fact.symbol else making.desks:
-        making.desks[symbol].pulls[fact.code] = Pull(fact.code, fact.text, fact.until)
+        pulls = making.desks[symbol].pulls
+        known = pulls.get(fact.code)
+        if known is None or known.until != UNTIL_RESET:
+            pulls[fact.code] = Pull(fact.code, fact.text, fact.until, not fact.symbol)
 
 
 @EVOLVE.on(f.QuotesResumed, touched.nothing)
@@ -128,11 +131,11 @@ def _quotes_resumed(state: State, fact: f.QuotesResumed) -> None:
     making = state.makers[fact.maker]
     for symbol in (fact.symbol,) if fact.symbol else list(making.desks):
         desk = making.desks[symbol]
-        for code in fact.codes or list(desk.pulls):
-            desk.pulls.pop(code, None)
+        over = [desk.pulls.pop(code) for code in fact.codes or list(desk.pulls) if code in desk.pulls]
         if fact.operator or PROTECTION in fact.codes:
             desk.window = Window()
-            making.window = Window()
+            if (fact.operator and not fact.symbol) or any(one.of_all and one.code == PROTECTION for one in over):
+                making.window = Window()
         if fact.operator:
             # A loss that was looked at is a new beginning.
             desk.earned.forgiven = desk.earned.cash + desk.net * desk.mid
@@ -155,7 +158,7 @@ def _maker_filled(state: State, fact: f.MakerFilled) -> None:
         desk.earned.hedged += better
         return
     desk.earned.captured += better
-    if fact.qty < 0:
+    if fact.qty < 0 or fact.corrects:
         return
     if fact.kind == "quote":
         desk.filled_at[fact.side] = fact.at

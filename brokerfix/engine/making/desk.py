@@ -28,15 +28,18 @@ class Window(msgspec.Struct, gc=False):
 
 
 class Pull(msgspec.Struct, frozen=True, gc=False):
-    """Why a desk quotes nothing: a word, numbers, and until when (see `QuotesPulled`)."""
+    """Why a desk quotes nothing: a word, numbers, and until when (see `QuotesPulled`); `of_all`: all the maker's desks
+    were pulled."""
 
     code: str
     text: str
     until: int
+    of_all: bool = False
 
 
 class Deal(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A fill of a maker that it has not looked at yet; a quantity below 0 was taken back."""
+    """A fill of a maker that it has not looked at yet; a quantity below 0 was taken back, and what `corrects` that is no
+    new fill."""
 
     exec_id: int
     order_id: int
@@ -44,6 +47,7 @@ class Deal(msgspec.Struct, frozen=True, gc=False, array_like=True):
     qty: int
     price: int
     fee: str = ""
+    corrects: bool = False
 
 
 class GivenQuote(msgspec.Struct, gc=False):

@@ -3,9 +3,9 @@
 import msgspec
 
 from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
-from brokerfix.domain import Maker, Side
+from brokerfix.domain import Maker, Protection, Side
 from brokerfix.engine.making import guard, protection
-from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, symbols_of
+from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, Window, symbols_of
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
@@ -67,6 +67,10 @@ def requote(state: State, c: Requote, step: Step) -> None:
     if c.day_ends and c.day_ends != making.day_ends:
         step.emit(MakerDayEnds, name, c.day_ends)
     desk = making.desks[symbol]
+    if desk.new:
+        # What was filled comes first: nothing is quoted anew before its protection has seen it.
+        _take_note(state, making, symbol, step)
+        return
     if c.at - desk.decided_at >= desk.quoting.refresh or c.anchor or desk.pulls:
         _look(state, making, symbol, step, c.anchor)
     if not step.facts:
@@ -83,14 +87,20 @@ def maker_traded(state: State, c: MakerTraded, step: Step) -> None:
     if desk is None:
         return
     if desk.new:
-        mid = look(state, making, symbol, at=step.at).mid or desk.mid
-        for deal in desk.new:
-            _note(state, making, symbol, deal, mid, step)
-        _protect(state, making, symbol, step)
+        _take_note(state, making, symbol, step)
         return
     _look(state, making, symbol, step)
     if not step.facts:
         _cover(state, making, symbol, step)
+
+
+def _take_note(state: State, making: Making, symbol: str, step: Step) -> None:
+    """Put on record what the new fills were worth, and have the protection act."""
+    desk = making.desks[symbol]
+    mid = look(state, making, symbol, at=step.at).mid or desk.mid
+    for deal in desk.new:
+        _note(state, making, symbol, deal, mid, step)
+    _protect(state, making, symbol, step)
 
 
 def _note(state: State, making: Making, symbol: str, deal: Deal, mid: int, step: Step) -> None:
@@ -109,6 +119,7 @@ def _note(state: State, making: Making, symbol: str, deal: Deal, mid: int, step:
         kind=kind,
         fee=deal.fee,
         whole=kind == "quote" and deal.qty > 0 and order.cum >= order.qty,
+        corrects=deal.corrects,
     )
 
 
@@ -117,18 +128,30 @@ def _protect(state: State, making: Making, symbol: str, step: Step) -> None:
     news = [
         (fact.at, fact.qty, fact.qty if fact.side is Side.BUY else -fact.qty)
         for fact in step.facts
-        if isinstance(fact, MakerFilled) and fact.kind != HEDGE and fact.qty > 0
+        if isinstance(fact, MakerFilled) and fact.kind != HEDGE and fact.qty > 0 and not fact.corrects
     ]
-    desk, maker = making.desks[symbol], making.maker
-    for limits, window, where in (
-        (desk.quoting.protection, desk.window, symbol),
-        (maker.protection, making.window, ""),
-    ):
-        told = protection.reached(protection.with_fills(window, limits, step.at, news), limits)
-        if news and told and guard.PROTECTION not in desk.pulls:
-            until = step.at + limits.frozen if limits.frozen else UNTIL_RESET
-            _pull(state, making, where, Pull(guard.PROTECTION, told, until), step)
-            return
+    if not news:
+        return
+    desk = making.desks[symbol]
+    own = None
+    if guard.PROTECTION not in desk.pulls:
+        own = _reached(desk.window, desk.quoting.protection, step.at, news)
+    group = None
+    if not all(guard.PROTECTION in one.pulls for one in making.desks.values()):
+        # An exchange may fill what is being pulled already: that counts for all others.
+        group = _reached(making.window, making.maker.protection, step.at, news)
+    if own is not None and group is not None:
+        _tell(making, symbol, own, step)
+    elif own is not None:
+        _pull(state, making, symbol, own, step)
+    if group is not None:
+        _pull(state, making, "", group, step)
+
+
+def _reached(window: Window, limits: Protection, at: int, news: protection.Counted) -> Pull | None:
+    """The pull that fills call for beside those of the window."""
+    told = protection.reached(protection.with_fills(window, limits, at, news), limits)
+    return Pull(guard.PROTECTION, told, at + limits.frozen if limits.frozen else UNTIL_RESET) if told else None
 
 
 def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0) -> None:
@@ -205,14 +228,19 @@ def _cover(state: State, making: Making, symbol: str, step: Step) -> None:
 def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
     """Take back all quotes of a symbol ("": of all), also those that clients were given, for a reason."""
     name = making.maker.maker
+    _tell(making, symbol, pull, step, operator)
+    for one in making.desks if not symbol else (symbol,):
+        withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
+        take_back(state, name, one, PULLED, step)
+
+
+def _tell(making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
+    name = making.maker.maker
     step.emit(
         QuotesPulled, maker=name, symbol=symbol, code=pull.code, text=pull.text, until=pull.until, operator=operator
     )
     if pull.code not in QUIET:
         step.emit(Alerted, "making", pull.code, f"{name} quotes no {symbol or 'instrument'} any more: {pull.text}")
-    for one in making.desks if not symbol else (symbol,):
-        withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
-        take_back(state, name, one, PULLED, step)
 
 
 QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))

@@ -74,12 +74,14 @@ def fill(
         finished(state, order)
 
 
-def _dealt(state: State, order: Order, exec_id: int, qty: int, price: int, fee: str) -> None:
+def _dealt(
+    state: State, order: Order, exec_id: int, qty: int, price: int, fee: str, corrects: bool = False
+) -> None:
     """A market maker has to look at what it has traded, or what was taken back (a quantity below 0)."""
     making = state.makers.get(order.client)
     desk = making.desks.get(order.symbol) if making is not None else None
     if desk is not None:
-        desk.new.append(Deal(exec_id, order.order_id, order.side, qty, price, fee))
+        desk.new.append(Deal(exec_id, order.order_id, order.side, qty, price, fee, corrects))
         state.agenda[MADE, (order.client, order.symbol)] = None
 
 
@@ -137,7 +139,7 @@ def unfill(state: State, found: Fill, qty: int, price: int, fee: str = "") -> No
     if state.makers:
         _dealt(state, order, found.exec_id, -found.qty, found.price, money_text(-to_money(old_fee)) if old_fee else "")
         if qty:
-            _dealt(state, order, found.exec_id, qty, price, fee)
+            _dealt(state, order, found.exec_id, qty, price, fee, corrects=True)
     found.qty, found.price = qty, price
 
 
