@@ -6,7 +6,7 @@ from brokerfix import facts as f
 from brokerfix.domain import Maker, Model, Quoting, Side, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.making import protection
-from brokerfix.engine.making.desk import UNTIL_RESET, Desk, Earned, HedgeUnderWay, Making, Pull, Window, slot_name
+from brokerfix.engine.making.desk import UNTIL_RESET, Desk, Earned, HedgeUnderWay, Making, Pull, Window, slot_name, slot_of
 from brokerfix.engine.making.guard import PROTECTION
 from brokerfix.engine.making.hedge import HEDGE
 from brokerfix.engine.making.reference import quote_in
@@ -28,8 +28,8 @@ def _maker_defined(state: State, fact: f.MakerDefined) -> None:
         making = state.makers[name] = Making(maker, maker)
     if not fact.operator:
         maker, making.configured = _with_what_was_set(making, maker), maker
-    before, making.maker = making.desks, maker
-    making.desks = {}
+    before = making.desks if making.maker.account == maker.account else {}
+    making.maker, making.desks = maker, {}
     quoted = {quoting.symbol: quoting for quoting in maker.quoting}
     for symbol in [one.hedge.symbol for one in maker.quoting if one.hedge is not None]:
         quoted.setdefault(symbol, Quoting(symbol, Model(), 0, 0, 0))
@@ -55,12 +55,18 @@ def _with_what_was_set(making: Making, maker: Maker) -> Maker:
 
 
 def _begin(state: State, maker: Maker, desk: Desk) -> None:
-    """A desk begins with what the account has, at the mark: that is nothing that it has made."""
+    """A desk begins with what the account has, at the mark: that is nothing that it has made. What exchanges have not
+    let go of, of when it was quoted before, is still looked after."""
     symbol = desk.quoting.symbol
     position = state.accounts[maker.account].positions.get(symbol)
     mark = checks.reference(state, state.instruments[symbol])
     desk.net = position.qty if position is not None else 0
     desk.earned.cash = -2 * mark * desk.net
+    for side in Side:
+        for order in state.clients[maker.maker].sides.get((symbol, side), {}).values():
+            slot = slot_of(symbol, order.cl_ord_id, order.ex_destination, side)
+            if slot is not None:
+                desk.slots[order.cl_ord_id] = slot
 
 
 @EVOLVE.on(f.QuotesDecided, touched.nothing)

@@ -21,6 +21,13 @@ def slot_name(symbol: str, slot: Slot) -> str:
     return f"{symbol}-{'B' if side is Side.BUY else 'S'}{level}{'-' if venue else ''}{venue}"
 
 
+def slot_of(symbol: str, name: str, venue: str, side: Side) -> Slot | None:
+    """The slot at an exchange ("" our book) whose quote has this ClOrdID; None if that is no quote's."""
+    level = name.removeprefix(f"{symbol}-")[1:].partition("-")[0]
+    slot = venue, side, int(level) if level.isdecimal() else 0
+    return slot if slot_name(symbol, slot) == name else None
+
+
 class Window(msgspec.Struct, gc=False):
     """Fills that count towards a protection: (at, units, net units), oldest first."""
 

@@ -7,8 +7,10 @@ to the band's edge, so that the next fill does not call for another one.
 """
 
 from brokerfix.domain import Hedge, Instrument, OrderTags, OrdType, Side, TimeInForce, to_text
+from brokerfix.engine.entities import Position
 from brokerfix.engine.making.desk import Making
 from brokerfix.engine.making.pricing import position_of
+from brokerfix.engine.making.reference import best_of_exchanges
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.orders.work import work
 from brokerfix.engine.risk import checks as risk
@@ -64,7 +66,7 @@ def _send(state: State, making: Making, terms: Hedge, delta: int, positions: Pos
     if under_way is not None and (under_way.order_id or step.at - under_way.at < AGAIN_AFTER):
         return
     instrument, side = state.instruments[symbol], Side.SELL if delta > 0 else Side.BUY
-    best = state.market.best(symbol, side.opposite)
+    best = best_of_exchanges(state, making, symbol, side.opposite, step.at)
     qty = min(abs(delta), terms.most or abs(delta), _room(state, making, instrument, side, abs(delta)))
     qty -= qty % instrument.lot
     if qty <= 0 or best is None:
@@ -112,8 +114,8 @@ def _room(state: State, making: Making, instrument: Instrument, side: Side, qty:
     """How much a hedge may be so that the position in its own instrument stays within its bounds even if all quotes
     there are filled as well."""
     desk = making.desks.get(instrument.symbol)
-    position = state.accounts[making.maker.account].positions.get(instrument.symbol)
-    if desk is None or desk.is_passive or position is None:
+    position = state.accounts[making.maker.account].positions.get(instrument.symbol) or Position()
+    if desk is None or desk.is_passive:
         return qty
     if side is Side.BUY:
         return max(0, desk.quoting.most_long - position.qty - position.open_buy_qty - desk.to_buy)

@@ -44,8 +44,12 @@ def define(state: State, c: Start, step: Step) -> None:
         known = state.makers.get(maker.maker)
         if known is None or known.configured != maker:
             quoted = {quoting.symbol for quoting in maker.quoting}
+            if known is not None and known.maker.account != maker.account:
+                # Nothing is traded for the account that it had.
+                quoted = set()
             for symbol in known.desks if known is not None else ():
-                if symbol not in quoted:
+                if known is not None and symbol not in quoted:
+                    withdraw_all(state, known, symbol, step, UNCONFIGURED)
                     take_back(state, maker.maker, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, maker)
     names = {maker.maker for maker in c.makers}

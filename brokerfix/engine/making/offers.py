@@ -73,7 +73,7 @@ def offer(
         return Declined(NoQuote.EXCEEDS_LIMIT, f"SIZE: limit={limit}, value={value}")
     if risk.check_market(state, state.clients[name], making.maker.account, symbol, f"{name}/{RFQ}") is not None:
         return NOTHING_NOW
-    seen = look(state, making, symbol)
+    seen = look(state, making, symbol, at=at)
     if desk.pulls or not seen.mid or guard.endangered(state, making, symbol, seen, at) is not None:
         return NOTHING_NOW
     try:

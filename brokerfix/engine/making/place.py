@@ -105,7 +105,9 @@ def _changes(
     """What has to change, cancels first, and the quotes that stay as they stand."""
     wanted = {slot_name(symbol, (quote.venue, quote.side, quote.level)): quote for quote in quotes}
     changes = [
-        Change(name, order, None) for name, order in standing.items() if name not in wanted and is_cancelable(order)
+        Change(name, order, None)
+        for name, order in standing.items()
+        if (name not in wanted or order.account != making.maker.account) and is_cancelable(order)
     ]
     kept: dict[str, WantedQuote] = {}
     for name, quote in wanted.items():
@@ -113,6 +115,9 @@ def _changes(
         if order is None:
             if not _was_rejected(state, making, name, at):
                 changes.append(Change(name, None, quote))
+        elif order.account != making.maker.account:
+            # It is of the account that the maker had before.
+            continue
         elif not quote.venue and order.in_book != order.leaves:
             # Something holds it, as of an auction: it is placed anew.
             changes += [Change(name, order, None)] if is_cancelable(order) else []

@@ -35,7 +35,7 @@ def look(state: State, making: Making, symbol: str, anchor: int = 0, at: int = 0
     if desk.quoting.reference == "own":
         at = anchor or desk.anchor or state.instruments[symbol].reference
         return Seen(None, None, 2 * at) if at else NOTHING
-    own, echoes = _own(state, making, desk) if desk.quoting.place != "book" else {}, desk.echoes
+    own, echoes = _own(state, making, desk), desk.echoes
     bid, ask = (next(_others(state, symbol, side, own, echoes, at), None) for side in (Side.BUY, Side.SELL))
     if bid is None or ask is None:
         return Seen(bid, ask, 0)
@@ -46,6 +46,13 @@ def look(state: State, making: Making, symbol: str, anchor: int = 0, at: int = 0
     low, high = uncrossed(bids, asks)
     mid = low[0] + high[0] if low is not None and high is not None else 0
     return Seen(bid, ask, mid, bid[0] > ask[0])
+
+
+def best_of_exchanges(state: State, making: Making, symbol: str, side: Side, at: int) -> int | None:
+    """The best price of a side at exchanges that is not the maker's own, None if there is none."""
+    desk = making.desks[symbol]
+    found = next(_others(state, symbol, side, _own(state, making, desk), desk.echoes, at), None)
+    return found[0] if found is not None else None
 
 
 MOST_CROSSED = 50
@@ -101,6 +108,8 @@ def is_waiting(order: Order) -> bool:
 def _own(state: State, making: Making, desk: Desk) -> dict[VenueLevel, int]:
     """What of the desk's quotes stands at exchanges, or may be shown there: quantity by (exchange, side, price)."""
     found: dict[VenueLevel, int] = {}
+    if not any(venue for venue, _, _ in desk.slots.values()):
+        return found
     for name, order in quotes_of(state, making, desk).items():
         for child in order.children if desk.slots[name][0] else ():
             key = child.venue, child.side, child.price

@@ -36,7 +36,7 @@ def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mappin
     for name, order in standing.items():
         slot = desk.slots[name]
         # What quotes have open is what is to be decided; what exchanges have of it may be filled meanwhile.
-        open_qty = order.leaves + order.reserved[0]
+        open_qty = order.leaves + order.reserved[0] if order.account == making.maker.account else 0
         if slot[1] is Side.BUY:
             buys -= open_qty
         else:

@@ -326,3 +326,17 @@ def test_quantities_with_digits_and_lots() -> None:
         "AAPL-B0": (150, 14997), "AAPL-B1": (90, 14996), "AAPL-B2": (30, 14995),
         "AAPL-S0": (150, 15003), "AAPL-S1": (90, 15004), "AAPL-S2": (30, 15005),
     }  # fmt: skip
+
+
+def test_what_an_exchange_has_not_let_go_of_is_looked_after_when_the_maker_is_back() -> None:
+    made = at_exchange()
+    terms = made.makers
+    restarted(made)
+    run_step(made, "venue XNAS cancel-reject c3 c1 99")
+    run_step(made, "venue XNAS cancel-reject c4 c2 99")
+    made.now += 5 * SECOND
+    restarted(made, *terms)
+    market(made, 14990, 15010)
+    assert len(quotes(made)) == 2
+    assert len(made.state.clients["MM"].working) == 2
+    made.die_and_recover()
