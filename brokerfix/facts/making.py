@@ -50,12 +50,14 @@ class QuotesPulled(Fact, frozen=True, gc=False, kw_only=True):
 
 class QuotesResumed(Fact, frozen=True, gc=False, kw_only=True):
     """A maker may quote a symbol ("": all) again, as far as these reasons (none: all) were against it. With an
-    `operator` also what its protection has counted is forgotten."""
+    `operator` also what its protection has counted is forgotten, and what it has lost by the `mids` (symbol, twice the
+    mid, scaled) of now."""
 
     maker: str
     symbol: str
     codes: tuple[str, ...] = ()
     operator: str = ""
+    mids: tuple[tuple[str, int], ...] = ()
 
 
 class ReferenceLost(Fact, frozen=True, gc=False):

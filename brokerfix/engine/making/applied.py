@@ -134,7 +134,7 @@ def _quotes_pulled(state: State, fact: f.QuotesPulled) -> None:
 
 @EVOLVE.on(f.QuotesResumed, touched.nothing)
 def _quotes_resumed(state: State, fact: f.QuotesResumed) -> None:
-    making = state.makers[fact.maker]
+    making, mids = state.makers[fact.maker], dict(fact.mids)
     for symbol in (fact.symbol,) if fact.symbol else list(making.desks):
         desk = making.desks[symbol]
         over = [desk.pulls.pop(code) for code in fact.codes or list(desk.pulls) if code in desk.pulls]
@@ -144,7 +144,7 @@ def _quotes_resumed(state: State, fact: f.QuotesResumed) -> None:
                 making.window = Window()
         if fact.operator:
             # A loss that was looked at is a new beginning.
-            desk.earned.forgiven = desk.earned.cash + desk.net * desk.mid
+            desk.earned.forgiven = desk.earned.cash + desk.net * mids.get(symbol, desk.mid)
             desk.earned.forgiven_fees = desk.earned.fees
         desk.mids = []
         state.agenda[booking.REQUOTE, (fact.maker, symbol)] = None
@@ -193,8 +193,10 @@ def begin_day(state: State) -> None:
     """What was made is counted by the day."""
     for making in state.makers.values():
         for desk in making.desks.values():
-            # What others are hedged with has no decisions, and so no reference of its own.
-            mid = desk.mid or 2 * checks.reference(state, state.instruments[desk.quoting.symbol])
+            # What others are hedged with has no decisions, and so no reference of its own; that of one that is pulled
+            # is of before.
+            mark = 2 * checks.reference(state, state.instruments[desk.quoting.symbol])
+            mid = (mark if desk.pulls else desk.mid) or mark or desk.mid
             desk.earned = Earned(-desk.net * mid)
 
 

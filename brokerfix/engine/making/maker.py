@@ -5,7 +5,8 @@ import msgspec
 from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
 from brokerfix.domain import Maker, Protection, Side
 from brokerfix.engine.making import guard, protection
-from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, Window, symbols_of
+from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Desk, Making, Pull, Window, symbols_of
+from brokerfix.engine.making.guard import has_moved
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
@@ -75,8 +76,8 @@ def requote(state: State, c: Requote, step: Step) -> None:
         # What was filled comes first: nothing is quoted anew before its protection has seen it.
         _take_note(state, making, symbol, step)
         return
-    if c.at - desk.decided_at >= desk.quoting.refresh or c.anchor or desk.pulls:
-        _look(state, making, symbol, step, c.anchor)
+    is_due = c.at - desk.decided_at >= desk.quoting.refresh or bool(c.anchor or desk.pulls)
+    _look(state, making, symbol, step, c.anchor, is_due)
     if not step.facts:
         _cover(state, making, symbol, step)
 
@@ -158,8 +159,9 @@ def _reached(window: Window, limits: Protection, at: int, news: protection.Count
     return Pull(guard.PROTECTION, told, at + limits.frozen if limits.frozen else UNTIL_RESET) if told else None
 
 
-def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0) -> None:
-    """Pull, resume, or bring the quotes to what the model says now."""
+def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0, is_due: bool = True) -> None:
+    """Pull, resume, or bring the quotes to what the model says now. Unless that `is_due` quotes are only moved because
+    the market meets one, or has gone half the way of a jump."""
     desk = making.desks[symbol]
     if desk.is_passive:
         return
@@ -174,8 +176,17 @@ def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0
         _pull(state, making, symbol, danger, step)
     elif danger is not None or desk.pulls.keys() - {*over, guard.MODEL}:
         withdraw_all(state, making, symbol, step, PULLED)
-    else:
+    elif is_due or has_moved(desk, seen) or _is_met(state, making, desk, seen):
         _quote(state, making, symbol, seen, step, anchor)
+
+
+def _is_met(state: State, making: Making, desk: Desk, seen: Seen) -> bool:
+    """Whether others at exchanges would trade with a quote of ours."""
+    bid, ask = seen.bid, seen.ask
+    return any(
+        ask is not None and order.price >= ask[0] if order.side is Side.BUY else bid is not None and order.price <= bid[0]
+        for order in quotes_of(state, making, desk).values()
+    )
 
 
 def _quote(state: State, making: Making, symbol: str, seen: Seen, step: Step, anchor: int) -> None:
@@ -214,7 +225,7 @@ def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, an
     known = quotes_of(state, making, desk)
     may = room(state, making, symbol, seen, known)
     quotes = wanted(quoting, instrument, seen.mid, centre, places(state, desk, symbol), may)
-    is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh)
+    is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh) or has_moved(desk, seen)
     place(state, making, symbol, quotes, answer.priced, may, known, step, anchor, is_fresh, is_news)
 
 
@@ -264,7 +275,11 @@ def resume_quotes(state: State, c: ResumeQuotes, step: Step) -> None:
     """An operator has a maker quote again, whatever had it stop."""
     making = _known(state, c, step)
     if making is not None:
-        step.emit(QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator)
+        mids = {one: look(state, making, one, at=step.at).mid for one in making.desks if c.symbol in ("", one)}
+        step.emit(
+            QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator,
+            mids=tuple((one, mid) for one, mid in mids.items() if mid),
+        )  # fmt: skip
 
 
 @DECIDE.on(ChangeQuoting)
