@@ -10,6 +10,9 @@ ECHO = 500_000_000
 """Nanoseconds for which an exchange's market data may show what it has told us to be gone: both come on sessions of
 their own, and market data may be conflated."""
 
+AGAIN_AFTER = 10**9
+"""Nanoseconds from what an exchange has refused of a quote to the same again."""
+
 
 Slot = tuple[str, Side, int]
 """Where a quote stands: exchange ("" our book), side, level."""
@@ -121,7 +124,8 @@ class Desk(msgspec.Struct, gc=False):
     `anchor` is where a simulation has the market. `new` are fills that are yet to be looked at, `filled_at` when each
     side was filled last, `ladder` how many more quotes have bought than sold (ping-pong). `window` counts for the
     protection. `echoes` are by exchange, side and price what an exchange had of its quotes until a moment ago, (until,
-    quantity): the market data may show it still.
+    quantity): the market data may show it still. `refused` is when an exchange has last refused a request about a quote,
+    by its ClOrdID.
 
     `net` is what it has of the instrument by its deals, `earned` what they have brought in today. `to_buy` and
     `to_sell` are what it would buy and sell if all quotes that clients have of it were taken.
@@ -141,10 +145,15 @@ class Desk(msgspec.Struct, gc=False):
     ladder: int = 0
     window: Window = msgspec.field(default_factory=Window)
     echoes: dict[tuple[str, Side, int], tuple[int, int]] = {}
+    refused: dict[str, int] = {}
     net: int = 0
     earned: Earned = msgspec.field(default_factory=Earned)
     to_buy: int = 0
     to_sell: int = 0
+
+    def may_ask(self, name: str, at: int) -> bool:
+        """Whether an exchange may be asked to change or cancel a quote: not a moment after it has refused that."""
+        return name not in self.refused or at - self.refused[name] >= AGAIN_AFTER
 
     @property
     def is_passive(self) -> bool:

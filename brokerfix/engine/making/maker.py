@@ -223,7 +223,7 @@ def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, an
     if guard.MODEL in desk.pulls:
         step.emit(QuotesResumed, maker=making.maker.maker, symbol=symbol, codes=(guard.MODEL,))
     known = quotes_of(state, making, desk)
-    may = room(state, making, symbol, seen, known)
+    may = room(state, making, symbol, seen, known, step.at)
     quotes = wanted(quoting, instrument, seen.mid, centre, places(state, desk, symbol), may)
     is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh) or has_moved(desk, seen)
     place(state, making, symbol, quotes, answer.priced, may, known, step, anchor, is_fresh, is_news)

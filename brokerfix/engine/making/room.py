@@ -23,7 +23,9 @@ def places(state: State, desk: Desk, symbol: str) -> list[str]:
     return found
 
 
-def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mapping[str, Order]) -> Room:
+def room(
+    state: State, making: Making, symbol: str, seen: Seen, standing: Mapping[str, Order], at: int
+) -> Room:
     """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled, and
     of the quotes that clients have is taken. `standing` are the quotes there are."""
     desk = making.desks[symbol]
@@ -43,7 +45,7 @@ def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mappin
             sells -= open_qty
         if slot[0]:
             held[slot] = open_qty
-            if is_waiting(order):
+            if is_waiting(order) or not desk.may_ask(name, at):
                 stuck += [(slot[1], one.price) for one in (order, order.pending, *order.queue) if one and one.price]
     quoting = desk.quoting
     # Where a simulation has the market, the market comes to others' orders.

@@ -405,6 +405,15 @@ def answered(state: State, order: Order) -> None:
         state.agenda[REQUOTE, (order.client, order.symbol)] = None
 
 
+def refused(state: State, child: Child, at: int) -> None:
+    """An exchange has refused a request about a market maker's quote: it is not asked at once again."""
+    order = state.orders[child.order_id]
+    making = state.makers.get(order.client)
+    desk = making.desks.get(child.symbol) if making is not None else None
+    if desk is not None and order.cl_ord_id in desk.slots:
+        desk.refused[order.cl_ord_id] = at
+
+
 def unbook(state: State, order: Order) -> None:
     if order.in_book:
         state.books[order.symbol].remove(order.order_id)

@@ -255,9 +255,8 @@ def test_an_exchange_that_refuses_a_cancel_is_not_asked_at_once_again() -> None:
     made.submit(PullQuotes(made.now, "jo", "MM"))
     lines = run_step(made, "venue XNAS cancel-reject c3 c1 99")
     assert [line for line in lines if line.startswith("XNAS")] == []
-    made.now += 2 * SECOND
-    made.submit(Requote(made.now, ("MM", "AAPL")))
-    assert "XNAS F" in "".join(run_step(made, "wait 1") + made.submit(Requote(made.now, ("MM", "AAPL")))) or True
+    made.now += SECOND
+    assert "XNAS F" in "".join(made.submit(Requote(made.now, ("MM", "AAPL"))))
 
 
 def test_an_exchange_that_refuses_a_replace_is_not_asked_at_once_again() -> None:
