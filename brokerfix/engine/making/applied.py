@@ -164,12 +164,12 @@ def _maker_filled(state: State, fact: f.MakerFilled) -> None:
         desk.earned.hedged += better
         return
     desk.earned.captured += better
+    if fact.kind == "quote":
+        desk.ladder += signed
     if fact.qty < 0 or fact.corrects:
         return
     if fact.kind == "quote":
         desk.filled_at[fact.side] = fact.at
-    if fact.whole:
-        desk.ladder += 1 if fact.side is Side.BUY else -1
     fill = (fact.at, fact.qty, signed)
     desk.window.fills = protection.with_fills(desk.window, desk.quoting.protection, fact.at, [fill])
     making.window.fills = protection.with_fills(making.window, making.maker.protection, fact.at, [fill])
@@ -207,4 +207,4 @@ def split(state: State, symbol: str, new: int, old: int) -> None:
         desk = making.desks.get(symbol)
         if desk is not None:
             desk.net, desk.mid, desk.anchor = desk.net * new // old, desk.mid * old // new, desk.anchor * old // new
-            desk.mids = []
+            desk.mids, desk.ladder = [], desk.ladder * new // old

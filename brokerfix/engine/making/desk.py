@@ -122,7 +122,7 @@ class Desk(msgspec.Struct, gc=False):
     `why` what was said of the last decision. `mid` is the reference (twice, scaled) of the last decision, which was at
     `decided_at`, `mids` are those of the last while; since `lost_at` (ns; 0: there is one) there is no reference.
     `anchor` is where a simulation has the market. `new` are fills that are yet to be looked at, `filled_at` when each
-    side was filled last, `ladder` how many more quotes have bought than sold (ping-pong). `window` counts for the
+    side was filled last, `ladder` how much more its quotes have bought than sold (ping-pong). `window` counts for the
     protection. `echoes` are by exchange, side and price what an exchange had of its quotes until a moment ago, (until,
     quantity): the market data may show it still. `refused` is when an exchange has last refused a request about a quote,
     by its ClOrdID.

@@ -8,7 +8,6 @@ from brokerfix.engine.making import guard, protection
 from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Desk, Making, Pull, Window, symbols_of
 from brokerfix.engine.making.guard import has_moved
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
-from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
 from brokerfix.engine.making.offers import RFQ
 from brokerfix.engine.making.place import place, withdraw_all
@@ -213,8 +212,7 @@ def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, an
     answer = price(state, making, symbol, seen, step.at)
     centre = answer.centre
     if quoting.ping_pong:
-        bids, asks = pure.ping_pong(quoting.levels, max(0, desk.ladder), max(0, -desk.ladder))
-        centre = centre._replace(bid_from=bids.start, ask_from=asks.start)
+        centre = centre._replace(bought=max(0, desk.ladder), sold=max(0, -desk.ladder))
     if quoting.filled_delay:
         waits = [side for side, at in desk.filled_at.items() if step.at - at < quoting.filled_delay]
         centre = centre._replace(
