@@ -25,6 +25,8 @@ OPERATOR_EVERY = 10 * MILLISECOND
 WATCH_EVERY = 50 * MILLISECOND
 STIRRED_EVERY = 10 * MILLISECOND
 LOOK_EVERY = 250 * MILLISECOND
+PARTS = 10
+"""All desks of makers are looked at within `LOOK_EVERY`, in so many parts."""
 MOST_RECORDED = 50
 """Symbols whose prices are put on record in one turn of the loop."""
 
@@ -40,13 +42,15 @@ class Timer:
 
 class Timers:
     """The timers of a broker; `next_due` is when the first of `every` is due, and `to_record` the symbols whose prices
-    are to be put on record in the loop's next turns."""
+    are to be put on record in the loop's next turns, and `to_look` the desks of makers that are to be looked at."""
 
     def __init__(self, broker: "Broker") -> None:
         self.broker = broker
         self.every: list[Timer] = []
         self.next_due = 0
         self.to_record: dict[str, None] = {}
+        self.to_look: list[tuple[str, str]] = []
+        self._at_once = self._look_began = 0
         self._expire_due = 0
         self._reset_due = False
         # The first time one interval after the start, which asks about all that is in doubt.
@@ -85,7 +89,7 @@ class Timers:
             timers.append(Timer(maker.interval_ms * MILLISECOND, lambda now: self._walk(walk, now)))
         if config.makers:
             timers.append(Timer(STIRRED_EVERY, self._requote_stirred))
-            timers.append(Timer(LOOK_EVERY, self._requote_all))
+            timers.append(Timer(LOOK_EVERY // PARTS, self._requote_some))
         if self.broker.chaos is not None:
             timers.append(Timer(MILLISECOND, self.broker.chaos.release))
         self.every = timers
@@ -122,12 +126,19 @@ class Timers:
                 del state.stirred[name, symbol]
                 self.broker.pipeline.submit(cmd.Requote(now, (name, symbol)))
 
-    def _requote_all(self, now: int) -> None:
-        """What comes with time: references that grow old, pauses that end, quotes that are too old, hedges."""
+    def _requote_some(self, now: int) -> None:
+        """What comes with time: references that grow old, pauses that end, quotes that are too old, hedges. A part of
+        the desks at once, so that nobody waits for a look at all of them."""
+        if not self.to_look and now - self._look_began >= LOOK_EVERY:
+            self._look_began = now
+            self.to_look = [
+                (name, symbol) for name, making in self.broker.state.makers.items() for symbol in making.desks
+            ]
+            self._at_once = -(-len(self.to_look) // PARTS)
         ends = self.broker.day_ends(now)
-        for name, making in self.broker.state.makers.items():
-            for symbol in making.desks:
-                self.broker.pipeline.submit(cmd.Requote(now, (name, symbol), day_ends=ends))
+        part, self.to_look = self.to_look[: self._at_once], self.to_look[self._at_once :]
+        for of in part:
+            self.broker.pipeline.submit(cmd.Requote(now, of, day_ends=ends))
 
     def _look_after(self, now: int) -> None:
         """Once a second: the trading day, a disk that was full, the projection's process."""

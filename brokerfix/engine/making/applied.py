@@ -6,7 +6,17 @@ from brokerfix import facts as f
 from brokerfix.domain import Maker, Model, Quoting, Side, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.making import protection
-from brokerfix.engine.making.desk import UNTIL_RESET, Desk, Earned, HedgeUnderWay, Making, Pull, Window, slot_name, slot_of
+from brokerfix.engine.making.desk import (
+    UNTIL_RESET,
+    Desk,
+    Earned,
+    HedgeUnderWay,
+    Making,
+    Pull,
+    Window,
+    slot_name,
+    slot_of,
+)
 from brokerfix.engine.making.guard import PROTECTION
 from brokerfix.engine.making.hedge import HEDGE
 from brokerfix.engine.making.reference import quote_in

@@ -48,8 +48,8 @@ class Pull(msgspec.Struct, frozen=True, gc=False):
 
 
 class Deal(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A fill of a maker that it has not looked at yet; a quantity below 0 was taken back, and what `corrects` that is no
-    new fill."""
+    """A fill of a maker that it has not looked at yet; a quantity below 0 was taken back, and what `corrects` that is
+    no new fill."""
 
     exec_id: int
     order_id: int
@@ -124,8 +124,8 @@ class Desk(msgspec.Struct, gc=False):
     `anchor` is where a simulation has the market. `new` are fills that are yet to be looked at, `filled_at` when each
     side was filled last, `ladder` how much more its quotes have bought than sold (ping-pong). `window` counts for the
     protection. `echoes` are by exchange, side and price what an exchange had of its quotes until a moment ago, (until,
-    quantity): the market data may show it still. `refused` is when an exchange has last refused a request about a quote,
-    by its ClOrdID.
+    quantity): the market data may show it still. `refused` is when an exchange has last refused a request about a
+    quote, by its ClOrdID.
 
     `net` is what it has of the instrument by its deals, `earned` what they have brought in today. `to_buy` and
     `to_sell` are what it would buy and sell if all quotes that clients have of it were taken.

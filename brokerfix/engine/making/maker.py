@@ -5,7 +5,17 @@ import msgspec
 from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
 from brokerfix.domain import Maker, Protection, Side
 from brokerfix.engine.making import guard, protection
-from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Desk, Making, Pull, Window, symbols_of
+from brokerfix.engine.making.desk import (
+    PULLED_BY_OPERATOR,
+    UNTIL_OVER,
+    UNTIL_RESET,
+    Deal,
+    Desk,
+    Making,
+    Pull,
+    Window,
+    symbols_of,
+)
 from brokerfix.engine.making.guard import has_moved
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
 from brokerfix.engine.making.models.terms import Unusable
@@ -183,7 +193,9 @@ def _is_met(state: State, making: Making, desk: Desk, seen: Seen) -> bool:
     """Whether others at exchanges would trade with a quote of ours."""
     bid, ask = seen.bid, seen.ask
     return any(
-        ask is not None and order.price >= ask[0] if order.side is Side.BUY else bid is not None and order.price <= bid[0]
+        ask is not None and order.price >= ask[0]
+        if order.side is Side.BUY
+        else bid is not None and order.price <= bid[0]
         for order in quotes_of(state, making, desk).values()
     )
 
@@ -244,7 +256,7 @@ def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, ope
     _tell(making, symbol, pull, step, operator)
     for one in making.desks if not symbol else (symbol,):
         withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
-        take_back(state, name, one, PULLED, step)
+    take_back(state, name, symbol, PULLED, step)
 
 
 def _tell(making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:

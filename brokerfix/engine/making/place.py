@@ -116,7 +116,7 @@ def _changes(
     for name, quote in wanted.items():
         order = standing.get(name)
         if order is None:
-            if not _was_rejected(state, making, name, at):
+            if not _was_rejected(state, making, name, at, desk.quoting.reference == OWN):
                 changes.append(Change(name, None, quote))
         elif order.account != making.maker.account:
             # It is of the account that the maker had before.
@@ -130,7 +130,9 @@ def _changes(
             kept[name] = WantedQuote(quote.venue, quote.side, quote.level, order.price, order.leaves)
     if kept and _meet([*kept.values(), *(change.quote for change in changes if change.quote is not None)]):
         # A tolerance must not have a quote stand where the other side is wanted.
-        for name in [name for name, quote in kept.items() if quote != wanted[name] and _may_move(desk, standing[name], at)]:
+        for name in [
+            name for name, quote in kept.items() if quote != wanted[name] and _may_move(desk, standing[name], at)
+        ]:
             changes.append(Change(name, standing[name], wanted[name]))
             del kept[name]
     return changes, list(kept.values())
@@ -140,12 +142,15 @@ def _may_move(desk: Desk, order: Order, at: int) -> bool:
     return not is_waiting(order) and desk.may_ask(order.cl_ord_id, at)
 
 
-def _was_rejected(state: State, making: Making, name: str, at: int) -> bool:
-    """Whether the last quote of a slot was rejected by its exchange, or ended before it was sent there, a moment ago:
-    that would be so again."""
+def _was_rejected(state: State, making: Making, name: str, at: int, takes: bool) -> bool:
+    """Whether the last quote of a slot was rejected by its exchange, ended before it was sent there or, where quotes
+    may take, so that it meets what it must not trade with, before it was filled, a moment ago: that would be so
+    again."""
     known = state.clients[making.maker.maker].requests.get(name)
     if not isinstance(known, Order) or known.ended is None or at - known.at >= AGAIN_AFTER:
         return False
+    if takes and not known.cum:
+        return True
     return known.ended is OrdStatus.REJECTED or bool(known.ex_destination and not known.routes)
 
 

@@ -10,8 +10,8 @@ from brokerfix.engine.making.desk import Slot
 
 class Centre(NamedTuple):
     """Where the first level of each side is wanted, scaled by the instrument's digits but not rounded (None: that side
-    is not quoted), by how much sizes are multiplied, and what of the levels, nearest first, is not quoted because it was
-    `bought` or `sold` before (ping-pong)."""
+    is not quoted), by how much sizes are multiplied, and what of the levels, nearest first, is not quoted because it
+    was `bought` or `sold` before (ping-pong)."""
 
     bid: float | None
     ask: float | None

@@ -23,9 +23,7 @@ def places(state: State, desk: Desk, symbol: str) -> list[str]:
     return found
 
 
-def room(
-    state: State, making: Making, symbol: str, seen: Seen, standing: Mapping[str, Order], at: int
-) -> Room:
+def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mapping[str, Order], at: int) -> Room:
     """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled, and
     of the quotes that clients have is taken. `standing` are the quotes there are."""
     desk = making.desks[symbol]

@@ -74,9 +74,7 @@ def fill(
         finished(state, order)
 
 
-def _dealt(
-    state: State, order: Order, exec_id: int, qty: int, price: int, fee: str, corrects: bool = False
-) -> None:
+def _dealt(state: State, order: Order, exec_id: int, qty: int, price: int, fee: str, corrects: bool = False) -> None:
     """A market maker has to look at what it has traded, or what was taken back (a quantity below 0)."""
     making = state.makers.get(order.client)
     desk = making.desks.get(order.symbol) if making is not None else None

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from brokerfix.commands import OperatorBust, PullQuotes, Requote, ResumeQuotes, SetCalibration
-from brokerfix.domain import Calibration, Distance, Hedge, Maker, Model, Protection, Quoting, Side
-from brokerfix.facts import Alerted, HedgeDecided, MakerFilled, QuotesDecided, QuotesPulled
-from tests.engine.making.test_maker import FIXED, SECOND, market, quotes, quoting, world
+from brokerfix.commands import PullQuotes, Requote, ResumeQuotes, SetCalibration
+from brokerfix.domain import AskedQuote, Calibration, Distance, Hedge, Maker, Model, Protection, Quoting
+from brokerfix.engine.making.offers import Offer, best_offer
+from brokerfix.facts import HedgeDecided, QuotesDecided, QuotesPulled
+from tests.engine.making.test_maker import SECOND, market, quotes, quoting, world
 from tests.scenario import World, run_step
-
 
 WIDE = Model("fixed", Distance(100), Distance(100))
 
@@ -234,8 +234,8 @@ def test_a_calibration_that_is_no_number_pulls_all() -> None:
 # 4 exchanges
 
 
-def at_exchange(**terms: object) -> World:
-    made = world(quoting(place="exchanges", venues=("XNAS",), **terms))
+def at_exchange(maker: dict[str, object] | None = None, **terms: object) -> World:
+    made = world(quoting(place="exchanges", venues=("XNAS",), **terms), maker=maker)
     market(made, 14990, 15010)
     for child in ("c1", "c2"):
         run_step(made, f"venue XNAS ack {child}")
@@ -269,21 +269,16 @@ def test_an_exchange_that_refuses_a_replace_is_not_asked_at_once_again() -> None
 
 
 def test_a_clients_quote_does_not_go_by_what_was_shown_long_ago() -> None:
-    """An exchange shows 500 at 150.03 long after a quote there was filled."""
-    from brokerfix.engine.making.offers import best_offer
-    from brokerfix.domain import AskedQuote
-
-    made = world(quoting(place="exchanges", venues=("XNAS",)), maker={"valid": 5 * SECOND})
-    market(made, 14990, 15010)
-    for child in ("c1", "c2"):
-        run_step(made, f"venue XNAS ack {child}")
+    """Others offer at 150.03, where an offer of ours was filled a minute ago."""
+    made = at_exchange(maker={"valid": 5 * SECOND})
     run_step(made, "venue XNAS fill c2 100@150.03 cum 100")
-    run_step(made, "venue XNAS ack c3")
+    run_step(made, "quote XNAS AAPL bid 500@150.90 ask 500@151.10")
+    run_step(made, "venue XNAS replaced c4 c3")
     made.now += 60 * SECOND
-    run_step(made, "quote XNAS AAPL bid 500@149.93 ask 100@150.03 500@150.17")
+    run_step(made, "quote XNAS AAPL bid 500@149.83 ask 100@150.03 500@150.17")
     offer = best_offer(made.state, made.state.clients["ALICE"], AskedQuote("AAPL"), made.now)
-    seen = next(fact.priced.mid for fact in reversed(made.facts) if isinstance(fact, QuotesDecided))
-    assert offer.priced.mid == seen  # type: ignore[union-attr]
+    assert isinstance(offer, Offer)
+    assert offer.priced.mid == 14983 + 15003
 
 
 # 5 hedges
@@ -318,8 +313,11 @@ def test_a_tick_of_five_and_an_exchange_with_finer_prices() -> None:
 
 
 def test_quantities_with_digits_and_lots() -> None:
-    made = world(quoting(qty=150, most_long=370, most_short=-370, levels=3, level_step=1, level_qty=-60), lot="10",
-                 qty_digits="2")
+    made = world(
+        quoting(qty=150, most_long=370, most_short=-370, levels=3, level_step=1, level_qty=-60),
+        lot="10",
+        qty_digits="2",
+    )
     market(made, 14990, 15010, qty=50000)
     assert quotes(made) == {
         "AAPL-B0": (150, 14997), "AAPL-B1": (90, 14996), "AAPL-B2": (30, 14995),
@@ -339,3 +337,16 @@ def test_what_an_exchange_has_not_let_go_of_is_looked_after_when_the_maker_is_ba
     assert len(quotes(made)) == 2
     assert len(made.state.clients["MM"].working) == 2
     made.die_and_recover()
+
+
+def test_a_quote_that_must_not_trade_with_what_it_meets_does_not_come_again_and_again() -> None:
+    made = World(makers=(Maker("MM", "MM", (quoting(reference="own"),)),), post="book")
+    made.submit(PullQuotes(made.now, "jo", "MM"))
+    for name in ("ALICE", "MM"):
+        client = made.state.clients[name]
+        client.options = msgspec.structs.replace(client.options, self_match="cancel-newest", self_match_scope="group")
+    made.state.groups["DESK"] = ("ALICE", "MM")
+    run_step(made, "client ALICE new C1 buy 100 AAPL 150.50")
+    before = len(made.facts)
+    made.submit(ResumeQuotes(made.now, "jo", "MM"))
+    assert len(made.facts) - before < 10
