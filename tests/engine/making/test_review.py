@@ -106,7 +106,7 @@ def test_a_corrected_price_is_no_fill() -> None:
     made = world(quoting(protection=Protection(window=60 * SECOND, qty=200)))
     market(made, 14990, 15010)
     run_step(made, "client ALICE new C1 buy 100 AAPL 150.03")
-    run_step(made, "operator jo correct e3 100@150.04")
+    run_step(made, "operator jo correct e4 100@150.04")
     assert position(made) == -100
     assert pulled(made) == []
 
