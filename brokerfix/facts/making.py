@@ -61,12 +61,14 @@ class QuotesPulled(Fact, frozen=True, gc=False, kw_only=True):
 
 class QuotesResumed(Fact, frozen=True, gc=False, kw_only=True):
     """A maker may quote a symbol ("": all) again, as far as these reasons (none: all) were against it. With an
-    `operator` also what its protection has counted is forgotten."""
+    `operator` also what its protection has counted is forgotten, and what it has lost by the `mids` (symbol, twice the
+    mid, scaled) of now."""
 
     maker: str
     symbol: str
     codes: tuple[str, ...] = ()
     operator: str = ""
+    mids: tuple[tuple[str, int], ...] = ()
 
 
 class ReferenceLost(Fact, frozen=True, gc=False):
@@ -87,7 +89,7 @@ class MakerDayEnds(Fact, frozen=True, gc=False):
 class MakerFilled(Fact, frozen=True, gc=False, kw_only=True):
     """A fill of a maker: `kind` is "quote", "hedge" or "rfq", `mid` the reference (twice, scaled) at which it was
     looked at (0: there was none), `fee` what it costs (decimal text of money). A quantity below 0 was taken back.
-    `whole`: with it one of its quotes is filled."""
+    `whole`: with it one of its quotes is filled. `corrects`: it is what a fill that was taken back is now."""
 
     maker: str
     symbol: str
@@ -99,6 +101,7 @@ class MakerFilled(Fact, frozen=True, gc=False, kw_only=True):
     kind: str
     fee: str = ""
     whole: bool = False
+    corrects: bool = False
 
 
 class HedgeDecided(Fact, frozen=True, gc=False, kw_only=True):

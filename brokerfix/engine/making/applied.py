@@ -6,7 +6,18 @@ from brokerfix import facts as f
 from brokerfix.domain import Maker, Model, Quoting, Side, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.making import protection, quoters_applied
-from brokerfix.engine.making.desk import Desk, Earned, HedgeUnderWay, Making, Pull, Window, leaning, slot_name
+from brokerfix.engine.making.desk import (
+    UNTIL_RESET,
+    Desk,
+    Earned,
+    HedgeUnderWay,
+    Making,
+    Pull,
+    Window,
+    leaning,
+    slot_name,
+    slot_of,
+)
 from brokerfix.engine.making.guard import PROTECTION
 from brokerfix.engine.making.hedge import HEDGE
 from brokerfix.engine.making.reference import quote_in
@@ -28,8 +39,8 @@ def _maker_defined(state: State, fact: f.MakerDefined) -> None:
         making = state.makers[name] = Making(maker, maker)
     if not fact.operator:
         maker, making.configured = _with_what_was_set(making, maker), maker
-    before, making.maker = making.desks, maker
-    making.desks = {}
+    before = making.desks if making.maker.account == maker.account else {}
+    making.maker, making.desks = maker, {}
     quoted = {quoting.symbol: quoting for quoting in maker.quoting}
     for symbol in [one.hedge.symbol for one in maker.quoting if one.hedge is not None]:
         quoted.setdefault(symbol, Quoting(symbol, Model(), 0, 0, 0))
@@ -56,12 +67,18 @@ def _with_what_was_set(making: Making, maker: Maker) -> Maker:
 
 
 def _begin(state: State, maker: Maker, desk: Desk) -> None:
-    """A desk begins with what the account has, at the mark: that is nothing that it has made."""
+    """A desk begins with what the account has, at the mark: that is nothing that it has made. What exchanges have not
+    let go of, of when it was quoted before, is still looked after."""
     symbol = desk.quoting.symbol
     position = state.accounts[maker.account].positions.get(symbol)
     mark = checks.reference(state, state.instruments[symbol])
     desk.net = position.qty if position is not None else 0
     desk.earned.cash = -2 * mark * desk.net
+    for side in Side:
+        for order in state.clients[maker.maker].sides.get((symbol, side), {}).values():
+            slot = slot_of(symbol, order.cl_ord_id, order.ex_destination, side)
+            if slot is not None:
+                desk.slots[order.cl_ord_id] = slot
 
 
 @EVOLVE.on(f.QuotesDecided, touched.nothing)
@@ -123,24 +140,27 @@ def _quotes_pulled(state: State, fact: f.QuotesPulled) -> None:
         return quoters_applied.pulled(state.quoters[fact.maker], fact)
     making = state.makers[fact.maker]
     for symbol in (fact.symbol,) if fact.symbol else making.desks:
-        making.desks[symbol].pulls[fact.code] = Pull(fact.code, fact.text, fact.until)
+        pulls = making.desks[symbol].pulls
+        known = pulls.get(fact.code)
+        if known is None or known.until != UNTIL_RESET:
+            pulls[fact.code] = Pull(fact.code, fact.text, fact.until, not fact.symbol)
 
 
 @EVOLVE.on(f.QuotesResumed, touched.nothing)
 def _quotes_resumed(state: State, fact: f.QuotesResumed) -> None:
     if fact.maker in state.quoters:
         return quoters_applied.resumed(state.quoters[fact.maker], fact)
-    making = state.makers[fact.maker]
+    making, mids = state.makers[fact.maker], dict(fact.mids)
     for symbol in (fact.symbol,) if fact.symbol else list(making.desks):
         desk = making.desks[symbol]
-        for code in fact.codes or list(desk.pulls):
-            desk.pulls.pop(code, None)
+        over = [desk.pulls.pop(code) for code in fact.codes or list(desk.pulls) if code in desk.pulls]
         if fact.operator or PROTECTION in fact.codes:
             desk.window = Window()
-            making.window = Window()
+            if (fact.operator and not fact.symbol) or any(one.of_all and one.code == PROTECTION for one in over):
+                making.window = Window()
         if fact.operator:
             # A loss that was looked at is a new beginning.
-            desk.earned.forgiven = desk.earned.cash + desk.net * desk.mid
+            desk.earned.forgiven = desk.earned.cash + desk.net * mids.get(symbol, desk.mid)
             desk.earned.forgiven_fees = desk.earned.fees
         desk.mids = []
         state.agenda[booking.REQUOTE, (fact.maker, symbol)] = None
@@ -160,12 +180,12 @@ def _maker_filled(state: State, fact: f.MakerFilled) -> None:
         desk.earned.hedged += better
         return
     desk.earned.captured += better
-    if fact.qty < 0:
+    if fact.kind == "quote":
+        desk.ladder += signed
+    if fact.qty < 0 or fact.corrects:
         return
     if fact.kind == "quote":
         desk.filled_at[fact.side] = fact.at
-    if fact.whole:
-        desk.ladder += 1 if fact.side is Side.BUY else -1
     fill = (fact.at, fact.qty, signed)
     desk.window.fills = protection.with_fills(desk.window, desk.quoting.protection, fact.at, [fill])
     making.window.fills = protection.with_fills(making.window, making.maker.protection, fact.at, [fill])
@@ -189,8 +209,10 @@ def begin_day(state: State) -> None:
     """What was made is counted by the day."""
     for making in state.makers.values():
         for desk in making.desks.values():
-            # What others are hedged with has no decisions, and so no reference of its own.
-            mid = desk.mid or 2 * checks.reference(state, state.instruments[desk.quoting.symbol])
+            # What others are hedged with has no decisions, and so no reference of its own; that of one that is pulled
+            # is of before.
+            mark = 2 * checks.reference(state, state.instruments[desk.quoting.symbol])
+            mid = (mark if desk.pulls else desk.mid) or mark or desk.mid
             desk.earned = Earned(-desk.net * mid)
 
 
@@ -201,4 +223,4 @@ def split(state: State, symbol: str, new: int, old: int) -> None:
         desk = making.desks.get(symbol)
         if desk is not None:
             desk.net, desk.mid, desk.anchor = desk.net * new // old, desk.mid * old // new, desk.anchor * old // new
-            desk.mids = []
+            desk.mids, desk.ladder = [], desk.ladder * new // old

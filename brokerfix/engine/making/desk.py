@@ -12,6 +12,9 @@ ECHO = 500_000_000
 """Nanoseconds for which an exchange's market data may show what it has told us to be gone: both come on sessions of
 their own, and market data may be conflated."""
 
+AGAIN_AFTER = 10**9
+"""Nanoseconds from what an exchange has refused of a quote to the same again."""
+
 
 Slot = tuple[str, Side, int]
 """Where a quote stands: exchange ("" our book), side, level."""
@@ -23,6 +26,13 @@ def slot_name(symbol: str, slot: Slot) -> str:
     return f"{symbol}-{'B' if side is Side.BUY else 'S'}{level}{'-' if venue else ''}{venue}"
 
 
+def slot_of(symbol: str, name: str, venue: str, side: Side) -> Slot | None:
+    """The slot at an exchange ("" our book) whose quote has this ClOrdID; None if that is no quote's."""
+    level = name.removeprefix(f"{symbol}-")[1:].partition("-")[0]
+    slot = venue, side, int(level) if level.isdecimal() else 0
+    return slot if slot_name(symbol, slot) == name else None
+
+
 class Window(msgspec.Struct, gc=False):
     """Fills that count towards a protection: (at, units, net units), oldest first."""
 
@@ -30,15 +40,18 @@ class Window(msgspec.Struct, gc=False):
 
 
 class Pull(msgspec.Struct, frozen=True, gc=False):
-    """Why a desk quotes nothing: a word, numbers, and until when (see `QuotesPulled`)."""
+    """Why a desk quotes nothing: a word, numbers, and until when (see `QuotesPulled`); `of_all`: all the maker's desks
+    were pulled."""
 
     code: str
     text: str
     until: int
+    of_all: bool = False
 
 
 class Deal(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A fill of a maker that it has not looked at yet; a quantity below 0 was taken back."""
+    """A fill of a maker that it has not looked at yet; a quantity below 0 was taken back, and what `corrects` that is
+    no new fill. `symbol` is told of those of a client that quotes, which has them all together."""
 
     exec_id: int
     order_id: int
@@ -46,6 +59,8 @@ class Deal(msgspec.Struct, frozen=True, gc=False, array_like=True):
     qty: int
     price: int
     fee: str = ""
+    corrects: bool = False
+    symbol: str = ""
 
 
 class GivenQuote(msgspec.Struct, gc=False):
@@ -110,9 +125,10 @@ class Desk(msgspec.Struct, gc=False):
     `why` what was said of the last decision. `mid` is the reference (twice, scaled) of the last decision, which was at
     `decided_at`, `mids` are those of the last while; since `lost_at` (ns; 0: there is one) there is no reference.
     `anchor` is where a simulation has the market. `new` are fills that are yet to be looked at, `filled_at` when each
-    side was filled last, `ladder` how many more quotes have bought than sold (ping-pong). `window` counts for the
+    side was filled last, `ladder` how much more its quotes have bought than sold (ping-pong). `window` counts for the
     protection. `echoes` are by exchange, side and price what an exchange had of its quotes until a moment ago, (until,
-    quantity): the market data may show it still.
+    quantity): the market data may show it still. `refused` is when an exchange has last refused a request about a
+    quote, by its ClOrdID.
 
     `net` is what it has of the instrument by its deals, `earned` what they have brought in today. `to_buy` and
     `to_sell` are what it would buy and sell if all quotes that clients have of it were taken.
@@ -132,10 +148,15 @@ class Desk(msgspec.Struct, gc=False):
     ladder: int = 0
     window: Window = msgspec.field(default_factory=Window)
     echoes: dict[tuple[str, Side, int], tuple[int, int]] = {}
+    refused: dict[str, int] = {}
     net: int = 0
     earned: Earned = msgspec.field(default_factory=Earned)
     to_buy: int = 0
     to_sell: int = 0
+
+    def may_ask(self, name: str, at: int) -> bool:
+        """Whether an exchange may be asked to change or cancel a quote: not a moment after it has refused that."""
+        return name not in self.refused or at - self.refused[name] >= AGAIN_AFTER
 
     @property
     def is_passive(self) -> bool:

@@ -76,5 +76,13 @@ def _jumped(state: State, symbol: str, desk: Desk, mid: int, at: int) -> Pull | 
     return None
 
 
+def has_moved(desk: Desk, seen: Seen) -> bool:
+    """Whether the mid is half a jump from that of the last decision: then it is put on record, also where quotes stay,
+    so that a slow drift is told from a jump."""
+    if not (desk.quoting.jump_window and seen.mid and desk.mid):
+        return False
+    return abs(seen.mid - desk.mid) > desk.quoting.jump.at(seen.mid // 2)
+
+
 def _px(state: State, symbol: str, level: tuple[int, int] | None) -> str:
     return to_text(level[0], state.instruments[symbol].price_digits) if level is not None else "none"

@@ -7,6 +7,7 @@ to the band's edge, so that the next fill does not call for another one.
 """
 
 from brokerfix.domain import Hedge, Instrument, OrderTags, OrdType, Side, TimeInForce, to_text
+from brokerfix.engine.entities import Position
 from brokerfix.engine.making.desk import Making
 from brokerfix.engine.making.pricing import position_of
 from brokerfix.engine.making.reference import best_of_others
@@ -116,8 +117,8 @@ def _room(state: State, making: Making, instrument: Instrument, side: Side, qty:
     """How much a hedge may be so that the position in its own instrument stays within its bounds even if all quotes
     there are filled as well."""
     desk = making.desks.get(instrument.symbol)
-    position = state.accounts[making.maker.account].positions.get(instrument.symbol)
-    if desk is None or desk.is_passive or position is None:
+    position = state.accounts[making.maker.account].positions.get(instrument.symbol) or Position()
+    if desk is None or desk.is_passive:
         return qty
     if side is Side.BUY:
         return max(0, desk.quoting.most_long - position.qty - position.open_buy_qty - desk.to_buy)

@@ -3,11 +3,21 @@
 import msgspec
 
 from brokerfix.commands import ChangeQuoting, MakerTraded, PullQuotes, Requote, ResumeQuotes, SetCalibration, Start
-from brokerfix.domain import Maker, QuoteTable, Side
+from brokerfix.domain import Maker, Protection, QuoteTable, Side
 from brokerfix.engine.making import guard, protection, quoters
-from brokerfix.engine.making.desk import PULLED_BY_OPERATOR, UNTIL_OVER, UNTIL_RESET, Deal, Making, Pull, symbols_of
+from brokerfix.engine.making.desk import (
+    PULLED_BY_OPERATOR,
+    UNTIL_OVER,
+    UNTIL_RESET,
+    Deal,
+    Desk,
+    Making,
+    Pull,
+    Window,
+    symbols_of,
+)
+from brokerfix.engine.making.guard import has_moved
 from brokerfix.engine.making.hedge import HEDGE, flatten, hedge
-from brokerfix.engine.making.models import pure
 from brokerfix.engine.making.models.terms import Unusable
 from brokerfix.engine.making.offers import RFQ
 from brokerfix.engine.making.place import place, withdraw_all
@@ -44,8 +54,12 @@ def define(state: State, c: Start, step: Step) -> None:
         known = state.makers.get(maker.maker)
         if known is None or known.configured != maker:
             quoted = {quoting.symbol for quoting in maker.quoting}
+            if known is not None and known.maker.account != maker.account:
+                # Nothing is traded for the account that it had.
+                quoted = set()
             for symbol in known.desks if known is not None else ():
-                if symbol not in quoted:
+                if known is not None and symbol not in quoted:
+                    withdraw_all(state, known, symbol, step, UNCONFIGURED)
                     take_back(state, maker.maker, symbol, UNCONFIGURED, step)
             step.emit(MakerDefined, maker)
     names = {maker.maker for maker in c.makers}
@@ -67,8 +81,12 @@ def requote(state: State, c: Requote, step: Step) -> None:
     if c.day_ends and c.day_ends != making.day_ends:
         step.emit(MakerDayEnds, name, c.day_ends)
     desk = making.desks[symbol]
-    if c.at - desk.decided_at >= desk.quoting.refresh or c.anchor or desk.pulls:
-        _look(state, making, symbol, step, c.anchor)
+    if desk.new:
+        # What was filled comes first: nothing is quoted anew before its protection has seen it.
+        _take_note(state, making, symbol, step)
+        return
+    is_due = c.at - desk.decided_at >= desk.quoting.refresh or bool(c.anchor or desk.pulls)
+    _look(state, making, symbol, step, c.anchor, is_due)
     if not step.facts:
         _cover(state, making, symbol, step)
 
@@ -83,14 +101,20 @@ def maker_traded(state: State, c: MakerTraded, step: Step) -> None:
     if desk is None:
         return
     if desk.new:
-        mid = look(state, making, symbol, at=step.at).mid or desk.mid
-        for deal in desk.new:
-            _note(state, making, symbol, deal, mid, step)
-        _protect(state, making, symbol, step)
+        _take_note(state, making, symbol, step)
         return
     _look(state, making, symbol, step)
     if not step.facts:
         _cover(state, making, symbol, step)
+
+
+def _take_note(state: State, making: Making, symbol: str, step: Step) -> None:
+    """Put on record what the new fills were worth, and have the protection act."""
+    desk = making.desks[symbol]
+    mid = look(state, making, symbol, at=step.at).mid or desk.mid
+    for deal in desk.new:
+        _note(state, making, symbol, deal, mid, step)
+    _protect(state, making, symbol, step)
 
 
 def _note(state: State, making: Making, symbol: str, deal: Deal, mid: int, step: Step) -> None:
@@ -109,6 +133,7 @@ def _note(state: State, making: Making, symbol: str, deal: Deal, mid: int, step:
         kind=kind,
         fee=deal.fee,
         whole=kind == "quote" and deal.qty > 0 and order.cum >= order.qty,
+        corrects=deal.corrects,
     )
 
 
@@ -117,22 +142,35 @@ def _protect(state: State, making: Making, symbol: str, step: Step) -> None:
     news = [
         (fact.at, fact.qty, fact.qty if fact.side is Side.BUY else -fact.qty)
         for fact in step.facts
-        if isinstance(fact, MakerFilled) and fact.kind != HEDGE and fact.qty > 0
+        if isinstance(fact, MakerFilled) and fact.kind != HEDGE and fact.qty > 0 and not fact.corrects
     ]
-    desk, maker = making.desks[symbol], making.maker
-    for limits, window, where in (
-        (desk.quoting.protection, desk.window, symbol),
-        (maker.protection, making.window, ""),
-    ):
-        told = protection.reached(protection.with_fills(window, limits, step.at, news), limits)
-        if news and told and guard.PROTECTION not in desk.pulls:
-            until = step.at + limits.frozen if limits.frozen else UNTIL_RESET
-            _pull(state, making, where, Pull(guard.PROTECTION, told, until), step)
-            return
+    if not news:
+        return
+    desk = making.desks[symbol]
+    own = None
+    if guard.PROTECTION not in desk.pulls:
+        own = _reached(desk.window, desk.quoting.protection, step.at, news)
+    group = None
+    if not all(guard.PROTECTION in one.pulls for one in making.desks.values()):
+        # An exchange may fill what is being pulled already: that counts for all others.
+        group = _reached(making.window, making.maker.protection, step.at, news)
+    if own is not None and group is not None:
+        _tell(making, symbol, own, step)
+    elif own is not None:
+        _pull(state, making, symbol, own, step)
+    if group is not None:
+        _pull(state, making, "", group, step)
 
 
-def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0) -> None:
-    """Pull, resume, or bring the quotes to what the model says now."""
+def _reached(window: Window, limits: Protection, at: int, news: protection.Counted) -> Pull | None:
+    """The pull that fills call for beside those of the window."""
+    told = protection.reached(protection.with_fills(window, limits, at, news), limits)
+    return Pull(guard.PROTECTION, told, at + limits.frozen if limits.frozen else UNTIL_RESET) if told else None
+
+
+def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0, is_due: bool = True) -> None:
+    """Pull, resume, or bring the quotes to what the model says now. Unless that `is_due` quotes are only moved because
+    the market meets one, or has gone half the way of a jump."""
     desk = making.desks[symbol]
     if desk.is_passive:
         return
@@ -147,8 +185,19 @@ def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0
         _pull(state, making, symbol, danger, step)
     elif danger is not None or desk.pulls.keys() - {*over, guard.MODEL}:
         withdraw_all(state, making, symbol, step, PULLED)
-    else:
+    elif is_due or has_moved(desk, seen) or _is_met(state, making, desk, seen):
         _quote(state, making, symbol, seen, step, anchor)
+
+
+def _is_met(state: State, making: Making, desk: Desk, seen: Seen) -> bool:
+    """Whether others at exchanges would trade with a quote of ours."""
+    bid, ask = seen.bid, seen.ask
+    return any(
+        ask is not None and order.price >= ask[0]
+        if order.side is Side.BUY
+        else bid is not None and order.price <= bid[0]
+        for order in quotes_of(state, making, desk).values()
+    )
 
 
 def _quote(state: State, making: Making, symbol: str, seen: Seen, step: Step, anchor: int) -> None:
@@ -175,8 +224,7 @@ def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, an
     answer = price(state, making, symbol, seen, step.at)
     centre = answer.centre
     if quoting.ping_pong:
-        bids, asks = pure.ping_pong(quoting.levels, max(0, desk.ladder), max(0, -desk.ladder))
-        centre = centre._replace(bid_from=bids.start, ask_from=asks.start)
+        centre = centre._replace(bought=max(0, desk.ladder), sold=max(0, -desk.ladder))
     if quoting.filled_delay:
         waits = [side for side, at in desk.filled_at.items() if step.at - at < quoting.filled_delay]
         centre = centre._replace(
@@ -185,9 +233,9 @@ def _bring(state: State, making: Making, symbol: str, seen: Seen, step: Step, an
     if guard.MODEL in desk.pulls:
         step.emit(QuotesResumed, maker=making.maker.maker, symbol=symbol, codes=(guard.MODEL,))
     known = quotes_of(state, making, desk)
-    may = room(state, making, symbol, seen, known)
+    may = room(state, making, symbol, seen, known, step.at)
     quotes = wanted(quoting, instrument, seen.mid, centre, places(state, desk, symbol), may)
-    is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh)
+    is_news = bool(anchor and anchor != desk.anchor) or (desk.lost_at > 0 and is_fresh) or has_moved(desk, seen)
     place(state, making, symbol, quotes, answer.priced, may, known, step, anchor, is_fresh, is_news)
 
 
@@ -205,14 +253,19 @@ def _cover(state: State, making: Making, symbol: str, step: Step) -> None:
 def _pull(state: State, making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
     """Take back all quotes of a symbol ("": of all), also those that clients were given, for a reason."""
     name = making.maker.maker
+    _tell(making, symbol, pull, step, operator)
+    for one in making.desks if not symbol else (symbol,):
+        withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
+    take_back(state, name, symbol, PULLED, step)
+
+
+def _tell(making: Making, symbol: str, pull: Pull, step: Step, operator: str = "") -> None:
+    name = making.maker.maker
     step.emit(
         QuotesPulled, maker=name, symbol=symbol, code=pull.code, text=pull.text, until=pull.until, operator=operator
     )
     if pull.code not in QUIET:
         step.emit(Alerted, "making", pull.code, f"{name} quotes no {symbol or 'instrument'} any more: {pull.text}")
-    for one in making.desks if not symbol else (symbol,):
-        withdraw_all(state, making, one, step, f"{pull.code}: {PULLED}", operator)
-        take_back(state, name, one, PULLED, step)
 
 
 QUIET = frozenset((PULLED_BY_OPERATOR, guard.PHASE, guard.NEWS, guard.FLATTEN))
@@ -235,7 +288,13 @@ def pull_quotes(state: State, c: PullQuotes, step: Step) -> None:
 def resume_quotes(state: State, c: ResumeQuotes, step: Step) -> None:
     """An operator has a maker, or a client, quote again, whatever had it stop."""
     if _is_known(state, c, step):
-        step.emit(QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator)
+        making = state.makers.get(c.maker)
+        desks = making.desks if making is not None else ()
+        mids = {one: look(state, making, one, at=step.at).mid for one in desks if making and c.symbol in ("", one)}
+        step.emit(
+            QuotesResumed, maker=c.maker, symbol=c.symbol, operator=c.operator,
+            mids=tuple((one, mid) for one, mid in mids.items() if mid),
+        )  # fmt: skip
 
 
 @DECIDE.on(ChangeQuoting)

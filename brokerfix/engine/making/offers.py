@@ -73,7 +73,7 @@ def offer(
         return Declined(NoQuote.EXCEEDS_LIMIT, f"SIZE: limit={limit}, value={value}")
     if risk.check_market(state, state.clients[name], making.maker.account, symbol, f"{name}/{RFQ}") is not None:
         return NOTHING_NOW
-    seen = look(state, making, symbol)
+    seen = look(state, making, symbol, at=at)
     if desk.pulls or not seen.mid or guard.endangered(state, making, symbol, seen, at) is not None:
         return NOTHING_NOW
     try:
@@ -81,7 +81,7 @@ def offer(
     except Unusable:
         return NOTHING_NOW
     spread = added(tier, desk, qty, seen.mid // 2)
-    bid, ask = _prices(state, making, symbol, seen, answer, spread)
+    bid, ask = _prices(state, making, symbol, seen, answer, spread, at)
     wanted = {side: asked.side in ("", side.opposite) for side in Side}
     may_buy, may_sell = _room(state, making, symbol, freed)
     bid_why = _declined(state, making, asked.symbol, Side.BUY, bid, qty, may_buy, at) if wanted[Side.BUY] else None
@@ -107,7 +107,7 @@ def added(tier: Tier | None, desk: Desk, qty: int, mid: int) -> int:
 
 
 def _prices(
-    state: State, making: Making, symbol: str, seen: Seen, answer: Answer, spread: int
+    state: State, making: Making, symbol: str, seen: Seen, answer: Answer, spread: int, at: int
 ) -> tuple[int | None, int | None]:
     """Bid and offer on ticks, rounded away from the middle: neither meets others' prices, nor what the maker itself
     shows on the other side."""
@@ -116,7 +116,7 @@ def _prices(
         bid=None if centre.bid is None else centre.bid - spread, ask=None if centre.ask is None else centre.ask + spread
     )
     standing = quotes_of(state, making, desk)
-    may = room(state, making, symbol, seen, standing)
+    may = room(state, making, symbol, seen, standing, at)
     own = [(order.side, order.price) for order in standing.values()]
     highest = max([may.highest_bid, *(price for side, price in own if side is Side.BUY)])
     asks = [price for side, price in own if side is Side.SELL] + ([may.lowest_ask] if may.lowest_ask else [])

@@ -13,7 +13,7 @@ from brokerfix.domain import (
     Side,
     WantedQuote,
 )
-from brokerfix.engine.making.desk import Desk, Making, slot_name
+from brokerfix.engine.making.desk import AGAIN_AFTER, Desk, Making, slot_name
 from brokerfix.engine.making.quotes import Room, is_off
 from brokerfix.engine.making.reference import is_waiting, quotes_of
 from brokerfix.engine.making.resting import POST_ONLY, accept, rest
@@ -89,8 +89,9 @@ def place(
 
 def withdraw_all(state: State, making: Making, symbol: str, step: Step, text: str, operator: str = "") -> None:
     """Take back all quotes of a symbol."""
-    for order in quotes_of(state, making, making.desks[symbol]).values():
-        if is_cancelable(order):
+    desk = making.desks[symbol]
+    for name, order in quotes_of(state, making, desk).items():
+        if is_cancelable(order) and desk.may_ask(name, step.at):
             cancel(order, "", step, RestatementReason.MARKET_OPTION, text, operator)
 
 
@@ -107,40 +108,52 @@ def _changes(
     """What has to change, cancels first, and the quotes that stay as they stand."""
     wanted = {slot_name(symbol, (quote.venue, quote.side, quote.level)): quote for quote in quotes}
     changes = [
-        Change(name, order, None) for name, order in standing.items() if name not in wanted and is_cancelable(order)
+        Change(name, order, None)
+        for name, order in standing.items()
+        if (name not in wanted or order.account != making.maker.account)
+        and is_cancelable(order)
+        and desk.may_ask(name, at)
     ]
     kept: dict[str, WantedQuote] = {}
     for name, quote in wanted.items():
         order = standing.get(name)
         if order is None:
-            if not _was_rejected(state, making, name, at):
+            if not _was_rejected(state, making, name, at, desk.quoting.reference == OWN):
                 changes.append(Change(name, None, quote))
+        elif order.account != making.maker.account:
+            # It is of the account that the maker had before.
+            continue
         elif not quote.venue and order.in_book != order.leaves:
             # Something holds it, as of an auction: it is placed anew.
             changes += [Change(name, order, None)] if is_cancelable(order) else []
-        elif _is_to_move(desk, order, quote, room, at):
+        elif desk.may_ask(name, at) and _is_to_move(desk, order, quote, room, at):
             changes.append(Change(name, order, quote))
         else:
             kept[name] = WantedQuote(quote.venue, quote.side, quote.level, order.price, order.leaves)
     if kept and _meet([*kept.values(), *(change.quote for change in changes if change.quote is not None)]):
         # A tolerance must not have a quote stand where the other side is wanted.
-        for name in [name for name, quote in kept.items() if quote != wanted[name] and not is_waiting(standing[name])]:
+        for name in [
+            name for name, quote in kept.items() if quote != wanted[name] and _may_move(desk, standing[name], at)
+        ]:
             changes.append(Change(name, standing[name], wanted[name]))
             del kept[name]
     return changes, list(kept.values())
 
 
-def _was_rejected(state: State, making: Making, name: str, at: int) -> bool:
-    """Whether the last quote of a slot was rejected by its exchange, or ended before it was sent there, a moment ago:
-    that would be so again."""
+def _may_move(desk: Desk, order: Order, at: int) -> bool:
+    return not is_waiting(order) and desk.may_ask(order.cl_ord_id, at)
+
+
+def _was_rejected(state: State, making: Making, name: str, at: int, takes: bool) -> bool:
+    """Whether the last quote of a slot was rejected by its exchange, ended before it was sent there or, where quotes
+    may take, so that it meets what it must not trade with, before it was filled, a moment ago: that would be so
+    again."""
     known = state.clients[making.maker.maker].requests.get(name)
     if not isinstance(known, Order) or known.ended is None or at - known.at >= AGAIN_AFTER:
         return False
+    if takes and not known.cum:
+        return True
     return known.ended is OrdStatus.REJECTED or bool(known.ex_destination and not known.routes)
-
-
-AGAIN_AFTER = 10**9
-"""Nanoseconds from a quote that an exchange has rejected to the next there."""
 
 
 def _hedge_in(state: State, making: Making, symbol: str) -> tuple[Child, ...]:

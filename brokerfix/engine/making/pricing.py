@@ -1,5 +1,6 @@
 """What a maker's model makes of the market and of what it has."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ def price(state: State, making: Making, symbol: str, seen: Seen, at: int) -> Ans
     mid, besides = inputs.mid * scale, hedge_cost(state, desk, instrument, seen)
     bid = None if answer.bid is None else mid - answer.bid * scale - besides
     ask = None if answer.ask is None else mid + answer.ask * scale + besides
+    if not all(math.isfinite(side) for side in (bid, ask) if side is not None):
+        raise Unusable(f"the quotes: come out as {bid} and {ask}")
     sizes = (1.0, 1.0)
     if desk.quoting.skew_range:
         sizes = pure.quantity_skew(position, target, desk.quoting.skew_range)

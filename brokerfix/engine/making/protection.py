@@ -6,8 +6,10 @@ older than its length no longer counts. A limit that is reached, not only passed
 until then can't be undone, but nothing more is.
 """
 
-from brokerfix.domain import Protection
-from brokerfix.engine.making.desk import Making, Window
+from collections.abc import Iterable
+
+from brokerfix.domain import Protection, Side
+from brokerfix.engine.making.desk import Deal, Making, Window
 from brokerfix.engine.making.quoter import Quoter
 
 
@@ -47,14 +49,15 @@ class Allowance:
 
     __slots__ = ("fills", "qty")
 
-    def __init__(self, guards: list[tuple[Window, Protection]], sells: bool, at: int) -> None:
-        """`guards` are the windows with their protections, `sells` whether the maker would sell."""
+    def __init__(self, guards: list[tuple[Window, Protection, Counted]], sells: bool, at: int) -> None:
+        """`guards` are the windows with their protections and what has been filled besides, `sells` whether the maker
+        would sell."""
         self.qty: int | None = None
         self.fills: int | None = None
-        for window, protection in guards:
+        for window, protection, news in guards:
             if not protection.window:
                 continue
-            fills = counted(window, protection, at)
+            fills = with_fills(window, protection, at, news)
             if protection.qty:
                 self._most(protection.qty - sum(units for _, units, _ in fills))
             if protection.delta:
@@ -80,12 +83,27 @@ class Allowance:
         return part
 
 
-def allowance(making: Making | Quoter, symbol: str, sells: bool, at: int) -> Allowance:
-    """What an order may take of the quotes of a symbol of a maker, or of a client, at a time."""
+def allowance(making: Making | Quoter, symbol: str, sells: bool, at: int, traded: Iterable[str] = ()) -> Allowance:
+    """What an order may take of the quotes of a symbol of a maker, or of a client, at a time. Of the symbols `traded`
+    there are fills that the maker has not looked at yet: they count already."""
     if isinstance(making, Quoter):
-        return Allowance([(window, limits) for _, window, limits in making.protections(symbol)], sells, at)
-    guards = [(making.window, making.maker.protection)]
+        fresh = {
+            where: _news([deal for deal in making.new if where in ("", deal.symbol)], at) for where in ("", symbol)
+        }
+        kept = making.protections(symbol)
+        return Allowance([(window, limits, fresh[where]) for where, window, limits in kept], sells, at)
+    news = {one: _news(making.desks[one].new, at) for one in traded if one in making.desks}
+    guards = [(making.window, making.maker.protection, [fill for fills in news.values() for fill in fills])]
     desk = making.desks.get(symbol)
     if desk is not None:
-        guards.append((desk.window, desk.quoting.protection))
+        guards.append((desk.window, desk.quoting.protection, news.get(symbol, [])))
     return Allowance(guards, sells, at)
+
+
+def _news(deals: Iterable[Deal], at: int) -> Counted:
+    """What is yet to be looked at. A hedge among it does no harm: until then a little less may be taken."""
+    return [
+        (at, deal.qty, deal.qty if deal.side is Side.BUY else -deal.qty)
+        for deal in deals
+        if deal.qty > 0 and not deal.corrects
+    ]

@@ -10,14 +10,15 @@ from brokerfix.engine.making.desk import Slot
 
 class Centre(NamedTuple):
     """Where the first level of each side is wanted, scaled by the instrument's digits but not rounded (None: that side
-    is not quoted), by how much sizes are multiplied, and from which level on there are quotes."""
+    is not quoted), by how much sizes are multiplied, and what of the levels, nearest first, is not quoted because it
+    was `bought` or `sold` before (ping-pong)."""
 
     bid: float | None
     ask: float | None
     bid_size: float = 1.0
     ask_size: float = 1.0
-    bid_from: int = 0
-    ask_from: int = 0
+    bought: int = 0
+    sold: int = 0
 
 
 class Room(NamedTuple):
@@ -39,14 +40,16 @@ def wanted(
     middle to whole ticks, sizes down to whole lots; bid and offer are a tick, and `min_spread`, apart at least."""
     found: list[WantedQuote] = []
     bid, ask = firsts(quoting, instrument, mid, centre, room)
-    for side, first, size, begin, most in (
-        (Side.BUY, bid, centre.bid_size, centre.bid_from, room.buy),
-        (Side.SELL, ask, centre.ask_size, centre.ask_from, room.sell),
+    for side, first, size, done, most in (
+        (Side.BUY, bid, centre.bid_size, centre.bought, room.buy),
+        (Side.SELL, ask, centre.ask_size, centre.sold, room.sell),
     ):
         left = most - sum(qty for slot, qty in room.held.items() if slot[1] is side)
         if first is None:
             continue
-        for level, price, qty in _levels(quoting, side, first, size, begin):
+        for level, price, whole in _levels(quoting, side, first, size):
+            qty = max(0, whole - done)
+            done = max(0, done - max(0, whole))
             for venue in places:
                 held = room.held.get((venue, side, level), 0)
                 part = min(qty, left + held) // instrument.lot * instrument.lot
@@ -87,10 +90,10 @@ LAST_DIGITS = 1e-6
 """Of a tick."""
 
 
-def _levels(quoting: Quoting, side: Side, first: int, size: float, begin: int) -> Iterator[tuple[int, int, int]]:
-    """(level, price, quantity) from level `begin` on, as long as prices are above 0."""
+def _levels(quoting: Quoting, side: Side, first: int, size: float) -> Iterator[tuple[int, int, int]]:
+    """(level, price, quantity), as long as prices are above 0."""
     sign = -1 if side is Side.BUY else 1
-    for level in range(begin, quoting.levels):
+    for level in range(quoting.levels):
         price = first + sign * level * quoting.level_step
         if price <= 0:
             return

@@ -118,6 +118,8 @@ def is_waiting(order: Order) -> bool:
 def _own(state: State, making: Making, desk: Desk) -> dict[VenueLevel, int]:
     """What of the desk's quotes stands at exchanges, or may be shown there: quantity by (exchange, side, price)."""
     found: dict[VenueLevel, int] = {}
+    if not any(venue for venue, _, _ in desk.slots.values()):
+        return found
     for name, order in quotes_of(state, making, desk).items():
         for child in order.children if desk.slots[name][0] else ():
             key = child.venue, child.side, child.price

@@ -325,8 +325,8 @@ def expire_quotes(state: State, c: ExpireQuotes, step: Step) -> None:
 
 
 def take_back(state: State, maker: str, symbol: str, text: str, step: Step) -> None:
-    """A maker takes back the quotes of a symbol that clients have of it."""
+    """A maker takes back the quotes of a symbol ("": of all) that clients have of it."""
     for _, quote_id in state.firm:
         quote = state.given[quote_id]
-        if quote.maker == maker and quote.symbol == symbol:
+        if quote.maker == maker and symbol in ("", quote.symbol):
             step.emit(QuoteEnded, quote_id=quote_id, status=QuoteStatus.CANCELED, text=text)

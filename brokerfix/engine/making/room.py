@@ -23,7 +23,7 @@ def places(state: State, desk: Desk, symbol: str) -> list[str]:
     return found
 
 
-def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mapping[str, Order]) -> Room:
+def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mapping[str, Order], at: int) -> Room:
     """What may be quoted so that the position stays within its bounds whatever of the account's orders is filled, and
     of the quotes that clients have is taken. `standing` are the quotes there are."""
     desk = making.desks[symbol]
@@ -36,14 +36,14 @@ def room(state: State, making: Making, symbol: str, seen: Seen, standing: Mappin
     for name, order in standing.items():
         slot = desk.slots[name]
         # What quotes have open is what is to be decided; what exchanges have of it may be filled meanwhile.
-        open_qty = order.leaves + order.reserved[0]
+        open_qty = order.leaves + order.reserved[0] if order.account == making.maker.account else 0
         if slot[1] is Side.BUY:
             buys -= open_qty
         else:
             sells -= open_qty
         if slot[0]:
             held[slot] = open_qty
-            if is_waiting(order):
+            if is_waiting(order) or not desk.may_ask(name, at):
                 stuck += [(slot[1], one.price) for one in (order, order.pending, *order.queue) if one and one.price]
     quoting = desk.quoting
     # Where a simulation has the market, the market comes to others' orders.

@@ -221,6 +221,9 @@ def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
     if order.pending is not None:
         booking.free(state, order, order.pending)
         booking.answered(state, order)
+    if order.client in state.makers:
+        # From now on its quote is of this age.
+        order.repriced_at = fact.at
     order.pending = None
     if order.order_id < state.day_began:
         booking.renew(state, order)

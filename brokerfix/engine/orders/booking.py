@@ -81,16 +81,16 @@ def _quote_filled(state: State, order: Order, exec_id: int, qty: int, price: int
     """A fill of a client's quote counts towards its protection, if it has one."""
     quoter = state.quoters.get(order.client)
     if quoter is not None and quoter.protections(order.symbol):
-        quoter.new.append(Deal(exec_id, order.order_id, order.side, qty, price))
+        quoter.new.append(Deal(exec_id, order.order_id, order.side, qty, price, symbol=order.symbol))
         state.agenda[QUOTED, order.client] = None
 
 
-def _dealt(state: State, order: Order, exec_id: int, qty: int, price: int, fee: str) -> None:
+def _dealt(state: State, order: Order, exec_id: int, qty: int, price: int, fee: str, corrects: bool = False) -> None:
     """A market maker has to look at what it has traded, or what was taken back (a quantity below 0)."""
     making = state.makers.get(order.client)
     desk = making.desks.get(order.symbol) if making is not None else None
     if desk is not None:
-        desk.new.append(Deal(exec_id, order.order_id, order.side, qty, price, fee))
+        desk.new.append(Deal(exec_id, order.order_id, order.side, qty, price, fee, corrects))
         state.agenda[MADE, (order.client, order.symbol)] = None
 
 
@@ -148,7 +148,7 @@ def unfill(state: State, found: Fill, qty: int, price: int, fee: str = "") -> No
     if state.makers:
         _dealt(state, order, found.exec_id, -found.qty, found.price, money_text(-to_money(old_fee)) if old_fee else "")
         if qty:
-            _dealt(state, order, found.exec_id, qty, price, fee)
+            _dealt(state, order, found.exec_id, qty, price, fee, corrects=True)
     found.qty, found.price = qty, price
 
 
@@ -416,6 +416,15 @@ def answered(state: State, order: Order) -> None:
     """A request about an order has its answer: a market maker looks at what it wants now."""
     if order.client in state.makers:
         state.agenda[REQUOTE, (order.client, order.symbol)] = None
+
+
+def refused(state: State, child: Child, at: int) -> None:
+    """An exchange has refused a request about a market maker's quote: it is not asked at once again."""
+    order = state.orders[child.order_id]
+    making = state.makers.get(order.client)
+    desk = making.desks.get(child.symbol) if making is not None else None
+    if desk is not None and order.cl_ord_id in desk.slots:
+        desk.refused[order.cl_ord_id] = at
 
 
 def unbook(state: State, order: Order) -> None:

@@ -276,7 +276,8 @@ def _of_makers(state: State, order: Order, entries: Iterator[Entry[int]], at: in
         elif making is None or name != order.client:
             if name not in allowed:
                 protected = state.quoters[name] if making is None else making
-                allowed[name] = allowance(protected, order.symbol, order.side is Side.BUY, at)
+                traded = [what[1] for _, what in state.agenda if isinstance(what, tuple) and what[0] == name]
+                allowed[name] = allowance(protected, order.symbol, order.side is Side.BUY, at, traded)
             part = allowed[name].take(entry.qty)
             if part:
                 yield entry if part == entry.qty else msgspec.structs.replace(entry, qty=part)

@@ -174,6 +174,8 @@ def _child_noted(state: State, fact: f.ChildNoted) -> None:
 def _child_request_rejected(state: State, fact: f.ChildRequestRejected) -> None:
     child = state.children[fact.child_id]
     child.request, child.request_id = None, 0
+    if state.makers:
+        booking.refused(state, child, fact.at)
     _seen(state, child)
     if child.open and child.cum >= child.qty:
         # It was filled, and waited for this.

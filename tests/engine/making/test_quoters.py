@@ -243,6 +243,16 @@ def test_the_protection_acts_exactly_at_its_boundary() -> None:
     made.die_and_recover()
 
 
+def test_stops_that_a_trade_sets_off_do_not_pass_the_protection() -> None:
+    """Two stops are reached at once; the first takes all that the limit leaves."""
+    made = world(Protection(WINDOW, qty=100))
+    quote(made, ("1", 14990, 100, 15003, 100), ("2", 14980, 100, 15004, 100))
+    run_step(made, "client BOB new C1 buy 100 AAPL stop-limit:150.03/150.20")
+    run_step(made, "client BOB new C2 buy 100 AAPL stop-limit:150.03/150.20")
+    run_step(made, "print XNAS AAPL 100@150.03")
+    assert made.state.accounts["ALICE"].positions["AAPL"].qty == -100
+
+
 def test_a_symbols_protection_pulls_its_quotes_alone() -> None:
     terms = ClientQuoting("ALICE", each=(("AAPL", Protection(WINDOW, fills=1)),))
     made = World(quoters=(terms,), post="book")
