@@ -265,14 +265,14 @@ def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
 
 def _of_makers(state: State, order: Order, entries: Iterator[Entry[int]], at: int) -> Iterator[Entry[int]]:
     """The entries as far as makers' protections let them be taken: once a limit is reached all their quotes are to be
-    pulled. A maker does not meet its own."""
+    pulled. Neither a maker nor what trades for its account meets its own."""
     allowed: dict[str, Allowance] = {}
     for entry in entries:
         name = state.orders[entry.key].client
         making = state.makers.get(name)
         if making is None:
             yield entry
-        elif name != order.client:
+        elif name != order.client and order.account != making.maker.account:
             if name not in allowed:
                 traded = [what[1] for _, what in state.agenda if isinstance(what, tuple) and what[0] == name]
                 allowed[name] = allowance(making, order.symbol, order.side is Side.BUY, at, traded)
