@@ -196,6 +196,10 @@ def _maker(
         raise ConfigError(f"{path}: {at}: must be a CompID that no client has, as it trades as a client of its name")
     if section.account not in read["accounts"]:
         raise ConfigError(f"{path}: {at}.account: there is no [accounts.{section.account}]")
+    for other, its in read["makers"].items():
+        if other != name and its.account == section.account:
+            told = f"is that of makers.{other} too: each hedges what its account has"
+            raise ConfigError(f"{path}: {at}.account: {told}")
     quoting = []
     for symbol, one in section.quotes.items():
         if symbol not in instruments:

@@ -195,7 +195,9 @@ def _maker_filled(state: State, fact: f.MakerFilled) -> None:
 def _hedge_decided(state: State, fact: f.HedgeDecided) -> None:
     # The order that goes with it is accepted by the fact behind this one.
     order_id = fact.id + 1 if fact.qty else 0
-    state.makers[fact.maker].hedges[fact.symbol] = HedgeUnderWay(fact.at, order_id, fact.why)
+    hedges = state.makers[fact.maker].hedges
+    failed = hedges[fact.symbol].failed if fact.symbol in hedges else 0
+    hedges[fact.symbol] = HedgeUnderWay(fact.at, order_id, fact.why, failed)
 
 
 @EVOLVE.on(f.CalibrationSet, touched.nothing)

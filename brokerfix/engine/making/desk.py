@@ -98,11 +98,13 @@ class GivenQuote(msgspec.Struct, gc=False):
 
 
 class HedgeUnderWay(msgspec.Struct, gc=False):
-    """A hedge that was sent `at` a time: its OrderID while it works (0: it has ended), or the check that refused it."""
+    """A hedge that was sent `at` a time: its OrderID while it works (0: it has ended), or the check that refused it;
+    `failed` are how many on end were not filled at all."""
 
     at: int
     order_id: int = 0
     refused: str = ""
+    failed: int = 0
 
 
 class Earned(msgspec.Struct, gc=False):

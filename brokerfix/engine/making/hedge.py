@@ -22,7 +22,10 @@ BETA = 10_000
 HEDGE = "hedge"
 """Hedges are a strategy of their own, so that an operator can halt them alone (`halt strategy MAKER/hedge`)."""
 AGAIN_AFTER = 250_000_000
-"""Nanoseconds from one hedge in an instrument to the next."""
+"""Nanoseconds from one hedge in an instrument to the next, doubled for each on end that was not filled at all."""
+MOST_DOUBLED = 4
+TOLD_AFTER = 4
+"""That so many hedges on end were not filled is told."""
 Positions = tuple[tuple[str, int], ...]
 
 
@@ -63,7 +66,10 @@ def delta_of(making: Making, symbol: str, positions: Positions) -> int:
 def _send(state: State, making: Making, terms: Hedge, delta: int, positions: Positions, step: Step) -> None:
     symbol, name = terms.symbol, making.maker.maker
     under_way = making.hedges.get(symbol)
-    if under_way is not None and (under_way.order_id or step.at - under_way.at < AGAIN_AFTER):
+    failed = under_way.failed if under_way is not None else 0
+    if under_way is not None and (
+        under_way.order_id or step.at - under_way.at < AGAIN_AFTER << min(failed, MOST_DOUBLED)
+    ):
         return
     instrument, side = state.instruments[symbol], Side.SELL if delta > 0 else Side.BUY
     found = best_of_others(state, making, symbol, side.opposite, step.at)
@@ -86,6 +92,9 @@ def _send(state: State, making: Making, terms: Hedge, delta: int, positions: Pos
             told = f"{name} can't hedge {to_text(delta, instrument.qty_digits)} {symbol}: {refused.text}"
             step.emit(Alerted, "making", "HEDGE_REFUSED", told)
         return
+    if failed == TOLD_AFTER:
+        told = f"{name} can't hedge {to_text(delta, instrument.qty_digits)} {symbol}: {failed} orders were not filled"
+        step.emit(Alerted, "making", "HEDGE_UNFILLED", told)
     step.emit(HedgeDecided, maker=name, symbol=symbol, side=side, qty=qty, delta=delta, band=terms.band, of=positions)
     accepted = step.emit(
         OrderAccepted,

@@ -394,7 +394,7 @@ def _ended(state: State, order: Order) -> None:
     """A quote or a hedge of a market maker is over: it looks at what to do now."""
     hedge = state.makers[order.client].hedges.get(order.symbol)
     if hedge is not None and hedge.order_id == order.order_id:
-        hedge.order_id = 0
+        hedge.order_id, hedge.failed = 0, 0 if order.cum else hedge.failed + 1
     state.agenda[REQUOTE, (order.client, order.symbol)] = None
 
 

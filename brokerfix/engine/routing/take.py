@@ -265,7 +265,7 @@ def _resting(state: State, symbol: str, side: Side) -> Iterator[Entry[int]]:
 
 def _of_makers(state: State, order: Order, entries: Iterator[Entry[int]], at: int) -> Iterator[Entry[int]]:
     """The entries as far as the protections of makers, and of clients that quote, let them be taken: once a limit is
-    reached all their quotes are to be pulled. A maker does not meet its own."""
+    reached all their quotes are to be pulled. Neither a maker nor what trades for its account meets its own."""
     allowed: dict[str, Allowance] = {}
     for entry in entries:
         resting = state.orders[entry.key]
@@ -273,7 +273,7 @@ def _of_makers(state: State, order: Order, entries: Iterator[Entry[int]], at: in
         making = state.makers.get(name)
         if making is None and resting.own_quote is None:
             yield entry
-        elif making is None or name != order.client:
+        elif making is None or (name != order.client and order.account != making.maker.account):
             if name not in allowed:
                 protected = state.quoters[name] if making is None else making
                 traded = [what[1] for _, what in state.agenda if isinstance(what, tuple) and what[0] == name]

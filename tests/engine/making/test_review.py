@@ -3,9 +3,9 @@
 import msgspec
 
 from brokerfix.commands import PullQuotes, Requote, ResumeQuotes, SetCalibration
-from brokerfix.domain import AskedQuote, Calibration, Distance, Hedge, Maker, Model, Protection, Quoting
+from brokerfix.domain import AskedQuote, Calibration, Distance, Hedge, Maker, Model, Protection, Quoting, id_text
 from brokerfix.engine.making.offers import Offer, best_offer
-from brokerfix.facts import HedgeDecided, QuotesDecided, QuotesPulled
+from brokerfix.facts import Alerted, HedgeDecided, QuotesDecided, QuotesPulled
 from tests.engine.making.test_maker import SECOND, market, quotes, quoting, world
 from tests.scenario import World, run_step
 
@@ -350,3 +350,27 @@ def test_a_quote_that_must_not_trade_with_what_it_meets_does_not_come_again_and_
     before = len(made.facts)
     made.submit(ResumeQuotes(made.now, "jo", "MM"))
     assert len(made.facts) - before < 10
+
+
+def test_makers_of_one_account_do_not_trade_with_each_other() -> None:
+    made = world(quoting(hedge=Hedge("AAPL", 50, slip=Distance(20))))
+    made.makers = (*made.makers, Maker("M2", "MM", (quoting(model=Model("fixed", Distance(1), Distance(1))),)))
+    restarted(made, *made.makers)
+    market(made, 14990, 15010)
+    run_step(made, "client ALICE new C1 sell 100 AAPL 149.99 IOC")
+    lines = made.submit(Requote(made.now, ("MM", "AAPL")))
+    assert "XNAS D c1 sell 100 AAPL 149.90 IOC" in lines, "the hedge passes the other maker's bid at 149.99"
+
+
+def test_hedges_that_nobody_fills_come_ever_less_often_and_are_told() -> None:
+    made = world(quoting(hedge=Hedge("AAPL", 50)))
+    market(made, 14990, 15010)
+    run_step(made, "client ALICE new C1 sell 100 AAPL 149.97 IOC")
+    for _ in range(80):
+        made.now += SECOND // 4
+        look(made)
+        market(made, 14990, 15010)
+        for child in list(made.state.open_children["XNAS"].values()):
+            run_step(made, f"venue XNAS canceled {made.names[id_text(child.child_id)]}")
+    assert 5 <= len([fact for fact in made.facts if isinstance(fact, HedgeDecided)]) <= 12
+    assert [fact.code for fact in made.facts if isinstance(fact, Alerted)].count("HEDGE_UNFILLED") == 1
