@@ -47,9 +47,6 @@ qty_digits = 5
 tick = "0.01"
 lot = "0.00001"
 
-[accounts.MM]
-cash = "1000000000"
-
 [venues.XNAS]
 host = "127.0.0.1"
 port = 9101
@@ -57,8 +54,11 @@ sender = "BROKER"
 target = "XNAS"
 """
 MAKER = """
+[accounts.{name}]
+cash = "1000000000"
+
 [makers.{name}]
-account = "MM"
+account = "{name}"
 
 [makers.{name}.quotes.BTC]
 place = "exchanges"

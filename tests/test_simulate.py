@@ -36,7 +36,9 @@ tick = "0.01"
 lot = "1"
 reference = "100"
 {instrument}
-[accounts.MM]
+[accounts.AS]
+cash = "10000000"
+[accounts.FIXED]
 cash = "10000000"
 [venues.XNAS]
 host = "127.0.0.1"
@@ -46,7 +48,7 @@ target = "XNAS"
 maker_fee = "0.01"
 taker_fee = "0.02"
 [makers.AS]
-account = "MM"
+account = "AS"
 [makers.AS.quotes.X]
 size = "1"
 most_long = "20"
@@ -59,7 +61,7 @@ sigma = 2.0
 k = 1.5
 a = 140.0
 [makers.FIXED]
-account = "MM"
+account = "FIXED"
 [makers.FIXED.quotes.X]
 size = "10"
 most_long = "20"
@@ -248,7 +250,7 @@ def test_a_quote_rests_at_the_exchange_and_is_filled_there(tmp_path: Path) -> No
     made = run(configured(tmp_path), "FIXED", steps)
     desk = made.ledger.desks["FIXED", "X"]
     assert [(deal.qty, deal.price) for deal in desk.deals] == [(-4, 10005), (-9, 10005)]
-    assert made.state.accounts["MM"].positions["X"].qty == -13
+    assert made.state.accounts["FIXED"].positions["X"].qty == -13
     assert desk.parts() == pytest.approx({"pnl": 0.52, "captured": 0.65, "revaluation": 0, "hedging": 0, "fees": -0.13})
     assert made.unbalanced() == 0
 
@@ -283,7 +285,7 @@ def test_the_books_balance_after_a_generated_day(tmp_path: Path, place: str) -> 
     path = configured(tmp_path, place)
     takers = 0.0 if place == "exchanges" else 1.0 if place == "book" else 0.5
     made = run(path, "AS", list(market), takers=takers, order_latency=MS)
-    desk, account = made.ledger.desks["AS", "X"], made.state.accounts["MM"]
+    desk, account = made.ledger.desks["AS", "X"], made.state.accounts["AS"]
     parts = desk.parts()
     assert parts["pnl"] == pytest.approx(sum(value for name, value in parts.items() if name != "pnl"))
     worth = account.cash / 10**12 - 10_000_000 + account.positions["X"].qty * desk.mids.last / 200
