@@ -73,10 +73,11 @@ class QuotesResumed(Fact, frozen=True, gc=False, kw_only=True):
 
 class ReferenceLost(Fact, frozen=True, gc=False):
     """No exchange shows both sides of a symbol that a maker quotes: it goes by what it saw last, for as long as it
-    may."""
+    may. `is_back`: one does again, while the maker quotes nothing for another reason."""
 
     maker: str
     symbol: str
+    is_back: bool = False
 
 
 class MakerDayEnds(Fact, frozen=True, gc=False):

@@ -14,6 +14,7 @@ from brokerfix.engine.making.desk import (
     Making,
     Pull,
     Window,
+    is_news,
     leaning,
     slot_name,
     slot_of,
@@ -109,7 +110,7 @@ def _quotes_decided(state: State, fact: f.QuotesDecided) -> None:
 
 @EVOLVE.on(f.ReferenceLost, touched.nothing)
 def _reference_lost(state: State, fact: f.ReferenceLost) -> None:
-    state.makers[fact.maker].desks[fact.symbol].lost_at = fact.at
+    state.makers[fact.maker].desks[fact.symbol].lost_at = 0 if fact.is_back else fact.at
 
 
 @EVOLVE.on(f.MakerDayEnds, touched.nothing)
@@ -140,7 +141,9 @@ def _quotes_pulled(state: State, fact: f.QuotesPulled) -> None:
         return quoters_applied.pulled(state.quoters[fact.maker], fact)
     making = state.makers[fact.maker]
     for symbol in (fact.symbol,) if fact.symbol else making.desks:
-        pulls = making.desks[symbol].pulls
+        desk, pulls = making.desks[symbol], making.desks[symbol].pulls
+        if is_news(desk, fact.code, fact.at):
+            desk.alerted[fact.code] = fact.at
         known = pulls.get(fact.code)
         if known is None or known.until != UNTIL_RESET:
             pulls[fact.code] = Pull(fact.code, fact.text, fact.until, not fact.symbol)

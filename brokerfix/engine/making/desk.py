@@ -132,8 +132,9 @@ class Desk(msgspec.Struct, gc=False):
     quantity): the market data may show it still. `refused` is when an exchange has last refused a request about a
     quote, by its ClOrdID.
 
-    `net` is what it has of the instrument by its deals, `earned` what they have brought in today. `to_buy` and
-    `to_sell` are what it would buy and sell if all quotes that clients have of it were taken.
+    `alerted` is when operators were last told of a pull, by its code. `net` is what it has of the instrument by its
+    deals, `earned` what they have brought in today. `to_buy` and `to_sell` are what it would buy and sell if all quotes
+    that clients have of it were taken.
     """
 
     quoting: Quoting
@@ -151,6 +152,7 @@ class Desk(msgspec.Struct, gc=False):
     window: Window = msgspec.field(default_factory=Window)
     echoes: dict[tuple[str, Side, int], tuple[int, int]] = {}
     refused: dict[str, int] = {}
+    alerted: dict[str, int] = {}
     net: int = 0
     earned: Earned = msgspec.field(default_factory=Earned)
     to_buy: int = 0
@@ -196,3 +198,12 @@ def waits_for_time(making: Making, desk: Desk) -> bool:
     quoting, maker = desk.quoting, making.maker
     by_terms = quoting.max_age or quoting.min_life or quoting.filled_delay or maker.news or maker.flatten
     return bool(desk.pulls or desk.lost_at or by_terms or making.hedges or desk.echoes)
+
+
+ALERT_AGAIN = 60 * 10**9
+"""Nanoseconds from an alert of a pull to the next for the same reason: what comes and goes would fill the log."""
+
+
+def is_news(desk: Desk, code: str, at: int) -> bool:
+    """Whether operators have not just been told of such a pull."""
+    return code not in desk.alerted or at - desk.alerted[code] >= ALERT_AGAIN

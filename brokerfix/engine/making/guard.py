@@ -32,11 +32,11 @@ def endangered(state: State, making: Making, symbol: str, seen: Seen, at: int) -
     phase = state.phase(symbol)
     if phase is not Phase.CONTINUOUS:
         return Pull(PHASE, f"{symbol} is in its {phase} phase", UNTIL_OVER)
+    if making.maker.flatten and making.day_ends and making.day_ends - making.maker.flatten <= at < making.day_ends:
+        return Pull(FLATTEN, "the trading day ends", making.day_ends)
     for since, until in making.maker.news:
         if since <= at < until:
             return Pull(NEWS, "a pause for news", until)
-    if making.maker.flatten and making.day_ends and making.day_ends - making.maker.flatten <= at < making.day_ends:
-        return Pull(FLATTEN, "the trading day ends", making.day_ends)
     if seen.is_crossed:
         return Pull(CROSSED, f"bid={_px(state, symbol, seen.bid)}, offer={_px(state, symbol, seen.ask)}", UNTIL_OVER)
     if not seen.mid and at - (desk.lost_at or at) >= quoting.max_reference_age:

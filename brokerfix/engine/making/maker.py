@@ -14,6 +14,7 @@ from brokerfix.engine.making.desk import (
     Making,
     Pull,
     Window,
+    is_news,
     symbols_of,
 )
 from brokerfix.engine.making.guard import has_moved
@@ -185,6 +186,8 @@ def _look(state: State, making: Making, symbol: str, step: Step, anchor: int = 0
         _pull(state, making, symbol, danger, step)
     elif danger is not None or desk.pulls.keys() - {*over, guard.MODEL}:
         withdraw_all(state, making, symbol, step, PULLED)
+        if seen.mid and desk.lost_at:
+            step.emit(ReferenceLost, making.maker.maker, symbol, True)
     elif is_due or has_moved(desk, seen) or _is_met(state, making, desk, seen):
         _quote(state, making, symbol, seen, step, anchor)
 
@@ -264,7 +267,9 @@ def _tell(making: Making, symbol: str, pull: Pull, step: Step, operator: str = "
     step.emit(
         QuotesPulled, maker=name, symbol=symbol, code=pull.code, text=pull.text, until=pull.until, operator=operator
     )
-    if pull.code not in QUIET:
+    desk = making.desks.get(symbol)
+    flickers = pull.until == UNTIL_OVER and desk is not None and not is_news(desk, pull.code, step.at)
+    if pull.code not in QUIET and not flickers:
         step.emit(Alerted, "making", pull.code, f"{name} quotes no {symbol or 'instrument'} any more: {pull.text}")
 
 

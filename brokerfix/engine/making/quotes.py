@@ -73,9 +73,10 @@ def firsts(
     low = math.floor(bid / tick + LAST_DIGITS) * tick if bid is not None else None
     high = math.ceil(ask / tick - LAST_DIGITS) * tick if ask is not None else None
     if low is not None and room.lowest_ask:
-        low = min(low, room.lowest_ask - tick)
+        # Others may have finer ticks.
+        low = min(low, (room.lowest_ask - 1) // tick * tick)
     if high is not None and room.highest_bid:
-        high = max(high, room.highest_bid + tick)
+        high = max(high, -(-(room.highest_bid + 1) // tick) * tick)
     if low is not None and high is not None and low >= high:
         # A model that wants no spread gets one of a tick.
         low = high - tick

@@ -238,3 +238,55 @@ def test_the_order_flow_leans_its_quotes() -> None:
     assert quotes(made) == {"AAPL-B0": (100, 15001), "AAPL-S0": (100, 15008)}
     made.die_and_recover()
     assert list(made.state.market.flows) == ["AAPL"]
+
+
+def test_what_comes_and_goes_is_told_once_a_minute() -> None:
+    made = world()
+    for _ in range(5):
+        market(made, 14990, 15010)
+        market(made, 15020, 15030, venue="XNYS")
+        assert quotes(made) == {}
+        market(made, 14990, 15010, venue="XNYS")
+        assert quotes(made) != {}
+    assert sum(isinstance(fact, Alerted) and fact.code == "CROSSED" for fact in made.facts) == 1
+    made.now += 60 * SECOND
+    market(made, 15020, 15030, venue="XNYS")
+    assert sum(isinstance(fact, Alerted) and fact.code == "CROSSED" for fact in made.facts) == 2
+
+
+def test_a_reference_that_came_back_during_another_pull_is_not_long_lost() -> None:
+    made = world(quoting(max_reference_age=10 * SECOND))
+    market(made, 14990, 15010)
+    run_step(made, "venue XNAS down")
+    made.submit(PullQuotes(made.now, "jo", "MM"))
+    run_step(made, "venue XNAS up")
+    market(made, 14990, 15010)
+    made.now += 60 * SECOND
+    made.submit(ResumeQuotes(made.now, "jo", "MM"))
+    assert quotes(made) != {}
+    run_step(made, "venue XNAS down")
+    assert quotes(made) != {}, "it has just been lost"
+
+
+def test_a_finer_price_of_others_leaves_a_quote_on_its_tick() -> None:
+    made = world(quoting(), tick="5")
+    market(made, 14990, 14998)
+    assert quotes(made) == {"AAPL-B0": (100, 14990), "AAPL-S0": (100, 15000)}
+    market(made, 14997, 14998)
+    assert quotes(made) == {"AAPL-B0": (100, 14990), "AAPL-S0": (100, 15005)}
+
+
+def test_at_the_days_end_it_stops_and_closes_its_position() -> None:
+    """Also where the end comes within a pause for news."""
+    end = 1_000_000_000_000_000_000 + 3600 * SECOND
+    made = world(maker={"flatten": 60 * SECOND, "news": ((end - 90 * SECOND, end),)})
+    market(made, 14990, 15010)
+    run_step(made, "client ALICE new C1 buy 100 AAPL 150.10")
+    made.now = end - 61 * SECOND
+    made.submit(Requote(made.now, ("MM", "AAPL"), day_ends=end))
+    assert list(made.state.makers["MM"].desks["AAPL"].pulls) == ["NEWS"]
+    made.now = end - 60 * SECOND
+    made.submit(Requote(made.now, ("MM", "AAPL")))
+    lines = made.submit(Requote(made.now, ("MM", "AAPL")))
+    assert "XNAS D c1 buy 100 AAPL 150.10 IOC" in lines, lines
+    assert list(quotes(made).values()) == [(100, 15010)], "the order that closes it, and no quotes"
