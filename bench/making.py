@@ -78,33 +78,38 @@ def _apply(state: State, command: Command) -> list[Fact]:
     return facts
 
 
-def tell(state: State, symbol: str, mid: int, at: int) -> int:
-    """The exchange shows another market. Returns how many quotes were moved."""
+def tell(state: State, symbol: str, mid: int, at: int) -> tuple[int, float]:
+    """The exchange shows another market. Returns how many quotes were moved, and the seconds that deciding took."""
     levels = [(Side.BUY, mid - 10, 500), (Side.SELL, mid + 10, 500)]
     quotes = state.market.quotes.get(("XNAS", symbol))
     levels += [(side, price, 0) for side, price, _ in (quotes.levels() if quotes else ())]
     observe(state, MarketUpdate("XNAS", symbol, False, tuple(levels)))
-    moved = 0
+    moved, deciding = 0, 0.0
     while (following := follow_up(state, at)) is not None:
-        facts = _apply(state, following)
+        started = time.perf_counter()
+        facts = decide(state, following)
+        deciding += time.perf_counter() - started
+        for fact in facts:
+            evolve(state, fact)
         if not facts:
             done(state)
         moved += sum(isinstance(fact, QuoteMoved) for fact in facts)
-    return moved
+    return moved, deciding
 
 
-def quotes_a_second(model: Model, instruments: int, levels: int, seconds: float) -> float:
-    """Quotes decided and applied per second."""
+def quotes_a_second(model: Model, instruments: int, levels: int, seconds: float) -> tuple[float, float]:
+    """Quotes per second of deciding, and of all: market data in, decided, applied."""
     state = setting(model, instruments, levels)
     symbols = list(state.instruments)
-    quotes, rounds, at = 0, 0, 2
+    quotes, rounds, at, deciding = 0, 0, 2, 0.0
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
         rounds += 1
         for symbol in symbols:
             at += 1_000_000
-            quotes += tell(state, symbol, 15000 + rounds % 50, at)
-    return quotes / (time.perf_counter() - started)
+            moved, took = tell(state, symbol, 15000 + rounds % 50, at)
+            quotes, deciding = quotes + moved, deciding + took
+    return quotes / deciding, quotes / (time.perf_counter() - started)
 
 
 def pull_times(instruments: int, levels: int, rounds: int) -> tuple[float, float]:
@@ -160,9 +165,9 @@ def main(instruments: int, seconds: float) -> None:
     rows = []
     for name, model in MODELS.items():
         for levels in (1, 5):
-            rate = quotes_a_second(model, instruments, levels, seconds)
-            rows.append([name, str(levels), f"{rate:,.0f}", f"{1e6 / rate:.1f}"])
-    show("Quotes decided and applied", ["model", "levels", "quotes/s", "us a quote"], rows)
+            rates = quotes_a_second(model, instruments, levels, seconds)
+            rows.append([name, str(levels), *(f"{rate:,.0f}" for rate in rates)])
+    show("Quotes a second", ["model", "levels", "decided", "with market data in and all applied"], rows)
     decided, applied = pull_times(instruments, 5, 5)
     row = [str(instruments * 10), f"{decided:.1f}", f"{applied:.1f}"]
     show("Pull of all quotes", ["quotes", "ms to decide", "ms with what is applied"], [row])

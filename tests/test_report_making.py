@@ -252,7 +252,7 @@ events = st.lists(
 
 
 @given(events, st.integers(-1000, 1000), st.integers(1, 10**6), st.integers(0, 12))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_the_parts_always_add_up(found: list[tuple[Any, ...]], net: int, mid: int, digits: int) -> None:
     """Whatever fills, mids, fees, splits and days there are: the parts give the total, which is what came in and went
     out and what is left, and so does each horizon's adverse selection with what is beyond it. The picture ends there

@@ -412,7 +412,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=25), st.sampled_from((0, 50, 80)), st.sampled_from(("book", "venue")))
 def test_no_quote_ever_takes_and_book_and_state_agree(steps: list[object], most: int, post: str) -> None:
     made = world(Protection(WINDOW, qty=most, frozen=SECOND) if most else UNPROTECTED, post=post)

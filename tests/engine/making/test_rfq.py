@@ -509,7 +509,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_the_position_stays_within_its_bounds_whatever_is_asked_and_taken(
     steps: list[tuple[str, int, str, int]],
