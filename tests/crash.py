@@ -35,14 +35,44 @@ MIXED = "work_ms = 300\nrefuse_request_every = 3\ndrop_ack_every = 5\ndelay_ack_
 """Exchanges that answer requests late, and that refuse some of them for all kinds of reasons."""
 
 
+MAKER = """
+[accounts.MM]
+cash = "100000000"
+[makers.MM]
+account = "MM"
+"""
+QUOTES = """
+[makers.MM.quotes.{symbol}]
+size = "100"
+most_long = "500"
+most_short = "-500"
+bid_spread = "0.02"
+ask_spread = "0.02"
+place = "both"
+venues = ["XNAS"]
+levels = 2
+level_step = "0.01"
+hedge = {{ symbol = "{symbol}", band = "150", slip = "0.03" }}
+"""
+"""A market maker of ours, in our book and at an exchange."""
+
+
 class Harness:
-    """Two exchanges, a broker that can be killed, and three clients under load."""
+    """Two exchanges, a broker that can be killed, and three clients under load; with a `maker` it makes markets too."""
 
     def __init__(
-        self, folder: Path, seed: int, durability: str = "process", gateway: bool = False, chaos: str = ""
+        self,
+        folder: Path,
+        seed: int,
+        durability: str = "process",
+        gateway: bool = False,
+        chaos: str = "",
+        maker: bool = False,
     ) -> None:
         self.folder = folder
+        self.durability = durability
         self.chaos = chaos
+        self.maker = maker
         self.random = random.Random(seed)
         self.processes = demo._set_up(folder)
         for process in self.processes.values():
@@ -53,6 +83,8 @@ class Harness:
             if process.name != "BROKER":
                 text = text.replace("[broker]", "[broker]\nstore = false")
                 text += f"\n[chaos]\nseed = {seed}\n{chaos}\n" if chaos else ""
+            elif maker:
+                text += MAKER + "".join(QUOTES.format(symbol=symbol) for symbol in ("AAPL", "MSFT"))
             process.config.write_text(text)
         self.broker = self.processes["BROKER"]
         self.traders = [
@@ -80,6 +112,7 @@ class Harness:
     def kill_at_random(self) -> None:
         """Trade for a moment, then kill the broker from outside."""
         self.broker.start()
+        self._tell_maker("start-maker")
         until = time.monotonic() + self.random.uniform(0.05, 0.5)
         while time.monotonic() < until:
             self.turn()
@@ -93,7 +126,8 @@ class Harness:
         """Start once more and trade no more, until no answer of an exchange is owed; then hold the exchanges, take in
         what they have told, kill all three and start the exchanges again. Returns the states of all three."""
         self.broker.start()
-        self._until_quiet(lambda status: not status["unanswered"] and not status["jobs"])
+        self._tell_maker("stop-maker")
+        self._until_quiet(lambda status: not (status["unanswered"] or status["jobs"] or self._quotes()))
         for name in ("XNAS", "XNYS"):
             self.processes[name].send_signal(signal.SIGSTOP)
         self._until_quiet(lambda status: True)
@@ -122,6 +156,22 @@ class Harness:
             # It has just begun to listen.
             return {"unanswered": 1, "jobs": ["its start"]}
 
+    def _tell_maker(self, action: str) -> None:
+        """Have the maker quote, or not."""
+        while self.maker:
+            try:
+                ask(self.folder / "var" / "broker", {"action": action, "maker": "MM", "symbol": ""})
+                return
+            except NotRunning:
+                self.turn()
+
+    def _quotes(self) -> list[Any]:
+        """What the maker quotes still: exchanges may refuse to let it go at first."""
+        if not self.maker:
+            return []
+        rows = ask(self.folder / "var" / "broker", {"action": "makers"})["makers"]
+        return [row for row in rows if row["bids"] or row["asks"]]
+
     def _verified(self, name: str) -> State:
         report, state = verify(self.folder / "var" / name.lower() / "journal")
         assert report.problems == [], (name, report.problems)
@@ -130,7 +180,9 @@ class Harness:
     def finish(self) -> tuple[State, dict[str, State]]:
         """Start once more, cancel and settle everything, stop all. Returns the broker's and exchanges' states."""
         self.broker.start()
+        self._tell_maker("stop-maker")
         demo._finish(self.traders)
+        self._until_quiet(lambda status: not status["unanswered"] and not status["working"])
         for name in ("BROKER", "XNAS", "XNYS"):
             self.processes[name].stop()
         states = {name: self._verified(name) for name in ("BROKER", "XNAS", "XNYS")}
@@ -192,6 +244,7 @@ def compare_working(harness: Harness, states: dict[str, State]) -> int:
     for order in broker.orders.values():
         if order.done:
             continue
+        assert order.client != "MM", "the maker was stopped"
         works += 1
         name = f"order {id_text(order.order_id)} of {order.client} ({order.cl_ord_id})"
         assert told.get(id_text(order.order_id)) == order.leaves, f"{name}: its client was told another leaves"
@@ -218,10 +271,11 @@ def compare(harness: Harness, broker: State, exchanges: dict[str, State]) -> int
 def _compare_clients(harness: Harness, broker: State) -> int:
     """Every order that a client sent is one order of the broker, and the client knows every fill of it, once."""
     journal = list(read(harness.folder / "var" / "broker" / "journal"))
-    accepted = [(f.client, f.cl_ord_id) for record in journal for f in record.facts if isinstance(f, OrderAccepted)]
-    assert len(accepted) == len(set(accepted)), "an order was accepted twice"
     told = {client.name: client.told for client in harness.traders}
-    booked: dict[str, dict[str, int]] = {name: {} for name in told}
+    facts = (fact for record in journal for fact in record.facts)
+    accepted = [(f.client, f.cl_ord_id) for f in facts if isinstance(f, OrderAccepted) and f.client in told]
+    assert len(accepted) == len(set(accepted)), "an order was accepted twice"
+    booked: dict[str, dict[str, int]] = {name: {} for name in (*told, "MM")}
     for record in journal:
         for fact in record.facts:
             if isinstance(fact, Trade):
@@ -264,13 +318,14 @@ def main() -> None:
     parser.add_argument("--durability", choices=["process", "disk"], default="process")
     parser.add_argument("--exchanges", choices=["prompt", "late", "mixed"], default="prompt")
     parser.add_argument("--kills-a-round", type=int, default=25)
+    parser.add_argument("--maker", action="store_true", help="with a market maker, in the book and at an exchange")
     arguments = parser.parse_args()
     trader.ORDER_EVERY = ORDER_EVERY
     print(f"seed {arguments.seed}")
     chaos = {"prompt": "", "late": LATE, "mixed": MIXED}[arguments.exchanges]
     works = 0
     with tempfile.TemporaryDirectory() as name:
-        harness = Harness(Path(name), arguments.seed, arguments.durability, chaos=chaos)
+        harness = Harness(Path(name), arguments.seed, arguments.durability, chaos=chaos, maker=arguments.maker)
         try:
             while harness.kills < arguments.kills:
                 harness.kill_at_random()

@@ -586,4 +586,4 @@ class BrokerMachine(RuleBasedStateMachine):
 
 
 TestBroker = BrokerMachine.TestCase
-TestBroker.settings = settings(max_examples=140, stateful_step_count=50, deadline=None, print_blob=True)
+TestBroker.settings = settings(max_examples=120, stateful_step_count=50, deadline=None, print_blob=True)

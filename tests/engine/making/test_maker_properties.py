@@ -132,6 +132,6 @@ def _position_is_within_bounds(self: HonestMachine) -> None:
 HonestMachine.position_is_within_bounds = _position_is_within_bounds  # type: ignore[attr-defined]
 
 TestMaker = MakerMachine.TestCase
-TestMaker.settings = settings(max_examples=40, stateful_step_count=50, deadline=None, print_blob=True)
+TestMaker.settings = settings(max_examples=30, stateful_step_count=50, deadline=None, print_blob=True)
 TestHonest = HonestMachine.TestCase
-TestHonest.settings = settings(max_examples=40, stateful_step_count=50, deadline=None, print_blob=True)
+TestHonest.settings = settings(max_examples=30, stateful_step_count=50, deadline=None, print_blob=True)
