@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from brokerfix.domain import Calibration, Instrument, QuotedPrice
+from brokerfix.domain import Calibration, Instrument, QuotedPrice, Quoting
 from brokerfix.engine.charges import exchange_fee
 from brokerfix.engine.making.desk import Desk, Making
 from brokerfix.engine.making.models import avellaneda_stoikov, fixed, glft, pure, skews
@@ -41,11 +41,21 @@ def price(state: State, making: Making, symbol: str, seen: Seen, at: int) -> Ans
         raise Unusable(f"the quotes: come out as {bid} and {ask}")
     sizes = (1.0, 1.0)
     if desk.quoting.skew_range:
-        sizes = pure.quantity_skew(position, target, desk.quoting.skew_range)
+        sizes = _skew(state, making, instrument, desk.quoting, seen, position)
     priced = QuotedPrice(
         position, seen.mid, _text(answer.fair), _text(answer.bid), _text(answer.ask), inputs.sigma, inputs.a, inputs.k
     )
     return Answer(Centre(bid, ask, *sizes), priced)
+
+
+def _skew(
+    state: State, making: Making, instrument: Instrument, quoting: Quoting, seen: Seen, position: int
+) -> pure.Skew:
+    """By what the sizes of bids and offers are multiplied, so that the position comes to its target."""
+    if not quoting.target_share:
+        return pure.quantity_skew(position, quoting.target, quoting.skew_range)
+    cash, unit = state.accounts[making.maker.account].cash, seen.mid * state.factors[instrument.symbol] / 2
+    return pure.inventory_skew(position, cash, unit, quoting.target_share / SHARE, quoting.skew_range)
 
 
 def position_of(state: State, making: Making, symbol: str) -> int:

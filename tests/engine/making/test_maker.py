@@ -290,3 +290,26 @@ def test_at_the_days_end_it_stops_and_closes_its_position() -> None:
     lines = made.submit(Requote(made.now, ("MM", "AAPL")))
     assert "XNAS D c1 buy 100 AAPL 150.10 IOC" in lines, lines
     assert list(quotes(made).values()) == [(100, 15010)], "the order that closes it, and no quotes"
+
+
+def test_sizes_lean_to_the_share_that_is_wanted() -> None:
+    """1,200 at 100.00 and 80,036 in cash, of which half is wanted, give or take 400: 600 x 0.50045 are bid for, and 600 x
+    1.49955 offered."""
+    made = world(
+        quoting(qty=600, target_share=5000, skew_range=400, most_long=5000, most_short=-5000),
+        maker_cash="200000", max_notional="", collar_bps="0",
+    )  # fmt: skip
+    market(made, 9990, 10010)
+    assert quotes(made) == {"AAPL-B0": (1200, 9997)}, "there is none yet"
+    run_step(made, "client ALICE new C1 sell 1200 AAPL 99.97")
+    assert quotes(made) == {"AAPL-B0": (300, 9997), "AAPL-S0": (899, 10003)}
+
+
+def test_no_bid_is_above_the_ceiling_and_no_offer_below_the_floor() -> None:
+    made = world(quoting(ceiling=14996, floor=14990))
+    market(made, 14990, 15010)
+    assert list(quotes(made)) == ["AAPL-S0"], "the bid would be at 149.97"
+    market(made, 14970, 14988)
+    assert list(quotes(made)) == ["AAPL-B0"], "the offer would be at 149.82"
+    market(made, 14980, 15006)
+    assert list(quotes(made)) == ["AAPL-B0", "AAPL-S0"]

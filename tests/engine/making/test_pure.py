@@ -1,42 +1,13 @@
-"""Levels, skews, ceiling and floor, ping-pong: worked examples, and what always holds."""
-
-import math
+"""Sizes that lean to a target: worked examples, and what always holds."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokerfix.engine.making.models.pure import Skew, inventory_skew, levels, ping_pong, quantity_skew, sides
+from brokerfix.engine.making.models.pure import Skew, inventory_skew, quantity_skew
 from brokerfix.engine.making.models.terms import Unusable
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ((0.5, 100, 0), []),
-        ((0.5, 100, 1), [(0.5, 100)]),
-        ((0.5, 100, 3, 0.25), [(0.5, 100), (0.75, 100), (1.0, 100)]),
-        ((0.5, 100, 3, 0.25, 50), [(0.5, 100), (0.75, 150), (1.0, 200)]),
-        ((0.5, 100, 4, 0.25, -40), [(0.5, 100), (0.75, 60), (1.0, 20)]),
-        ((-0.5, 100, 2, 0.25), [(-0.5, 100), (-0.25, 100)]),
-    ],
-)
-def test_levels_go_out_by_steps_and_grow(arguments: tuple[float, int, int], expected: list[tuple[float, int]]) -> None:
-    assert list(levels(*arguments)) == expected
-
-
-def test_levels_that_make_no_sense() -> None:
-    for arguments, said in [
-        ((0.5, 100, -1), "count: must not be below 0"),
-        ((0.5, 0, 1), "size: must be above 0"),
-        ((0.5, 100, 2, 0.0), "step: must be above 0"),
-        ((math.nan, 100, 1), "distance: must be a number"),
-        ((0.5, 100, 10, 1e308), "step: must be a number"),
-    ]:
-        with pytest.raises(Unusable, match=said):
-            levels(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -117,38 +88,3 @@ def test_the_more_is_held_of_the_same_worth_the_less_is_bid_for(
     after = inventory_skew(base + more, quote - 10 * more, 10, share, range_)
     assert after.bid <= before.bid + 1e-6
     assert quantity_skew(base + more, 20, range_).bid <= quantity_skew(base, 20, range_).bid
-
-
-@pytest.mark.parametrize(
-    ("price", "expected"),
-    [(89, (True, False)), (90, (True, True)), (100, (True, True)), (110, (True, True)), (111, (False, True))],
-)
-def test_no_bids_above_the_ceiling_and_no_asks_below_the_floor(price: int, expected: tuple[bool, bool]) -> None:
-    assert sides(price, ceiling=110, floor=90) == expected
-    assert sides(price) == (True, True)
-
-
-def test_a_floor_above_the_ceiling_makes_no_sense() -> None:
-    with pytest.raises(Unusable, match="floor: must not be above the ceiling"):
-        sides(100, ceiling=90, floor=110)
-
-
-@pytest.mark.parametrize(
-    ("count", "bought", "sold", "bids", "asks"),
-    [
-        (1, 0, 0, [0], [0]),
-        (1, 1, 0, [], [0]),
-        (1, 1, 1, [0], [0]),
-        (1, 1, 2, [0], []),
-        (3, 1, 0, [1, 2], [0, 1, 2]),
-        (3, 2, 1, [1, 2], [0, 1, 2]),
-        (3, 3, 0, [], [0, 1, 2]),
-        (3, 9, 0, [], [0, 1, 2]),
-        (3, 10, 12, [0, 1, 2], [2]),
-    ],
-)
-def test_a_side_that_was_filled_waits_for_the_other(
-    count: int, bought: int, sold: int, bids: list[int], asks: list[int]
-) -> None:
-    left = ping_pong(count, bought, sold)
-    assert ([*left[0]], [*left[1]]) == (bids, asks)
