@@ -293,8 +293,8 @@ def test_at_the_days_end_it_stops_and_closes_its_position() -> None:
 
 
 def test_sizes_lean_to_the_share_that_is_wanted() -> None:
-    """1,200 at 100.00 and 80,036 in cash, of which half is wanted, give or take 400: 600 x 0.50045 are bid for, and 600 x
-    1.49955 offered."""
+    """1,200 at 100.00 and 80,036 in cash, of which half is wanted, give or take 400: 600 x 0.50045 are bid for, and
+    600 x 1.49955 offered."""
     made = world(
         quoting(qty=600, target_share=5000, skew_range=400, most_long=5000, most_short=-5000),
         maker_cash="200000", max_notional="", collar_bps="0",
