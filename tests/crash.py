@@ -180,15 +180,18 @@ class Harness:
     def finish(self) -> tuple[State, dict[str, State]]:
         """Start once more, cancel and settle everything, stop all. Returns the broker's and exchanges' states."""
         self.broker.start()
-        self._tell_maker("stop-maker")
+        if self.maker:
+            self._tell_maker("stop-maker")
+            self._until_quiet(lambda status: not self._quotes())
         demo._finish(self.traders)
-        self._until_quiet(lambda status: not status["unanswered"] and not status["working"])
         for name in ("BROKER", "XNAS", "XNYS"):
             self.processes[name].stop()
         states = {name: self._verified(name) for name in ("BROKER", "XNAS", "XNYS")}
         return states.pop("BROKER"), states
 
     def stop(self) -> None:
+        for client in self.traders:
+            client.client.close()
         for process in self.processes.values():
             process.stop(signal.SIGKILL)
 
