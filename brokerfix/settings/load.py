@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -43,6 +43,15 @@ def from_tables(path: Path, raw: Mapping[str, Any]) -> Config:
 
 
 def _convert(path: Path, key: str, value: object, section: type[msgspec.Struct]) -> Any:
+    if isinstance(value, dict):
+        # One by one: of a table of tables the whole would not say which is wrong.
+        for field in msgspec.structs.fields(section):
+            tables = value.get(field.name)
+            if get_origin(field.type) is dict and isinstance(tables, dict):
+                of = get_args(field.type)[1]
+                if isinstance(of, type) and issubclass(of, msgspec.Struct):
+                    for name, one in tables.items():
+                        _convert(path, f"{key}.{field.name}.{name}", one, of)
     try:
         return msgspec.convert(value, section)
     except msgspec.ValidationError as error:
