@@ -18,5 +18,10 @@ FIRST = ("test_crash.py", "test_order_types.py", "test_history.py", "test_routin
 """The files that take longest: begun last, one of pytest's processes would end with them alone."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a test often waits for a clock or for a process's end."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
