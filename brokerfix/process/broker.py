@@ -114,6 +114,7 @@ class Broker:
         gc.freeze()
         # The hot path makes no cycles, and a full collection would stop it for as long as there are orders.
         gc.set_threshold(50_000, 50, 1000)
+        gc.enable()
         log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
 
     def _start_helpers(self) -> None:
