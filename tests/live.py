@@ -92,8 +92,17 @@ class Processes:
         return self.processes["BROKER"]
 
     def start(self) -> None:
-        for process in self.processes.values():
-            process.start()
+        """Start all, until they are ready; where one is not, none is left behind."""
+        try:
+            for process in self.processes.values():
+                process.start()
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_ready(self) -> None:
+        """What is to be waited for once all listen."""
 
     def client(
         self,
@@ -145,8 +154,7 @@ class Market(Processes):
     def exchange(self) -> Process:
         return self.processes["XNAS"]
 
-    def start(self) -> None:
-        super().start()
+    def wait_until_ready(self) -> None:
         self.wait_for_exchange()
 
     def wait_for_exchange(self) -> None:
