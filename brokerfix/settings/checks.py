@@ -44,6 +44,7 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
+from brokerfix.settings.servers import ClusterSection, QueueSection, check_servers
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
@@ -85,7 +86,32 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _makers(path, read, instruments),
         {name: (section.max_orders_per_second, section.options) for name, section in read["makers"].items()},
         quoters_of(path, read, instruments),
+        _cluster(path, read),
+        _queues(path, read),
+        read["events"],
+        read["orders_from"],
     )
+
+
+def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
+    cluster: ClusterSection | None = read.get("cluster")
+    durability = read["broker"].durability
+    if cluster is None and "cluster" in durability:
+        raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
+    if cluster is not None:
+        check_servers(path, "cluster", cluster)
+    return cluster
+
+
+def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
+    queues: dict[str, QueueSection] = read["queues"]
+    for name, queue in queues.items():
+        check_servers(path, f"queues.{name}", queue)
+    for table in ("events", "orders_from"):
+        for name, user in read[table].items():
+            if user.queue not in queues:
+                raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
+    return queues
 
 
 OF_ONE_LEVEL = {"max_loss": "an account, [accounts.NAME] limits", "max_fills": "a client, [clients.NAME] limits"}

@@ -31,6 +31,7 @@ from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
+from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -53,7 +54,7 @@ class BrokerSection(Section, frozen=True):
     port: Port
     data: str
     address: str = "127.0.0.1"
-    durability: Literal["process", "disk"] = "process"
+    durability: Literal["process", "disk", "cluster", "disk+cluster"] = "process"
     idle: Literal["wake", "spin", "backoff"] = "wake"  # "backoff" is an old name of "wake"
     trading_day_start: str = "00:00:00"
     time_zone: str = "UTC"
@@ -337,6 +338,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "credit": CreditSection,
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
+    "cluster": ClusterSection,
     "gateway": GatewaySection,
     "http": HttpSection,
     "maker": MakerSection,
@@ -366,6 +368,9 @@ TABLES: dict[str, type[Section]] = {
     "api_keys": ApiKeySection,
     "venues": VenueSection,
     "makers": MakersSection,
+    "queues": QueueSection,
+    "events": EventsSection,
+    "orders_from": OrdersFromSection,
 }
 
 
@@ -397,6 +402,10 @@ class Config(msgspec.Struct, frozen=True):
     makers: dict[str, Maker] = {}
     maker_options: dict[str, tuple[int, ClientOptions]] = {}
     quoters: dict[str, ClientQuoting] = {}
+    cluster: ClusterSection | None = None
+    queues: dict[str, QueueSection] = {}
+    events: dict[str, EventsSection] = {}
+    orders_from: dict[str, OrdersFromSection] = {}
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
