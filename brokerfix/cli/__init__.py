@@ -1,26 +1,25 @@
 """The command line: thin commands over the modules that do the work, a file for each topic."""
 
-from brokerfix.cli import (
-    backups,
-    desk,
-    explain,
-    feed,
-    making,
-    making_desk,
-    market,
-    order,
-    orders,
-    report_making,
-    reports,
-    risk,
-    run,
-    setup,
-    simulate,
-    trades,
-)
-from brokerfix.cli.base import main
+from brokerfix.cli.base import Commands, main
 
-__all__ = [
-    "backups", "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making",
-    "reports", "risk", "run", "setup", "simulate", "trades",
-]  # fmt: skip
+Commands.topics = {
+    "backups": "backup restore",
+    "desk": "halt resume roll split sessions clients exchanges",
+    "explain": "explain",
+    "feed": "feed",
+    "making": "making",
+    "making_desk": "making",
+    "market": "market",
+    "order": "order",
+    "orders": "orders executions positions book",
+    "report_making": "report",
+    "reports": "report",
+    "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
+    "run": "start gateway http demo check status",
+    "setup": "rules certify password certificates key verify",
+    "simulate": "simulate",
+    "trades": "trades",
+}
+"""A command stands behind each file that has something of it."""
+
+__all__ = ["main"]

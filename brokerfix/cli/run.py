@@ -4,20 +4,13 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
 
+from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 from brokerfix.operate.admin import ask
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config
-
-if TYPE_CHECKING:
-    pass
-
-from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 
 
 @main.command()
@@ -26,6 +19,9 @@ from brokerfix.cli.base import config_of, config_option, for_people, json_option
 def start(config: str) -> None:
     """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM."""
     if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
         handler: logging.Handler = RichHandler(show_path=False, markup=False, console=Console(stderr=True))
         logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
     else:

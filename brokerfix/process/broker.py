@@ -92,7 +92,7 @@ class Broker:
             raise StartError(str(error)) from error
         if config.gateway is not None:
             self.sessions.secret = make_secret(config)
-        warm_up()
+        warm_up(versions=[client.fix for client in config.clients.values()])
         missed_a_roll = 0 < self.state.day < self.trading_day(self.clock())
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")

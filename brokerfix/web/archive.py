@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
-import sqlite_utils
 
 from brokerfix.domain import id_number
+from brokerfix.projections.database import Database
 from brokerfix.projections.published import moment
 from brokerfix.projections.sqlite import number_of
 from brokerfix.settings.registry import database_path
@@ -158,8 +158,8 @@ class Archive:
             yield from database.query(sql, dict(values))
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite_utils.Database]:
-        database = sqlite_utils.Database(self.path)
+    def _open(self) -> Iterator[Database]:
+        database = Database(self.path)
         try:
             yield database
         except sqlite3.OperationalError as error:
