@@ -66,6 +66,7 @@ class Agent:
         self._is_lost = False
         self._troubles: dict[str, str] = {}
         self.held = asyncio.Event()
+        self._writes = asyncio.Lock()
         self.fenced_by = 0
         self.publisher: Publisher | None = None
         self.tasks: list[Callable[[], Coroutine[Any, Any, None]]] = [
@@ -150,10 +151,11 @@ class Agent:
         while not self._is_lost:
             began = time.monotonic()
             try:
-                if self.lease.holding is not None:
-                    await self._renew()
-                else:
-                    await self._watch()
+                async with self._writes:
+                    if self.lease.holding is not None:
+                        await self._renew()
+                    elif not self._is_lost:
+                        await self._watch()
                 self._trouble("the lease", "")
             except Away as away:
                 self._trouble("the lease", str(away))
@@ -239,14 +241,25 @@ class Agent:
             await self._again("the stream", self.follower.join)
             self.shared[Slot.FOLLOWED] = self.follower.position
             self.shared[Slot.ROLE] = Role.STANDBY
-            await self._follow()
-            await self._take_over()
+            await self._take_over(await self._follow())
         assert self.publisher is not None
         await self.publisher.run(self.seconds)
 
-    async def _follow(self) -> None:
-        while not self.held.is_set():
+    async def _follow(self) -> Head:
+        """Follow until this node has the lease, and all that the stream has before our epoch. Returns who we are."""
+
+        async def fence() -> Head:
+            await self.held.wait()
+            holding = self.lease.holding
+            assert holding is not None
+            me = Head(0, 0, 0, 0, holding.held.epoch, self.node, holding.held.instance)
+            await self._fence(me)
+            return me
+
+        fencing = asyncio.create_task(fence())
+        while not fencing.done() or self.follower.seq < self.fenced_by:
             await self._step()
+        return fencing.result()
 
     async def _step(self) -> None:
         try:
@@ -259,18 +272,12 @@ class Agent:
             self._trouble("the stream", str(away))
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _take_over(self) -> None:
-        """Fence whoever was primary, take what the stream has up to there, and have the broker begin."""
-        holding = self.lease.holding
-        assert holding is not None
-        me = Head(0, 0, 0, 0, holding.held.epoch, self.node, holding.held.instance)
-        await self._fence(me)
-        while self.follower.seq < self.fenced_by:
-            await self._step()
+    async def _take_over(self, me: Head) -> None:
+        """Whoever was primary is fenced, and this node has what the stream has: have the broker begin."""
         end = self.follower.position
         own = end_of(self.config.data / "journal")
         # Before us it was this node, or nobody, and the stream had nothing that is not here.
-        went_on = (self.lease.was_ours or holding.held.epoch == 1) and not self.follower.took
+        went_on = (self.lease.was_ours or me.epoch == 1) and not self.follower.took
         self.shared[Slot.WENT_ON] = int(went_on)
         if not went_on:
             # Who was the primary meanwhile may have told others what is not in the stream; we have told nobody.
@@ -280,7 +287,7 @@ class Agent:
         await self.stream.forget()
         self.shared[Slot.FOLLOWED] = max(own, end)
         self.shared[Slot.CONFIRMED] = end
-        log.info("node %s is the primary, in epoch %d", self.node, holding.held.epoch)
+        log.info("node %s is the primary, in epoch %d", self.node, me.epoch)
         self.shared[Slot.ROLE] = Role.PRIMARY
         while not self.shared[Slot.TAIL]:
             await asyncio.sleep(0.002)
@@ -373,11 +380,12 @@ class Agent:
         if self.publisher.confirmed < self.shared[Slot.TAIL] or self.lease.holding is None:
             return
         try:
-            await self.lease.release(time.monotonic_ns, self.shared.name)
+            async with self._writes:
+                await self.lease.release(time.monotonic_ns, self.shared.name)
+                self._is_lost = True
         except Away as away:
             self._trouble("the lease", str(away))
             return
-        self._is_lost = True
         self.shared[Slot.SWITCHED] = 1
 
     async def _tell_nodes(self) -> None:

@@ -22,7 +22,7 @@ from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
 from brokerfix.process.helpers import Helper
 from brokerfix.process.idle import Idle
-from brokerfix.process.member import Ended, Member
+from brokerfix.process.member import Ended, Member, begin_anew
 from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
@@ -80,6 +80,7 @@ class Broker:
         self.timers = Timers(self)
         self.running = False
         self._lock = -1
+        self._switched = ("", "")
         self.helpers: list[Helper] = []
 
     def start(self) -> None:
@@ -262,7 +263,7 @@ class Broker:
         while self.sessions.logout() and self.clock() < deadline:
             self.turn()
         if self.pipeline.failed is None:
-            self.pipeline.submit(cmd.Stop(self.clock()))
+            self.pipeline.submit(cmd.Stop(self.clock()), Origin(who=self._switched[0]) if self._switched[0] else OURS)
             self.pipeline.flush()
         self.admin.close()
         self.sessions.close()
@@ -271,11 +272,14 @@ class Broker:
         self.pipeline.close()
         self._idle.close()
         if self.member is not None:
-            self.member.hand_over()
+            self.member.hand_over(self._switched[1])
             self.member.close()
         for helper in self.helpers:
             helper.stop()
         os.close(self._lock)
+        if self._switched[0]:
+            log.info("%s is down here; this node begins anew as a standby", self.config.broker.name)
+            begin_anew()
         log.info("%s is down; its orders stay", self.config.broker.name)
         return 0 if self.pipeline.failed is None else 1
 
@@ -332,6 +336,23 @@ class Broker:
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
         }
+
+    def cluster(self) -> dict[str, Any]:
+        """How this node sees the cluster. Raises ActionRefused where it is in none."""
+        if self.member is None:
+            raise ActionRefused(f"{self.config.path}: has no [cluster]")
+        return self.member.status()
+
+    def switch(self, operator: str, to: str) -> str:
+        """Hand over to a standby, `to` or the one that is closest, and be a standby. Returns its name. Raises
+        ActionRefused where there is none that could take over at once."""
+        if self.member is None:
+            raise ActionRefused(f"{self.config.path}: has no [cluster]")
+        chosen = self.member.successor(to)
+        log.warning("operator %s hands over to node %s", operator, chosen)
+        self._switched = operator, chosen
+        self.running = False
+        return chosen
 
     def disconnect(self, name: str) -> None:
         self.sessions.disconnect(name)

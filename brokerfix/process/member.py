@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from brokerfix.cluster.nodes import CLOSE_BYTES
 from brokerfix.cluster.shared import ENDLESS, Role, Shared, Slot
 from brokerfix.cluster.told import read_told
 from brokerfix.operate.admin import ActionRefused, AdminSocket, Answer, Request
@@ -36,6 +37,13 @@ CONFIRM_SECONDS = 10.0
 
 class Ended(Exception):
     """A standby was told to end."""
+
+
+def begin_anew() -> NoReturn:
+    """Run the same command again in this process, that has nothing open any more."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os.execv(sys.executable, sys.orig_argv)
 
 
 class Member:
@@ -203,9 +211,7 @@ class Member:
         if self.stopping:
             log.error("it was stopping: not all of its last records are in the cluster's stream")
             os._exit(1)
-        for handler in (*log.handlers, *logging.getLogger().handlers):
-            handler.flush()
-        os.execv(sys.executable, sys.orig_argv)
+        begin_anew()
 
     def _end_helpers(self) -> None:
         """No process of ours may outlive this one's image: it would not notice."""
@@ -224,6 +230,21 @@ class Member:
                 process.wait()
 
     # The end
+
+    def successor(self, to: str) -> str:
+        """The standby that could take over at once: `to` or, for "", the one that is closest. Raises ActionRefused."""
+        nodes = self.told().get("nodes") or {}
+        ready = {
+            name: node["behind"] for name, node in nodes.items()
+            if node["alive"] and node["role"] == "standby" and node["check"] != "different"
+            and node["behind"] <= CLOSE_BYTES
+        }  # fmt: skip
+        if to and to not in nodes:
+            raise ActionRefused(f"there is no node {to!r}: known are {', '.join(sorted(nodes))}")
+        if (to and to not in ready) or not ready:
+            why = f"node {to} is no standby that has caught up" if to else "there is no standby that has caught up"
+            raise ActionRefused(f"{why}: `brokerfix cluster` shows how they are")
+        return to or min(ready, key=lambda name: ready[name])
 
     def settle(self, position: int) -> None:
         """All is done at the stop: wait, for a while, until the stream has the journal up to there."""
