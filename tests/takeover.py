@@ -85,7 +85,8 @@ class Takeovers(Harness):
         ready = self.nodes[self.standby]
         deadline = time.monotonic() + 60
         while not self._is_ready(ready):
-            assert time.monotonic() < deadline and not ready.has_ended, ready.tail()[-3000:]
+            assert time.monotonic() < deadline, ready.tail()[-3000:]
+            assert not ready.has_ended, ready.tail()[-3000:]
             self.turn()
 
     @staticmethod

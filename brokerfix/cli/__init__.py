@@ -1,6 +1,7 @@
 """The command line: thin commands over the modules that do the work, a file for each topic."""
 
 from brokerfix.cli import (
+    cluster,
     desk,
     explain,
     feed,
@@ -20,6 +21,6 @@ from brokerfix.cli import (
 from brokerfix.cli.base import main
 
 __all__ = [
-    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
-    "risk", "run", "setup", "simulate", "trades",
+    "cluster", "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders",
+    "report_making", "reports", "risk", "run", "setup", "simulate", "trades",
 ]  # fmt: skip

@@ -1,7 +1,6 @@
 """How the nodes of a shard are: each has a key, that it writes anew every moment."""
 
 import time
-from typing import Any
 
 import msgspec
 
@@ -88,14 +87,3 @@ class Nodes:
             self._seen[name] = revision, since
             node.alive = now - since < GONE_SECONDS
             self.known[node.node] = node
-
-
-def problems(nodes: dict[str, Any]) -> list[str]:
-    """What is wrong with the nodes, for the operator."""
-    told = []
-    for name, node in nodes.items():
-        if not node["alive"]:
-            told.append(f"node {name} is away")
-        if node["check"] == "different":
-            told.append(f"node {name} has another state than the primary")
-    return told

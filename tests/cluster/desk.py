@@ -145,7 +145,8 @@ class Desk:
             place.write_text(
                 broker.format(
                     port=node_port, node=name, durability=durability, instrument=INSTRUMENT, venue_port=port, more=more,
-                    servers=str(found).replace("'", '"'), cluster=cluster or folder.name, replicas=replicas, lease=lease,
+                    servers=str(found).replace("'", '"'), replicas=replicas, lease=lease,
+                    cluster=cluster or folder.name,
                 )
             )  # fmt: skip
             self.nodes[name] = Node(name, place, node_port)
