@@ -4,6 +4,7 @@ from brokerfix.cli.base import Commands, main
 
 Commands.topics = {
     "backups": "backup restore",
+    "cluster": "cluster switch",
     "desk": "halt resume roll split sessions clients exchanges",
     "explain": "explain",
     "feed": "feed",
@@ -15,7 +16,7 @@ Commands.topics = {
     "report_making": "report",
     "reports": "report",
     "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
-    "run": "start gateway http demo check status",
+    "run": "start standby gateway http demo check status",
     "setup": "rules certify password certificates key verify",
     "simulate": "simulate",
     "trades": "trades",

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -10,14 +11,35 @@ import click
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 from brokerfix.operate.admin import ask
 from brokerfix.settings.registry import complete
-from brokerfix.settings.sections import Config
+from brokerfix.settings.sections import Config, StartError
 
 
 @main.command()
 @click.argument("config")
 @for_people
 def start(config: str) -> None:
-    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM."""
+    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM.
+
+    With a [cluster] it is the primary where nobody else is, and a standby of who is."""
+    _run(config, may_begin=True)
+
+
+@main.command()
+@click.argument("config")
+@click.option("--node", help="This machine's name in the cluster, in place of cluster.node.")
+@for_people
+def standby(config: str, node: str | None) -> None:
+    """Run a standby of the broker of the file CONFIG, on another machine, until Ctrl-C or SIGTERM.
+
+    It takes over when the primary is gone. Unlike `brokerfix start` it is never the first primary of a cluster."""
+    if node:
+        os.environ["BROKERFIX_NODE"] = node
+    if config_of(config).cluster is None:
+        raise StartError(f"{config}: has no [cluster]: a standby needs one")
+    _run(config, may_begin=False)
+
+
+def _run(config: str, may_begin: bool) -> None:
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.logging import RichHandler
@@ -27,9 +49,13 @@ def start(config: str) -> None:
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     from brokerfix.process.broker import Broker
+    from brokerfix.process.member import Ended
 
-    broker = Broker(config_of(config))
-    broker.start()
+    broker = Broker(config_of(config), may_begin=may_begin)
+    try:
+        broker.start()
+    except Ended:
+        sys.exit(0)
     sys.exit(broker.run())
 
 

@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import Protocol
 
 import msgspec
 
 from brokerfix.facts import KINDS, AnyFact, DayRolled, Fact, StateKept
+from brokerfix.record.place import Place as Place
+from brokerfix.record.place import position_of
 from brokerfix.record.syncer import Syncer
 
 MAGIC = b"brokerfix journal 1\n"
@@ -103,13 +105,6 @@ class Torn(msgspec.Struct, frozen=True):
 def segments(folder: Path) -> list[Path]:
     """The segments of a journal, oldest first."""
     return sorted(folder.glob("*.journal"))
-
-
-class Place(NamedTuple):
-    """A byte of a segment, by the segment's name."""
-
-    segment: str
-    offset: int
 
 
 START = Place("", len(MAGIC))
@@ -257,15 +252,36 @@ def lock(data: Path) -> int:
     return descriptor
 
 
+class Replica(Protocol):
+    """Where other machines have the journal from. Positions are those of `place`."""
+
+    def appended(self, position: int) -> None:
+        """The journal is written up to there."""
+
+    def confirmed(self) -> int:
+        """Up to where others have it. Ends the process where it may not be the primary any more."""
+
+    def check(self) -> bool:
+        """Whether this process may send. Ends it where not, but where it is to go on all the same."""
+
+    def wait(self, position: int) -> None:
+        """Block until others have it up to there; no longer than this process may be the primary."""
+
+
 class Journal:
     """The open journal of a running broker: appends to the segment of the trading day.
 
-    `position` counts the bytes appended since the start. With `disk`, `synced` follows it on a thread of its own.
+    `position` is its end as one number, see `place`. With `disk`, a sync follows it on a thread of its own. With a
+    `replica` it is on other machines too; `waits` says whether messages wait for the sync or, as `awaited` says, for
+    that.
     """
 
-    def __init__(self, folder: Path, disk: bool = False) -> None:
+    def __init__(self, folder: Path, disk: bool = False, replica: Replica | None = None, awaited: bool = False) -> None:
         self.folder = folder
         self.disk = disk
+        self.replica = replica
+        self._awaited = replica if awaited else None
+        self.waits = disk or self._awaited is not None
         self.position = 0
         self.full = False
         self._descriptor = -1
@@ -284,9 +300,12 @@ class Journal:
         if torn is not None:
             os.truncate(torn.segment, torn.offset)
         self._begin(path)
-        if self.disk:
+        if self._syncer is not None:
             # What the last process wrote but did not sync is about to be told.
             os.fdatasync(self._descriptor)
+            self._syncer.begin(self.position)
+        if self.replica is not None:
+            self.replica.appended(self.position)
 
     def append(
         self,
@@ -310,6 +329,8 @@ class Journal:
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
         if self._syncer is not None:
             self._syncer.request(self.position)
+        if self.replica is not None:
+            self.replica.appended(self.position)
         return self.position
 
     @property
@@ -320,12 +341,15 @@ class Journal:
     @property
     def synced(self) -> int:
         """Messages whose position is not beyond this may go. Raises OSError if the disk has failed."""
-        return self._syncer.synced() if self._syncer is not None else self.position
+        synced = self._syncer.synced() if self._syncer is not None else self.position
+        return synced if self._awaited is None else min(synced, self._awaited.confirmed())
 
     def wait_synced(self) -> None:
-        """Block until all that was appended is on disk (at the stop)."""
+        """Block until all that was appended is on disk, and where others have to have it, there."""
         if self._syncer is not None:
             self._syncer.wait(self.position)
+        if self._awaited is not None:
+            self._awaited.wait(self.position)
 
     def close(self) -> None:
         if self._syncer is not None:
@@ -388,6 +412,7 @@ class Journal:
             size = written
         before = self._descriptor
         self._descriptor, self._size, self._name = descriptor, size, path.name
+        self.position = position_of(self.place)
         if self._syncer is not None:
             self._syncer.follow(self._descriptor)
         if before >= 0:
