@@ -10,6 +10,7 @@ from brokerfix.cli import (
     market,
     order,
     orders,
+    proof,
     report_making,
     reports,
     risk,
@@ -21,6 +22,6 @@ from brokerfix.cli import (
 from brokerfix.cli.base import main
 
 __all__ = [
-    "backups", "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making",
-    "reports", "risk", "run", "setup", "simulate", "trades",
+    "backups", "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "proof",
+    "report_making", "reports", "risk", "run", "setup", "simulate", "trades",
 ]  # fmt: skip

@@ -121,7 +121,8 @@ class Pipeline:
         started = told = time.perf_counter()
         facts = 0
         unsent: list[Out] = []
-        for record in read(self.journal.folder, torn.append, self._load_kept()):
+        since = self._load_kept()
+        for record in read(self.journal.folder, torn.append, since):
             if not record.is_old:
                 self.outbox.replay(record.noted, record.origin.session, record.origin.seq_num)
             outs: list[Out] = []
@@ -142,7 +143,7 @@ class Pipeline:
             if time.perf_counter() - told > TELL_EVERY:
                 told = time.perf_counter()
                 log.info("replaying the journal: %d facts so far", facts)
-        self.journal.open(self.state.day or first_day, torn[0] if torn else None)
+        self.journal.open(self.state.day or first_day, torn[0] if torn else None, since)
         for tail in torn:
             log.warning("%s: cut %d bytes of a torn last record at byte %d", tail.segment, tail.size, tail.offset)
         if facts:
