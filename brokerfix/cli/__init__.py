@@ -13,11 +13,12 @@ Commands.topics = {
     "market": "market",
     "order": "order",
     "orders": "orders executions positions book",
+    "proof": "keys verify prove check-proof",
     "report_making": "report",
     "reports": "report",
     "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
     "run": "start standby gateway http demo check status",
-    "setup": "rules certify password certificates key verify",
+    "setup": "rules certify password certificates key",
     "simulate": "simulate",
     "trades": "trades",
 }

@@ -148,6 +148,10 @@ class Broker:
         ):
             if is_wanted:
                 self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
+        if config.proof is not None:
+            told = str(config.path), str(os.getpid())
+            signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
+            self.helpers.append(signing)
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)

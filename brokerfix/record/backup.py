@@ -17,7 +17,8 @@ import msgspec
 
 from brokerfix import __version__
 from brokerfix.domain import id_number, id_text, shard_of
-from brokerfix.record.journal import MAGIC, JournalError, Place, Record, places, records, segments
+from brokerfix.record.frames import MAGIC
+from brokerfix.record.journal import JournalError, Place, Record, places, records, segments
 from brokerfix.record.kept import BadState, kept_states, oldest, place_of, read_head
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
 

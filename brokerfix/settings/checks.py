@@ -90,6 +90,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _queues(path, read),
         read["events"],
         read["orders_from"],
+        read.get("proof"),
     )
 
 

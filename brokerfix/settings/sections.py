@@ -31,6 +31,7 @@ from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
+from brokerfix.settings.proof import ProofSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection
 
 MAKER = "MAKER"
@@ -339,6 +340,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
     "cluster": ClusterSection,
+    "proof": ProofSection,
     "gateway": GatewaySection,
     "http": HttpSection,
     "maker": MakerSection,
@@ -406,6 +408,7 @@ class Config(msgspec.Struct, frozen=True):
     queues: dict[str, QueueSection] = {}
     events: dict[str, EventsSection] = {}
     orders_from: dict[str, OrdersFromSection] = {}
+    proof: ProofSection | None = None
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

@@ -9,7 +9,8 @@ from brokerfix.domain import id_number
 from brokerfix.facts import Alerted, DayRolled, Started
 from brokerfix.record.audit import verify
 from brokerfix.record.backup import MANIFEST, back_up, read_manifest, restore
-from brokerfix.record.journal import MAGIC, Journal, JournalError, read, segments
+from brokerfix.record.frames import MAGIC
+from brokerfix.record.journal import Journal, JournalError, read, segments
 from brokerfix.record.kept import recovered
 from brokerfix.record.kept import write as keep
 
