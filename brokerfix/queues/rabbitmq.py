@@ -20,6 +20,9 @@ from brokerfix.settings.base import ConfigError
 from brokerfix.settings.servers import ServersSection, password_of, tls_of
 
 log = logging.getLogger("brokerfix.queues")
+for library in ("aio_pika", "aiormq", "rstream"):
+    # What is wrong is told once, by us.
+    logging.getLogger(library).setLevel(logging.CRITICAL)
 AMQP, STREAM = ("amqp", "amqps"), ("rabbitmq-stream", "rabbitmq-stream+tls")
 PORTS = {"amqp": 5672, "amqps": 5671, "rabbitmq-stream": 5552, "rabbitmq-stream+tls": 5551}
 GUEST = "guest"
