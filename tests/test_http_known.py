@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from brokerfix.doors import known
+from brokerfix.doors.known import Orders
+from brokerfix.doors.model import Execution, NewOrder, Order, Replace
+from brokerfix.doors.terms import changed
+from brokerfix.doors.users import User
+from brokerfix.doors.waiting import MassCancel, RequestRefused, Unavailable
 from brokerfix.settings.load import load
-from brokerfix.web import known
-from brokerfix.web.known import Orders
-from brokerfix.web.model import Execution, NewOrder, Order, Replace
-from brokerfix.web.terms import changed
-from brokerfix.web.users import User
-from brokerfix.web.waiting import MassCancel, RequestRefused, Unavailable
 from tests.door import CONFIG
 from tests.live import INSTRUMENT
 

@@ -19,16 +19,16 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 from litestar.types import Guard, Message, Scope
 
+from brokerfix.doors.archive import Archive
+from brokerfix.doors.limits import headers
+from brokerfix.doors.model import Order, Problem
+from brokerfix.doors.quote_model import FirmQuote
+from brokerfix.doors.users import KEY_NAME, User
+from brokerfix.doors.waiting import Unavailable
 from brokerfix.gateway.budgets import KINDS
 from brokerfix.gateway.sources import Sources, to_address
 from brokerfix.settings.schedule import Hours
 from brokerfix.settings.sections import ApiKeySection, Config, GatewaySection
-from brokerfix.web.archive import Archive
-from brokerfix.web.limits import headers
-from brokerfix.web.model import Order, Problem
-from brokerfix.web.quote_model import FirmQuote
-from brokerfix.web.users import KEY_NAME, User
-from brokerfix.web.waiting import Unavailable
 
 log = logging.getLogger("brokerfix.http")
 CATCH_UP_SECONDS = 0.02

@@ -13,8 +13,12 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, QueryParameter
 
 from brokerfix.domain import id_number
+from brokerfix.doors.model import Execution, NewOrder, Order, Replace, Status, Strategy
+from brokerfix.doors.strategies import fix_time
+from brokerfix.doors.terms import UNPRICED, exact, has_terms, is_same, new_order_fields
+from brokerfix.doors.users import User
+from brokerfix.doors.waiting import RequestRefused
 from brokerfix.web.door import Caller, ClOrdId, Door, Limit, door_of, needs, own, problems
-from brokerfix.web.model import Execution, NewOrder, Order, Replace, Status, Strategy
 from brokerfix.web.pages import (
     LINK,
     Accounts,
@@ -27,10 +31,6 @@ from brokerfix.web.pages import (
     page,
     wanted_of,
 )
-from brokerfix.web.strategies import fix_time
-from brokerfix.web.terms import UNPRICED, exact, has_terms, is_same, new_order_fields
-from brokerfix.web.users import User
-from brokerfix.web.waiting import RequestRefused
 
 NewId = Annotated[
     str | None,

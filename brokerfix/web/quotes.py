@@ -8,14 +8,14 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, PathParameter
 
+from brokerfix.doors.model import Order, Side
+from brokerfix.doors.quote_model import AcceptQuote, AskQuote, Countered, CounterQuote, FirmQuote
+from brokerfix.doors.quoting import Requoted
+from brokerfix.doors.terms import SIDES
+from brokerfix.doors.users import User
+from brokerfix.doors.waiting import RequestRefused
 from brokerfix.tools.client import utc_now
 from brokerfix.web.door import Caller, Door, door_of, needs, own, problems
-from brokerfix.web.model import Order, Side
-from brokerfix.web.quote_model import AcceptQuote, AskQuote, Countered, CounterQuote, FirmQuote
-from brokerfix.web.quoting import Requoted
-from brokerfix.web.terms import SIDES
-from brokerfix.web.users import User
-from brokerfix.web.waiting import RequestRefused
 
 QuoteId = Annotated[
     str, PathParameter(pattern=r"^[0-9]{8}-[0-9]{2}-[0-9]{1,9}(?!\n)$", description="The quote's QuoteID")

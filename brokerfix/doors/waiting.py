@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from brokerfix.web.model import Order
+from brokerfix.doors.model import Order
 
 
 class Unavailable(Exception):

@@ -15,11 +15,11 @@ from typing import Literal
 import msgspec
 
 from brokerfix import domain
+from brokerfix.doors.model import Book, Changed, Last, Level, Phase, Quote, Statistics, Trade
+from brokerfix.doors.session import Handler, Session
+from brokerfix.doors.told import Moved, Stream, Told
+from brokerfix.doors.waiting import RequestRefused, Unavailable
 from brokerfix.tools.client import Message, pairs_of
-from brokerfix.web.model import Book, Changed, Last, Level, Phase, Quote, Statistics, Trade
-from brokerfix.web.session import Handler, Session
-from brokerfix.web.told import Moved, Stream, Told
-from brokerfix.web.waiting import RequestRefused, Unavailable
 
 log = logging.getLogger("brokerfix.http")
 PHASES: dict[str, Phase] = {one.value: one.value.replace("-", "_").replace(" ", "_") for one in domain.Phase}  # type: ignore[misc]

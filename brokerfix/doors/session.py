@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from brokerfix.access.vouch import VOUCHER, read_secret, socket_path, voucher
+from brokerfix.doors.waiting import Unavailable
 from brokerfix.settings.checks import address
 from brokerfix.settings.sections import Config, ConfigError
 from brokerfix.tools.client import Client, Disconnected, Message, TooLow
-from brokerfix.web.waiting import Unavailable
 
 log = logging.getLogger("brokerfix.http")
 RECONNECT_SECONDS = 1.0

@@ -12,17 +12,17 @@ import msgspec
 
 from brokerfix import domain
 from brokerfix.domain import id_number
+from brokerfix.doors.known import UNREPORTED, Orders
+from brokerfix.doors.limits import Limits
+from brokerfix.doors.market import Market
+from brokerfix.doors.model import ENDED_STATUSES, NewOrder, Order, Replace, Report
+from brokerfix.doors.quoting import Quotes
+from brokerfix.doors.session import Handler, Session
+from brokerfix.doors.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
+from brokerfix.doors.told import Stream, Told
+from brokerfix.doors.waiting import MassCancel, RequestRefused, Unavailable, Waiter, is_covered
 from brokerfix.settings.sections import Config
 from brokerfix.tools.client import Message, utc_now
-from brokerfix.web.known import UNREPORTED, Orders
-from brokerfix.web.limits import Limits
-from brokerfix.web.market import Market
-from brokerfix.web.model import ENDED_STATUSES, NewOrder, Order, Replace, Report
-from brokerfix.web.quoting import Quotes
-from brokerfix.web.session import Handler, Session
-from brokerfix.web.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
-from brokerfix.web.told import Stream, Told
-from brokerfix.web.waiting import MassCancel, RequestRefused, Unavailable, Waiter, is_covered
 
 log = logging.getLogger("brokerfix.http")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable
 
 import msgspec
 
-from brokerfix.web.model import Changed, Order, Quote, Report, Trade
-from brokerfix.web.quote_model import FirmQuote, Quoted
+from brokerfix.doors.model import Changed, Order, Quote, Report, Trade
+from brokerfix.doors.quote_model import FirmQuote, Quoted
 
 
 class Moved(msgspec.Struct, frozen=True):

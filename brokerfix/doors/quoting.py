@@ -10,13 +10,13 @@ from decimal import Decimal
 
 import msgspec
 
+from brokerfix.doors.model import Side
+from brokerfix.doors.quote_model import FirmQuote, Quoted, QuoteState
+from brokerfix.doors.session import Handler, Session
+from brokerfix.doors.terms import SIDES, iso
+from brokerfix.doors.told import Told
+from brokerfix.doors.waiting import RequestRefused, Unavailable
 from brokerfix.tools.client import Message
-from brokerfix.web.model import Side
-from brokerfix.web.quote_model import FirmQuote, Quoted, QuoteState
-from brokerfix.web.session import Handler, Session
-from brokerfix.web.terms import SIDES, iso
-from brokerfix.web.told import Told
-from brokerfix.web.waiting import RequestRefused, Unavailable
 
 MOST_QUOTES = 10_000
 """Quotes that are remembered."""
