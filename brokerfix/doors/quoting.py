@@ -74,13 +74,12 @@ class Quotes:
         return await self._wait(name, "AJ", [(693, name), (117, quote.quote_id), (694, "6"), (55, quote.symbol)])
 
     async def _wait(self, name: str, kind: str, body: list[tuple[int, object]]) -> FirmQuote:
-        assert self.session.config.http is not None
         answer = self._answers[name] = asyncio.get_running_loop().create_future()
         number = 0
         try:
             number = self.session.send(lambda: self.session.client.send(kind, body))
             self._numbers[number] = name
-            return await asyncio.wait_for(answer, self.session.config.http.answer_seconds)
+            return await asyncio.wait_for(answer, self.session.answer_seconds)
         except TimeoutError as error:
             raise Unavailable("the broker has not answered in time; ask again") from error
         finally:

@@ -12,7 +12,7 @@ from brokerfix.settings.checks import address
 from brokerfix.settings.sections import Config, ConfigError
 from brokerfix.tools.client import Client, Disconnected, Message, TooLow
 
-log = logging.getLogger("brokerfix.http")
+log = logging.getLogger("brokerfix.doors")
 RECONNECT_SECONDS = 1.0
 TICK_SECONDS = 1.0
 SEND_SECONDS = 0.5
@@ -24,13 +24,14 @@ Handler = Callable[[Message, list[tuple[int, str]]], None]
 class Session:
     """The session of a client of the broker. All of it runs on the loop's thread; only while it logs on has another
     thread its client. `up`: it is logged on. `began` is called then, `ended` when it is lost, and `handlers` by
-    MsgType; `began_at`: a time (ns UTC) before it logged on."""
+    MsgType; `began_at`: a time (ns UTC) before it logged on. `answer_seconds` is how long an answer of the broker's is
+    waited for."""
 
     def __init__(
         self, config: Config, name: str, began: Callable[[], None], ended: Callable[[], None],
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Handler], answer_seconds: float,
     ) -> None:  # fmt: skip
-        self.config, self.name = config, name
+        self.config, self.name, self.answer_seconds = config, name, answer_seconds
         self._began, self._ended, self._handlers = began, ended, handlers
         section = config.clients[name]
         assert config.gateway is not None

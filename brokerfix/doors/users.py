@@ -24,7 +24,7 @@ from brokerfix.doors.waiting import MassCancel, RequestRefused, Unavailable, Wai
 from brokerfix.settings.sections import Config
 from brokerfix.tools.client import Message, utc_now
 
-log = logging.getLogger("brokerfix.http")
+log = logging.getLogger("brokerfix.doors")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
 NAMING = "0568E"
 """ExecTypes of reports whose ClOrdIDs are the order's from then on: a late fill of an older order may have one that is
@@ -39,8 +39,8 @@ class User:
     highest ExecID's; `archived_at`: the beginning of the last session that the database is known to have. All of it
     runs on the loop's thread."""
 
-    def __init__(self, config: Config, name: str) -> None:
-        self.config, self.name = config, name
+    def __init__(self, config: Config, name: str, answer_seconds: float) -> None:
+        self.name, self.answer_seconds = name, answer_seconds
         self.limits = Limits(config.budgets(name), time.monotonic())
         self.orders = Orders()
         self.last_number = self.archived_at = 0
@@ -60,7 +60,7 @@ class User:
             "j": self._business_reject,
             "r": self._mass_cancel_report,
         }
-        self.session = Session(config, name, self._began, self._ended, handlers)
+        self.session = Session(config, name, self._began, self._ended, handlers, answer_seconds)
         self.market = Market(self.session, self._tell)
         self.quotes = Quotes(self.session, self._tell, self._answer)
         handlers |= self.market.handlers | self.quotes.handlers
@@ -147,12 +147,11 @@ class User:
     async def cancel_all(self, symbol: str, side: str) -> tuple[list[Order], bool]:
         """Cancel all open orders, or those of a symbol, of a side ("": any). Returns them once they have ended or,
         after as long as an answer may take, as they are then: False. Raises RequestRefused, Unavailable."""
-        assert self.config.http is not None
         name = f"m-{time.time_ns()}-{next(self._requests)}"
         mass = self._mass_cancels[name] = MassCancel(lambda order: is_covered(order, symbol, side))
         body = [(11, name), (530, "1" if symbol else "7"), (60, utc_now())]
         body += [(tag, value) for tag, value in ((55, symbol), (54, SIDES.get(side, ""))) if value]
-        seconds = self.config.http.answer_seconds
+        seconds = self.answer_seconds
         try:
             self._numbers[self._send(lambda: self.client.send("q", body))] = name
             await asyncio.wait_for(asyncio.shield(mass.taken), seconds)
@@ -191,9 +190,8 @@ class User:
 
     async def know_all(self) -> None:
         """Wait until all open orders are known. Raises Unavailable."""
-        assert self.config.http is not None
         try:
-            await asyncio.wait_for(self._knows_all.wait(), self.config.http.answer_seconds)
+            await asyncio.wait_for(self._knows_all.wait(), self.answer_seconds)
         except TimeoutError as error:
             raise Unavailable("the broker has not told of the open orders yet; try again") from error
 
@@ -234,7 +232,6 @@ class User:
     ) -> Order:
         """Send a request, and wait for its answer. Who asks the same meanwhile gets the same answer; who asks for
         something else under the same name is refused. Raises RequestRefused, Unavailable."""
-        assert self.config.http is not None
         waiter = self._waiting.get(key)
         if waiter is not None and waiter.asked != asked:
             raise RequestRefused(f"there is another request {key} already", status=409)
@@ -243,7 +240,7 @@ class User:
             number = self._send(send)
             self._waiting[key], self._numbers[number] = waiter, key
         try:
-            return await asyncio.wait_for(asyncio.shield(waiter.answer), self.config.http.answer_seconds)
+            return await asyncio.wait_for(asyncio.shield(waiter.answer), self.answer_seconds)
         except TimeoutError as error:
             self._waiting.pop(key, None)
             raise Unavailable("the broker has not answered in time; ask for the order's state") from error

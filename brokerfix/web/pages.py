@@ -16,10 +16,11 @@ from sortedcontainers import SortedDict
 
 from brokerfix.domain import id_number
 from brokerfix.doors.archive import Archive, Wanted
+from brokerfix.doors.desk import Caller
 from brokerfix.doors.model import Account, Symbol
 from brokerfix.doors.strategies import fix_time
 from brokerfix.doors.terms import iso
-from brokerfix.web.door import Caller, door_of
+from brokerfix.web.door import door_of
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
 
 from brokerfix.domain import day_of, to_text
+from brokerfix.doors.desk import Caller
 from brokerfix.doors.market import DEPTH, MOST_DEPTH, Market
 from brokerfix.doors.model import (
     AccountLimits,
@@ -29,7 +30,7 @@ from brokerfix.projections.published import moment
 from brokerfix.settings.schedule import Hours as Schedule
 from brokerfix.settings.schedule import trading_day
 from brokerfix.settings.sections import Config
-from brokerfix.web.door import Caller, SymbolPath, door_of, needs, problems
+from brokerfix.web.door import SymbolPath, door_of, needs, problems
 
 PRICES_OF_A_REQUEST = 50
 Depth = Annotated[
