@@ -42,9 +42,10 @@ class ClusterSection(ServersSection, frozen=True):
 
 
 class QueueSection(ServersSection, frozen=True, kw_only=True):
-    """A message queue that the desk has."""
+    """A message queue that the desk has. `sasl` is how Kafka asks for a user's password."""
 
     kind: Literal["nats", "rabbitmq", "kafka"]
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
 
 
 class EventsSection(Section, frozen=True):
