@@ -160,7 +160,7 @@ def test_what_ended_while_the_session_was_away_is_asked_for(tmp_path: Path) -> N
         for number in (1, 2, 3):
             user.orders.note(made(f"20261125-{number}", f"N{number}", "10", "new"), f"N{number}")
 
-        async def asked_status(cl_ord_id: str) -> Order | None:
+        async def asked_status(cl_ord_id: str, tells_rejected: bool = False) -> Order | None:
             assert cl_ord_id in ("N2", "N3"), "the one that works is known"
             ended = made("20261125-2", "N2") if cl_ord_id == "N2" else None
             if ended is not None:
@@ -215,7 +215,7 @@ def test_the_broker_says_whether_the_name_of_an_order_that_has_ended_is_free(
         user.orders.note(made("20261125-9", leaves_qty=leaves_qty), "N")
         user.orders.asked["N"] = NewOrder("N", "AAPL", "buy", "10", price="140.00")
 
-        async def asked_status(cl_ord_id: str) -> Order | None:
+        async def asked_status(cl_ord_id: str, tells_rejected: bool = False) -> Order | None:
             return said_by_broker
 
         user.asked_status = asked_status  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Protocol
 
 import msgspec
 
@@ -36,6 +37,12 @@ class Wants(msgspec.Struct, frozen=True):
     by_exchange: bool = False
     statistics: bool = False
     trades: bool = False
+
+
+class Listener(Protocol):
+    """Who is told of all that a client's session tells."""
+
+    def tell(self, what: Told) -> None: ...
 
 
 class Stream:

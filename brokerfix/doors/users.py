@@ -19,13 +19,22 @@ from brokerfix.doors.model import ENDED_STATUSES, NewOrder, Order, Replace, Repo
 from brokerfix.doors.quoting import Quotes
 from brokerfix.doors.session import Handler, Session
 from brokerfix.doors.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
-from brokerfix.doors.told import Stream, Told
-from brokerfix.doors.waiting import MassCancel, RequestRefused, Unavailable, Waiter, is_covered
+from brokerfix.doors.told import Listener, Told
+from brokerfix.doors.waiting import (
+    MassCancel,
+    NameInUse,
+    RejectedBefore,
+    RequestRefused,
+    Unavailable,
+    Waiter,
+    is_covered,
+)
 from brokerfix.settings.sections import Config
 from brokerfix.tools.client import Message, utc_now
 
 log = logging.getLogger("brokerfix.doors")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
+DUPLICATE = str(domain.CxlRejReason.DUPLICATE)
 NAMING = "0568E"
 """ExecTypes of reports whose ClOrdIDs are the order's from then on: a late fill of an older order may have one that is
 another's by now."""
@@ -44,7 +53,7 @@ class User:
         self.limits = Limits(config.budgets(name), time.monotonic())
         self.orders = Orders()
         self.last_number = self.archived_at = 0
-        self.streams: set[Stream] = set()
+        self.streams: set[Listener] = set()
         self._waiting: dict[str, Waiter] = {}
         self._mass_cancels: dict[str, MassCancel] = {}
         self._numbers: dict[int, str] = {}
@@ -132,17 +141,25 @@ class User:
 
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
         side = SIDES[order.side]
-        return await self._ask(
-            cl_ord_id, ("F", order.order_id),
-            lambda: self.client.cancel(cl_ord_id, order.cl_ord_id, side, order.symbol),
-        )  # fmt: skip
+        fields = [(11, cl_ord_id), (41, order.cl_ord_id), (55, order.symbol), (54, side), (60, utc_now())]
+        return await self._change(cl_ord_id, ("F", order.order_id), fields)
 
     async def replace(self, order: Order, asked: Replace) -> Order:
         name = asked.cl_ord_id
         fields = [(11, name), (41, order.cl_ord_id), (60, utc_now()), *replace_fields(order, asked)]
         if name not in self._waiting:
             self.orders.asked[name] = asked
-        return await self._ask(name, ("G", order.order_id, asked), lambda: self.client.send("G", fields))
+        return await self._change(name, ("G", order.order_id, asked), fields)
+
+    async def _change(self, name: str, asked: tuple[object, ...], fields: list[tuple[int, str]]) -> Order:
+        """Ask for a cancel or replace. If the broker has had it before, it says what became of it."""
+        kind = str(asked[0])
+        try:
+            return await self._ask(name, asked, lambda: self.client.send(kind, fields))
+        except NameInUse:
+            return await self._ask(
+                name, asked, lambda: self.client.send(kind, fields, header=[(97, "Y")]), is_again=True
+            )
 
     async def cancel_all(self, symbol: str, side: str) -> tuple[list[Order], bool]:
         """Cancel all open orders, or those of a symbol, of a side ("": any). Returns them once they have ended or,
@@ -188,6 +205,10 @@ class User:
         ]
         return told, not any(order.is_open for order in told)
 
+    async def ready(self) -> None:
+        """Wait, for as long as it takes, until the session is logged on and all open orders are known."""
+        await self._knows_all.wait()
+
     async def know_all(self) -> None:
         """Wait until all open orders are known. Raises Unavailable."""
         try:
@@ -202,11 +223,11 @@ class User:
 
     async def holder(self, cl_ord_id: str) -> Order | None:
         """The order that a new one can't share its ClOrdID with. Whether the name of one that has ended is free again
-        is for the broker to say. Raises Unavailable."""
+        is for the broker to say. Raises RejectedBefore, Unavailable."""
         known = self.orders.named(cl_ord_id)
         if known is not None and known.is_open:
             return known
-        found = await self.asked_status(cl_ord_id)
+        found = await self.asked_status(cl_ord_id, tells_rejected=True)
         # Meanwhile another request may have entered it.
         after = self.orders.named(cl_ord_id)
         if found is None and known is not None and after is not None and after.order_id == known.order_id:
@@ -215,28 +236,32 @@ class User:
             return None
         return found or after
 
-    async def asked_status(self, cl_ord_id: str) -> Order | None:
-        """An order as the broker knows it by this ClOrdID. None if there is none. Raises Unavailable."""
+    async def asked_status(self, cl_ord_id: str, tells_rejected: bool = False) -> Order | None:
+        """An order as the broker knows it by this ClOrdID. None if there is none. Raises Unavailable, and if it
+        `tells_rejected` RejectedBefore."""
         request = f"s{next(self._requests)}"
         try:
             found = await self._ask(
                 f"H {request}", ("H", cl_ord_id), lambda: self.client.send("H", [(11, cl_ord_id), (790, request)])
             )
         except RequestRefused as error:
+            if tells_rejected and isinstance(error, RejectedBefore):
+                raise
             return error.order
         self.orders.note(found, cl_ord_id)
         return found
 
     async def _ask(
-        self, key: str, asked: tuple[object, ...], send: Callable[[], int], immediate: bool = False
-    ) -> Order:
+        self, key: str, asked: tuple[object, ...], send: Callable[[], int], immediate: bool = False,
+        is_again: bool = False,
+    ) -> Order:  # fmt: skip
         """Send a request, and wait for its answer. Who asks the same meanwhile gets the same answer; who asks for
         something else under the same name is refused. Raises RequestRefused, Unavailable."""
         waiter = self._waiting.get(key)
         if waiter is not None and waiter.asked != asked:
             raise RequestRefused(f"there is another request {key} already", status=409)
         if waiter is None:
-            waiter = Waiter(asked, immediate)
+            waiter = Waiter(asked, immediate, is_again)
             number = self._send(send)
             self._waiting[key], self._numbers[number] = waiter, key
         try:
@@ -287,15 +312,29 @@ class User:
         request, asked = message.get(11, ""), f"H {message.get(790, '')}"
         if message.get(37) == "NONE":
             # Of an order that was rejected at once it has no OrderID.
-            rejected = None if message.get(103) == UNKNOWN_ORDER else self.orders.named(request)
-            self._answer(asked, RequestRefused(message.get(58, "unknown order"), rejected))
+            is_known = message.get(103) != UNKNOWN_ORDER
+            rejected = self.orders.named(request) if is_known else None
+            refusal = RejectedBefore if is_known and rejected is None else RequestRefused
+            self._answer(asked, refusal(message.get(58, "unknown order"), rejected))
+            if not {584, 790} & message.keys():
+                self._answer(request, RequestRefused(f"there is another request {request} already", status=409))
         elif message.get(797) != "Y":
             order = self._whole(order_of(message), message)
             self.orders.note(order, request, message.get(41, ""))
             self._answer(asked, order)
-            if not {584, 790} & message.keys():
+            waiter = self._waiting.get(request)
+            if waiter is not None and not {584, 790} & message.keys():
+                self._answer_again(request, waiter, order)
+            elif not {584, 790} & message.keys():
                 # It is told unasked: how far an order is that is worked over time.
                 self._tell(_report(order, message))
+
+    def _answer_again(self, request: str, waiter: Waiter, order: Order) -> None:
+        """A request that the broker has had before is answered by the order's state, once it is no more pending."""
+        if waiter.asked[0] in ("F", "G") and waiter.asked[1] != order.order_id:
+            self._answer(request, RequestRefused(f"there is another request {request} already", status=409))
+        elif order.status not in ("pending_cancel", "pending_replace", "pending_new"):
+            self._answer(request, order)
 
     async def _learn(self, ended: list[Order]) -> None:
         """All open orders are told. Others that were open when the session was lost have ended meanwhile."""
@@ -367,7 +406,10 @@ class User:
         if message.get(434) == "2" and isinstance(self.orders.asked.get(name), Replace):
             # Nobody may wait for it any more.
             del self.orders.asked[name]
-        self._answer(name, RequestRefused(message.get(58, "refused"), order, 409))
+        waiter = self._waiting.get(name)
+        # What comes again may be refused as it was then, also for its ClOrdID.
+        is_first = waiter is not None and not waiter.is_again and message.get(102) == DUPLICATE
+        self._answer(name, (NameInUse if is_first else RequestRefused)(message.get(58, "refused"), order, 409))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         refused, name = RequestRefused(message.get(58, "refused")), message.get(379, "")

@@ -50,7 +50,7 @@ class Door(Desk):
     def __init__(self, config: Config) -> None:
         assert config.http is not None
         self.http = config.http
-        super().__init__(config, config.api_keys, config.http.answer_seconds)
+        super().__init__(config, config.http_keys, config.http.answer_seconds)
         limits = GatewaySection(
             failures_before_lockout=self.http.failures_before_lockout, lockout_seconds=self.http.lockout_seconds
         )
