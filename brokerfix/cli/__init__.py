@@ -8,6 +8,7 @@ Commands.topics = {
     "desk": "halt resume roll split sessions clients exchanges",
     "explain": "explain",
     "feed": "feed",
+    "intake": "orders-from dead-letters",
     "making": "making",
     "making_desk": "making",
     "market": "market",

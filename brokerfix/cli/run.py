@@ -86,8 +86,8 @@ def http(config: str) -> None:
     from brokerfix.web.process import run
 
     loaded = config_of(config)
-    if loaded.http is None or not loaded.api_keys:
-        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] are needed")
+    if loaded.http is None or not loaded.http_keys:
+        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed")
     logs.configure("http")
     run(loaded)
 

@@ -97,7 +97,7 @@ def certificates(folder: str, hosts: tuple[str, ...], names: tuple[str, ...], da
 @click.argument("name")
 def key(name: str) -> None:
     """Make an API key with the name NAME, and what the configuration keeps of it."""
-    from brokerfix.web.door import hash_of, make_key
+    from brokerfix.doors.desk import hash_of, make_key
 
     made = make_key(name)
     click.echo(f'{made}\n\n[api_keys.{name}]\nhash = "{hash_of(made)}"\nclient = "..."\nscopes = ["read"]')

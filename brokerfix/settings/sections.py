@@ -416,6 +416,12 @@ class Config(msgspec.Struct, frozen=True):
         return own if own is not None else self.gateway.budgets if self.gateway is not None else BudgetsSection()
 
     @property
+    def http_keys(self) -> dict[str, ApiKeySection]:
+        """The API keys that come over HTTP: those that no queue has."""
+        queued = {key for section in self.orders_from.values() for key in section.api_keys}
+        return {name: key for name, key in self.api_keys.items() if name not in queued}
+
+    @property
     def limits(self) -> dict[Level, Limits]:
         """The limits of every level that has some, but for accounts' own in any symbol."""
         found = {Level("firm"): self.firm}

@@ -63,12 +63,15 @@ class EventsSection(Section, frozen=True):
 
 
 class OrdersFromSection(Section, frozen=True):
-    """Orders that come from a queue: `subject` is what its streams and queues are called by."""
+    """Orders that come from a queue: `subject` is what its streams and queues are called by, `api_keys` are whose
+    orders; the clients of these keys have no other door."""
 
     queue: str
+    api_keys: Annotated[tuple[str, ...], Meta(min_length=1)]
     subject: Name = "brokerfix"
     answer_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
     tries: Annotated[int, Meta(ge=1, le=100)] = 5
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 7
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from brokerfix import domain
+from brokerfix.doors.model import Execution, NewOrder, Order, Replace, Status
+from brokerfix.doors.strategies import exact as exact_strategy
+from brokerfix.doors.strategies import fix_time, is_as_asked, strategy_fields, strategy_of
 from brokerfix.tools.client import Message
-from brokerfix.web.model import Execution, NewOrder, Order, Replace, Status
-from brokerfix.web.strategies import exact as exact_strategy
-from brokerfix.web.strategies import fix_time, is_as_asked, strategy_fields, strategy_of
 
 Fields = list[tuple[int, str]]
 

@@ -6,7 +6,7 @@ import msgspec
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import id_number
-from brokerfix.web.model import ENDED_STATUSES, Execution, NewOrder, Order, Replace
+from brokerfix.doors.model import ENDED_STATUSES, Execution, NewOrder, Order, Replace
 
 MOST_ORDERS = 50_000
 """How many orders are remembered; of more, finished ones are forgotten, and asked for when they are wanted."""

@@ -10,13 +10,13 @@ from decimal import Decimal
 
 import msgspec
 
+from brokerfix.doors.model import Side
+from brokerfix.doors.quote_model import FirmQuote, Quoted, QuoteState
+from brokerfix.doors.session import Handler, Session
+from brokerfix.doors.terms import SIDES, iso
+from brokerfix.doors.told import Told
+from brokerfix.doors.waiting import RequestRefused, Unavailable
 from brokerfix.tools.client import Message
-from brokerfix.web.model import Side
-from brokerfix.web.quote_model import FirmQuote, Quoted, QuoteState
-from brokerfix.web.session import Handler, Session
-from brokerfix.web.terms import SIDES, iso
-from brokerfix.web.told import Told
-from brokerfix.web.waiting import RequestRefused, Unavailable
 
 MOST_QUOTES = 10_000
 """Quotes that are remembered."""
@@ -74,13 +74,12 @@ class Quotes:
         return await self._wait(name, "AJ", [(693, name), (117, quote.quote_id), (694, "6"), (55, quote.symbol)])
 
     async def _wait(self, name: str, kind: str, body: list[tuple[int, object]]) -> FirmQuote:
-        assert self.session.config.http is not None
         answer = self._answers[name] = asyncio.get_running_loop().create_future()
         number = 0
         try:
             number = self.session.send(lambda: self.session.client.send(kind, body))
             self._numbers[number] = name
-            return await asyncio.wait_for(answer, self.session.config.http.answer_seconds)
+            return await asyncio.wait_for(answer, self.session.answer_seconds)
         except TimeoutError as error:
             raise Unavailable("the broker has not answered in time; ask again") from error
         finally:

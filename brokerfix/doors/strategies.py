@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import msgspec
 
+from brokerfix.doors.model import Strategy
 from brokerfix.fix.incoming.strategies import STRATEGIES
 from brokerfix.tools.client import Message
-from brokerfix.web.model import Strategy
 
 CODES = {name: code for code, (name, _) in STRATEGIES.items() if name}
 ROUTED = "1010"

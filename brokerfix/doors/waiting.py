@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from brokerfix.web.model import Order
+from brokerfix.doors.model import Order
 
 
 class Unavailable(Exception):
@@ -18,12 +18,20 @@ class RequestRefused(Exception):
         self.order, self.status = order, status
 
 
+class NameInUse(RequestRefused):
+    """The broker knows the request's ClOrdID already."""
+
+
+class RejectedBefore(RequestRefused):
+    """The broker has rejected an order of this ClOrdID, before we knew of it."""
+
+
 class Waiter:
     """A request that waits for its answer: `asked` is all that makes another one the same. An `immediate` order waits
-    for its last report."""
+    for its last report. What `is_again` says to the broker that it may have come before."""
 
-    def __init__(self, asked: tuple[object, ...], immediate: bool = False) -> None:
-        self.asked, self.immediate = asked, immediate
+    def __init__(self, asked: tuple[object, ...], immediate: bool = False, is_again: bool = False) -> None:
+        self.asked, self.immediate, self.is_again = asked, immediate, is_again
         self.answer: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
 
 

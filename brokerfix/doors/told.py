@@ -8,11 +8,12 @@ import asyncio
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Protocol
 
 import msgspec
 
-from brokerfix.web.model import Changed, Order, Quote, Report, Trade
-from brokerfix.web.quote_model import FirmQuote, Quoted
+from brokerfix.doors.model import Changed, Order, Quote, Report, Trade
+from brokerfix.doors.quote_model import FirmQuote, Quoted
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -36,6 +37,12 @@ class Wants(msgspec.Struct, frozen=True):
     by_exchange: bool = False
     statistics: bool = False
     trades: bool = False
+
+
+class Listener(Protocol):
+    """Who is told of all that a client's session tells."""
+
+    def tell(self, what: Told) -> None: ...
 
 
 class Stream:

@@ -15,13 +15,13 @@ from typing import Literal
 import msgspec
 
 from brokerfix import domain
+from brokerfix.doors.model import Book, Changed, Last, Level, Phase, Quote, Statistics, Trade
+from brokerfix.doors.session import Handler, Session
+from brokerfix.doors.told import Moved, Stream, Told
+from brokerfix.doors.waiting import RequestRefused, Unavailable
 from brokerfix.tools.client import Message, pairs_of
-from brokerfix.web.model import Book, Changed, Last, Level, Phase, Quote, Statistics, Trade
-from brokerfix.web.session import Handler, Session
-from brokerfix.web.told import Moved, Stream, Told
-from brokerfix.web.waiting import RequestRefused, Unavailable
 
-log = logging.getLogger("brokerfix.http")
+log = logging.getLogger("brokerfix.doors")
 PHASES: dict[str, Phase] = {one.value: one.value.replace("-", "_").replace(" ", "_") for one in domain.Phase}  # type: ignore[misc]
 HALTED = "1"
 """TradSesStatus(340)."""
@@ -91,9 +91,8 @@ class Market:
             self._answers.pop(name, None)
 
     async def _answered(self, answer: asyncio.Future[Entries], symbol: str) -> Entries:
-        assert self.session.config.http is not None
         try:
-            return await asyncio.wait_for(asyncio.shield(answer), self.session.config.http.answer_seconds)
+            return await asyncio.wait_for(asyncio.shield(answer), self.session.answer_seconds)
         except TimeoutError as error:
             raise Unavailable(f"the broker has not told of {symbol} in time; try again") from error
 

@@ -12,20 +12,29 @@ import msgspec
 
 from brokerfix import domain
 from brokerfix.domain import id_number
+from brokerfix.doors.known import UNREPORTED, Orders
+from brokerfix.doors.limits import Limits
+from brokerfix.doors.market import Market
+from brokerfix.doors.model import ENDED_STATUSES, NewOrder, Order, Replace, Report
+from brokerfix.doors.quoting import Quotes
+from brokerfix.doors.session import Handler, Session
+from brokerfix.doors.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
+from brokerfix.doors.told import Listener, Told
+from brokerfix.doors.waiting import (
+    MassCancel,
+    NameInUse,
+    RejectedBefore,
+    RequestRefused,
+    Unavailable,
+    Waiter,
+    is_covered,
+)
 from brokerfix.settings.sections import Config
 from brokerfix.tools.client import Message, utc_now
-from brokerfix.web.known import UNREPORTED, Orders
-from brokerfix.web.limits import Limits
-from brokerfix.web.market import Market
-from brokerfix.web.model import ENDED_STATUSES, NewOrder, Order, Replace, Report
-from brokerfix.web.quoting import Quotes
-from brokerfix.web.session import Handler, Session
-from brokerfix.web.terms import SIDES, as_asked, changed, exact, execution_of, iso, order_of, replace_fields
-from brokerfix.web.told import Stream, Told
-from brokerfix.web.waiting import MassCancel, RequestRefused, Unavailable, Waiter, is_covered
 
-log = logging.getLogger("brokerfix.http")
+log = logging.getLogger("brokerfix.doors")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
+DUPLICATE = str(domain.CxlRejReason.DUPLICATE)
 NAMING = "0568E"
 """ExecTypes of reports whose ClOrdIDs are the order's from then on: a late fill of an older order may have one that is
 another's by now."""
@@ -39,12 +48,12 @@ class User:
     highest ExecID's; `archived_at`: the beginning of the last session that the database is known to have. All of it
     runs on the loop's thread."""
 
-    def __init__(self, config: Config, name: str) -> None:
-        self.config, self.name = config, name
+    def __init__(self, config: Config, name: str, answer_seconds: float) -> None:
+        self.name, self.answer_seconds = name, answer_seconds
         self.limits = Limits(config.budgets(name), time.monotonic())
         self.orders = Orders()
         self.last_number = self.archived_at = 0
-        self.streams: set[Stream] = set()
+        self.streams: set[Listener] = set()
         self._waiting: dict[str, Waiter] = {}
         self._mass_cancels: dict[str, MassCancel] = {}
         self._numbers: dict[int, str] = {}
@@ -60,7 +69,7 @@ class User:
             "j": self._business_reject,
             "r": self._mass_cancel_report,
         }
-        self.session = Session(config, name, self._began, self._ended, handlers)
+        self.session = Session(config, name, self._began, self._ended, handlers, answer_seconds)
         self.market = Market(self.session, self._tell)
         self.quotes = Quotes(self.session, self._tell, self._answer)
         handlers |= self.market.handlers | self.quotes.handlers
@@ -132,27 +141,34 @@ class User:
 
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
         side = SIDES[order.side]
-        return await self._ask(
-            cl_ord_id, ("F", order.order_id),
-            lambda: self.client.cancel(cl_ord_id, order.cl_ord_id, side, order.symbol),
-        )  # fmt: skip
+        fields = [(11, cl_ord_id), (41, order.cl_ord_id), (55, order.symbol), (54, side), (60, utc_now())]
+        return await self._change(cl_ord_id, ("F", order.order_id), fields)
 
     async def replace(self, order: Order, asked: Replace) -> Order:
         name = asked.cl_ord_id
         fields = [(11, name), (41, order.cl_ord_id), (60, utc_now()), *replace_fields(order, asked)]
         if name not in self._waiting:
             self.orders.asked[name] = asked
-        return await self._ask(name, ("G", order.order_id, asked), lambda: self.client.send("G", fields))
+        return await self._change(name, ("G", order.order_id, asked), fields)
+
+    async def _change(self, name: str, asked: tuple[object, ...], fields: list[tuple[int, str]]) -> Order:
+        """Ask for a cancel or replace. If the broker has had it before, it says what became of it."""
+        kind = str(asked[0])
+        try:
+            return await self._ask(name, asked, lambda: self.client.send(kind, fields))
+        except NameInUse:
+            return await self._ask(
+                name, asked, lambda: self.client.send(kind, fields, header=[(97, "Y")]), is_again=True
+            )
 
     async def cancel_all(self, symbol: str, side: str) -> tuple[list[Order], bool]:
         """Cancel all open orders, or those of a symbol, of a side ("": any). Returns them once they have ended or,
         after as long as an answer may take, as they are then: False. Raises RequestRefused, Unavailable."""
-        assert self.config.http is not None
         name = f"m-{time.time_ns()}-{next(self._requests)}"
         mass = self._mass_cancels[name] = MassCancel(lambda order: is_covered(order, symbol, side))
         body = [(11, name), (530, "1" if symbol else "7"), (60, utc_now())]
         body += [(tag, value) for tag, value in ((55, symbol), (54, SIDES.get(side, ""))) if value]
-        seconds = self.config.http.answer_seconds
+        seconds = self.answer_seconds
         try:
             self._numbers[self._send(lambda: self.client.send("q", body))] = name
             await asyncio.wait_for(asyncio.shield(mass.taken), seconds)
@@ -189,11 +205,14 @@ class User:
         ]
         return told, not any(order.is_open for order in told)
 
+    async def ready(self) -> None:
+        """Wait, for as long as it takes, until the session is logged on and all open orders are known."""
+        await self._knows_all.wait()
+
     async def know_all(self) -> None:
         """Wait until all open orders are known. Raises Unavailable."""
-        assert self.config.http is not None
         try:
-            await asyncio.wait_for(self._knows_all.wait(), self.config.http.answer_seconds)
+            await asyncio.wait_for(self._knows_all.wait(), self.answer_seconds)
         except TimeoutError as error:
             raise Unavailable("the broker has not told of the open orders yet; try again") from error
 
@@ -204,11 +223,11 @@ class User:
 
     async def holder(self, cl_ord_id: str) -> Order | None:
         """The order that a new one can't share its ClOrdID with. Whether the name of one that has ended is free again
-        is for the broker to say. Raises Unavailable."""
+        is for the broker to say. Raises RejectedBefore, Unavailable."""
         known = self.orders.named(cl_ord_id)
         if known is not None and known.is_open:
             return known
-        found = await self.asked_status(cl_ord_id)
+        found = await self.asked_status(cl_ord_id, tells_rejected=True)
         # Meanwhile another request may have entered it.
         after = self.orders.named(cl_ord_id)
         if found is None and known is not None and after is not None and after.order_id == known.order_id:
@@ -217,33 +236,36 @@ class User:
             return None
         return found or after
 
-    async def asked_status(self, cl_ord_id: str) -> Order | None:
-        """An order as the broker knows it by this ClOrdID. None if there is none. Raises Unavailable."""
+    async def asked_status(self, cl_ord_id: str, tells_rejected: bool = False) -> Order | None:
+        """An order as the broker knows it by this ClOrdID. None if there is none. Raises Unavailable, and if it
+        `tells_rejected` RejectedBefore."""
         request = f"s{next(self._requests)}"
         try:
             found = await self._ask(
                 f"H {request}", ("H", cl_ord_id), lambda: self.client.send("H", [(11, cl_ord_id), (790, request)])
             )
         except RequestRefused as error:
+            if tells_rejected and isinstance(error, RejectedBefore):
+                raise
             return error.order
         self.orders.note(found, cl_ord_id)
         return found
 
     async def _ask(
-        self, key: str, asked: tuple[object, ...], send: Callable[[], int], immediate: bool = False
-    ) -> Order:
+        self, key: str, asked: tuple[object, ...], send: Callable[[], int], immediate: bool = False,
+        is_again: bool = False,
+    ) -> Order:  # fmt: skip
         """Send a request, and wait for its answer. Who asks the same meanwhile gets the same answer; who asks for
         something else under the same name is refused. Raises RequestRefused, Unavailable."""
-        assert self.config.http is not None
         waiter = self._waiting.get(key)
         if waiter is not None and waiter.asked != asked:
             raise RequestRefused(f"there is another request {key} already", status=409)
         if waiter is None:
-            waiter = Waiter(asked, immediate)
+            waiter = Waiter(asked, immediate, is_again)
             number = self._send(send)
             self._waiting[key], self._numbers[number] = waiter, key
         try:
-            return await asyncio.wait_for(asyncio.shield(waiter.answer), self.config.http.answer_seconds)
+            return await asyncio.wait_for(asyncio.shield(waiter.answer), self.answer_seconds)
         except TimeoutError as error:
             self._waiting.pop(key, None)
             raise Unavailable("the broker has not answered in time; ask for the order's state") from error
@@ -290,15 +312,29 @@ class User:
         request, asked = message.get(11, ""), f"H {message.get(790, '')}"
         if message.get(37) == "NONE":
             # Of an order that was rejected at once it has no OrderID.
-            rejected = None if message.get(103) == UNKNOWN_ORDER else self.orders.named(request)
-            self._answer(asked, RequestRefused(message.get(58, "unknown order"), rejected))
+            is_known = message.get(103) != UNKNOWN_ORDER
+            rejected = self.orders.named(request) if is_known else None
+            refusal = RejectedBefore if is_known and rejected is None else RequestRefused
+            self._answer(asked, refusal(message.get(58, "unknown order"), rejected))
+            if not {584, 790} & message.keys():
+                self._answer(request, RequestRefused(f"there is another request {request} already", status=409))
         elif message.get(797) != "Y":
             order = self._whole(order_of(message), message)
             self.orders.note(order, request, message.get(41, ""))
             self._answer(asked, order)
-            if not {584, 790} & message.keys():
+            waiter = self._waiting.get(request)
+            if waiter is not None and not {584, 790} & message.keys():
+                self._answer_again(request, waiter, order)
+            elif not {584, 790} & message.keys():
                 # It is told unasked: how far an order is that is worked over time.
                 self._tell(_report(order, message))
+
+    def _answer_again(self, request: str, waiter: Waiter, order: Order) -> None:
+        """A request that the broker has had before is answered by the order's state, once it is no more pending."""
+        if waiter.asked[0] in ("F", "G") and waiter.asked[1] != order.order_id:
+            self._answer(request, RequestRefused(f"there is another request {request} already", status=409))
+        elif order.status not in ("pending_cancel", "pending_replace", "pending_new"):
+            self._answer(request, order)
 
     async def _learn(self, ended: list[Order]) -> None:
         """All open orders are told. Others that were open when the session was lost have ended meanwhile."""
@@ -370,7 +406,10 @@ class User:
         if message.get(434) == "2" and isinstance(self.orders.asked.get(name), Replace):
             # Nobody may wait for it any more.
             del self.orders.asked[name]
-        self._answer(name, RequestRefused(message.get(58, "refused"), order, 409))
+        waiter = self._waiting.get(name)
+        # What comes again may be refused as it was then, also for its ClOrdID.
+        is_first = waiter is not None and not waiter.is_again and message.get(102) == DUPLICATE
+        self._answer(name, (NameInUse if is_first else RequestRefused)(message.get(58, "refused"), order, 409))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         refused, name = RequestRefused(message.get(58, "refused")), message.get(379, "")

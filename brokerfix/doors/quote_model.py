@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from brokerfix.web.model import Account, Decimal, Id, Order, Side, Symbol
+from brokerfix.doors.model import Account, Decimal, Id, Order, Side, Symbol
 
 QuoteState = Literal["firm", "traded", "canceled", "passed", "replaced", "expired"]
 
