@@ -10,13 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from brokerfix.domain import id_number
-<<<<<<< HEAD:brokerfix/web/archive.py
-from brokerfix.projections.database import Database
-=======
 from brokerfix.doors.model import Execution, Order, Position
 from brokerfix.doors.terms import execution_of_row, order_of_row
 from brokerfix.doors.waiting import Unavailable
->>>>>>> w-orders:brokerfix/doors/archive.py
+from brokerfix.projections.database import Database
 from brokerfix.projections.published import moment
 from brokerfix.projections.sqlite import number_of
 from brokerfix.settings.registry import database_path
