@@ -21,11 +21,10 @@ class SetParts(OperatorCommand, frozen=True, gc=False):
     parts: Amounts
 
 
-class PlaceAccount(OperatorCommand, frozen=True, gc=False):
-    """The cluster has agreed on which shard an account is."""
+class PlaceAccounts(OperatorCommand, frozen=True, gc=False):
+    """The cluster has agreed on which shard each of these accounts is."""
 
-    account: str
-    shard: int
+    accounts: tuple[tuple[str, int], ...]
 
 
 class MoveAccount(OperatorCommand, frozen=True, gc=False):

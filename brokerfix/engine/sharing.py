@@ -24,8 +24,6 @@ DIVIDED = frozenset(
 """The limits that are sums over accounts."""
 DIVIDED_KINDS = ("firm", "client", "group")
 """The levels whose accounts may be on several shards."""
-NOT_AGREED = -1
-"""The shard of an account of which the cluster has not agreed yet who has it."""
 Amounts = tuple[tuple[str, str, str, str], ...]
 LACKED_AGAIN = 10**9 // 2
 """Nanoseconds until what a refused order would have needed is put on record again though it is not more."""
@@ -44,15 +42,16 @@ class Handed(msgspec.Struct, frozen=True, gc=False):
 class Sharing(msgspec.Struct, gc=False):
     """`divided`: this broker is one of several. `parts` are what it may use of limits, as whoever holds the `epoch` has
     last told it, with the request of this `number`; `lacking` what refused orders would have needed, and when. `here`
-    are the accounts that are on this shard, `elsewhere` those on others (account -> shard), `moving` those that leave
-    (-> shard), `moves` the number of each account's last move, and `handed` the moves that are not over."""
+    are the accounts that are on this shard, each with whether the cluster has said so since the start, `elsewhere`
+    those on others (account -> shard), `moving` those that leave (-> shard), `moves` the number of each account's last
+    move, and `handed` the moves that are not over."""
 
     divided: bool = False
     epoch: int = 0
     number: int = 0
     parts: dict[Level, dict[str, int]] = {}
     lacking: dict[tuple[Level, str], tuple[int, int]] = {}
-    here: dict[str, None] = {}
+    here: dict[str, bool] = {}
     elsewhere: dict[str, int] = {}
     moving: dict[str, int] = {}
     moves: dict[str, int] = {}
@@ -67,7 +66,7 @@ class SharingImage(msgspec.Struct):
     number: int
     parts: list[tuple[Level, dict[str, str]]]
     lacking: list[tuple[Level, str, str, int]]
-    here: list[str]
+    here: dict[str, bool]
     elsewhere: dict[str, int]
     moving: dict[str, int]
     moves: dict[str, int]
@@ -80,7 +79,7 @@ def dump_sharing(state: "State") -> SharingImage:
         one.divided, one.epoch, one.number,
         [(level, {name: str(part) for name, part in parts.items()}) for level, parts in one.parts.items()],
         [(level, name, str(value), at) for (level, name), (value, at) in one.lacking.items()],
-        list(one.here), one.elsewhere, one.moving, one.moves, one.handed,
+        one.here, one.elsewhere, one.moving, one.moves, one.handed,
     )  # fmt: skip
 
 
@@ -89,7 +88,7 @@ def load_sharing(state: "State", image: SharingImage) -> None:
         image.divided, image.epoch, image.number,
         {level: {name: int(part) for name, part in parts.items()} for level, parts in image.parts},
         {(level, name): (int(value), at) for level, name, value, at in image.lacking},
-        dict.fromkeys(image.here), image.elsewhere, image.moving, image.moves, image.handed,
+        image.here, image.elsewhere, image.moving, image.moves, image.handed,
     )  # fmt: skip
 
 
@@ -116,11 +115,11 @@ def not_here(sharing: Sharing, account: str) -> Reject | None:
     if account in sharing.moving:
         words = f"account {account} is being moved to shard {sharing.moving[account]}"
         return Reject(OrdRejReason.BROKER_OPTION, "MOVING", words)
-    if not sharing.divided or account in sharing.here:
+    if not sharing.divided or sharing.here.get(account):
         return None
-    shard = sharing.elsewhere.get(account, NOT_AGREED)
-    if shard == NOT_AGREED:
-        words = f"the cluster has not agreed yet on which shard account {account} is"
+    shard = sharing.elsewhere.get(account)
+    if shard is None:
+        words = f"the cluster has not said yet on which shard account {account} is; is it there?"
         return Reject(OrdRejReason.BROKER_OPTION, "NOT_AGREED", words)
     return Reject(OrdRejReason.UNKNOWN_ACCOUNT, "OTHER_SHARD", f"account {account} is on shard {shard}")
 

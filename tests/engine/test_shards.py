@@ -18,7 +18,7 @@ def shard(number: int, limits: str = "firm max_gross=1000000", **settings: str) 
     world = World(shard=str(number), placed="BOB=1", limits=limits, venues="", post="book", **settings)
     world.submit(cmd.HoldParts(world.now, AGENT, 1))
     for name, where in (("ALICE", 0), ("SHARED", 0), ("BOB", 1)):
-        world.submit(cmd.PlaceAccount(world.now, AGENT, name, where))
+        world.submit(cmd.PlaceAccounts(world.now, AGENT, ((name, where),)))
     return world
 
 
@@ -151,9 +151,11 @@ def test_an_account_of_another_shard_takes_no_order_and_has_nothing_here() -> No
 def test_before_the_cluster_has_agreed_an_account_takes_no_order() -> None:
     world = World(shard="0", placed="BOB=1", venues="", post="book")
     run_step(world, "client ALICE new C1 buy 1 AAPL 150.00")
-    assert refusal(world).text == "NOT_AGREED: the cluster has not agreed yet on which shard account ALICE is"
+    assert (
+        refusal(world).text == "NOT_AGREED: the cluster has not said yet on which shard account ALICE is; is it there?"
+    )
     # It was configured to begin here, but has begun elsewhere.
-    world.submit(cmd.PlaceAccount(world.now, AGENT, "ALICE", 3))
+    world.submit(cmd.PlaceAccounts(world.now, AGENT, (("ALICE", 3),)))
     run_step(world, "client ALICE new C2 buy 1 AAPL 150.00")
     assert refusal(world).text == "OTHER_SHARD: account ALICE is on shard 3"
     assert world.state.accounts["ALICE"].cash == 0
@@ -164,10 +166,10 @@ def test_before_the_cluster_has_agreed_an_account_takes_no_order() -> None:
 
 def test_an_account_that_the_cluster_has_elsewhere_is_halted_not_doubled() -> None:
     world = shard(0)
-    world.submit(cmd.PlaceAccount(world.now, AGENT, "ALICE", 1))
+    world.submit(cmd.PlaceAccounts(world.now, AGENT, (("ALICE", 1),)))
     run_step(world, "client ALICE new C1 buy 1 AAPL 150.00")
     assert refusal(world).text.startswith("HALTED")
-    assert world.submit(cmd.PlaceAccount(world.now, AGENT, "ALICE", 1)) == []
+    assert world.submit(cmd.PlaceAccounts(world.now, AGENT, (("ALICE", 1),))) == []
 
 
 def moved(first: World, second: World, account: str = "ALICE", move: int = 1) -> AccountMovedOut:
@@ -261,7 +263,7 @@ def test_shorts_that_move_give_no_room_for_more() -> None:
     moved(first, second)
     assert part(first, "max_short") == ("0.00", "100.00")
     # Shard 1 is long 100 now, so that its own short would be 0 after a sale of 100: of that it may do nothing.
-    second.submit(cmd.PlaceAccount(second.now, AGENT, "BOB", 1))
+    second.submit(cmd.PlaceAccounts(second.now, AGENT, (("BOB", 1),)))
     assert "REJECTED" in run_step(second, "client BOB new B1 sell 1 AAPL 150.00")[0]
 
 

@@ -55,27 +55,37 @@ def _the_account_whole(state: State, fact: f.AccountMovedOut | f.AccountMovedIn,
         touched.positions[fact.account, symbol] = None
 
 
-@DECIDE.on(cmd.PlaceAccount, silent="the account is known to be there")
-def place_account(state: State, c: cmd.PlaceAccount, step: Step) -> None:
-    """The cluster says where an account is. One that has been traded here stays, until it is moved."""
-    sharing, here = state.sharing, state.shard
-    if c.account in sharing.here or c.account in sharing.handed:
-        if c.shard != here and c.account in sharing.here:
-            told = f"account {c.account} is here, but the cluster has it on shard {c.shard}; it takes no orders"
-            if ("account", c.account) not in state.halts:
-                step.emit(f.Halted, "account", c.account, c.operator, True, False)
-                step.emit(f.Alerted, "cluster", "ACCOUNT_TWICE", told)
+@DECIDE.on(cmd.PlaceAccounts, silent="the accounts are known to be there")
+def place_accounts(state: State, c: cmd.PlaceAccounts, step: Step) -> None:
+    """The cluster says where accounts are."""
+    for account, shard in c.accounts:
+        _place(state, c, account, shard, step)
+
+
+def _place(state: State, c: cmd.PlaceAccounts, name: str, shard: int, step: Step) -> None:
+    """One that has been here, and has left by no move, is halted where the cluster has it elsewhere."""
+    sharing = state.sharing
+    if name in sharing.handed and not (shard == state.shard and name in sharing.here):
         return
-    begins_here = c.account in state.accounts and c.account not in sharing.elsewhere
-    if begins_here if c.shard == here else sharing.elsewhere.get(c.account) != c.shard:
-        step.emit(f.AccountPlaced, c.account, c.shard)
+    if name in sharing.here and shard != state.shard:
+        if ("account", name) not in state.halts:
+            step.emit(f.Halted, "account", name, c.operator, True, False)
+            told = f"account {name} is here, but the cluster has it on shard {shard}; it takes no orders"
+            step.emit(f.Alerted, "cluster", "ACCOUNT_TWICE", told)
+        return
+    if shard == state.shard:
+        is_new = name in state.accounts and name not in sharing.elsewhere and not sharing.here.get(name)
+    else:
+        is_new = sharing.elsewhere.get(name) != shard
+    if is_new:
+        step.emit(f.AccountPlaced, name, shard)
 
 
 @EVOLVE.on(f.AccountPlaced, touched.nothing)
 def _account_placed(state: State, fact: f.AccountPlaced) -> None:
     sharing = state.sharing
     if fact.shard == state.shard:
-        sharing.here[fact.account] = None
+        sharing.here[fact.account] = True
         sharing.elsewhere.pop(fact.account, None)
     else:
         sharing.elsewhere[fact.account] = fact.shard
@@ -293,7 +303,7 @@ def _account_moved_in(state: State, fact: f.AccountMovedIn) -> None:
         if killed:
             state.killed["account", name] = None
     sharing.elsewhere.pop(name, None)
-    sharing.here[name] = None
+    sharing.here[name] = True
     sharing.moves[name] = fact.move
     sharing.handed[name] = Handed(fact.move, fact.source, False, "", fact.carried)
     take_parts(state, fact.carried)

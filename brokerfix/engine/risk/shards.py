@@ -42,6 +42,7 @@ def _limits_divided(state: State, fact: f.LimitsDivided) -> None:
         level: {name: min(0, part) for name, part in parts.items()} for level, parts in sharing.parts.items()
     }
     sharing.lacking = {}
+    sharing.here = dict.fromkeys(sharing.here, False)
     _set_all(state)
 
 
@@ -92,9 +93,6 @@ def _parts_set(state: State, fact: f.PartsSet) -> None:
     for kind, of, name, text in fact.parts:
         level, amount = Level(kind, of), to_money(text)
         sharing.parts.setdefault(level, {})[name] = amount
-        lacked = sharing.lacking.get((level, name))
-        if lacked is not None and amount >= lacked[0]:
-            del sharing.lacking[level, name]
         set_most(state, state.bounds[level], state.limits[level].numbers())
 
 
