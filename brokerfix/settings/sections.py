@@ -111,6 +111,7 @@ class AccountSection(Section, frozen=True):
     """`symbols` are limits that the account has in single symbols, or in groups of them."""
 
     cash: str
+    shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     margin: Literal["cash", "reg-t", "tiered", "scan"] = "cash"
     route_mode: Literal["", "best", "pro-rata", "sequential", "spray", "dark-first", "split"] = ""
     limits: Limits = Limits()
@@ -430,6 +431,11 @@ class Config(msgspec.Struct, frozen=True):
         for name, account in self.accounts.items():
             found |= {Level("account", name, symbol): limits for symbol, limits in account.symbols.items()}
         return {level: limits for level, limits in found.items() if limits != Limits()}
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether the broker is one of several that share accounts and limits."""
+        return self.cluster is not None and self.cluster.shards
 
     @property
     def options(self) -> dict[str, ClientOptions]:

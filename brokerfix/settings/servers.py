@@ -34,6 +34,7 @@ class ClusterSection(ServersSection, frozen=True):
     lease_seconds: Annotated[float, Meta(ge=0.5, le=60)] = 2.0
     check_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
     cancels_without_quorum: Literal["wait", "send"] = "wait"
+    shards: bool = False
 
     @property
     def node_name(self) -> str:
