@@ -31,7 +31,7 @@ from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
-from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection
+from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -110,6 +110,7 @@ class AccountSection(Section, frozen=True):
     """`symbols` are limits that the account has in single symbols, or in groups of them."""
 
     cash: str
+    shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     margin: Literal["cash", "reg-t", "tiered", "scan"] = "cash"
     route_mode: Literal["", "best", "pro-rata", "sequential", "spray", "dark-first", "split"] = ""
     limits: Limits = Limits()
@@ -340,6 +341,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "alerts": AlertsSection,
     "cluster": ClusterSection,
     "gateway": GatewaySection,
+    "router": RouterSection,
     "http": HttpSection,
     "maker": MakerSection,
     "chaos": ChaosSection,
@@ -406,6 +408,7 @@ class Config(msgspec.Struct, frozen=True):
     queues: dict[str, QueueSection] = {}
     events: dict[str, EventsSection] = {}
     orders_from: dict[str, OrdersFromSection] = {}
+    router: RouterSection | None = None
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
