@@ -18,7 +18,7 @@ Commands.topics = {
     "report_making": "report",
     "reports": "report",
     "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
-    "run": "start standby gateway http demo check status",
+    "run": "start standby gateway router http demo check status",
     "setup": "rules certify password certificates key",
     "simulate": "simulate",
     "trades": "trades",

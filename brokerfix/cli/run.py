@@ -79,6 +79,22 @@ def gateway(config: str) -> None:
 @main.command()
 @click.argument("config")
 @for_people
+def router(config: str) -> None:
+    """Run the router of the file CONFIG until Ctrl-C or SIGTERM: between the gateway and several shards, it makes one
+    session of a client's sessions with all of them."""
+    from brokerfix.operate import logs
+    from brokerfix.router.process import run
+
+    loaded = config_of(config)
+    if loaded.router is None:
+        raise click.ClickException(f"{config}: there is no [router]")
+    logs.configure("router")
+    sys.exit(run(loaded))
+
+
+@main.command()
+@click.argument("config")
+@for_people
 def http(config: str) -> None:
     """Run the HTTP door of the file CONFIG until Ctrl-C or SIGTERM: REST for orders, executions, accounts, instruments
     and books, a WebSocket stream, and a page about it all at /. The broker runs by itself."""

@@ -14,6 +14,7 @@ import msgspec
 from brokerfix.domain import (
     FEATURES,
     MONEY_DIGITS,
+    SHARDS,
     Charge,
     FeeTier,
     Inexact,
@@ -44,7 +45,7 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, check_servers
+from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_servers
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
@@ -91,7 +92,36 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         read["events"],
         read["orders_from"],
         read.get("proof"),
+        router=_router(path, read),
     )
+
+
+def _router(path: Path, read: Mapping[str, Any]) -> RouterSection | None:
+    """Check the addresses of the router and of its shards, and that each account's shard has one."""
+    router: RouterSection | None = read.get("router")
+    if router is None:
+        return None
+    places = [("listen", router.listen), *((f"shards.{shard}", text) for shard, text in router.shards.items())]
+    for key, text in places:
+        for one in text.split(",") if key != "listen" else (text,):
+            try:
+                private = ip_address(address(one.strip())[0]).is_private
+            except ValueError as error:
+                raise ConfigError(f"{path}: router.{key}: {error}") from error
+            if not private:
+                told = "needs an address of a private network: the link is not secured"
+                raise ConfigError(f"{path}: router.{key}: {told}")
+    for shard in router.shards:
+        if not (shard.isdecimal() and str(int(shard)) == shard and int(shard) < SHARDS):
+            raise ConfigError(f"{path}: router.shards: {shard!r} is no shard: a number below {SHARDS}")
+    if not router.secret and (read.get("gateway") is None or not read["gateway"].secret):
+        raise ConfigError(f"{path}: router.secret: needs a file that the gateway and every shard can read too")
+    for name, account in read["accounts"].items():
+        if str(account.shard) not in router.shards:
+            raise ConfigError(
+                f"{path}: accounts.{name}: is on shard {account.shard}, which router.shards does not have"
+            )
+    return router
 
 
 def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:

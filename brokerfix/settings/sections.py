@@ -32,7 +32,7 @@ from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.proof import ProofSection
-from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection
+from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -343,6 +343,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "cluster": ClusterSection,
     "proof": ProofSection,
     "gateway": GatewaySection,
+    "router": RouterSection,
     "http": HttpSection,
     "maker": MakerSection,
     "chaos": ChaosSection,
@@ -410,6 +411,7 @@ class Config(msgspec.Struct, frozen=True):
     events: dict[str, EventsSection] = {}
     orders_from: dict[str, OrdersFromSection] = {}
     proof: ProofSection | None = None
+    router: RouterSection | None = None
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

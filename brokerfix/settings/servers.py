@@ -76,6 +76,19 @@ class OrdersFromSection(Section, frozen=True):
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
 
+class RouterSection(Section, frozen=True):
+    """The process between the gateway and several shards. `shards`: number -> where that broker listens for us."""
+
+    listen: str
+    shards: Annotated[dict[str, str], Meta(min_length=1)]
+    data: str
+    secret: str = ""
+    durability: Literal["process", "disk"] = "process"
+    hold_seconds: Annotated[float, Meta(ge=0, le=600)] = 0
+    stale_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 400
+
+
 def password_of(path: Path, key: str, section: ServersSection) -> str:
     """The password for the servers of a section, `key` as the file calls it: from its file or, where that is not
     named, from the environment's BROKERFIX_<KEY>_PASSWORD (dots are underscores); '' for none. Raises ConfigError."""
