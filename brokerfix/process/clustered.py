@@ -88,10 +88,13 @@ class ClusterWatch:
         """Put on record that this node has taken over from another, and what may be lost."""
         told = self.member.told()
         node, before = self.member.section.node_name, told.get("before")
-        if not before or before == node:
+        if not before:
             return
-        now = self.broker.clock()
-        self._alert(now, TOOK_OVER, f"node {node} has taken over from node {before}, in epoch {told.get('epoch')}")
+        now, epoch = self.broker.clock(), told.get("epoch")
+        if before == node:
+            self._alert(now, TOOK_OVER, f"node {node} is the primary again, in epoch {epoch}")
+        else:
+            self._alert(now, TOOK_OVER, f"node {node} has taken over from node {before}, in epoch {epoch}")
         if told.get("lost"):
             lost = f"node {before} did not wait for the cluster: lost may be {told['lost']}"
             log.critical("%s", lost)
