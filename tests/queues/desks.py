@@ -4,7 +4,6 @@ and a desk that sends orders through it with the queue's own client library."""
 import asyncio
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from nats.js.errors import NotFoundError
 from brokerfix.doors.desk import hash_of, make_key
 from brokerfix.tools.demo import Process, free_port
 from brokerfix.tools.nats_servers import NatsServers
+from tests.door import Exchange
 from tests.live import INSTRUMENT, until
 
 CONFIG = """
@@ -27,7 +27,7 @@ name = "BROKER"
 port = {port}
 data = "data"
 store = false
-{instrument}
+{instrument}post = "book"
 [gateway]
 plain = "127.0.0.1"
 [gateway.budgets]
@@ -48,6 +48,15 @@ cash = "1000000000"
 limits = {{ max_order_qty = "1000" }}
 [accounts.CAROL]
 cash = "1000000000"
+[accounts.DAVE]
+cash = "1000000000"
+[clients.DAVE]
+accounts = ["DAVE"]
+[venues.XNAS]
+host = "127.0.0.1"
+port = {venue_port}
+sender = "BROKER"
+target = "XNAS"
 [clients.DESK]
 accounts = ["BOB", "CAROL"]
 [clients.FEW]
@@ -73,8 +82,12 @@ T = TypeVar("T")
 class Server(Protocol):
     """The server of a queue."""
 
-    def kill(self) -> None: ...
+    @property
+    def urls(self) -> list[str]: ...
     def start(self) -> None: ...
+    def kill(self) -> None: ...
+    def pause(self) -> None: ...
+    def go_on(self) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -104,7 +117,8 @@ class Desk:
         headers = dict(more)
         if key is not None:
             headers["authorization"] = f"Bearer {self.keys.get(key, key)}"
-        self.run(self.publish(body if isinstance(body, bytes) else json.dumps(body).encode(), headers, reply_to, number))
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.run(self.publish(text, headers, reply_to, number))
 
     def ask(self, body: dict[str, Any] | bytes, key: str | None = "desk") -> dict[str, Any]:
         """Send a message, and wait for its reply."""
@@ -193,6 +207,12 @@ class OneNats:
     def kill(self) -> None:
         self.servers.kill(0)
 
+    def pause(self) -> None:
+        self.servers.pause(0)
+
+    def go_on(self) -> None:
+        self.servers.go_on(0)
+
     def stop(self) -> None:
         self.servers.stop()
 
@@ -200,23 +220,35 @@ class OneNats:
 class Place:
     """Server, broker and door; and desks."""
 
-    def __init__(self, folder: Path, kind: str, server: Any, desk: Callable[[list[str], dict[str, str]], Desk]) -> None:
+    def __init__(self, folder: Path, kind: str, server: Server, desk: type[Desk]) -> None:
         self.folder, self.kind, self.server = folder, kind, server
+        self.exchange = Exchange(folder)
         self.port = free_port()
-        self.keys = {name: make_key(name) for name in KEYS}
-        text = CONFIG.format(port=self.port, instrument=INSTRUMENT, kind=kind, servers=json.dumps(server.urls))
-        for name, (client, scopes, accounts) in KEYS.items():
-            text += KEY.format(
-                name=name, hash=hash_of(self.keys[name]), client=client, scopes=json.dumps(scopes),
-                accounts=json.dumps(accounts),
-            )  # fmt: skip
+        self.keys = {name: make_key(name) for name in (*KEYS, "later")}
         self.config = folder / "broker.toml"
-        self.config.write_text(text)
+        self.config.write_text(
+            CONFIG.format(
+                port=self.port, instrument=INSTRUMENT, kind=kind, servers=json.dumps(server.urls),
+                venue_port=self.exchange.port,
+            )
+        )  # fmt: skip
+        for name in KEYS:
+            self.add_key(name)
         self.broker = Process("BROKER", self.config, folder / "log", self.port)
         self.broker.start()
         self.door: subprocess.Popen[bytes] | None = None
         self.start_door()
         self.desk = desk(server.urls, self.keys)
+
+    def add_key(self, name: str) -> None:
+        client, scopes, accounts = KEYS.get(name, ("DESK", ["trade"], []))
+        with self.config.open("a") as config:
+            config.write(
+                KEY.format(
+                    name=name, hash=hash_of(self.keys[name]), client=client, scopes=json.dumps(scopes),
+                    accounts=json.dumps(accounts),
+                )
+            )  # fmt: skip
 
     @property
     def log(self) -> str:
@@ -236,20 +268,14 @@ class Place:
         self.door.kill()
         self.door.wait()
 
-    def pause_door(self) -> None:
-        assert self.door is not None
-        self.door.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self.door is not None
-        self.door.send_signal(signal.SIGCONT)
-
     def stop(self) -> None:
         self.desk.stop()
         assert self.door is not None
-        self.door.terminate()
-        assert self.door.wait(20) == 0, self.log
+        if self.door.poll() is None:
+            self.door.terminate()
+            assert self.door.wait(20) == 0, self.log
         self.broker.stop()
+        self.exchange.process.stop()
         assert "Traceback" not in self.log, self.log
 
 
@@ -258,3 +284,19 @@ def order(cl_ord_id: str, **terms: Any) -> dict[str, Any]:
         "action": "new", "cl_ord_id": cl_ord_id, "symbol": "AAPL", "side": "buy", "qty": "10", "price": "140.00",
         "account": "BOB", **terms,
     }  # fmt: skip
+
+
+KINDS: dict[str, tuple[Callable[[Path], Server], type[Desk]]] = {"nats": (OneNats, NatsDesk)}
+
+
+def main() -> None:
+    """Send as many orders as the command line says, and say after each that the queue has it."""
+    kind, urls, key, prefix, count = sys.argv[1:]
+    desk = KINDS[kind][1](urls.split(","), {"desk": key})
+    for number in range(int(count)):
+        desk.send(order(f"{prefix}{number}"))
+        print(number, flush=True)
+
+
+if __name__ == "__main__":
+    main()
