@@ -101,7 +101,7 @@ EVERY_SECTION = {**SECTIONS, **TABLES, "makers.quotes": QuotingSection}
 def test_every_key_is_explained_in_the_shipped_configuration(name: str) -> None:
     text = (ROOT / "config" / "broker.toml").read_text() + (ROOT / "config" / "exchange-xnas.toml").read_text()
     for key in EVERY_SECTION[name].__struct_fields__:
-        assert re.search(rf"^(# )?({key} = |\[{name}\.\w+\.{key}\.)", text, re.M), f"{name}.{key}"
+        assert re.search(rf"^(# )?({key} = |\[{name}\.(\w+\.)?{key}\.)", text, re.M), f"{name}.{key}"
 
 
 def test_every_fact_and_command_has_its_handler() -> None:

@@ -3,19 +3,23 @@
 from brokerfix.cli.base import Commands, main
 
 Commands.topics = {
+    "backups": "backup restore",
+    "cluster": "cluster switch",
     "desk": "halt resume roll split sessions clients exchanges",
     "explain": "explain",
     "feed": "feed",
+    "intake": "orders-from dead-letters",
     "making": "making",
     "making_desk": "making",
     "market": "market",
     "order": "order",
     "orders": "orders executions positions book",
+    "proof": "keys verify prove check-proof",
     "report_making": "report",
     "reports": "report",
     "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
-    "run": "start gateway http demo check status",
-    "setup": "rules certify password certificates key verify",
+    "run": "start standby gateway router http demo check status",
+    "setup": "rules certify password certificates key",
     "simulate": "simulate",
     "trades": "trades",
 }

@@ -1,0 +1,1 @@
+"""Several machines: the journal replicated, one primary, standbys, shards."""
