@@ -6,6 +6,9 @@ import os
 import pytest
 
 from brokerfix.tools import demo
+from tests.servers import kafka_server, nats_server, queue_server, rabbitmq_server
+
+__all__ = ["kafka_server", "nats_server", "rabbitmq_server", "queue_server"]
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 demo.PORTS = demo.PORTS[_worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]

@@ -2,6 +2,7 @@
 
 from brokerfix.cli import (
     desk,
+    events,
     explain,
     feed,
     making,
@@ -20,6 +21,6 @@ from brokerfix.cli import (
 from brokerfix.cli.base import main
 
 __all__ = [
-    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
-    "risk", "run", "setup", "simulate", "trades",
+    "desk", "events", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders",
+    "report_making", "reports", "risk", "run", "setup", "simulate", "trades",
 ]  # fmt: skip

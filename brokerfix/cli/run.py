@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from brokerfix.operate.admin import ask
+from brokerfix.projections.lag import lag_text
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config
 
@@ -138,5 +139,7 @@ def status(config: str, as_json: bool) -> None:
     )
     for job in told["jobs"]:
         click.echo(f"works off: {job} left")
+    for name, lag in told["events"].items():
+        click.echo(f"event stream {name}: {lag_text(lag)}")
     if told["disk_full"]:
         click.echo("THE DISK IS FULL: cancels are taken, orders are not")

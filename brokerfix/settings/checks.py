@@ -44,7 +44,7 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, check_servers
+from brokerfix.settings.servers import ClusterSection, QueueSection, check_events, check_servers
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
@@ -111,6 +111,7 @@ def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
         for name, user in read[table].items():
             if user.queue not in queues:
                 raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
+    check_events(path, read["events"], read["accounts"])
     return queues
 
 

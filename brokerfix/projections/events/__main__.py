@@ -11,15 +11,10 @@ from pathlib import Path
 from brokerfix.projections.ending import Ending
 from brokerfix.projections.events.publisher import Publisher
 from brokerfix.projections.events.queues import destination_of, where_of
-from brokerfix.projections.lag import Lag
+from brokerfix.projections.lag import Lag, events_lag
 from brokerfix.record.journal import JournalError
 from brokerfix.settings.base import ConfigError
 from brokerfix.settings.load import load
-
-
-def lag_name(name: str) -> str:
-    """What the lag of `[events.NAME]` is called by."""
-    return f"events.{name}"
 
 
 def main() -> None:
@@ -32,10 +27,10 @@ def main() -> None:
     try:
         config = load(path)
         where = where_of(config, name)
-        guard = (config.data / f"{lag_name(name)}.lock").open("w")
+        guard = (config.data / f"{events_lag(name)}.lock").open("w")
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lag = Lag(
-            config.data, where.section.lag_seconds, lag_name(name), f"the event stream {name}", "EVENTS"
+            config.data, where.section.lag_seconds, events_lag(name), f"the event stream {name}", "EVENTS"
         )  # fmt: skip
         lag.watch()
         publisher = Publisher(where, config.data / "journal", destination_of(where), lag)

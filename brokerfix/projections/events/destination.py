@@ -55,7 +55,9 @@ class Has(NamedTuple):
 
 class Destination(Protocol):
     """A queue that the stream goes to. What is wrong with it is a ServerAway; then it is to be closed, and may be
-    opened again."""
+    opened again. Once it is open, `most_bytes` are what a message may have."""
+
+    most_bytes: int
 
     async def open(self) -> Has:
         """Connect, make what is missing there, and tell what it has."""

@@ -32,6 +32,10 @@ NEXT_SECONDS = 0.5
 HUNG_UP = "the server has hung up"
 
 
+HEADERS_BYTES = 4096
+"""A message's headers count as well."""
+
+
 class Names:
     """What a destination's streams and subjects are called."""
 
@@ -52,11 +56,13 @@ class NatsDestination:
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._inbox, self._asked = "", 0
         self._is_away = False
+        self.most_bytes = 0
 
     async def open(self) -> Has:
         where, names = self.where, self.names
         self._is_away = False
         self._client = client = await connect(where.path, where.key, where.queue, where.client, self._disconnected)
+        self.most_bytes = client.max_payload - HEADERS_BYTES
         try:
             stream = client.jetstream()
             info = await self._ensure(stream, self._facts_config())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brokerfix.domain import id_text
 from brokerfix.projections.events.destination import Destination, Has, ServerAway, Where
-from brokerfix.projections.events.form import Message
+from brokerfix.projections.events.form import Message, without_fact
 from brokerfix.projections.events.source import Source, Wanted
 from brokerfix.projections.events.values import moment_text
 from brokerfix.projections.lag import Lag
@@ -164,6 +164,14 @@ class Publisher:
         self._checks = False
 
     async def _send(self, batch: list[Message]) -> None:
+        most = self.destination.most_bytes
+        for at, message in enumerate(batch):
+            if len(message.body) > most:
+                log.error(
+                    "events.%s: the fact %s (%s) has %d bytes, and its queue takes %d: it is told without its contents",
+                    self.where.name, id_text(message.number), message.kind, len(message.body), most,
+                )  # fmt: skip
+                batch[at] = without_fact(message, self.where.section.format)
         try:
             self._under_way.append((batch, await self.destination.send(batch)))
         except ServerAway:
