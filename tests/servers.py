@@ -22,8 +22,8 @@ _subjects = itertools.count(1)
 
 
 class Server(Protocol):
-    """A queue's server. `lose` ends it at once, `come_back` has it again with what it had. Kafka's mock cluster has its
-    data in memory: it hangs in the meantime."""
+    """A queue's server. `lose` ends it (NATS at once, RabbitMQ in good order, see `RabbitServer.end`), `come_back` has it
+    again with what it had. Kafka's mock cluster has its data in memory: it hangs in the meantime."""
 
     kind: str
 
@@ -47,7 +47,7 @@ class Rabbit(RabbitServer):
     kind = "rabbitmq"
 
     def lose(self) -> None:
-        self.kill()
+        self.end()
 
     def come_back(self) -> None:
         self.start()

@@ -2,6 +2,7 @@
 at a queue."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from brokerfix.engine.engine import decide, observe
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.projections.events.destination import Where
+from brokerfix.projections.events.form import DECODERS
 from brokerfix.projections.events.publisher import Publisher
 from brokerfix.projections.events.queues import destination_of, reader_of
 from brokerfix.projections.events.reading import Asked, at_queue, in_journal
@@ -56,6 +58,7 @@ class Flow:
 
     def __init__(self, folder: Path, server: Server, **section: Any) -> None:
         self.folder, self.server = folder, server
+        folder.mkdir(exist_ok=True)
         self.config = folder / "broker.toml"
         events = EventsSection(queue="bus", subject=new_subject(), **section)
         self.where = Where(self.config, "all", events, queue_of(server), 0)
@@ -105,8 +108,6 @@ class Flow:
 
     def process(self) -> "subprocess.Popen[bytes]":
         """The publisher as the broker starts it, with us as the broker."""
-        import os
-
         command = [sys.executable, "-m", "brokerfix.projections.events", str(self.config), "all", str(os.getpid())]
         return subprocess.Popen(command)
 
@@ -116,8 +117,6 @@ class Flow:
 
     async def raw(self) -> list[int]:
         """The numbers of all messages that are at the queue, whatever came twice."""
-        from brokerfix.projections.events.form import DECODERS
-
         decode = DECODERS[self.where.section.format]
         return [id_number(decode(body)["id"]) async for body in reader_of(self.where).read(0, False)]
 

@@ -1,7 +1,7 @@
 """What a queue has to do for the stream. All that can go wrong with one ends in one way: it is opened anew, tells what
 it has, and gets what it lacks."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
@@ -76,14 +76,14 @@ class Destination(Protocol):
 class Reader(Protocol):
     """The other end."""
 
-    def read(self, since: int, follow: bool) -> AsyncIterator[bytes]:
+    def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         """The bodies of the facts' messages in their order: those that the queue has got since a time (ns; 0: all).
         With `follow` it never ends, and lasts through times without a server. Raises ServerAway."""
 
 
 def first_away(error: BaseException, told: str) -> ServerAway:
     """An error of a queue's library as what it is to us."""
-    return error if isinstance(error, ServerAway) else ServerAway(f"{told}: {error or type(error).__name__}")
+    return error if isinstance(error, ServerAway) else ServerAway(f"{told}: {str(error) or type(error).__name__}")
 
 
 def token(text: str) -> str:

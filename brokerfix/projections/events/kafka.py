@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from functools import partial
 from typing import Any
 
@@ -239,7 +239,7 @@ class KafkaReader:
         self._ends: dict[int, int] = {}
         self._paused: set[int] = set()
 
-    async def read(self, since: int, follow: bool) -> AsyncIterator[bytes]:
+    async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         try:
             await asyncio.to_thread(self._open, since)
             while self._ends:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,9 @@ DUPLICATE_SECONDS = 120
 """For so long the server knows a message by its id."""
 MSG_ID, EXPECTED = "Nats-Msg-Id", "Nats-Expected-Last-Sequence"
 NEXT_SECONDS = 0.5
+WRONG_SEQUENCE = 10071
+"""The server's error that a message is not behind the one that it expects to be behind."""
+OTHERS = "it has other messages than this publisher has sent: does another one write there?"
 HUNG_UP = "the server has hung up"
 
 
@@ -140,10 +143,11 @@ class NatsDestination:
             return
         # An empty answer: nobody has the stream.
         answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": "it is not there"}}
-        if "error" in answer:
-            waiting.set_exception(ServerAway(f"{self._told}: {answer['error'].get('description', answer['error'])}"))
-        elif answer.get("duplicate"):
-            waiting.set_exception(ServerAway(f"{self._told}: it has got these messages before"))
+        error = answer.get("error", {})
+        if error.get("err_code") == WRONG_SEQUENCE or answer.get("duplicate"):
+            waiting.set_exception(ServerAway(f"{self._told}: {OTHERS}"))
+        elif error:
+            waiting.set_exception(ServerAway(f"{self._told}: {error.get('description', error)}"))
         else:
             waiting.set_result(None)
 
@@ -184,7 +188,7 @@ class NatsReader:
         self.where, self.names = where, Names(where)
         self._told = f"{where.path}: events.{where.name}: NATS stream {self.names.facts}"
 
-    async def read(self, since: int, follow: bool) -> AsyncIterator[bytes]:
+    async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         where = self.where
         client = await connect(where.path, where.key, where.queue, f"{where.client}-reader")
         try:

@@ -1,7 +1,8 @@
 """Reading the stream: at its queue, or out of the journal itself."""
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,14 @@ class Once:
         return True
 
 
-async def at_queue(where: Where, asked: Asked, follow: bool) -> AsyncIterator[Row]:
+async def at_queue(where: Where, asked: Asked, follow: bool) -> AsyncGenerator[Row, None]:
     """The wanted facts that a queue has. Raises ServerAway."""
     decode, once = DECODERS[where.section.format], Once()
-    async for body in reader_of(where).read(asked.begins, follow):
-        row = decode(body)
-        if once.is_new(row) and asked.takes(row):
-            yield row
+    async with aclosing(reader_of(where).read(asked.begins, follow)) as bodies:
+        async for body in bodies:
+            row = decode(body)
+            if once.is_new(row) and asked.takes(row):
+                yield row
 
 
 def in_journal(folder: Path, asked: Asked, follow: bool) -> Iterator[Row]:
