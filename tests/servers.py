@@ -1,5 +1,5 @@
-"""Real servers of others for the tests: one of each at most for all tests of a pytest process. What is in them stays, so
-that each test takes a subject of its own; who kills one starts it again.
+"""Real servers of others for the tests: one of each at most for all tests of a pytest process. What is in them stays,
+so that each test takes a subject of its own; who kills one starts it again.
 """
 
 import itertools
@@ -22,8 +22,8 @@ _subjects = itertools.count(1)
 
 
 class Server(Protocol):
-    """A queue's server. `lose` ends it (NATS at once, RabbitMQ in good order, see `RabbitServer.end`), `come_back` has it
-    again with what it had. Kafka's mock cluster has its data in memory: it hangs in the meantime."""
+    """A queue's server. `lose` ends it (NATS at once, RabbitMQ in good order, see `RabbitServer.end`), `come_back` has
+    it again with what it had. Kafka's mock cluster has its data in memory: it hangs in the meantime."""
 
     kind: str
 

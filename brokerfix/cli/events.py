@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,11 +45,14 @@ def schema(kind: str, only_kinds: bool) -> None:
     metavar="FIELD=VALUE,...",
     help="By kind, account or symbol; a field may have several.",
 )
+@click.option("--market", is_flag=True, help="The latest market data of each symbol, where the queue gets any.")
 @click.option("--since", default="", metavar="ID|TIME", help="From this fact, or time (UTC), on.")
 @config_option
 @json_option
 @for_people
-def events(name: str, follow: bool, filters: tuple[str, ...], since: str, config: str, as_json: bool) -> None:
+def events(
+    name: str, follow: bool, filters: tuple[str, ...], market: bool, since: str, config: str, as_json: bool
+) -> None:
     """Read the event stream at its queue, each fact once: a line for each, or with --json the fact as it is there.
     Without [events], or with --from journal, it is read out of the journal itself."""
     from brokerfix.projections.events.reading import Asked, BadQuestion, in_journal, line
@@ -66,11 +70,13 @@ def events(name: str, follow: bool, filters: tuple[str, ...], since: str, config
             sys.stdout.flush()
 
     try:
+        if name == JOURNAL and market:
+            raise click.UsageError("--market is at a queue: the journal has facts, and Quoted among them")
         if name == JOURNAL:
             for row in in_journal(loaded.data / "journal", asked, follow):
                 tell(row)
         else:
-            asyncio.run(_at_queue(loaded, name, asked, follow, tell))
+            asyncio.run(_at_queue(loaded, name, asked, follow, market, tell))
     except KeyboardInterrupt:
         # It is how --follow ends.
         return
@@ -86,11 +92,12 @@ def _only(config: Config) -> str:
 
 
 async def _at_queue(
-    config: Config, name: str, asked: "Asked", follow: bool, tell: Callable[[dict[str, Any]], None]
+    config: Config, name: str, asked: "Asked", follow: bool, market: bool, tell: Callable[[dict[str, Any]], None]
 ) -> None:
     from brokerfix.projections.events.queues import where_of
     from brokerfix.projections.events.reading import at_queue
 
     where = where_of(config, name)
-    async for row in at_queue(where, asked, follow):
-        tell(row)
+    async with aclosing(at_queue(where, asked, follow, market)) as rows:
+        async for row in rows:
+            tell(row)

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from brokerfix.commands import Command, MarketUpdate, NewOrder, RecordQuotes, Start
-from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, TimeInForce, id_number
+from brokerfix.commands import Command, MarketUpdate, NewOrder, RecordQuotes, SessionUp, Start
+from brokerfix.domain import ClientOptions, Instrument, Limits, OrdType, Side, TimeInForce, Venue, id_number
 from brokerfix.engine.engine import decide, observe
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
@@ -73,7 +73,7 @@ class Flow:
         instrument = Instrument("AAPL", 2, 0, 1, 1, "always", "book", 5000, 15000)
         accounts = tuple((name, "900000000000", Limits("1000000", "1000000000")) for name in ACCOUNTS)
         clients = tuple((name, (name,), 0, ClientOptions()) for name in ACCOUNTS)
-        self.put(Start(NOW, DAY, (instrument,), accounts, clients, ()))
+        self.put(Start(NOW, DAY, (instrument,), accounts, clients, (Venue("XNAS"),)))
 
     def put(self, command: Command) -> None:
         facts = decide(self.state, command)
@@ -95,6 +95,8 @@ class Flow:
 
     def quote(self, price: int) -> None:
         """The market moves: it is offered at a price."""
+        if not self.state.market.up.get("XNAS"):
+            self.put(SessionUp(NOW, "XNAS", True))
         observe(self.state, MarketUpdate("XNAS", "AAPL", True, ((Side.SELL, price, 10),)))
         self.put(RecordQuotes(NOW + price, ("AAPL",)))
 

@@ -77,7 +77,7 @@ class Reader(Protocol):
     """The other end."""
 
     def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
-        """The bodies of the facts' messages in their order: those that the queue has got since a time (ns; 0: all).
+        """The bodies of the messages in their order: those that the queue has got since a time (ns; 0: all).
         With `follow` it never ends, and lasts through times without a server. Raises ServerAway."""
 
 

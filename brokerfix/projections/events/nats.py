@@ -184,16 +184,18 @@ class NatsDestination:
 class NatsReader:
     """See `Reader`."""
 
-    def __init__(self, where: Where) -> None:
-        self.where, self.names = where, Names(where)
-        self._told = f"{where.path}: events.{where.name}: NATS stream {self.names.facts}"
+    def __init__(self, where: Where, market: bool) -> None:
+        self.where, names = where, Names(where)
+        self.stream = names.market if market else names.facts
+        self.subject = f"{names.market_subject}.*" if market else f"{names.facts_subject}.>"
+        self._told = f"{where.path}: events.{where.name}: NATS stream {self.stream}"
 
     async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         where = self.where
         client = await connect(where.path, where.key, where.queue, f"{where.client}-reader")
         try:
             stream = client.jetstream()
-            info = await stream.stream_info(self.names.facts)
+            info = await stream.stream_info(self.stream)
             end = info.state.last_seq
             if not follow and not info.state.messages:
                 return
@@ -201,8 +203,7 @@ class NatsReader:
                 deliver_policy=DeliverPolicy.BY_START_TIME if since else DeliverPolicy.ALL,
                 opt_start_time=datetime.fromtimestamp(since / 10**9, UTC) if since else None,
             )  # fmt: skip
-            subject = f"{self.names.facts_subject}.>"
-            found = await stream.subscribe(subject, stream=self.names.facts, ordered_consumer=True, config=config)
+            found = await stream.subscribe(self.subject, stream=self.stream, ordered_consumer=True, config=config)
             while True:
                 try:
                     msg = await found.next_msg(NEXT_SECONDS)

@@ -101,6 +101,7 @@ class Publisher:
                 self.lag.caught_up()
                 self._note("")
                 if ended():
+                    await self._send_market(source, is_last=True)
                     return
                 await asyncio.sleep(POLL_SECONDS)
             elif ended():
@@ -191,9 +192,9 @@ class Publisher:
             self.lag.caught_up()
             self._note("")
 
-    async def _send_market(self, source: Source) -> None:
+    async def _send_market(self, source: Source, is_last: bool = False) -> None:
         every, now = self.where.section.market_data_ms / 1000, time.monotonic()
-        if every and now >= self._market_due:
+        if every and (is_last or now >= self._market_due):
             self._market_due = now + every
             messages = source.market.take()
             if messages:

@@ -30,15 +30,16 @@ def destination_of(where: Where) -> Destination:
     return KafkaDestination(where)
 
 
-def reader_of(where: Where) -> Reader:
+def reader_of(where: Where, market: bool = False) -> Reader:
+    """What reads the facts of a destination, or its market data."""
     if where.queue.kind == "nats":
         from brokerfix.projections.events.nats import NatsReader
 
-        return NatsReader(where)
+        return NatsReader(where, market)
     if where.queue.kind == "rabbitmq":
         from brokerfix.projections.events.rabbitmq import RabbitReader
 
-        return RabbitReader(where)
+        return RabbitReader(where, market)
     from brokerfix.projections.events.kafka import KafkaReader
 
-    return KafkaReader(where)
+    return KafkaReader(where, market)

@@ -201,8 +201,8 @@ async def _subscribe(
 class RabbitReader:
     """See `Reader`."""
 
-    def __init__(self, where: Where) -> None:
-        self.where, self.stream = where, facts_stream(where)
+    def __init__(self, where: Where, market: bool) -> None:
+        self.where, self.stream = where, market_stream(where) if market else facts_stream(where)
         self._told = f"{where.path}: events.{where.name}: RabbitMQ stream {self.stream}"
 
     async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:

@@ -11,7 +11,7 @@ import msgspec
 
 from brokerfix.domain import day_of, id_number
 from brokerfix.projections.events.destination import Where
-from brokerfix.projections.events.form import DECODERS
+from brokerfix.projections.events.form import DECODERS, MARKET
 from brokerfix.projections.events.queues import reader_of
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.events.values import moment_of
@@ -22,6 +22,7 @@ AHEAD = timedelta(days=1)
 LATE_NS = 60 * 10**9
 """A queue's clock may be so far from the broker's."""
 FIELDS = ("kind", "account", "symbol")
+ENVELOPE = ("v", "id", "at", "shard", *FIELDS)
 Row = dict[str, Any]
 
 
@@ -59,7 +60,7 @@ class Asked(msgspec.Struct, frozen=True):
             return False
         if self.since and moment_of(row["at"]) < self.since:
             return False
-        return all(row[name] in wanted for name, wanted in self.values.items())
+        return all(row.get(name, "") in wanted for name, wanted in self.values.items())
 
     @property
     def begins(self) -> int:
@@ -78,17 +79,18 @@ class Once:
         self._last: dict[str, int] = {}
 
     def is_new(self, row: Row) -> bool:
-        number, account = id_number(row["id"]), row["account"]
-        if number <= self._last.get(account, 0):
+        # Market data are ordered by symbol.
+        number, of = id_number(row["id"]), row["symbol"] if row["kind"] == MARKET else row["account"]
+        if number <= self._last.get(of, 0):
             return False
-        self._last[account] = number
+        self._last[of] = number
         return True
 
 
-async def at_queue(where: Where, asked: Asked, follow: bool) -> AsyncGenerator[Row, None]:
-    """The wanted facts that a queue has. Raises ServerAway."""
+async def at_queue(where: Where, asked: Asked, follow: bool, market: bool = False) -> AsyncGenerator[Row, None]:
+    """The wanted facts that a queue has, or its market data. Raises ServerAway."""
     decode, once = DECODERS[where.section.format], Once()
-    async with aclosing(reader_of(where).read(asked.begins, follow)) as bodies:
+    async with aclosing(reader_of(where, market).read(asked.begins, follow)) as bodies:
         async for body in bodies:
             row = decode(body)
             if once.is_new(row) and asked.takes(row):
@@ -112,8 +114,9 @@ def in_journal(folder: Path, asked: Asked, follow: bool) -> Iterator[Row]:
 
 def line(row: Row) -> str:
     """A fact for people."""
-    told = " ".join(f"{name}={value}" for name, value in _told(row["fact"] or {}))
-    who = " ".join(filter(None, (row["account"], row["symbol"])))
+    said = {name: row[name] for name in row if name not in ENVELOPE} if row["kind"] == MARKET else row["fact"] or {}
+    told = " ".join(f"{name}={value}" for name, value in _told(said))
+    who = " ".join(filter(None, (row.get("account", ""), row["symbol"])))
     return f"{row['at']}  {row['id']}  {row['kind']:<18} {who:<14} {told}".rstrip()
 
 
