@@ -85,6 +85,8 @@ class Publisher:
 
     async def _session(self, ended: Callable[[], bool]) -> None:
         """From the destination's opening until it is away, or the end."""
+        if not self._told:
+            self.lag.fails("its queue is not open yet")
         has = await self.destination.open()
         source = self._begin(has)
         deadline = 0.0
