@@ -110,7 +110,7 @@ class Flow:
 
     def process(self) -> "subprocess.Popen[bytes]":
         """The publisher as the broker starts it, with us as the broker."""
-        command = [sys.executable, "-m", "brokerfix.projections.events", str(self.config), "all", str(os.getpid())]
+        command = [sys.executable, "-m", "brokerfix.process.events", str(self.config), "all", str(os.getpid())]
         return subprocess.Popen(command)
 
     def journaled(self) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from brokerfix.projections.events.form import Message, without_fact
 from brokerfix.projections.events.source import Source, Wanted
 from brokerfix.projections.events.values import moment_text
 from brokerfix.projections.lag import Lag
+from brokerfix.record.journal import Place
 
 log = logging.getLogger("brokerfix.projections.events")
 BATCH = 256
@@ -36,8 +37,11 @@ class Publisher:
     """Has the journal in `folder` at a destination. What is wrong is told once, and again when it is another thing."""
 
     def __init__(
-        self, where: Where, folder: Path, destination: Destination, lag: Lag, clock: Callable[[], int] = time.time_ns
-    ) -> None:
+        self, where: Where, folder: Path, destination: Destination, lag: Lag, clock: Callable[[], int] = time.time_ns,
+        confirmed: Callable[[Place], bool] = lambda place: True,
+    ) -> None:  # fmt: skip
+        """`confirmed` says of a place whether the journal up to it may be told."""
+        self._may_be_told = confirmed
         self.where, self.folder, self.destination, self.lag, self.clock = where, folder, destination, lag, clock
         self.confirmed = 0
         self._source: Source | None = None
@@ -99,9 +103,7 @@ class Publisher:
             await self._send_market(source)
             if not batch:
                 self._check(source, has)
-                self.lag.has(source.last_id)
-                self.lag.caught_up()
-                self._note("")
+                self._is_at_end(source)
                 if ended():
                     await self._send_market(source, is_last=True)
                     return
@@ -124,7 +126,7 @@ class Publisher:
             since = self.clock() - self.where.keep_seconds * SECOND
         wanted = Wanted(frozenset(section.kinds), frozenset(section.accounts), since)
         self._again.clear()
-        self._source = source = Source(self.folder, has.after, section.format, wanted)
+        self._source = source = Source(self.folder, has.after, section.format, wanted, self._may_be_told)
         self.confirmed, self._checks = has.last, bool(has.last and has.at)
         if source.gap:
             log.error(
@@ -191,6 +193,14 @@ class Publisher:
         self._made_progress = True
         self.lag.has(last.number, last.at)
         if self.clock() - last.at < NEAR_SECONDS * SECOND:
+            self.lag.caught_up()
+            self._note("")
+
+    def _is_at_end(self, source: Source) -> None:
+        self.lag.has(source.last_id)
+        if source.waits:
+            self.lag.fails("the journal's records are not confirmed by the cluster, and so not told")
+        else:
             self.lag.caught_up()
             self._note("")
 
