@@ -7,6 +7,9 @@ import sys
 import pytest
 
 from brokerfix.tools import demo
+from tests.servers import kafka_server, nats_server, queue_server, rabbitmq_server
+
+__all__ = ["kafka_server", "nats_server", "rabbitmq_server", "queue_server"]
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Tests start hundreds of processes: each would compile all modules where the environment forbids to keep them.

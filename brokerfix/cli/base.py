@@ -17,6 +17,7 @@ import click
 from brokerfix import __version__
 from brokerfix.cli.tables import show
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
+from brokerfix.queues.away import ServerAway
 from brokerfix.record.journal import JournalError
 from brokerfix.settings.load import load
 from brokerfix.settings.registry import database_path
@@ -41,7 +42,16 @@ def for_people(command: Callable[..., Any]) -> Callable[..., Any]:
             if _is_unread():
                 raise
             raise click.ClickException(str(error)) from error
-        except (ConfigError, StartError, JournalError, Disconnected, NotRunning, ActionRefused, OSError) as error:
+        except (
+            ConfigError,
+            StartError,
+            JournalError,
+            Disconnected,
+            NotRunning,
+            ActionRefused,
+            ServerAway,
+            OSError,
+        ) as error:
             raise click.ClickException(str(error)) from error
         except sqlite3.Error as error:
             raise click.ClickException(

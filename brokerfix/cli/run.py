@@ -166,6 +166,8 @@ def _tell_left_behind(loaded: Config) -> None:
 @for_people
 def status(config: str, as_json: bool) -> None:
     """Say how the running broker is: its day, what it holds, the jobs it works off, its loop's longest pauses."""
+    from brokerfix.projections.lag import lag_text
+
     told = ask(config_of(config).data, {"action": "status"})
     if as_json:
         click.echo(json.dumps(told))
@@ -188,5 +190,7 @@ def status(config: str, as_json: bool) -> None:
             click.echo("THE CLUSTER HAS NO QUORUM")
     for job in told["jobs"]:
         click.echo(f"works off: {job} left")
+    for name, lag in told.get("events", {}).items():
+        click.echo(f"event stream {name}: {lag_text(lag)}")
     if told["disk_full"]:
         click.echo("THE DISK IS FULL: cancels are taken, orders are not")

@@ -28,6 +28,8 @@ from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
+from brokerfix.projections.lag import events_lag, lag_of
+from brokerfix.queues.needed import check_installed
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -90,6 +92,8 @@ class Broker:
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
+        for name, events in config.events.items():
+            check_installed(config.path, f"events.{name}", config.queues[events.queue].kind)
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
@@ -161,6 +165,9 @@ class Broker:
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
+        for name in config.events:
+            stream = f"the event stream {name}", "brokerfix.process.events", str(config.path), name
+            self.helpers.append(Helper(*stream, str(os.getpid()), niceness=BEHIND_ORDERS))
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
 
@@ -339,6 +346,10 @@ class Broker:
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
+            "events": {
+                name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
+                for name in self.config.events
+            },
         }
 
     def _cluster_status(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_servers
+from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
@@ -142,6 +142,7 @@ def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
         for name, user in read[table].items():
             if user.queue not in queues:
                 raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
+    check_events(path, read["events"], read["accounts"])
     _orders_from(path, read)
     return queues
 
