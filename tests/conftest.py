@@ -2,10 +2,12 @@
 and its listener's start another process would find it free too."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from brokerfix.tools import demo
+from tests.servers import PostgresServer, postgres_server
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 demo.PORTS = demo.PORTS[_worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
@@ -16,3 +18,10 @@ FIRST = ("test_crash.py", "test_order_types.py", "test_history.py", "test_routin
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; each test makes a database of its own on it."""
+    with postgres_server() as server:
+        yield server

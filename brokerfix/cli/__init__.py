@@ -15,11 +15,12 @@ from brokerfix.cli import (
     run,
     setup,
     simulate,
+    store,
     trades,
 )
 from brokerfix.cli.base import main
 
 __all__ = [
     "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
-    "risk", "run", "setup", "simulate", "trades",
+    "risk", "run", "setup", "simulate", "store", "trades",
 ]  # fmt: skip

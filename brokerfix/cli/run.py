@@ -138,5 +138,9 @@ def status(config: str, as_json: bool) -> None:
     )
     for job in told["jobs"]:
         click.echo(f"works off: {job} left")
+    store = told["store"]
+    if store is not None and (store["seconds"] or store["trouble"]):
+        why = f": {store['trouble']}" if store["trouble"] else ""
+        click.echo(f"the database is {store['facts']:,} facts and {store['seconds']:,} s behind{why}")
     if told["disk_full"]:
         click.echo("THE DISK IS FULL: cancels are taken, orders are not")

@@ -104,6 +104,15 @@ class BrokerCollector:
             ("disk_full", "Whether the disk is full"),
         ):
             yield GaugeMetricFamily(f"brokerfix_{name}", text, value=float(told[name]))
+        store = told.get("store")
+        if store is not None:
+            for name, text in (
+                ("facts", "Facts that the database has not"),
+                ("seconds", "How old what the database has is, where it has not all"),
+            ):
+                yield GaugeMetricFamily(f"brokerfix_store_behind_{name}", text, value=float(store[name]))
+            is_fine = float(not store["trouble"])
+            yield GaugeMetricFamily("brokerfix_store_up", "Whether the database takes the journal", value=is_fine)
 
 
 class _Server(ThreadingMixIn, WSGIServer):

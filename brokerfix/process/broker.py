@@ -26,6 +26,7 @@ from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
+from brokerfix.projections.lag import lag_of
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -33,6 +34,7 @@ from brokerfix.settings.registry import complete
 from brokerfix.settings.schedule import day_ends, trading_day
 from brokerfix.settings.sections import ClientSection, Config, StartError, VenueSection
 from brokerfix.settings.start import hours_of, start_command
+from brokerfix.settings.store import NEEDS, in_postgres
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -81,6 +83,8 @@ class Broker:
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
+        if in_postgres(config) and find_spec("psycopg") is None:
+            raise StartError(f"{config.path}: {NEEDS}")
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
@@ -119,12 +123,14 @@ class Broker:
     def _start_helpers(self) -> None:
         """The processes beside this one."""
         config, told = self.config, (str(self.config.data), str(os.getpid()))
-        for is_wanted, name, module in (
-            (config.broker.store, "the SQLite projection", "brokerfix.projections.sqlite"),
-            (config.broker.history, "the market history", "brokerfix.projections.history"),
-        ):
+        if in_postgres(config):
+            store = "the PostgreSQL projection", "brokerfix.projections.postgres", *told, str(config.path)
+        else:
+            store = "the SQLite projection", "brokerfix.projections.sqlite", *told, str(config.broker.store_days)
+        history = "the market history", "brokerfix.projections.history", *told
+        for is_wanted, helper in ((config.broker.store, store), (config.broker.history, history)):
             if is_wanted:
-                self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
+                self.helpers.append(Helper(*helper, niceness=BEHIND_ORDERS))
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
@@ -295,6 +301,7 @@ class Broker:
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
+            "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
 
     def disconnect(self, name: str) -> None:
