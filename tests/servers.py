@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,10 +30,11 @@ class PostgresServer:
 
     PASSWORD = "of the administrator"
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` must be one that OWNER can get to, where we are root."""
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        """`folder` must be one that OWNER can get to, where we are root; `settings` are beside SETTINGS."""
         self.folder, self.data = folder, folder / "data"
         self.port = free_port()
+        self._settings = {**SETTINGS, **(settings or {})}
         self._user = OWNER if os.geteuid() == 0 else None
         self._programs = _programs(folder, self._user)
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,7 +56,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": self.port}.items()]
+        settings = [f"--{name}={value}" for name, value in {**self._settings, "port": self.port}.items()]
         settings.append(f"--unix_socket_directories={self.folder}")
         command = [str(self._programs / "postgres"), "-D", str(self.data), *settings]
         with (self.folder / "log").open("ab") as log:
@@ -126,10 +127,10 @@ def _programs(folder: Path, user: str | None) -> Path:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """One that runs, in a folder of its own."""
+def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """One that runs, in a folder of its own, see `PostgresServer`."""
     with tempfile.TemporaryDirectory(prefix="brokerfix-postgres-") as folder:
-        server = PostgresServer(Path(folder))
+        server = PostgresServer(Path(folder), settings)
         server.start()
         try:
             yield server

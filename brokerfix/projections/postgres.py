@@ -24,7 +24,7 @@ from brokerfix.projections.projection import NOTHING, POLL_SECONDS, Progress, Pr
 from brokerfix.projections.published import moment
 from brokerfix.projections.reading import Unreadable
 from brokerfix.projections.rows import Row, Rows
-from brokerfix.projections.server import StoreRefused, connect, place_of, told
+from brokerfix.projections.server import StoreRefused, advice_of, connect, place_of, told
 from brokerfix.projections.tables import DAILY, ENDING, TABLES
 from brokerfix.projections.tail import Anew, follow_until_ended
 from brokerfix.record.journal import Place
@@ -301,9 +301,11 @@ class Following:
     def _failed(self, error: Exception) -> None:
         self.close()
         text = told(self.config, error)
-        if text != self._told:
+        # A server that stops says one thing, and to be gone another: it is one trouble.
+        trouble = advice_of(error) or text
+        if trouble != self._told:
             log.error("%s", text)
-        self._told = text
+        self._told = trouble
         self.lag.fails(text)
         self._try_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

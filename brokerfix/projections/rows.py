@@ -1,7 +1,7 @@
 """What rows a record makes of a broker's tables, whatever database they are in."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -68,39 +68,44 @@ class Rows:
 
     def note(self, state: State, fact: Fact) -> None:
         """Take the rows of an event, which the state has already."""
-        if isinstance(fact, Trade):
-            self._execution(state, fact, fact.id - 1, state.orders[fact.maker_order_id], "", "", fact.maker_fee)
-            self._execution(state, fact, fact.id, state.orders[fact.taker_order_id], "", "", fact.taker_fee)
-            self._trade(state, fact, state.orders[fact.taker_order_id].symbol, "")
-        elif isinstance(fact, ChildFilled):
-            child = state.children[fact.child_id]
-            self._execution(state, fact, fact.id, state.order_of(child), child.venue, fact.venue_exec_id, fact.fee)
-            self._trade(state, fact, child.symbol, child.venue)
-        elif isinstance(fact, TradeBusted | TradeCorrected | FillReversed):
-            self._changed(state, fact)
-        elif isinstance(fact, Quoted):
-            self._quote(state, fact)
-        elif isinstance(fact, RouteDecided):
-            symbol = state.orders[fact.order_id].symbol
-            self.tables["route_decisions"][fact.id] = decision_row(fact, state.instruments[symbol])
-        self._session(state, fact)
+        take = TAKERS.get(type(fact))
+        if take is not None:
+            take(self, state, fact)
 
-    def _session(self, state: State, fact: Fact) -> None:
-        """Who is logged on, and what that means for the children at an exchange."""
-        rows = self.tables["sessions"]
-        if isinstance(fact, Started):
-            names = [("exchange", name) for name in state.venues] + [("client", name) for name in state.clients]
-            rows.update({key: _session_row(*key, "down", fact.at) for key in names})
-        elif isinstance(fact, VenueDefined):
-            rows["exchange", fact.venue.venue] = _session_row("exchange", fact.venue.venue, "down", fact.at)
-        elif isinstance(fact, ClientDefined):
-            rows["client", fact.client] = _session_row("client", fact.client, "down", fact.at)
-        elif isinstance(fact, VenueUp | VenueDown):
-            is_up = isinstance(fact, VenueUp)
-            rows["exchange", fact.venue] = _session_row("exchange", fact.venue, "up" if is_up else "down", fact.at)
-        elif isinstance(fact, ClientUp | ClientDown):
-            is_up = isinstance(fact, ClientUp)
-            rows["client", fact.client] = _session_row("client", fact.client, "up" if is_up else "down", fact.at)
+    def _traded(self, state: State, fact: Trade) -> None:
+        self._execution(state, fact, fact.id - 1, state.orders[fact.maker_order_id], "", "", fact.maker_fee)
+        self._execution(state, fact, fact.id, state.orders[fact.taker_order_id], "", "", fact.taker_fee)
+        self._trade(state, fact, state.orders[fact.taker_order_id].symbol, "")
+
+    def _filled(self, state: State, fact: ChildFilled) -> None:
+        child = state.children[fact.child_id]
+        self._execution(state, fact, fact.id, state.order_of(child), child.venue, fact.venue_exec_id, fact.fee)
+        self._trade(state, fact, child.symbol, child.venue)
+
+    def _decided(self, state: State, fact: RouteDecided) -> None:
+        symbol = state.orders[fact.order_id].symbol
+        self.tables["route_decisions"][fact.id] = decision_row(fact, state.instruments[symbol])
+
+    def _started(self, state: State, fact: Started) -> None:
+        """Nobody is logged on."""
+        names = [("exchange", name) for name in state.venues] + [("client", name) for name in state.clients]
+        for kind, name in names:
+            self._session(kind, name, "down", fact.at)
+
+    def _venue(self, state: State, fact: VenueDefined) -> None:
+        self._session("exchange", fact.venue.venue, "down", fact.at)
+
+    def _client(self, state: State, fact: ClientDefined) -> None:
+        self._session("client", fact.client, "down", fact.at)
+
+    def _venue_is(self, state: State, fact: VenueUp | VenueDown) -> None:
+        self._session("exchange", fact.venue, "up" if isinstance(fact, VenueUp) else "down", fact.at)
+
+    def _client_is(self, state: State, fact: ClientUp | ClientDown) -> None:
+        self._session("client", fact.client, "up" if isinstance(fact, ClientUp) else "down", fact.at)
+
+    def _session(self, kind: str, name: str, state: str, at: int) -> None:
+        self.tables["sessions"][kind, name] = _session_row(kind, name, state, at)
 
     def _changed(self, state: State, fact: TradeBusted | TradeCorrected | FillReversed) -> None:
         """A fill is taken back or corrected: its row says what it is now, and by which ExecID."""
@@ -182,6 +187,25 @@ class Rows:
             "asks": msgspec.json.encode(asks).decode(),
             "last": last or None,
         } | published(fact, instrument)
+
+
+TAKERS: dict[type[Fact], Callable[[Rows, State, Any], None]] = {
+    Trade: Rows._traded,
+    ChildFilled: Rows._filled,
+    TradeBusted: Rows._changed,
+    TradeCorrected: Rows._changed,
+    FillReversed: Rows._changed,
+    Quoted: Rows._quote,
+    RouteDecided: Rows._decided,
+    Started: Rows._started,
+    VenueDefined: Rows._venue,
+    ClientDefined: Rows._client,
+    VenueUp: Rows._venue_is,
+    VenueDown: Rows._venue_is,
+    ClientUp: Rows._client_is,
+    ClientDown: Rows._client_is,
+}
+"""The facts that have rows of their own."""
 
 
 def _session_row(kind: str, name: str, state: str, at: int) -> Row:

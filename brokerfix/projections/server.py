@@ -84,16 +84,22 @@ def _given(config: Config) -> dict[str, Any]:
 
 def told(config: Config, error: Exception) -> str:
     """What is wrong, where, and what to do, in one line."""
-    if not isinstance(error, psycopg.Error):
-        return f"{place_of(config)}: {error}"
     try:
         place = place_of(config)
     except psycopg.ProgrammingError:
         place = f"{config.path}: broker.store"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text, advice = " ".join(str(error).split()) or type(error).__name__, advice_of(error)
+    return f"{place}: {text}" + (f"; {advice}" if advice else "")
+
+
+def advice_of(error: Exception) -> str:
+    """What to do about an error; "": its text says it."""
+    if not isinstance(error, psycopg.Error):
+        return ""
+    text = str(error)
     advice = BY_STATE.get(error.sqlstate or "")
     if advice is None:
         advice = next((what for words, what in BY_WORDS.items() if words in text), None)
-    if advice is None and isinstance(error, psycopg.OperationalError):
-        advice = ANYWAY
-    return f"{place}: {text}" + (f"; {advice}" if advice else "")
+    if advice is None:
+        advice = ANYWAY if isinstance(error, psycopg.OperationalError) else ""
+    return advice
