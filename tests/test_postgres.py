@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ from brokerfix.projections.tables import TABLES, Kind, number_of
 from brokerfix.record.journal import Journal
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
+from brokerfix.tools.certificates import Authority
 from brokerfix.web.archive import Archive, Wanted
 from tests.live import INSTRUMENT, until
 from tests.scenario import FACTS, World, run_step
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, tls_proxy
 from tests.test_scenarios import SCENARIOS
 from tests.test_store import CHANGES, STEPS
 
@@ -252,7 +254,7 @@ def test_a_shard_has_one_writer(postgres: PostgresServer, tmp_path: Path, caplog
     assert "shard 7 is being written by 'brokerfix BROKER shard 7' from 127.0.0.1" in record.message
     first.close()
     desk.trade()
-    until(second.follow)  # type: ignore[arg-type]
+    until(lambda: second.follow() > 0)
     assert in_postgres(second.config) == desk.expected()
     second.close()
 
@@ -270,7 +272,7 @@ def test_a_shard_of_another_broker_is_not_taken(
     assert "shard 0 has the orders of broker DESK-B, and this is DESK-A" in caplog.text
     assert in_postgres(config) == theirs.expected()
     forget(config)
-    until(one.follow)  # type: ignore[arg-type]
+    until(lambda: one.follow() > 0)
     assert in_postgres(config) == ours.expected()
     one.close()
 
@@ -322,6 +324,21 @@ def test_one_shard_is_made_anew_while_another_writes(postgres: PostgresServer, t
 # What may happen to the server
 
 
+@contextmanager
+def held(postgres: PostgresServer, database: str) -> Iterator[Callable[[], bool]]:
+    """Nobody can commit meanwhile: a projection waits in the middle of its transaction, with its rows written. Tells
+    whether one does."""
+    waits = "select count(*) from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
+    with postgres.connect(database) as holder, postgres.connect() as watcher:
+        holder.execute("begin; lock table brokerfix.progress in exclusive mode")
+
+        def is_waited_for() -> bool:
+            found = watcher.execute(waits, [database]).fetchone()
+            return found is not None and bool(found[0])
+
+        yield is_waited_for
+
+
 def test_a_server_that_is_killed_in_the_middle(
     postgres: PostgresServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -333,25 +350,29 @@ def test_a_server_that_is_killed_in_the_middle(
     lag.tell()
     told = lag_of(tmp_path, desk.world.state.last_id, time.time_ns())
     assert told == {"facts": 0, "seconds": 0.0, "trouble": ""}
-    postgres.stop(signal.SIGQUIT)
+    desk.trade(2)
+    followed: list[int] = []
     try:
-        desk.trade(2)
-        # It has come as far as the server that is gone, and tries again as often as it may.
-        until(lambda: one.follow() == 0 and one._store is None)
+        with suppress(psycopg.OperationalError), held(postgres, "killed") as is_waited_for:
+            writer = threading.Thread(target=lambda: followed.append(one.follow()))
+            writer.start()
+            until(is_waited_for)
+            postgres.stop(signal.SIGQUIT)
+        writer.join()
+        assert followed == [0]
+        desk.trade()
         until(lambda: one.follow() == 0 and one._pause > 1)
         lag.tell()
         told = lag_of(tmp_path, desk.world.state.last_id, time.time_ns())
         assert told is not None
         assert told["facts"] > 0
         assert "is the server running" in told["trouble"]
-        with pytest.raises(
-            Unreadable, match=r"can't be read now: postgresql://broker_killed@127\.0\.0\.1:\d+/killed: "
-        ):
+        with pytest.raises(Unreadable, match=r"can't be read now: postgresql://broker_killed@127\.0\.0\.1:"):
             in_postgres(config)
     finally:
         postgres.start()
     desk.trade()
-    until(one.follow)  # type: ignore[arg-type]
+    until(lambda: one.follow() > 0)
     assert in_postgres(config) == desk.expected()
     lag.tell()
     assert lag_of(tmp_path, desk.world.state.last_id, time.time_ns()) == {"facts": 0, "seconds": 0.0, "trouble": ""}
@@ -383,7 +404,7 @@ def test_a_connection_that_is_cut_while_a_batch_is_committed(
     monkeypatch.setattr(Postgres, "_write", cut)
     assert one.follow() == 0
     desk.trade()
-    until(one.follow)  # type: ignore[arg-type]
+    until(lambda: one.follow() > 0)
     assert in_postgres(config) == desk.expected()
     one.close()
 
@@ -403,39 +424,53 @@ def test_a_wrong_password_is_told_once_and_a_right_one_needs_no_restart(
     assert "broker.store_password_file, or BROKERFIX_STORE_PASSWORD in the environment, has to be" in record.message
     assert "wrong" not in record.message
     secret.write_text("of the broker\n")
-    until(one.follow)  # type: ignore[arg-type]
+    until(lambda: one.follow() > 0)
     assert in_postgres(config) == desk.expected()
     one.close()
 
 
-def test_a_process_that_is_killed_goes_on_exactly_where_it_was(postgres: PostgresServer, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_in_the_middle_goes_on_exactly_where_it_was(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
     config = config_of(tmp_path, postgres.make("process"))
     desk = begun(tmp_path)
-    command = [
-        sys.executable, "-m", "brokerfix.projections.postgres", str(tmp_path), str(os.getpid()), str(config.path),
-    ]  # fmt: skip
-
-    def count() -> int:
-        with postgres.connect("process") as connection:
-            there = connection.execute("select to_regclass('brokerfix.executions') is not null").fetchone()
-            if there is None or not there[0]:
-                return 0
-            found = connection.execute("select count(*) from brokerfix.executions").fetchone()
-            assert found is not None
-            return int(found[0])
-
-    for round_number in range(3):
-        process = subprocess.Popen(command)
-        until(lambda: count() >= 20 * round_number)  # noqa: B023
-        # It is killed while there is something to do.
-        desk.trade(20)
+    desk.trade(3)
+    projected_once(config)
+    before = in_postgres(config)
+    desk.trade(3)
+    arguments = "-m", "brokerfix.projections.postgres", str(tmp_path), str(os.getpid()), str(config.path)
+    with held(postgres, "process") as is_waited_for:
+        process = subprocess.Popen([sys.executable, *arguments])
+        until(is_waited_for)
         process.kill()
         process.wait()
-    process = subprocess.Popen(command)
-    until(lambda: count() == 60)
+    assert in_postgres(config) == before
+    process = subprocess.Popen([sys.executable, *arguments])
+    until(lambda: len(in_postgres(config)["executions"]) == 6)
     process.terminate()
     assert process.wait(20) == 0
     assert in_postgres(config) == desk.expected()
+
+
+def test_the_servers_certificate_is_looked_at(
+    postgres: PostgresServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server of the package has no TLS: it has a proxy here that has."""
+    for name in ("right", "wrong"):
+        Authority(tmp_path / name).issue("server", ["localhost"])
+    address = postgres.make("tls").replace("@127.0.0.1:", "@localhost:")
+    certificate = tmp_path / "right" / "server.pem"
+    with tls_proxy(certificate, certificate.with_suffix(".key"), postgres.port) as port:
+        address = address.replace(str(postgres.port), str(port))
+        for name in ("wrong", "right"):
+            desk = begun(tmp_path / f"desk-{name}")
+            # The certificate's path is relative to the configuration.
+            config = config_of(desk.data, f"{address}?sslmode=verify-full&sslrootcert=../{name}/ca.pem")
+            one = following(config)
+            assert bool(one.follow()) == (name == "right"), caplog.text
+            assert one._store is None or one._store.connection.pgconn.ssl_in_use
+            one.close()
+    assert "certificate verify failed; sslmode and sslrootcert in broker.store have to be right" in caplog.text
 
 
 # Versions

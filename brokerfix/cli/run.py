@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from brokerfix.operate.admin import ask
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config
+from brokerfix.settings.store import in_postgres, password_of
 
 if TYPE_CHECKING:
     pass
@@ -102,6 +103,9 @@ def check(config: str) -> None:
         ("venues", loaded.venues),
     ):
         click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    if in_postgres(loaded):
+        password_of(loaded)
+        click.echo(f"  database: shard {loaded.broker.shard} of {loaded.broker.store}")
     _tell_left_behind(loaded)
 
 

@@ -54,11 +54,11 @@ class PostgresReading:
                 try:
                     with connection.cursor(row_factory=dict_row) as cursor:
                         rows = cursor.execute(statement, values).fetchall()
-                except psycopg.Error:
-                    # The server may have been started again since it was last used.
-                    is_broken = connection.broken
+                except psycopg.Error as error:
+                    # Since it was last used the server may have been started again, or the schema be another one.
+                    is_outdated = connection.broken or isinstance(error, psycopg.ProgrammingError)
                     connection.close()
-                    if is_new or not is_broken:
+                    if is_new or not is_outdated:
                         raise
                     continue
                 self._keep(connection)

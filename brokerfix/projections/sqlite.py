@@ -81,8 +81,7 @@ class Sqlite:
             for name, key in DAILY.items():
                 self.db.execute(f"delete from {name} where {key} < ?", [first])
             for name, key in ENDING.items():
-                kept = f"select 1 from executions e where e.order_id = {name}.order_id"
-                done = f"cast(leaves_qty as real) = 0 and not exists ({kept})"
+                done = "cast(leaves_qty as real) = 0 and order_id not in (select order_id from executions)"
                 self.db.execute(f"delete from {name} where {key} < ? and {done}", [first])
         return True
 
