@@ -26,6 +26,7 @@ from brokerfix.projections.migrations import NewerSchema, applied
 from brokerfix.projections.postgres import Following, Postgres, forget
 from brokerfix.projections.projection import NOTHING, Projection
 from brokerfix.projections.reading import Reading, Unreadable, reading_of
+from brokerfix.projections.server import told as told_of
 from brokerfix.projections.sqlite import projected
 from brokerfix.projections.tables import TABLES, Kind, number_of
 from brokerfix.record.journal import Journal
@@ -690,6 +691,25 @@ def test_without_psycopg_it_is_said_what_is_needed(tmp_path: Path, monkeypatch: 
         done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
         assert "broker.store: needs psycopg: pip install 'brokerfix[postgres]'" in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_check_tells_where_the_database_is_and_whether_its_password_is(tmp_path: Path) -> None:
+    config = config_of(tmp_path, "postgresql://broker@db/desk", 7, more='store_password_file = "secret"')
+    done = CliRunner().invoke(main, ["check", str(config.path)])
+    assert done.exit_code == 1
+    assert f"broker.store_password_file: {tmp_path / 'secret'} can't be read: No such file" in done.output
+    (tmp_path / "secret").write_text("x")
+    done = CliRunner().invoke(main, ["check", str(config.path)])
+    assert "  database: shard 7 of postgresql://broker@db/desk\n" in done.output
+
+
+def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
+    config = config_of(tmp_path, "postgresql://broker@db:5433/desk")
+    error = psycopg.errors.DiskFull('could not extend file "base/1": No space left on device')
+    assert told_of(config, error) == (
+        'postgresql://broker@db:5433/desk: could not extend file "base/1": No space left on device; '
+        "the server's disk is full: make room there"
+    )
 
 
 def test_nothing_is_known_of_a_new_database(postgres: PostgresServer, tmp_path: Path) -> None:
