@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from brokerfix.cli import main
+from brokerfix.doors.archive import Archive, Wanted
 from brokerfix.projections import migrations
 from brokerfix.projections.lag import Lag, lag_of
 from brokerfix.projections.migrations import NewerSchema, applied
@@ -33,7 +34,6 @@ from brokerfix.record.journal import Journal
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
 from brokerfix.tools.certificates import Authority
-from brokerfix.web.archive import Archive, Wanted
 from tests.live import INSTRUMENT, until
 from tests.scenario import FACTS, World, run_step
 from tests.servers import PostgresServer, tls_proxy

@@ -54,6 +54,8 @@ class Running(Protocol):
     def reset_session(self, name: str) -> None: ...
     def add_client(self, name: str, section: ClientSection) -> None: ...
     def add_venue(self, name: str, section: VenueSection) -> None: ...
+    def cluster(self) -> dict[str, Any]: ...
+    def switch(self, operator: str, to: str) -> str: ...
 
 
 class OnRecord(ActionRefused):
@@ -129,6 +131,8 @@ class Operations:
             "start-maker": self._start_maker,
             "set-maker": self._set_maker,
             "calibration": self._calibration,
+            "cluster": lambda operator, request: self.broker.cluster(),
+            "switch": self._switch,
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
@@ -213,6 +217,10 @@ class Operations:
         canceled, refused = request.get("canceled", 0) == 1, request.get("refused", 0) == 1
         told = child.child_id, filled, at, canceled, request.get("text", ""), refused
         return self._done(cmd.OperatorResolve(self.broker.clock(), operator, *told))
+
+    def _switch(self, operator: str, request: Request) -> Answer:
+        """Hand over to a standby. Its name is in the answer."""
+        return {"to": self.broker.switch(operator, str(request.get("to", "")))}
 
     def _status(self, operator: str, request: Request) -> Answer:
         return self.broker.status()

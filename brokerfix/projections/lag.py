@@ -1,5 +1,5 @@
-"""How far a broker's database is behind its journal: kept in a file that `status` and the metrics tell, and an alert to
-the operator when it is too far, or does not take anything, and when that is over."""
+"""How far a broker's database, or another projection of its journal, is behind it: kept in a file that `status` and the
+metrics tell, and an alert to the operator when it is too far, or does not take anything, and when that is over."""
 
 import json
 import logging
@@ -18,16 +18,22 @@ TELL_SECONDS = 1.0
 STALE_SECONDS = 5.0
 """A file that is older than this is of a process that has ended."""
 MOST_TEXT = 200
+STORE = "store"
+"""The name of the database's."""
 SECOND = 10**9
 
 
 class Lag:
     """What is told of a projection: the last fact that its database has, whether that was all there was, and what is
-    wrong with the database."""
+    wrong with the database. `name` is what its file is called by, `what` and `code` what an alert calls it."""
 
-    def __init__(self, data: Path, alert_seconds: float = ALERT_SECONDS) -> None:
+    def __init__(
+        self, data: Path, alert_seconds: float = ALERT_SECONDS, name: str = STORE, what: str = "the database",
+        code: str = "STORE",
+    ) -> None:  # fmt: skip
         self.data = data
         self.alert_seconds = alert_seconds
+        self.name, self.what, self.code = name, what, code
         self._last_id = 0
         self._as_of = time.time_ns()
         self._fine_at = time.monotonic()
@@ -64,7 +70,7 @@ class Lag:
             "last_id": self._last_id, "as_of": self._as_of, "caught_up": self._is_fine, "trouble": self._trouble,
             "at": time.time_ns(),
         }  # fmt: skip
-        path = path_of(self.data)
+        path = path_of(self.data, self.name)
         new = path.with_suffix(".new")
         try:
             new.write_text(json.dumps(told))
@@ -73,10 +79,12 @@ class Lag:
             log.debug("%s: %s", path, error)
         bad_for = 0.0 if self._is_fine else time.monotonic() - self._fine_at
         if self._alerted and self._is_fine:
-            self._alerted = not self._alert("STORE_CAUGHT_UP", "the database has all of the journal again")
+            self._alerted = not self._alert(f"{self.code}_CAUGHT_UP", f"{self.what} has all of the journal again")
         elif not self._alerted and not self._is_fine and bad_for >= self.alert_seconds:
             why = self._trouble or "the projection is slower than the broker"
-            self._alerted = self._alert("STORE_BEHIND", f"the database has been behind for {bad_for:.0f} s: {why}")
+            self._alerted = self._alert(
+                f"{self.code}_BEHIND", f"{self.what} has been behind for {bad_for:.0f} s: {why}"
+            )
 
     def _alert(self, code: str, text: str) -> bool:
         """Have the broker put it on record. Returns whether that was done."""
@@ -89,16 +97,17 @@ class Lag:
         return True
 
 
-def path_of(data: Path) -> Path:
+def path_of(data: Path, name: str = STORE) -> Path:
     """Where a projection tells how far it is."""
-    return data / "store.lag"
+    return data / f"{name}.lag"
 
 
-def lag_of(data: Path, last_id: int, now: int) -> dict[str, Any] | None:
-    """How far the database is behind the journal whose last fact is `last_id`, `now` (ns UTC): `facts` and `seconds`,
-    and the `trouble` that it has ("": none). None where no projection has told anything."""
+def lag_of(data: Path, last_id: int, now: int, name: str = STORE) -> dict[str, Any] | None:
+    """How far the database, or the projection of this name, is behind the journal whose last fact is `last_id`, `now`
+    (ns UTC): `facts` and `seconds`, and the `trouble` that it has ("": none). None where no projection has told
+    anything."""
     try:
-        told = json.loads(path_of(data).read_text())
+        told = json.loads(path_of(data, name).read_text())
         has, as_of = told["last_id"], told["as_of"]
         is_fine = told["caught_up"] and now - told["at"] < STALE_SECONDS * SECOND
         is_stale = now - told["at"] > STALE_SECONDS * SECOND

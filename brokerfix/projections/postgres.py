@@ -35,6 +35,7 @@ log = logging.getLogger("brokerfix.projections.postgres")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 TRIM_AGAIN_SECONDS = 60.0
+TAKE_TIMEOUT = "2s"
 LOCK_TIMEOUT = "1s"
 """For so long a drop may wait for readers, and others for it."""
 NOT_TEXT = (None, "22021", "22P05")
@@ -71,9 +72,14 @@ class Postgres:
     def _take(self) -> None:
         """Be the only one who writes this shard, as long as the connection lives."""
         lock = [KEY, 1 + self.shard]
-        taken = self.connection.execute("select pg_try_advisory_lock(%s, %s)", lock).fetchone()
-        if taken is not None and taken[0]:
+        try:
+            with self.connection.transaction():
+                # Who has just ended may still be there for a moment.
+                self._run(f"set local lock_timeout = '{TAKE_TIMEOUT}'")
+                self.connection.execute("select pg_advisory_lock(%s, %s)", lock)
             return
+        except psycopg.errors.LockNotAvailable:
+            pass
         holder = self.connection.execute(
             "select a.application_name, coalesce(host(a.client_addr), 'its own machine') from pg_locks l "
             "join pg_stat_activity a using (pid) where l.locktype = 'advisory' and l.granted and l.classid = %s "

@@ -60,10 +60,10 @@ class SqliteReading:
     def query(self, sql: str, values: Mapping[str, Any]) -> list[Row]:
         if not self.exists:
             raise Unreadable(f"{self.path}: there is no database yet; start the broker with store = true")
-        # It loads pandas where that is installed, and most commands read nothing.
-        import sqlite_utils
+        # Most commands read nothing.
+        from brokerfix.projections.database import Database
 
-        database = sqlite_utils.Database(self.path)
+        database = Database(self.path)
         try:
             return list(database.query(sql, dict(values)))
         except sqlite3.OperationalError as error:

@@ -6,8 +6,7 @@ Amounts are decimal text, exact. The database can be deleted at any time: it is 
 import sys
 from pathlib import Path
 
-import sqlite_utils
-
+from brokerfix.projections.database import Database
 from brokerfix.projections.lag import Lag
 from brokerfix.projections.projection import NOTHING, POLL_SECONDS, Progress, Projection
 from brokerfix.projections.rows import Rows
@@ -33,11 +32,11 @@ class Sqlite:
 
     def _open(self) -> None:
         """Open it; one of another schema is made anew."""
-        db = sqlite_utils.Database(self.path)
+        db = Database(self.path)
         if db.table_names() and db.execute("pragma user_version").fetchone()[0] != SCHEMA:
             db.close()
             remove(self.path)
-            db = sqlite_utils.Database(self.path)
+            db = Database(self.path)
         db.enable_wal()
         for name, (columns, pk) in TABLES.items():
             if name not in db.table_names():

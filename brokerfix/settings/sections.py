@@ -31,7 +31,8 @@ from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
-from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection
+from brokerfix.settings.proof import ProofSection
+from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -112,6 +113,7 @@ class AccountSection(Section, frozen=True):
     """`symbols` are limits that the account has in single symbols, or in groups of them."""
 
     cash: str
+    shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     margin: Literal["cash", "reg-t", "tiered", "scan"] = "cash"
     route_mode: Literal["", "best", "pro-rata", "sequential", "spray", "dark-first", "split"] = ""
     limits: Limits = Limits()
@@ -341,7 +343,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
     "cluster": ClusterSection,
+    "proof": ProofSection,
     "gateway": GatewaySection,
+    "router": RouterSection,
     "http": HttpSection,
     "maker": MakerSection,
     "chaos": ChaosSection,
@@ -408,11 +412,19 @@ class Config(msgspec.Struct, frozen=True):
     queues: dict[str, QueueSection] = {}
     events: dict[str, EventsSection] = {}
     orders_from: dict[str, OrdersFromSection] = {}
+    proof: ProofSection | None = None
+    router: RouterSection | None = None
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
         own = self.clients[client].budgets
         return own if own is not None else self.gateway.budgets if self.gateway is not None else BudgetsSection()
+
+    @property
+    def http_keys(self) -> dict[str, ApiKeySection]:
+        """The API keys that come over HTTP: those that no queue has."""
+        queued = {key for section in self.orders_from.values() for key in section.api_keys}
+        return {name: key for name, key in self.api_keys.items() if name not in queued}
 
     @property
     def limits(self) -> dict[Level, Limits]:
@@ -423,6 +435,11 @@ class Config(msgspec.Struct, frozen=True):
         for name, account in self.accounts.items():
             found |= {Level("account", name, symbol): limits for symbol, limits in account.symbols.items()}
         return {level: limits for level, limits in found.items() if limits != Limits()}
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether the broker is one of several that share accounts and limits."""
+        return self.cluster is not None and self.cluster.shards
 
     @property
     def options(self) -> dict[str, ClientOptions]:
