@@ -178,6 +178,14 @@ def status(config: str, as_json: bool) -> None:
     click.echo(
         f"longest turn: {pauses['last_minute']} ms of the last minute, {pauses['since_start']} ms since the start"
     )
+    if told["cluster"]:
+        cluster = told["cluster"]
+        click.echo(
+            f"node {cluster['node']} is the {cluster['role']}, epoch {cluster['epoch']}; standbys: "
+            f"{cluster['standbys']}; not confirmed yet: {cluster['behind_bytes']} bytes, {cluster['behind_ms']} ms"
+        )
+        if not cluster["quorum"]:
+            click.echo("THE CLUSTER HAS NO QUORUM")
     for job in told["jobs"]:
         click.echo(f"works off: {job} left")
     store = told["store"]

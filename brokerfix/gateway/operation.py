@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from brokerfix.access.vouch import socket_path
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
-from brokerfix.settings.checks import address
+from brokerfix.settings.checks import addresses
 from brokerfix.settings.sections import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -78,6 +78,14 @@ class Collector:
             yield metric
 
 
+CLUSTER = {
+    "quorum": "Whether the cluster confirms records",
+    "standbys": "Standbys that could take over at once",
+    "behind_bytes": "Bytes of the journal that the cluster has not confirmed",
+    "behind_ms": "For how long the oldest of them waits",
+}
+
+
 class BrokerCollector:
     """How the broker is, as it tells operators; nothing where it does not answer."""
 
@@ -104,7 +112,9 @@ class BrokerCollector:
             ("disk_full", "Whether the disk is full"),
         ):
             yield GaugeMetricFamily(f"brokerfix_{name}", text, value=float(told[name]))
-        store = told.get("store")
+        for name, text in CLUSTER.items() if told["cluster"] else ():
+            yield GaugeMetricFamily(f"brokerfix_cluster_{name}", text, value=float(told["cluster"][name]))
+        store = told["store"]
         if store is not None:
             for name, text in (
                 ("facts", "Facts that the database has not"),
@@ -170,8 +180,12 @@ def broker_listens(config: Config) -> bool:
     """Whether the broker's acceptor takes connections."""
     assert config.gateway is not None
     upstream = config.gateway.upstream
-    where: Any = address(upstream) if upstream else str(socket_path(config))
-    with socket.socket(socket.AF_INET if upstream else socket.AF_UNIX) as probe:
+    places: list[Any] = list(addresses(upstream)) if upstream else [str(socket_path(config))]
+    return any(_listens(where) for where in places)
+
+
+def _listens(where: Any) -> bool:
+    with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(where) == 0
 

@@ -20,6 +20,7 @@ from brokerfix.fix.session.sessions import Sessions, SessionsError
 from brokerfix.operate import killfile
 from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
+from brokerfix.process.clustered import ClusterWatch
 from brokerfix.process.helpers import Helper
 from brokerfix.process.idle import Idle
 from brokerfix.process.member import Ended, Member, begin_anew
@@ -118,6 +119,9 @@ class Broker:
         if not self.pipeline.submit(start_command(config, self.hours, self.clock())):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
+        if self.member is not None:
+            self.cluster_watch = ClusterWatch(self, self.member)
+            self.cluster_watch.took_over()
         self._carry_out_kills()
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, *config.makers)):
             log.warning("%s", line)
@@ -259,11 +263,6 @@ class Broker:
         if took > self.pauses.this_second:
             self.pauses.this_second = took
 
-    def look_at_cluster(self, now: int) -> None:
-        """Every moment: the agent beside this process, and whether the cluster takes what is appended."""
-        assert self.member is not None
-        self.member.look_after()
-
     def stop(self) -> int:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
         self.timers.every.clear()
@@ -342,11 +341,20 @@ class Broker:
                 "since_start": round(max(pauses.ever, pauses.last_minute) / MILLISECOND, 3),
                 "fork": round(self.pipeline.keeper.pause * 1000, 3),
             },
+            "cluster": self._cluster_status(),
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
             "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
+
+    def _cluster_status(self) -> dict[str, Any]:
+        """What of the cluster is for everyday: {} in none."""
+        if self.member is None:
+            return {}
+        told = self.member.status()
+        keys = ("node", "role", "epoch", "quorum", "standbys", "behind_bytes", "behind_ms")
+        return {key: told[key] for key in keys}
 
     def cluster(self) -> dict[str, Any]:
         """How this node sees the cluster. Raises ActionRefused where it is in none."""

@@ -395,6 +395,11 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def addresses(text: str) -> list[tuple[str, int]]:
+    """(host, port) of each of HOST:PORT, HOST:PORT, ...: of the nodes of a cluster. Raises ValueError."""
+    return [address(one.strip()) for one in text.split(",")]
+
+
 def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, ClientSection]) -> GatewaySection | None:
     """Check what strangers' access hangs on."""
     for name, client in clients.items():
@@ -417,7 +422,8 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
     for key in ("tls", "upstream"):
         try:
             if getattr(gateway, key):
-                ip_address(address(getattr(gateway, key))[0])
+                for host, _ in addresses(getattr(gateway, key)) if key == "upstream" else [address(gateway.tls)]:
+                    ip_address(host)
         except ValueError as error:
             raise ConfigError(f"{path}: gateway.{key}: {error}") from error
     if gateway.plain:
@@ -428,7 +434,7 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
         raise ConfigError(f"{path}: gateway.tls: needs certificate and key; `brokerfix certificates` makes a set")
     if gateway.client_certificates != "none" and not gateway.client_ca:
         raise ConfigError(f"{path}: gateway.client_certificates: needs client_ca")
-    if gateway.upstream and not ip_address(address(gateway.upstream)[0]).is_private:
+    if gateway.upstream and not all(ip_address(host).is_private for host, _ in addresses(gateway.upstream)):
         raise ConfigError(f"{path}: gateway.upstream: needs an address of a private network: the link is not secured")
     if gateway.upstream and not gateway.secret:
         raise ConfigError(f"{path}: gateway.upstream: a gateway on another machine needs a secret that both can read")
