@@ -22,6 +22,7 @@ Commands.topics = {
     "run": "start standby gateway router http demo check status",
     "setup": "rules certify password certificates key",
     "simulate": "simulate",
+    "store": "rebuild",
     "trades": "trades",
 }
 """A command stands behind each file that has something of it."""

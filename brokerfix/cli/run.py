@@ -13,6 +13,7 @@ from brokerfix.cli.base import config_of, config_option, for_people, json_option
 from brokerfix.operate.admin import ask
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config, StartError
+from brokerfix.settings.store import in_postgres, password_of
 
 
 @main.command()
@@ -144,6 +145,9 @@ def check(config: str) -> None:
         ("venues", loaded.venues),
     ):
         click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    if in_postgres(loaded):
+        password_of(loaded)
+        click.echo(f"  database: shard {loaded.broker.shard} of {loaded.broker.store}")
     _tell_left_behind(loaded)
 
 
@@ -192,5 +196,9 @@ def status(config: str, as_json: bool) -> None:
         click.echo(f"works off: {job} left")
     for name, lag in told.get("events", {}).items():
         click.echo(f"event stream {name}: {lag_text(lag)}")
+    store = told["store"]
+    if store is not None and (store["seconds"] or store["trouble"]):
+        why = f": {store['trouble']}" if store["trouble"] else ""
+        click.echo(f"the database is {store['facts']:,} facts and {store['seconds']:,} s behind{why}")
     if told["disk_full"]:
         click.echo("THE DISK IS FULL: cancels are taken, orders are not")

@@ -46,12 +46,14 @@ from brokerfix.settings.sections import (
     VenueSection,
 )
 from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
+from brokerfix.settings.store import check_store
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
     """The settings of a file's tables. Raises ConfigError."""
     _zone(path, "broker.time_zone", read["broker"].time_zone)
     _network(path, "broker.address", read["broker"].address)
+    check_store(path, read["broker"])
     instruments = {
         symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
     }

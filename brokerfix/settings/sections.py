@@ -62,7 +62,9 @@ class BrokerSection(Section, frozen=True):
     session_reset: Literal["daily", "never"] = "daily"
     market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
-    store: bool = True
+    store: bool | str = True
+    store_password_file: str = ""
+    store_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     history: bool = False
     shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     reconcile_seconds: Seconds = 300
