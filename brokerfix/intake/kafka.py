@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_STORED, Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from brokerfix.intake.messages import DeadLetter, dead_letter
 from brokerfix.intake.queue import MOST_IN_HAND, Delivery, Told
@@ -142,15 +142,19 @@ class KafkaQueue:
                 if message is not None and message.error():
                     log.debug("%s", message.error())
                 elif message is not None:
-                    self._partitions[message.partition()].took(message.offset())
-                    loop.call_soon_threadsafe(self._came, take, message)
-                self._commit(consumer)
+                    self._took(message, take, loop)
+                if offsets := self._to_commit():
+                    consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException:
             log.exception("orders can't be read from Kafka any more")
         finally:
             with contextlib.suppress(KafkaException, RuntimeError):
-                self._commit(consumer, asynchronous=False)
+                consumer.commit(offsets=self._to_commit(), asynchronous=False)
             consumer.close()
+
+    def _took(self, message: Any, take: Callable[[Delivery], None], loop: asyncio.AbstractEventLoop) -> None:
+        self._partitions[message.partition()].took(message.offset())
+        loop.call_soon_threadsafe(self._came, take, message)
 
     def _assign(self, consumer: Consumer) -> None:
         """Read all partitions, new ones too, from what is committed."""
@@ -162,15 +166,14 @@ class KafkaQueue:
                     self._partitions[number] = Partition()
                 consumer.incremental_assign([TopicPartition(self._orders, number, OFFSET_STORED) for number in new])
 
-    def _commit(self, consumer: Consumer, asynchronous: bool = True) -> None:
+    def _to_commit(self) -> list[TopicPartition]:
         offsets = []
         for number, one in self._partitions.items():
             floor = one.floor
             if floor != one.committed:
                 one.committed = floor
                 offsets.append(TopicPartition(self._orders, number, floor))
-        if offsets:
-            consumer.commit(offsets=offsets, asynchronous=asynchronous)
+        return offsets
 
     def _came(self, take: Callable[[Delivery], None], message: Any) -> None:
         partition, offset = message.partition(), message.offset()
@@ -248,7 +251,7 @@ class KafkaQueue:
             left = {number for number, (first, end) in ends.items() if end > first}
             consumer.assign([TopicPartition(self._dead, number, OFFSET_BEGINNING) for number in left])
             while left:
-                message = consumer.poll(REQUEST_SECONDS)
+                message: Any = consumer.poll(REQUEST_SECONDS)
                 if message is None or message.error():
                     raise ServerAway("the dead letters can't be read: Kafka does not answer")
                 key = (message.key() or b"").decode("utf-8", "replace")
