@@ -28,6 +28,7 @@ PARTITIONS = 8
 """Of a topic that we make."""
 REQUEST_SECONDS = 5.0
 POLL_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 LOOK_SECONDS = 10.0
 """How often it is looked whether the topic has more partitions."""
 DAY_MS = 86_400_000
@@ -123,12 +124,21 @@ class KafkaQueue:
         self._reading.start()
 
     def _read(self, take: Callable[[Delivery], None], loop: asyncio.AbstractEventLoop) -> None:
-        """The thread: hand over to the loop, and commit what is acknowledged. The partitions are taken, and not given
-        to us: whoever has the clients' sessions is the only reader."""
-        group = f"{self._section.subject}.orders-from"
-        consumer = Consumer(self._settings | CONSUMER | {"group.id": group})
-        looked = -1.0
-        is_paused = False
+        """The thread: read for ever."""
+        while not self._stop.is_set():
+            try:
+                self._consume(take, loop)
+            except KafkaException as error:
+                # What was handed over and not committed comes again, and is answered as it was.
+                log.warning("orders can't be read from Kafka: %s: it is tried again", error)
+                self._stop.wait(RETRY_SECONDS)
+
+    def _consume(self, take: Callable[[Delivery], None], loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over to the loop, and commit what is acknowledged. The partitions are taken, and not given to us:
+        whoever has the clients' sessions is the only reader. Raises KafkaException."""
+        consumer = Consumer(self._settings | CONSUMER | {"group.id": f"{self._section.subject}.orders-from"})
+        self._partitions = {}
+        looked, is_paused = -LOOK_SECONDS, False
         try:
             while not self._stop.is_set():
                 if loop.time() - looked > LOOK_SECONDS:
@@ -145,16 +155,16 @@ class KafkaQueue:
                     self._took(message, take, loop)
                 if offsets := self._to_commit():
                     consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException:
-            log.exception("orders can't be read from Kafka any more")
         finally:
-            with contextlib.suppress(KafkaException, RuntimeError):
-                consumer.commit(offsets=self._to_commit(), asynchronous=False)
+            with contextlib.suppress(KafkaException):
+                if offsets := self._to_commit():
+                    consumer.commit(offsets=offsets, asynchronous=False)
             consumer.close()
 
     def _took(self, message: Any, take: Callable[[Delivery], None], loop: asyncio.AbstractEventLoop) -> None:
-        self._partitions[message.partition()].took(message.offset())
-        loop.call_soon_threadsafe(self._came, take, message)
+        partition = self._partitions[message.partition()]
+        partition.took(message.offset())
+        loop.call_soon_threadsafe(self._came, take, message, partition)
 
     def _assign(self, consumer: Consumer) -> None:
         """Read all partitions, new ones too, from what is committed."""
@@ -175,16 +185,16 @@ class KafkaQueue:
                 offsets.append(TopicPartition(self._orders, number, floor))
         return offsets
 
-    def _came(self, take: Callable[[Delivery], None], message: Any) -> None:
-        partition, offset = message.partition(), message.offset()
+    def _came(self, take: Callable[[Delivery], None], message: Any, partition: Partition) -> None:
+        offset = message.offset()
 
         async def ack() -> None:
-            self._partitions[partition].done(offset)
+            partition.done(offset)
 
         headers = _headers(message)
         take(
             Delivery(
-                message.value() or b"", headers, f"{self._orders} {partition}-{offset}", ack,
+                message.value() or b"", headers, f"{self._orders} {message.partition()}-{offset}", ack,
                 headers.get("reply-to", ""), headers.get("correlation-id", ""),
             )
         )  # fmt: skip
