@@ -1,7 +1,6 @@
 """A router that ends itself with SIGKILL the n-th time it comes to a point: `router_crash CONFIG POINT N`."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path

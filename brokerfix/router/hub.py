@@ -48,6 +48,10 @@ NOT_KEPT = frozenset((b"W", b"X"))
 """Messages that are not sent again: the market has moved on."""
 SUBSCRIBING = {b"V": 262, b"g": 335, b"e": 324}
 """The messages that subscribe to something, and the tag of the subscription's id."""
+MISSABLE = frozenset((b"8", b"9", b"j", b"r", b"N"))
+"""What a client must not miss."""
+MISSED_MS = 10_000
+"""What was sent so long before a connection was lost has come."""
 COMPACT_BYTES = 16 << 20
 RETAINED_MESSAGES = 2000
 
@@ -69,7 +73,8 @@ class Guard:
 
 
 class Hub:
-    """`to_client` takes bytes for the client; None while it is not logged on. `links` are the sessions with shards."""
+    """`to_client` takes bytes for the client, None while it is not logged on; `pause` has it wait. `links` are the
+    sessions with shards."""
 
     def __init__(
         self, name: str, broker: str, client: ClientSection, section: RouterSection, routes: Routes, record: Log,
@@ -84,6 +89,7 @@ class Hub:
         self.state = State()
         self.links: dict[int, Link] = {}
         self.to_client: Callable[[bytes], None] | None = None
+        self.pause: Callable[[bool], None] = lambda paused: None
         self._record = record
         self._open_link, self._learn = open_link, learn
         self._events: list[Event] = []
@@ -474,8 +480,24 @@ class Hub:
 
     def begin_anew(self, day: int, next_in: int = 1) -> None:
         """The client's numbers begin anew."""
-        self.flush()
         self.emit(ANEW, day, next_in)
+
+    def missed(self) -> list[tuple[bytes, bytes]]:
+        """What the client may have missed when its connection was lost: FIX's own resend knows nothing of it once the
+        numbers have begun anew."""
+        found: list[tuple[bytes, bytes]] = []
+        newest = 0
+        state = self.state
+        for number in range(state.next_out - 1, state.first - 1, -1) if not state.has_all else ():
+            if state.place(number) == NOWHERE:
+                continue
+            _, _, _, _, at, kind, rest = self.event(state.place(number))
+            newest = newest or at
+            if at < newest - MISSED_MS:
+                break
+            if kind in MISSABLE:
+                found.append((kind, rest if b"97=Y\x01" in rest else b"97=Y\x01" + rest))
+        return found[::-1]
 
     def client_gone(self) -> None:
         """The client's session has ended: it subscribes anew when it is back, and its file may be made smaller."""

@@ -110,6 +110,17 @@ class Link(asyncio.Protocol):
         self._lost("the shard closed the connection" if error is None else str(error))
         self._gone.set()
 
+    def pause_writing(self) -> None:
+        self.hub.pause(True)
+
+    def resume_writing(self) -> None:
+        self.hub.pause(False)
+
+    def pause(self, paused: bool) -> None:
+        """The client does not keep up: the shard has to wait."""
+        if self._transport is not None:
+            (self._transport.pause_reading if paused else self._transport.resume_reading)()
+
     def _lost(self, why: str) -> None:
         was_up, self.is_up = self.is_up, False
         if self._closing:

@@ -40,7 +40,9 @@ class Shard:
 class Bench:
     """One client's hub under test. `told` is what the client was sent."""
 
-    def __init__(self, folder: Path, fix: str = "FIX.4.4", accounts: Mapping[str, int] = ACCOUNTS, **more: float) -> None:
+    def __init__(
+        self, folder: Path, fix: str = "FIX.4.4", accounts: Mapping[str, int] = ACCOUNTS, **more: float
+    ) -> None:
         self.folder, self.fix, self.accounts, self.more = folder, fix, accounts, more
         self.told: list[Cut] = []
         self.failures: list[Exception] = []
@@ -51,7 +53,10 @@ class Bench:
         self.where = Configured(self.accounts)
         routes = Routes(list(self.accounts), self.where.shard, [0, 3])
         section = RouterSection(
-            listen=SECTION.listen, shards=SECTION.shards, data="router", **self.more  # type: ignore[arg-type]
+            listen=SECTION.listen,
+            shards=SECTION.shards,
+            data="router",
+            **self.more,  # type: ignore[arg-type]
         )
         client = ClientSection(accounts=tuple(self.accounts), fix=self.fix)  # type: ignore[arg-type]
         self.hub = Hub(

@@ -1,16 +1,14 @@
 """Two shards with one exchange, a router and a gateway before them, as real processes."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from brokerfix.access.vouch import VOUCHER, voucher
-from brokerfix.tools.client import Client, Disconnected
+from brokerfix.tools.client import Client
 from brokerfix.tools.demo import Process, free_port
-from tests.live import EXCHANGE, INSTRUMENT, Processes, connected
+from tests.live import EXCHANGE, INSTRUMENT, Processes
 
 SHARDS = (0, 3)
 BROKER = """

@@ -133,7 +133,9 @@ def test_an_old_order_is_not_brought_to_a_shard_that_comes_back(tmp_path: Path) 
         pass
     bench.hub.resend(3, 1, 0)
     bench.hub.flush()
-    assert [(one.kind, one.number) for one in bench.shards[3].take()] == [(b"4", 1), (b"F", 2)], "a cancel always passes"
+    assert [(one.kind, one.number) for one in bench.shards[3].take()] == [(b"4", 1), (b"F", 2)], (
+        "a cancel always passes"
+    )
     assert [text(one, 11, 39) for one in bench.take()] == ["8 11=C1 39=8"]
     bench.begin()
     bench.hub.resend(3, 1, 0)
