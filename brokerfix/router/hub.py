@@ -499,6 +499,10 @@ class Hub:
                 found.append((kind, rest if b"97=Y\x01" in rest else b"97=Y\x01" + rest))
         return found[::-1]
 
+    def has_rolled(self, day: int) -> bool:
+        """Whether every shard that is up has begun the trading day (YYYYMMDD), and so told all of the one before."""
+        return all(self.state.shard(shard).day == day for shard, link in self.links.items() if link.is_up)
+
     def client_gone(self) -> None:
         """The client's session has ended: it subscribes anew when it is back, and its file may be made smaller."""
         self.to_client = None

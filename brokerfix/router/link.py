@@ -51,7 +51,7 @@ class Link(asyncio.Protocol):
         self._framer = Framer(MOST_BYTES)
         self._early: dict[int, Cut] = {}
         self._asked_to = 0
-        self._anew = self._closing = False
+        self._anew = self._closing = self._tries = self._not_yet = False
         self._refused = 0
         self._sent_to = hub.state.shard(shard).next_out - 1
         self._told = ""
@@ -123,7 +123,7 @@ class Link(asyncio.Protocol):
 
     def _lost(self, why: str) -> None:
         was_up, self.is_up = self.is_up, False
-        if self._closing:
+        if self._closing or (self._tries and self._not_yet):
             return
         if self._told != why and (was_up or self._told in ("", "up")):
             log.warning("%s: shard %d is down: %s", self.hub.name, self.shard, why)
@@ -153,8 +153,14 @@ class Link(asyncio.Protocol):
     def _log_on(self) -> None:
         hub, shard = self.hub, self.hub.state.shard(self.shard)
         day = self._day()
-        begins = self._anew or (day and shard.day != day)
-        number = hub.shard_anew(self.shard, day) if begins else hub.use(self.shard)
+        # A shard begins its numbers anew a moment after its day has begun, when it has told all: we try whether it has.
+        self._tries = bool(day and shard.day and shard.day != day) and not (self._not_yet or self._anew)
+        if self._tries:
+            number = 1
+        elif self._anew or (day and not shard.day):
+            number = hub.shard_anew(self.shard, day)
+        else:
+            number = hub.use(self.shard)
         sent, reset = timestamp(now_ms()).decode(), "Y" if self._anew else ""
         signed = voucher(self._secret(), hub.name, self.broker, str(number), sent, reset)
         rest = b"98=0\x01108=%d\x01" % HEARTBEAT_SECONDS
@@ -269,6 +275,10 @@ class Link(asyncio.Protocol):
         """The shard's answer to our Logon."""
         kind, number = message.kind, message.number
         text = value(message.rest, 58)
+        if self._tries and kind != b"A":
+            self._not_yet = True
+            self.drop()
+            return
         if kind != b"A":
             if kind == b"5" and TOO_LOW.search(text):
                 self._refused += 1
@@ -277,6 +287,9 @@ class Link(asyncio.Protocol):
             self._lost(f"it refuses the Logon: {text_of(message.rest)}")
             self.drop()
             return
+        if self._tries:
+            self.is_up = True
+            self.hub.shard_anew(self.shard, self._day())
         expected = self.hub.state.shard(self.shard).next_in
         if self._anew and value(message.rest, 141) != b"Y" and number != 1:
             self.drop()
@@ -284,7 +297,8 @@ class Link(asyncio.Protocol):
         if number < expected:
             self._begin_anew(f"its MsgSeqNum is {number}, and {expected} was expected")
             return
-        self._anew, self._refused = False, 0
+        self._anew = self._tries = self._not_yet = False
+        self._refused = 0
         self.is_up = True
         if self._told not in ("", "up"):
             log.info("%s: shard %d is up again", self.hub.name, self.shard)

@@ -23,6 +23,8 @@ CLOCK_SKEW = 120.0
 """Seconds by which a SendingTime may differ from our clock: QuickFIX's MaxLatency."""
 LOGON_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
+ROLL_SECONDS = 30.0
+"""After a day's end, how long shards may take until they have told all of it."""
 REQUIRED_TAG_MISSING, INCORRECT_VALUE, WRONG_FORMAT, SENDING_TIME = 1, 5, 6, 10
 """SessionRejectReason(373)."""
 FIXT = "FIXT.1.1"
@@ -44,6 +46,7 @@ class Session(asyncio.Protocol):
         self._early: dict[int, Cut] = {}
         self._asked_to = 0
         self._begins = False
+        self._roll_by = 0.0
         self._logging_on: asyncio.Task[None] | None = None
         self._heard_at = self._wrote_at = time.monotonic()
         self._tested = False
@@ -353,7 +356,9 @@ class Session(asyncio.Protocol):
         if hub is None or not self.up or self.ending:
             return
         day = self.router.day()
-        if day and hub.state.day != day:
+        if not day or hub.state.day == day:
+            self._roll_by = now + ROLL_SECONDS
+        if day and hub.state.day != day and (hub.has_rolled(day) or now > self._roll_by):
             # Its numbers begin anew with its next Logon.
             self.log_out(hub, "the trading day has ended")
         elif now - self._heard_at > 2.4 * self.heartbeat_seconds:
