@@ -157,8 +157,9 @@ class Link(asyncio.Protocol):
         self._tries = bool(day and shard.day and shard.day != day) and not (self._not_yet or self._anew)
         if self._tries:
             number = 1
-        elif self._anew or (day and not shard.day):
+        elif self._anew:
             number = hub.shard_anew(self.shard, day)
+            self._sent_to = 0
         else:
             number = hub.use(self.shard)
         sent, reset = timestamp(now_ms()).decode(), "Y" if self._anew else ""
@@ -290,6 +291,7 @@ class Link(asyncio.Protocol):
         if self._tries:
             self.is_up = True
             self.hub.shard_anew(self.shard, self._day())
+            self._sent_to = 0
         expected = self.hub.state.shard(self.shard).next_in
         if self._anew and value(message.rest, 141) != b"Y" and number != 1:
             self.drop()
