@@ -13,6 +13,7 @@ from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
 from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
 from brokerfix.facts import KINDS
 from brokerfix.fix.versions.dialect import dialect
+from brokerfix.settings.compliance import AccountCodes, ClientCodes, InstrumentCodes, VenueCodes
 from brokerfix.settings.makers import QuotingSection
 from brokerfix.settings.sections import SECTIONS, TABLES
 
@@ -74,14 +75,17 @@ def test_links_lead_somewhere(guide: Path) -> None:
         assert (guide.parent / target).exists(), target
 
 
-EVERY_SECTION = {**SECTIONS, **TABLES, "makers.quotes": QuotingSection}
+EVERY_SECTION = {
+    **SECTIONS, **TABLES, "makers.quotes": QuotingSection, "compliance.venues": VenueCodes,
+    "compliance.accounts": AccountCodes, "compliance.clients": ClientCodes, "compliance.instruments": InstrumentCodes,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EVERY_SECTION)
 def test_every_key_is_explained_in_the_shipped_configuration(name: str) -> None:
     text = (ROOT / "config" / "broker.toml").read_text() + (ROOT / "config" / "exchange-xnas.toml").read_text()
     for key in EVERY_SECTION[name].__struct_fields__:
-        assert re.search(rf"^(# )?({key} = |\[{name}\.\w+\.{key}\.)", text, re.M), f"{name}.{key}"
+        assert re.search(rf"^(# )?({key} = |\[{name}\.(\w+\.)?{key}\.)", text, re.M), f"{name}.{key}"
 
 
 def test_every_fact_and_command_has_its_handler() -> None:

@@ -9,6 +9,7 @@ from brokerfix.cli import (
     market,
     order,
     orders,
+    report_filings,
     report_making,
     reports,
     risk,
@@ -20,6 +21,6 @@ from brokerfix.cli import (
 from brokerfix.cli.base import main
 
 __all__ = [
-    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
-    "risk", "run", "setup", "simulate", "trades",
+    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_filings",
+    "report_making", "reports", "risk", "run", "setup", "simulate", "trades",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from brokerfix.operate.admin import ask
+from brokerfix.settings.compliance import ComplianceSection, missing
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config
 
@@ -102,6 +103,10 @@ def check(config: str) -> None:
         ("venues", loaded.venues),
     ):
         click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    if loaded.compliance != ComplianceSection():
+        needed = missing(loaded.compliance, loaded.venues, loaded.accounts, loaded.instruments)
+        for report, keys in needed.items():
+            click.echo(f"  report {report}: not configured: {', '.join(keys)}")
     _tell_left_behind(loaded)
 
 

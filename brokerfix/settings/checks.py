@@ -26,6 +26,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
@@ -90,6 +91,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _queues(path, read),
         read["events"],
         read["orders_from"],
+        check_compliance(path, read),
     )
 
 

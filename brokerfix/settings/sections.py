@@ -29,6 +29,7 @@ from brokerfix.settings.base import CompId as CompId
 from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
+from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection
@@ -338,6 +339,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "credit": CreditSection,
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
+    "compliance": ComplianceSection,
     "cluster": ClusterSection,
     "gateway": GatewaySection,
     "http": HttpSection,
@@ -406,6 +408,7 @@ class Config(msgspec.Struct, frozen=True):
     queues: dict[str, QueueSection] = {}
     events: dict[str, EventsSection] = {}
     orders_from: dict[str, OrdersFromSection] = {}
+    compliance: ComplianceSection = ComplianceSection()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
