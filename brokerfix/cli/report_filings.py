@@ -67,6 +67,37 @@ def cat(asked: Asked, form: str, repair: Path | None) -> None:
     tell(*write_cat(asked.output, found, asked.day, form, differences))
 
 
+@report.command("rts24")
+@form_option("json", "csv")
+@options_of_filings
+def rts24(asked: Asked, form: str) -> None:
+    """The day's order records of our own book, as RTS 24 of MiFIR wants a trading venue to keep them."""
+    from brokerfix.compliance.rts24 import write_rts24
+
+    tell(*write_rts24(asked.output, asked.journal, asked.day, asked.config.compliance, form))
+
+
+@report.command("rts22")
+@form_option("xml", "csv")
+@options_of_filings
+def rts22(asked: Asked, form: str) -> None:
+    """The day's transaction reports, as RTS 22 of MiFIR wants them: every fill, with cancellations of those that were
+    taken back or corrected."""
+    from brokerfix.compliance.rts22 import write_rts22
+
+    tell(*write_rts22(asked.output, asked.journal, asked.day, asked.config.compliance, form))
+
+
+@report.command("rts25")
+@options_of_filings
+def rts25(asked: Asked) -> None:
+    """Evidence of the clock for RTS 25 of MiFID: the day's checks of it, what was stamped between them, and how
+    fine."""
+    from brokerfix.compliance.clock import write_clock
+
+    tell(*write_clock(asked.output, asked.journal, asked.day, asked.config.compliance.clock))
+
+
 def tell(paths: Sequence[Path], told: dict[str, Any]) -> None:
     """Say what was written, how it adds up, and what is missing. Exits with 1 where it does not add up."""
     click.echo(f"{told['report']}: {told['status']}\n{told['specification']}")

@@ -63,14 +63,17 @@ def _positional(value: Any) -> Any:
 
 def files_of(cat: Cat, day: int, form: str) -> dict[str, str]:
     """File name -> text. The third part of a name is the group, which says that it is not certified."""
-    section = cat.section
     found = {}
     for number, records in enumerate((cat.new, cat.corrected, cat.repaired), 1):
         if records or number == 1:
-            parts = section.submitter or "SUBMITTER", section.imid or "IMID", str(day), LABEL, "OrderEvents"
             text = json_lines(records) if form == "json" else csv_lines(map(csv_row, records))
-            found[f"{'_'.join(parts)}_{number:06}.{form}"] = text
+            found[_name(cat.section, day, number, form)] = text
     return found
+
+
+def _name(section: ComplianceSection, day: int, number: int, form: str) -> str:
+    parts = section.submitter or "SUBMITTER", section.imid or "IMID", str(day), LABEL, "OrderEvents"
+    return f"{'_'.join(parts)}_{number:06}.{form}"
 
 
 def problems_of(cat: Cat) -> Problems:
@@ -88,4 +91,7 @@ def write_cat(folder: Path, cat: Cat, day: int, form: str, differences: list[str
         "cat", SPECIFICATION, day, NOTES, problems_of(cat), cat.ledger, differences,
         marks=cat.marks, corrections=len(cat.corrected), repairs=len(cat.repaired),
     )  # fmt: skip
+    for number, other in ((number, other) for number in (1, 2, 3) for other in ("json", "csv")):
+        # Those of an earlier run would be taken for this one's.
+        (folder / _name(cat.section, day, number, other)).unlink(missing_ok=True)
     return write(folder, files_of(cat, day, form), f"cat-{day}-{LABEL}.meta.json", told), told

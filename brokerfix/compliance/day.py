@@ -4,7 +4,7 @@ What was before the day builds the state only.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,8 @@ class Walk:
             return event
         had = order.qty, order.price
         order.qty, order.price = order.qty if qty is None else qty, price
+        # A quote that has moved stands in our book with all that is left of it.
+        order.in_book = order.leaves if isinstance(fact, f.QuoteMoved) else min(order.in_book, order.leaves)
         return event._replace(had=had)
 
     def _asked(self, fact: f.CancelPending | f.ReplacePending | f.RequestQueued) -> None:
@@ -129,7 +131,7 @@ class Walk:
         event = self._order(fact)
         if event.order is None:
             return event
-        event.order.ended = True
+        event.order.ended, event.order.in_book = True, 0
         cl_ord_id = fact.cl_ord_id if isinstance(fact, f.OrderCanceled) else ""
         return event._replace(asked=self._answered(event.order, cl_ord_id))
 
@@ -149,7 +151,14 @@ class Walk:
         if event.order is None:
             return event
         had, event.order.shown = event.order.shown, True
+        event.order.in_book += fact.qty
         return event._replace(had=(int(had), 0))
+
+    def _unbooked(self, fact: f.OrderUnbooked) -> Event:
+        event = self._order(fact)
+        if event.order is not None:
+            event.order.in_book = 0
+        return event
 
     def _routed(self, fact: f.OrderRouted) -> Event:
         order = self.orders.get(fact.order_id)
@@ -193,7 +202,7 @@ class Walk:
         if event.child is None:
             return event
         sides = {fact.id: (event.child.order, fact.qty, fact.price)}
-        deal = self.deals[fact.id] = Deal(fact.id, fact.at, sides, event.child, (fact.qty, fact.price))
+        deal = self.deals[fact.id] = Deal(fact.id, fact.at, sides, event.child, (fact.qty, fact.price), fact.id)
         event.child.cum += fact.qty
         event.child.order.cum += fact.qty
         return event._replace(deal=deal)
@@ -204,10 +213,12 @@ class Walk:
             order = self.orders.get(order_id)
             if order is not None:
                 order.cum += fact.qty
+                if fact.auction or order_id == fact.maker_order_id:
+                    order.in_book = max(0, order.in_book - fact.qty)
                 sides[exec_id] = order, fact.qty, fact.price
         if not sides:
             return Event(fact)
-        deal = Deal(fact.id, fact.at, sides, None, (fact.qty, fact.price))
+        deal = Deal(fact.id, fact.at, sides, None, (fact.qty, fact.price), fact.id)
         self.deals[fact.id] = self.deals[fact.id - 1] = deal
         return Event(fact, deal.orders[-1], deal=deal)
 
@@ -222,15 +233,19 @@ class Walk:
         # What an operator changes is between us and the client; the exchange has what it had.
         if deal.child is not None and not isinstance(fact, f.FillReversed) and fact.venue_exec_id:
             deal.child.cum += qty - had
-        told, deal.told = deal.told, (qty, price)
+        told, prior = deal.told, deal.name
+        if told != (qty, price):
+            deal.told, deal.name = (qty, price), fact.id
         deal.sides[fact.exec_id] = order, qty, price
-        return Event(fact, order, deal.child, deal, had=told)
+        return Event(fact, order, deal.child, deal, had=told, prior=prior)
 
     def _split(self, fact: f.SplitApplied) -> None:
         n, d = fact.numerator, fact.denominator
         for order in self.orders.values():
             if order.symbol == fact.symbol and not order.ended:
-                order.qty, order.cum = order.qty * n // d, order.cum * n // d
+                order.qty, order.cum, order.in_book = (
+                    qty * n // d for qty in (order.qty, order.cum, order.in_book)
+                )  # fmt: skip
                 order.price, order.stop_px = split_price(order.price, n, d), split_price(order.stop_px, n, d)
         for child in self.children.values():
             if child.order.symbol == fact.symbol:
@@ -258,7 +273,7 @@ HANDLERS: dict[type[f.Fact], Callable[[Walk, Any], Event | None]] = {
     f.OrderRefused: Walk._ended,
     f.RequestRejected: Walk._request_rejected,
     f.OrderBooked: Walk._booked,
-    f.OrderUnbooked: Walk._order,
+    f.OrderUnbooked: Walk._unbooked,
     f.OrderRouted: Walk._routed,
     f.ChildAccepted: Walk._child,
     f.ChildEnded: Walk._child,
@@ -276,12 +291,12 @@ HANDLERS: dict[type[f.Fact], Callable[[Walk, Any], Event | None]] = {
 }
 
 
-def facts_of(folder: Path, day: int) -> Counter[str]:
-    """How many of ORDER_FACTS the day has, by name: the count that a report's own is held against. It looks at nothing
+def facts_of(folder: Path, day: int, kinds: Collection[type[f.Fact]] = COUNTED) -> Counter[str]:
+    """How many of these facts the day has, by name: the count that a report's own is held against. It looks at nothing
     but the facts' kinds and numbers. Raises JournalError."""
     return Counter(
         type(fact).__name__
         for record in read(folder)
         for fact in record.facts
-        if type(fact) in COUNTED and day_of(fact.id) == day
+        if type(fact) in kinds and day_of(fact.id) == day
     )

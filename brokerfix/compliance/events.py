@@ -21,8 +21,8 @@ ORDER_FACTS: tuple[type[f.Fact], ...] = (
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """A client's order as it is. `holds` is why it is with us (None: it is not), `shown` whether it has been in our
-    book."""
+    """A client's order as it is. `holds` is why it is with us (None: it is not), `in_book` what of it rests in our
+    book, `shown` whether some of it ever did."""
 
     order_id: int
     at: int
@@ -46,6 +46,7 @@ class Order(msgspec.Struct, kw_only=True):
     cum: int = 0
     holds: Hold | None = None
     released: tuple[Hold, ...] = ()
+    in_book: int = 0
     shown: bool = False
     ended: bool = False
     requests: dict[str, "Asked"] = {}
@@ -94,13 +95,14 @@ class Child(msgspec.Struct):
 
 class Deal(msgspec.Struct):
     """A trade in our book (`child` None), or an exchange's fill. `sides` are the order, quantity and price by ExecID, a
-    quantity of 0 where it was taken back; `told` is what the newest event of it says."""
+    quantity of 0 where it was taken back; `told` is what the newest event of it says, `name` that fact's number."""
 
     number: int
     at: int
     sides: dict[int, tuple[Order, int, int]]
     child: Child | None
     told: tuple[int, int]
+    name: int
 
     @property
     def symbol(self) -> str:
@@ -116,7 +118,8 @@ class Deal(msgspec.Struct):
 
 class Event(NamedTuple):
     """A fact of the day, and what it is about as it was just after it. `had` is the order's quantity and price before
-    it, `asked` what its client had asked and it answers, `sent` what an exchange refuses."""
+    it (of a deal: what was told of it, by the fact `prior`), `asked` what its client had asked and it answers, `sent`
+    what an exchange refuses."""
 
     fact: Any
     order: Order | None = None
@@ -125,6 +128,7 @@ class Event(NamedTuple):
     had: tuple[int, int] = (0, 0)
     asked: Asked | None = None
     sent: Sent | None = None
+    prior: int = 0
     origin: Origin = OURS
 
 

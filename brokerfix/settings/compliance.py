@@ -46,6 +46,10 @@ class AccountCodes(Section, frozen=True):
     large_trader: Annotated[str, Meta(max_length=20)] = ""
     lei: Lei = ""
     person: Annotated[str, Meta(pattern=r"^([A-Z]{2}[A-Za-z0-9+]{1,33})?$")] = ""
+    person_scheme: Literal["", "NIDN", "CCPT", "CONCAT"] = ""
+    first_name: Annotated[str, Meta(max_length=140)] = ""
+    surname: Annotated[str, Meta(max_length=140)] = ""
+    born: Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
     country: Country = ""
 
 
@@ -80,11 +84,13 @@ class ComplianceSection(Section, frozen=True):
     lei: Lei = ""
     country: Country = ""
     mic: Mic = ""
+    currency: Annotated[str, Meta(pattern="^([A-Z]{3})?$")] = ""
     dept_type: Literal["", "A", "ATS", "DMA", "O", "SA", "T"] = ""
     trading_session: Literal["", "FOR", "PRE", "PREREG", "REG", "REGPOST", "POST", "PREPOST", "ALL"] = ""
     book_desk: Annotated[str, Meta(pattern="^[A-Z]{0,2}$")] = ""
     manual_desk: Annotated[str, Meta(pattern="^[A-Z]{0,2}$")] = ""
     market_center: Annotated[str, Meta(pattern="^[A-Za-z0-9]{0,10}$")] = ""
+    mifid_firm: bool = False
     unsolicited: bool = False
     entered_at_once: bool = False
     executing: Annotated[str, Meta(max_length=50)] = ""
@@ -154,9 +160,9 @@ NEEDED: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     ),
     "606": (("broker",), {"venues": ("name|mic",)}),
     "605": (("market_center",), {}),
-    "rts24": (("lei", "mic"), {"accounts": ("lei|person",), "instruments": ("isin",)}),
+    "rts24": (("lei", "mic", "currency"), {"accounts": ("lei|person",), "instruments": ("isin",)}),
     "rts22": (
-        ("lei", "country", "mic", "executing"),
+        ("lei", "country", "mic", "currency", "executing"),
         {"venues": ("mic", "lei"), "accounts": ("lei|person",), "instruments": ("isin",)},
     ),
     "rts25": (("clock",), {}),

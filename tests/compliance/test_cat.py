@@ -241,11 +241,12 @@ def check_state(world: World) -> None:
     for order in world.state.orders.values():
         if order.ended is None:
             seen = walk.orders[order.order_id]
-            assert (seen.qty, seen.price, seen.cum) == (order.qty, order.price, order.cum), order
+            held = seen.qty, seen.price, seen.cum, seen.in_book
+            assert held == (order.qty, order.price, order.cum, order.in_book), order
     for child in world.state.children.values():
         if child.open:
-            held = walk.children[child.child_id]
-            assert (held.qty, held.price, held.cum) == (child.qty, child.price, child.cum), child
+            sent = walk.children[child.child_id]
+            assert (sent.qty, sent.price, sent.cum) == (child.qty, child.price, child.cum), child
 
 
 @pytest.mark.parametrize("file", SCENARIO_FILES, ids=lambda path: path.stem)
