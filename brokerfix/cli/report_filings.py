@@ -67,6 +67,32 @@ def cat(asked: Asked, form: str, repair: Path | None) -> None:
     tell(*write_cat(asked.output, found, asked.day, form, differences))
 
 
+@report.command("606")
+@click.option("--customer", default="", metavar="CLIENT", help="This client's own report, by Rule 606(b)(3).")
+@options_of_filings
+def rule606(asked: Asked, customer: str) -> None:
+    """Order routing as Rule 606 wants it, as XML: of the quarter that the day is in, by 606(a)(1); or what became of a
+    customer's not held orders in the six months that end with the day, by 606(b)(3)."""
+    from brokerfix.compliance.rule606 import write_public
+    from brokerfix.compliance.rule606_customer import NoCustomer, write_customer
+
+    if not customer:
+        return tell(*write_public(asked.output, asked.config, asked.day))
+    try:
+        return tell(*write_customer(asked.output, asked.config, customer, asked.day))
+    except NoCustomer as error:
+        raise click.ClickException(str(error)) from error
+
+
+@report.command("605")
+@options_of_filings
+def rule605(asked: Asked) -> None:
+    """Execution quality of the month that the day is in, by symbol, kind of order and size, as Rule 605 wants it."""
+    from brokerfix.compliance.rule605 import write_month
+
+    tell(*write_month(asked.output, asked.config, asked.day))
+
+
 @report.command("rts24")
 @form_option("json", "csv")
 @options_of_filings
@@ -109,6 +135,8 @@ def tell(paths: Sequence[Path], told: dict[str, Any]) -> None:
         facts = sum(row["facts"] for row in told["reconciliation"])
         made = sum(told["records"].values())
         click.echo(f"{facts} facts: {made} records, {facts - made} with a reason for none")
+    for why, number in told.get("orders", {}).items():
+        click.echo(f"{number} orders: {why}")
     if told["problems"]:
         click.echo("\nmissing, or not as the specification has it")
         show_rows(told["problems"], "", False)

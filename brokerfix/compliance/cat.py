@@ -48,13 +48,15 @@ class Cat:
         found = self._made(event)
         if isinstance(found, str):
             return self.ledger.left_out(event.fact, found)
+        error = self.repairs.pop(found["firmROEID"], None)
+        if error is not None:
+            found |= {"actionType": "RPR", "errorROEID": error}
         known = {name: value for name, value in found.items() if value not in ("", None)}
         told = {field.name: known.pop(field.name) for field in OF_TYPE[found["type"]] if field.name in known} | known
         corrects = told["actionType"] == "COR"
         self.ledger.made(event.fact, f"{told['type']} {told['actionType']}" if corrects else told["type"])
-        error = self.repairs.pop(told["firmROEID"], None)
         if error is not None:
-            self.repaired.append(told | {"actionType": "RPR", "errorROEID": error})
+            self.repaired.append(told)
         else:
             (self.corrected if corrects else self.new).append(told)
         return None

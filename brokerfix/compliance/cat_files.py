@@ -32,8 +32,10 @@ class BadRepairs(ValueError):
 def read_repairs(file: Path) -> dict[str, int]:
     """firmROEID -> errorROEID of a CSV file with these two columns, as CAT's feedback has them. Raises BadRepairs."""
     try:
-        rows = [*csv.DictReader(file.read_text(encoding="utf-8").splitlines())]
-        return {row["firmROEID"]: int(row["errorROEID"]) for row in rows}
+        reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        if not {"errorROEID", "firmROEID"} <= {*(reader.fieldnames or ())}:
+            raise KeyError("one is not there")
+        return {row["firmROEID"]: int(row["errorROEID"]) for row in reader}
     except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise BadRepairs(f"{file}: needs the columns errorROEID (a number) and firmROEID: {error}") from error
 

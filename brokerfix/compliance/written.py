@@ -88,12 +88,11 @@ def sidecar(
     """What goes beside a file of records."""
     told: dict[str, Any] = {
         "report": report, "status": NOT_CERTIFIED, "specification": specification, "trading_day": day,
-        "notes": [*notes], "problems": problems.rows,
+        "notes": [*notes], "problems": problems.rows, "differences": [*differences],
     }  # fmt: skip
     if ledger is not None:
         told["records"] = dict(sorted(ledger.records.items()))
         told["reconciliation"] = [row._asdict() for row in ledger.rows]
-        told["differences"] = [*differences]
     return told | more
 
 

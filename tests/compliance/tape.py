@@ -149,6 +149,10 @@ class Tape:
         }  # fmt: skip
         return self.add(at, f.OrderAccepted, client=client, side=side, qty=qty, price=price, **known | more)
 
+    def quote(self, at: float, bid: int, ask: int, qty: int = 500, venue: str = "XNAS") -> None:
+        sides = ((bid, qty, venue),), ((ask, qty, venue),)
+        self.add(at, f.Quoted, symbol="AAPL", bids=sides[0], asks=sides[1], last=None, mark=0)
+
     def route(self, at: float, order: int, qty: int, price: int, venue: str = "XNAS", **more: Any) -> int:
         known: dict[str, Any] = {"ord_type": OrdType.LIMIT, "time_in_force": TimeInForce.DAY}
         why = RouteRule.BEST_PRICE
