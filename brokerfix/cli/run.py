@@ -11,6 +11,7 @@ import click
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 from brokerfix.operate.admin import ask
+from brokerfix.settings.compliance import ComplianceSection, missing
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config, StartError
 from brokerfix.settings.store import in_postgres, password_of
@@ -148,6 +149,10 @@ def check(config: str) -> None:
     if in_postgres(loaded):
         password_of(loaded)
         click.echo(f"  database: shard {loaded.broker.shard} of {loaded.broker.store}")
+    if loaded.compliance != ComplianceSection():
+        needed = missing(loaded.compliance, loaded.venues, loaded.accounts, loaded.instruments)
+        for report, keys in needed.items():
+            click.echo(f"  report {report}: not configured: {', '.join(keys)}")
     _tell_left_behind(loaded)
 
 
