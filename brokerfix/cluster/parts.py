@@ -131,7 +131,8 @@ def _unmet(entries: Entries, me: str, alive: frozenset[str], left: int) -> tuple
     """What other shards need and do not have, if there is enough for it: those that come before me, and after."""
     mine = entries[me]
     my_rank = (mine.since, me) if mine.needs > mine.counts else None
-    before, after = [], []
+    before: list[int] = []
+    after: list[int] = []
     for name, entry in entries.items():
         if name == me or name not in alive or entry.needs <= entry.counts:
             continue
