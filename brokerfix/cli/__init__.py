@@ -14,6 +14,7 @@ from brokerfix.cli import (
     risk,
     run,
     setup,
+    shards,
     simulate,
     trades,
 )
@@ -21,5 +22,5 @@ from brokerfix.cli.base import main
 
 __all__ = [
     "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
-    "risk", "run", "setup", "simulate", "trades",
+    "risk", "run", "setup", "shards", "simulate", "trades",
 ]  # fmt: skip

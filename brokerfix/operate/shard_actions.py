@@ -121,6 +121,7 @@ class ShardActions:
                 "qty": to_text(position.qty, state.instruments[symbol].qty_digits) if position is not None else "",
             }
             for name, account in state.accounts.items()
+            if request.get("account", name) == name
             if name not in state.sharing.elsewhere or self._has_some(name)
             for symbol, position in account.positions.items() or (("", None),)
         )  # fmt: skip

@@ -130,6 +130,9 @@ class Broker:
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
+        if config.is_shard:
+            told_shard = str(config.path), str(os.getpid())
+            self.helpers.append(Helper("the shard's agent", "brokerfix.cluster.shard", *told_shard))
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
 
