@@ -311,8 +311,12 @@ class Shard:
         try:
             asked = json.loads(message.data)
             answer = await self._answer(asked["by"], asked["number"], asked["request"])
-        except TROUBLE as error:
+        except ActionRefused as error:
             answer = {"ok": False, "error": str(error)}
+        except NotRunning:
+            answer = {"ok": False, "error": "its broker does not answer", "away": True}
+        except Away as error:
+            answer = {"ok": False, "error": str(error), "away": True}
         except (ValueError, KeyError, TypeError) as error:
             answer = {"ok": False, "error": f"that is no request: {error}"}
         await message.respond(json.dumps(answer).encode())
