@@ -5,11 +5,12 @@ import os
 import select
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -23,7 +24,7 @@ from brokerfix.settings.sections import Config, ConfigError, StartError
 from brokerfix.tools.client import Disconnected
 
 if TYPE_CHECKING:
-    import sqlite_utils
+    from brokerfix.projections.database import Database
 
 
 DEFAULT_CONFIG = "config/broker.toml"
@@ -103,7 +104,19 @@ def _read_to_the_end_or_not() -> Iterator[None]:
 
 
 class Commands(click.Group):
-    """The commands, whose output may end in a pipe that is closed."""
+    """The commands, whose output may end in a pipe that is closed. Of `topics`, the modules and which commands each
+    has, the ones that are needed are loaded: a command takes a moment, and all of them ten times as long."""
+
+    topics: ClassVar[Mapping[str, str]] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({name for names in self.topics.values() for name in names.split()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for topic, names in self.topics.items():
+            if cmd_name in names.split():
+                import_module(f"brokerfix.cli.{topic}")
+        return super().get_command(ctx, cmd_name)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _read_to_the_end_or_not():
@@ -120,14 +133,14 @@ def main() -> None:
     """brokerfix: a FIX broker in one process."""
 
 
-def database(config: str) -> "sqlite_utils.Database":
+def database(config: str) -> "Database":
     # It loads pandas where that is installed, and no other command needs it.
-    import sqlite_utils
+    from brokerfix.projections.database import Database
 
     path = database_path(config_of(config).data)
     if not path.exists():
         raise click.ClickException(f"{path}: there is no database yet; start the broker with store = true")
-    return sqlite_utils.Database(path)
+    return Database(path)
 
 
 LEAST = {

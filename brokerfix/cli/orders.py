@@ -2,12 +2,8 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    pass
 
 from brokerfix.cli.base import (
     ask_broker,

@@ -2,39 +2,61 @@
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
-
-from brokerfix.operate.admin import ask
-from brokerfix.settings.registry import complete
-from brokerfix.settings.sections import Config
-
-if TYPE_CHECKING:
-    pass
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 from brokerfix.cli.shards import all_shards_option, ask_all_shards
+from brokerfix.operate.admin import ask
+from brokerfix.settings.registry import complete
+from brokerfix.settings.sections import Config, StartError
 
 
 @main.command()
 @click.argument("config")
 @for_people
 def start(config: str) -> None:
-    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM."""
+    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM.
+
+    With a [cluster] it is the primary where nobody else is, and a standby of who is."""
+    _run(config, may_begin=True)
+
+
+@main.command()
+@click.argument("config")
+@click.option("--node", help="This machine's name in the cluster, in place of cluster.node.")
+@for_people
+def standby(config: str, node: str | None) -> None:
+    """Run a standby of the broker of the file CONFIG, on another machine, until Ctrl-C or SIGTERM.
+
+    It takes over when the primary is gone. Unlike `brokerfix start` it is never the first primary of a cluster."""
+    if node:
+        os.environ["BROKERFIX_NODE"] = node
+    if config_of(config).cluster is None:
+        raise StartError(f"{config}: has no [cluster]: a standby needs one")
+    _run(config, may_begin=False)
+
+
+def _run(config: str, may_begin: bool) -> None:
     if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
         handler: logging.Handler = RichHandler(show_path=False, markup=False, console=Console(stderr=True))
         logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     from brokerfix.process.broker import Broker
+    from brokerfix.process.member import Ended
 
-    broker = Broker(config_of(config))
-    broker.start()
+    broker = Broker(config_of(config), may_begin=may_begin)
+    try:
+        broker.start()
+    except Ended:
+        sys.exit(0)
     sys.exit(broker.run())
 
 
@@ -58,6 +80,22 @@ def gateway(config: str) -> None:
 @main.command()
 @click.argument("config")
 @for_people
+def router(config: str) -> None:
+    """Run the router of the file CONFIG until Ctrl-C or SIGTERM: between the gateway and several shards, it makes one
+    session of a client's sessions with all of them."""
+    from brokerfix.operate import logs
+    from brokerfix.router.process import run
+
+    loaded = config_of(config)
+    if loaded.router is None:
+        raise click.ClickException(f"{config}: there is no [router]")
+    logs.configure("router")
+    sys.exit(run(loaded))
+
+
+@main.command()
+@click.argument("config")
+@for_people
 def http(config: str) -> None:
     """Run the HTTP door of the file CONFIG until Ctrl-C or SIGTERM: REST for orders, executions, accounts, instruments
     and books, a WebSocket stream, and a page about it all at /. The broker runs by itself."""
@@ -65,8 +103,8 @@ def http(config: str) -> None:
     from brokerfix.web.process import run
 
     loaded = config_of(config)
-    if loaded.http is None or not loaded.api_keys:
-        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] are needed")
+    if loaded.http is None or not loaded.http_keys:
+        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed")
     logs.configure("http")
     run(loaded)
 

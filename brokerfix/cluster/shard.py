@@ -1,17 +1,10 @@
-"""The agent's part in a cluster of shards: parts of limits, accounts, and what operators ask of all.
-
-`python -m brokerfix.cluster.shard CONFIG PARENT_PID` runs it by itself, beside a broker.
-"""
+"""The agent's part in a cluster of shards: parts of limits, accounts, and what operators ask of all."""
 
 import asyncio
 import json
 import logging
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,9 +21,6 @@ from brokerfix.cluster.standing import FOR_ALL, ask_all, ask_one, read_standing
 from brokerfix.cluster.standing import subject_of as subject_of_shard
 from brokerfix.domain import money_text, to_money
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning
-from brokerfix.queues.nats import ServerAway, connect
-from brokerfix.settings.base import ConfigError
-from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
 
 log = logging.getLogger("brokerfix.cluster")
@@ -388,51 +378,3 @@ class Shard:
 
 def _fields(request: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in request.items() if name not in ("action", "by")}
-
-
-async def _alone(config: Config, parent: int) -> None:
-    assert config.cluster is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: os._exit(0))
-    told = ""
-    while True:
-        try:
-            name = f"brokerfix {config.cluster.name} shard {config.broker.shard}"
-            client = await connect(config.path, "cluster", config.cluster, name)
-            break
-        except ServerAway as error:
-            if str(error) != told:
-                told = str(error)
-                log.error("%s", told)
-            _check(parent)
-            await asyncio.sleep(0.2)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(Shard(config, client).run())
-        group.create_task(_watch(parent))
-
-
-async def _watch(parent: int) -> None:
-    while True:
-        _check(parent)
-        await asyncio.sleep(0.2)
-
-
-def _check(parent: int) -> None:
-    """The broker ends us, and we do not outlive it."""
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def main() -> None:
-    path, parent = sys.argv[1:]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("nats").setLevel(logging.CRITICAL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        config = load(Path(path))
-    except ConfigError as error:
-        sys.exit(str(error))
-    asyncio.run(_alone(config, int(parent)))
-
-
-if __name__ == "__main__":
-    main()

@@ -119,6 +119,8 @@ class Operations:
             "set-maker": self._set_maker,
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
+            "cluster": lambda operator, request: self.broker.cluster(),
+            "switch": self._switch,
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
@@ -209,6 +211,10 @@ class Operations:
         canceled, refused = request.get("canceled", 0) == 1, request.get("refused", 0) == 1
         told = child.child_id, filled, at, canceled, request.get("text", ""), refused
         return self.done(cmd.OperatorResolve(self.broker.clock(), operator, *told))
+
+    def _switch(self, operator: str, request: Request) -> Answer:
+        """Hand over to a standby. Its name is in the answer."""
+        return {"to": self.broker.switch(operator, str(request.get("to", "")))}
 
     def _status(self, operator: str, request: Request) -> Answer:
         return self.broker.status()

@@ -22,6 +22,7 @@ from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
 from brokerfix.process.helpers import Helper
 from brokerfix.process.idle import Idle
+from brokerfix.process.member import Ended, Member, begin_anew
 from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
@@ -46,14 +47,19 @@ BEHIND_ORDERS = 10
 class Broker:
     """One broker, or one simulated exchange."""
 
-    def __init__(self, config: Config, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, config: Config, clock: Callable[[], int] = time.time_ns, may_begin: bool = True) -> None:
+        """`may_begin`: in a cluster it may be the first primary of all."""
         complete(config)
         self.config = config
         self.clock = clock
         self.receiver = Receiver(config, clock)
         self.outbox = Outbox(config.broker.resend_messages, tuple(config.makers), config.data / "missed")
         self.sessions = Sessions(config, self.receiver, self.outbox, clock)
-        self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
+        self.member = Member(config, may_begin) if config.cluster is not None else None
+        durability = config.broker.durability
+        self.journal = Journal(
+            config.data / "journal", "disk" in durability, self.member, awaited="cluster" in durability
+        )
         send = self.sessions.send if config.chaos is None else self._spoil
         self.pipeline = Pipeline(self.journal, send, self.sessions.tell, self.outbox, posts=config.chaos is None)
         self.state = self.pipeline.state
@@ -74,10 +80,12 @@ class Broker:
         self.timers = Timers(self)
         self.running = False
         self._lock = -1
+        self._switched = ("", "")
         self.helpers: list[Helper] = []
 
     def start(self) -> None:
-        """Take the data folder, replay the journal, open the sessions. Raises StartError."""
+        """Take the data folder, replay the journal, open the sessions; in a cluster, once this node is the primary.
+        Raises StartError, and Ended of a standby that is told to end."""
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
@@ -85,6 +93,8 @@ class Broker:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
             self._idle = Idle()
+            if self.member is not None:
+                self._follow(self.member)
             unsent = self.pipeline.recover(self.trading_day(self.clock()))
             self.outbox.open(config.data / "sessions", config.data / "fix", self.sessions.file_names())
             self._check_journal()
@@ -92,7 +102,8 @@ class Broker:
             raise StartError(str(error)) from error
         if config.gateway is not None:
             self.sessions.secret = make_secret(config)
-        warm_up()
+        if self.member is None:
+            warm_up(versions=[client.fix for client in config.clients.values()])
         missed_a_roll = 0 < self.state.day < self.trading_day(self.clock())
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
@@ -116,6 +127,18 @@ class Broker:
         gc.set_threshold(50_000, 50, 1000)
         log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
 
+    def _follow(self, member: Member) -> None:
+        """Be a standby as long as this node is not the primary."""
+        member.helpers = self.helpers
+        member.start()
+        warm_up(versions=[client.fix for client in self.config.clients.values()])
+        try:
+            member.follow(self.pipeline)
+        except Ended:
+            self._idle.close()
+            os.close(self._lock)
+            raise
+
     def _start_helpers(self) -> None:
         """The processes beside this one."""
         config, told = self.config, (str(self.config.data), str(os.getpid()))
@@ -125,14 +148,15 @@ class Broker:
         ):
             if is_wanted:
                 self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
+        if config.proof is not None:
+            told = str(config.path), str(os.getpid())
+            signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
+            self.helpers.append(signing)
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
-        if config.is_shard:
-            told_shard = str(config.path), str(os.getpid())
-            self.helpers.append(Helper("the shard's agent", "brokerfix.cluster.shard", *told_shard))
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
 
@@ -207,8 +231,10 @@ class Broker:
     def turn(self) -> None:
         """One turn of the loop: sessions, held messages, timers."""
         began = time.perf_counter_ns()
+        if self.member is not None:
+            self.member.check()
         self.sessions.poll()
-        if self.journal.disk:
+        if self.journal.waits:
             self.pipeline.release()
             if self.pipeline.failed is not None:
                 log.critical("%s: the disk has failed: %s; stopping", self.journal.folder, self.pipeline.failed)
@@ -227,22 +253,37 @@ class Broker:
         if took > self.pauses.this_second:
             self.pauses.this_second = took
 
+    def look_at_cluster(self, now: int) -> None:
+        """Every moment: the agent beside this process, and whether the cluster takes what is appended."""
+        assert self.member is not None
+        self.member.look_after()
+
     def stop(self) -> int:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
         self.timers.every.clear()
+        if self.member is not None:
+            self.member.stopping = True
         deadline = self.clock() + LOGOUT_SECONDS * SECOND
         while self.sessions.logout() and self.clock() < deadline:
             self.turn()
         if self.pipeline.failed is None:
-            self.pipeline.submit(cmd.Stop(self.clock()))
+            self.pipeline.submit(cmd.Stop(self.clock()), Origin(who=self._switched[0]) if self._switched[0] else OURS)
             self.pipeline.flush()
         self.admin.close()
         self.sessions.close()
+        if self.member is not None:
+            self.member.settle(self.journal.position)
         self.pipeline.close()
         self._idle.close()
+        if self.member is not None:
+            self.member.hand_over(self._switched[1])
+            self.member.close()
         for helper in self.helpers:
             helper.stop()
         os.close(self._lock)
+        if self._switched[0]:
+            log.info("%s is down here; this node begins anew as a standby", self.config.broker.name)
+            begin_anew()
         log.info("%s is down; its orders stay", self.config.broker.name)
         return 0 if self.pipeline.failed is None else 1
 
@@ -299,6 +340,23 @@ class Broker:
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
         }
+
+    def cluster(self) -> dict[str, Any]:
+        """How this node sees the cluster. Raises ActionRefused where it is in none."""
+        if self.member is None:
+            raise ActionRefused(f"{self.config.path}: has no [cluster]")
+        return self.member.status()
+
+    def switch(self, operator: str, to: str) -> str:
+        """Hand over to a standby, `to` or the one that is closest, and be a standby. Returns its name. Raises
+        ActionRefused where there is none that could take over at once."""
+        if self.member is None:
+            raise ActionRefused(f"{self.config.path}: has no [cluster]")
+        chosen = self.member.successor(to)
+        log.warning("operator %s hands over to node %s", operator, chosen)
+        self._switched = operator, chosen
+        self.running = False
+        return chosen
 
     def disconnect(self, name: str) -> None:
         self.sessions.disconnect(name)

@@ -92,6 +92,8 @@ class Timers:
         if config.makers:
             timers.append(Timer(STIRRED_EVERY, self._requote_stirred))
             timers.append(Timer(LOOK_EVERY, self._requote_all))
+        if self.broker.member is not None:
+            timers.append(Timer(WATCH_EVERY, self.broker.look_at_cluster))
         if self.broker.chaos is not None:
             timers.append(Timer(MILLISECOND, self.broker.chaos.release))
         self.every = timers

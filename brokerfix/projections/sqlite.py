@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import sqlite_utils
 
 from brokerfix.domain import SEQUENCES, SHARDS, Instructions, Instrument, average_text, id_text, money_text, to_text
 from brokerfix.engine.orders.order import Child, Order
@@ -32,6 +31,7 @@ from brokerfix.facts import (
     VenueDown,
     VenueUp,
 )
+from brokerfix.projections.database import Database
 from brokerfix.projections.published import decision_row, moment, published
 from brokerfix.projections.tail import Anew, Tail, follow_until_ended
 from brokerfix.record.journal import Place, Record
@@ -166,13 +166,13 @@ class Projection:
         self.db = self._open()
         self._begin()
 
-    def _open(self) -> sqlite_utils.Database:
+    def _open(self) -> Database:
         """Open the database; one of another schema is made anew."""
-        db = sqlite_utils.Database(self.path)
+        db = Database(self.path)
         if db.table_names() and db.execute("pragma user_version").fetchone()[0] != SCHEMA:
             db.close()
             remove(self.path)
-            db = sqlite_utils.Database(self.path)
+            db = Database(self.path)
         db.enable_wal()
         for name, (columns, pk) in TABLES.items():
             if name not in db.table_names():

@@ -31,7 +31,8 @@ from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
-from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection
+from brokerfix.settings.proof import ProofSection
+from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -340,7 +341,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
     "cluster": ClusterSection,
+    "proof": ProofSection,
     "gateway": GatewaySection,
+    "router": RouterSection,
     "http": HttpSection,
     "maker": MakerSection,
     "chaos": ChaosSection,
@@ -407,11 +410,19 @@ class Config(msgspec.Struct, frozen=True):
     queues: dict[str, QueueSection] = {}
     events: dict[str, EventsSection] = {}
     orders_from: dict[str, OrdersFromSection] = {}
+    proof: ProofSection | None = None
+    router: RouterSection | None = None
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
         own = self.clients[client].budgets
         return own if own is not None else self.gateway.budgets if self.gateway is not None else BudgetsSection()
+
+    @property
+    def http_keys(self) -> dict[str, ApiKeySection]:
+        """The API keys that come over HTTP: those that no queue has."""
+        queued = {key for section in self.orders_from.values() for key in section.api_keys}
+        return {name: key for name, key in self.api_keys.items() if name not in queued}
 
     @property
     def limits(self) -> dict[Level, Limits]:

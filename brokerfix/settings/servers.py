@@ -44,9 +44,10 @@ class ClusterSection(ServersSection, frozen=True):
 
 
 class QueueSection(ServersSection, frozen=True, kw_only=True):
-    """A message queue that the desk has."""
+    """A message queue that the desk has. `sasl` is how Kafka asks for a user's password."""
 
     kind: Literal["nats", "rabbitmq", "kafka"]
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
 
 
 class EventsSection(Section, frozen=True):
@@ -64,13 +65,29 @@ class EventsSection(Section, frozen=True):
 
 
 class OrdersFromSection(Section, frozen=True):
-    """Orders that come from a queue: `subject` is what its streams and queues are called by."""
+    """Orders that come from a queue: `subject` is what its streams and queues are called by, `api_keys` are whose
+    orders; the clients of these keys have no other door."""
 
     queue: str
+    api_keys: Annotated[tuple[str, ...], Meta(min_length=1)]
     subject: Name = "brokerfix"
     answer_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
     tries: Annotated[int, Meta(ge=1, le=100)] = 5
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 7
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
+
+
+class RouterSection(Section, frozen=True):
+    """The process between the gateway and several shards. `shards`: number -> where that broker listens for us."""
+
+    listen: str
+    shards: Annotated[dict[str, str], Meta(min_length=1)]
+    data: str
+    secret: str = ""
+    durability: Literal["process", "disk"] = "process"
+    hold_seconds: Annotated[float, Meta(ge=0, le=600)] = 0
+    stale_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] = 400
 
 
 def password_of(path: Path, key: str, section: ServersSection) -> str:
