@@ -35,6 +35,8 @@ STANDING_SECONDS = 2.0
 ACCOUNTS_SECONDS = 1.0
 REQUEST_SECONDS = 1.0
 NEAR_SECONDS = 60.0
+HEARD = ("part.>", "account.>", "shard.>", "standing")
+"""The keys of which it is heard when they are written."""
 TROUBLE = (Away, ActionRefused, NotRunning)
 
 
@@ -87,9 +89,8 @@ class Shard:
         """Until it is canceled."""
         head = f"$KV.{self.cluster}."
         await self._until_there(lambda: open_keys(self.client.jetstream(), self.cluster, self._replicas()))
-        for kind in ("part", "account", "shard", "standing"):
-            await self.client.subscribe(f"{head}{kind}.>" if kind != "standing" else head + kind, cb=self._heard)
-        await self.client.subscribe(subject_of_shard(self.cluster, self.shard), cb=self._asked)
+        heard = [await self.client.subscribe(head + what, cb=self._heard) for what in HEARD]
+        heard.append(await self.client.subscribe(subject_of_shard(self.cluster, self.shard), cb=self._asked))
         door = await open_door(self.config.data, self.config.broker.operators, self._at_the_door)
         try:
             async with asyncio.TaskGroup() as group:
@@ -97,6 +98,8 @@ class Shard:
                 group.create_task(self._look())
         finally:
             door.close()
+            for one in heard:
+                await one.unsubscribe()
 
     def _replicas(self) -> int:
         assert self.config.cluster is not None
