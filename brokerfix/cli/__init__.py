@@ -22,6 +22,7 @@ Commands.topics = {
     "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
     "run": "start standby gateway router http demo check status",
     "setup": "rules certify password certificates key",
+    "shards": "shards move-account",
     "simulate": "simulate",
     "store": "rebuild",
     "trades": "trades",

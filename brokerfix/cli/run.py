@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
+from brokerfix.cli.shards import all_shards_option, ask_all_shards
 from brokerfix.operate.admin import ask
 from brokerfix.settings.compliance import ComplianceSection, missing
 from brokerfix.settings.registry import complete
@@ -170,13 +171,17 @@ def _tell_left_behind(loaded: Config) -> None:
 
 
 @main.command()
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def status(config: str, as_json: bool) -> None:
+def status(all_shards: bool, config: str, as_json: bool) -> None:
     """Say how the running broker is: its day, what it holds, the jobs it works off, its loop's longest pauses."""
     from brokerfix.projections.lag import lag_text
 
+    if all_shards:
+        ask_all_shards(config, as_json, "", action="status")
+        return
     told = ask(config_of(config).data, {"action": "status"})
     if as_json:
         click.echo(json.dumps(told))

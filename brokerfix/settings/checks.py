@@ -135,6 +135,10 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
         raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
     if cluster is not None:
         check_servers(path, "cluster", cluster)
+    placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
+    if placed and (cluster is None or not cluster.shards):
+        name = next(iter(placed))
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
     return cluster
 
 
