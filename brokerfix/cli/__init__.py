@@ -16,12 +16,15 @@ Commands.topics = {
     "order": "order",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
+    "report_filings": "report",
     "report_making": "report",
     "reports": "report",
     "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
     "run": "start standby gateway router http demo check status",
     "setup": "rules certify password certificates key",
+    "shards": "shards move-account",
     "simulate": "simulate",
+    "store": "rebuild",
     "trades": "trades",
 }
 """A command stands behind each file that has something of it."""

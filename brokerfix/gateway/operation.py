@@ -115,6 +115,15 @@ class BrokerCollector:
         for name, text in CLUSTER.items() if told["cluster"] else ():
             yield GaugeMetricFamily(f"brokerfix_cluster_{name}", text, value=float(told["cluster"][name]))
         yield from _streams({name: lag for name, lag in told.get("events", {}).items() if lag is not None})
+        store = told["store"]
+        if store is not None:
+            for name, text in (
+                ("facts", "Facts that the database has not"),
+                ("seconds", "How old what the database has is, where it has not all"),
+            ):
+                yield GaugeMetricFamily(f"brokerfix_store_behind_{name}", text, value=float(store[name]))
+            is_fine = float(not store["trouble"])
+            yield GaugeMetricFamily("brokerfix_store_up", "Whether the database takes the journal", value=is_fine)
 
 
 def _streams(lags: dict[str, dict[str, Any]]) -> Iterator[Metric]:

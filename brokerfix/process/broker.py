@@ -37,6 +37,7 @@ from brokerfix.settings.registry import complete
 from brokerfix.settings.schedule import day_ends, trading_day
 from brokerfix.settings.sections import ClientSection, Config, StartError, VenueSection
 from brokerfix.settings.start import hours_of, start_command
+from brokerfix.settings.store import NEEDS, in_postgres
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -94,6 +95,8 @@ class Broker:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
         for name, events in config.events.items():
             check_installed(config.path, f"events.{name}", config.queues[events.queue].kind)
+        if in_postgres(config) and find_spec("psycopg") is None:
+            raise StartError(f"{config.path}: {NEEDS}")
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
@@ -150,12 +153,14 @@ class Broker:
     def _start_helpers(self) -> None:
         """The processes beside this one."""
         config, told = self.config, (str(self.config.data), str(os.getpid()))
-        for is_wanted, name, module in (
-            (config.broker.store, "the SQLite projection", "brokerfix.projections.sqlite"),
-            (config.broker.history, "the market history", "brokerfix.projections.history"),
-        ):
+        if in_postgres(config):
+            store = "the PostgreSQL projection", "brokerfix.projections.postgres", *told, str(config.path)
+        else:
+            store = "the SQLite projection", "brokerfix.projections.sqlite", *told, str(config.broker.store_days)
+        history = "the market history", "brokerfix.projections.history", *told
+        for is_wanted, helper in ((config.broker.store, store), (config.broker.history, history)):
             if is_wanted:
-                self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
+                self.helpers.append(Helper(*helper, niceness=BEHIND_ORDERS))
         if config.proof is not None:
             told = str(config.path), str(os.getpid())
             signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
@@ -350,6 +355,7 @@ class Broker:
                 name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
                 for name in self.config.events
             },
+            "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
 
     def _cluster_status(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Lag:
         bad_for = 0.0 if self._is_fine else time.monotonic() - self._fine_at
         if self._alerted and self._is_fine:
             self._alerted = not self._alert(f"{self.code}_CAUGHT_UP", f"{self.what} has all of the journal again")
-        elif not self._alerted and bad_for >= self.alert_seconds:
+        elif not self._alerted and not self._is_fine and bad_for >= self.alert_seconds:
             why = self._trouble or "the projection is slower than the broker"
             self._alerted = self._alert(
                 f"{self.code}_BEHIND", f"{self.what} has been behind for {bad_for:.0f} s: {why}"

@@ -27,6 +27,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
@@ -46,12 +47,14 @@ from brokerfix.settings.sections import (
     VenueSection,
 )
 from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
+from brokerfix.settings.store import check_store
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
     """The settings of a file's tables. Raises ConfigError."""
     _zone(path, "broker.time_zone", read["broker"].time_zone)
     _network(path, "broker.address", read["broker"].address)
+    check_store(path, read["broker"])
     instruments = {
         symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
     }
@@ -91,8 +94,9 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _queues(path, read),
         read["events"],
         read["orders_from"],
-        read.get("proof"),
+        proof=read.get("proof"),
         router=_router(path, read),
+        compliance=check_compliance(path, read),
     )
 
 
@@ -131,6 +135,10 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
         raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
     if cluster is not None:
         check_servers(path, "cluster", cluster)
+    placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
+    if placed and (cluster is None or not cluster.shards):
+        name = next(iter(placed))
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
     return cluster
 
 

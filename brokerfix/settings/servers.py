@@ -28,7 +28,8 @@ class ServersSection(Section, frozen=True):
 
 
 class ClusterSection(ServersSection, frozen=True):
-    """The NATS servers that hold a broker's journal for its standby, and who is primary."""
+    """The NATS servers that hold a broker's journal for its standby, and who is primary; and, of several brokers that
+    are `shards`, who has which account and which part of the limits."""
 
     name: Name = "brokerfix"
     node: str = ""
