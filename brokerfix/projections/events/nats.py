@@ -28,10 +28,11 @@ log = logging.getLogger("brokerfix.projections.events")
 DUPLICATE_SECONDS = 120
 """For so long the server knows a message by its id."""
 MSG_ID, EXPECTED = "Nats-Msg-Id", "Nats-Expected-Last-Sequence"
-NEXT_SECONDS = 0.5
+NEXT_SECONDS, ASK_SECONDS = 0.5, 2.0
 WRONG_SEQUENCE = 10071
 """The server's error that a message is not behind the one that it expects to be behind."""
 OTHERS = "it has other messages than this publisher has sent: does another one write there?"
+NO_LEADER = "nobody takes messages for it: it has no leader now, or was deleted"
 HUNG_UP = "the server has hung up"
 
 
@@ -67,7 +68,7 @@ class NatsDestination:
         self._client = client = await connect(where.path, where.key, where.queue, where.client, self._disconnected)
         self.most_bytes = client.max_payload - HEADERS_BYTES
         try:
-            stream = client.jetstream()
+            stream = client.jetstream(timeout=ASK_SECONDS)
             info = await self._ensure(stream, self._facts_config())
             if where.section.market_data_ms:
                 await self._ensure(stream, self._market_config())
@@ -142,7 +143,7 @@ class NatsDestination:
         if waiting is None or waiting.done():
             return
         # An empty answer: nobody has the stream.
-        answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": "it is not there"}}
+        answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": NO_LEADER}}
         error = answer.get("error", {})
         if error.get("err_code") == WRONG_SEQUENCE or answer.get("duplicate"):
             waiting.set_exception(ServerAway(f"{self._told}: {OTHERS}"))
