@@ -188,6 +188,28 @@ def test_what_comes_twice_is_told_once(tmp_path: Path, queue_server: Server) -> 
     assert times == ({2} if queue_server.kind == "kafka" else {1}), "the same number tells it where the server does not"
 
 
+def test_of_two_publishers_one_is_refused(tmp_path: Path, nats_server: Server) -> None:
+    """What a publisher sends that another one has come before is not there, not even what that one has not sent."""
+    flow = Flow(tmp_path, nats_server)
+    flow.trade(10)
+    messages = Source(flow.folder / "journal", 0).read(BATCH)
+
+    async def both() -> list[int]:
+        late, first = destination_of(flow.where), destination_of(flow.where)
+        try:
+            await late.open()
+            await first.open()
+            await (await first.send(messages[:10]))
+            with pytest.raises(ServerAway, match="does another one write there"):
+                await (await late.send(messages[20:30]))
+            return await flow.raw()
+        finally:
+            await late.close()
+            await first.close()
+
+    assert asyncio.run(both()) == [message.number for message in messages[:10]]
+
+
 def test_only_some_kinds_and_accounts_where_they_are_named(tmp_path: Path, queue_server: Server) -> None:
     flow = Flow(tmp_path, queue_server, kinds=("Trade",), accounts=("BOB",))
     flow.trade(3)
