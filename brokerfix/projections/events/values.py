@@ -27,8 +27,8 @@ Moment = Annotated[str, Meta(pattern=MOMENT, description="UTC, to the nanosecond
 
 
 class Role(StrEnum):
-    """What a whole number is. TWICE is a price times two, NOTIONAL the sum of prices times quantities, as text because it
-    has more than 64 bits."""
+    """What a whole number is. TWICE is a price times two, NOTIONAL the sum of prices times quantities, as text because
+    it has more than 64 bits."""
 
     ID = "id"
     MOMENT = "moment"
