@@ -155,6 +155,7 @@ class Accounts:
                 placed["elsewhere"].get(name) != place.shard)
             if not (place.shard == self._shard and place.move is not None)
         }  # fmt: skip
-        names = sorted(news)
+        # Those that are elsewhere first: limits of who has accounts on several shards are divided from then on.
+        names = sorted(news, key=lambda name: (news[name] == self._shard, name))
         for at in range(0, len(names), CHUNK):
             await self._broker.ask("place", tables={name: news[name] for name in names[at : at + CHUNK]})
