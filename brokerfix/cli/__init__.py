@@ -6,6 +6,7 @@ Commands.topics = {
     "backups": "backup restore",
     "cluster": "cluster switch",
     "desk": "halt resume roll split sessions clients exchanges",
+    "events": "events schema",
     "explain": "explain",
     "feed": "feed",
     "intake": "orders-from dead-letters",
@@ -15,6 +16,7 @@ Commands.topics = {
     "order": "order",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
+    "report_filings": "report",
     "report_making": "report",
     "reports": "report",
     "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
@@ -22,6 +24,7 @@ Commands.topics = {
     "setup": "rules certify password certificates key",
     "shards": "shards move-account",
     "simulate": "simulate",
+    "store": "rebuild",
     "trades": "trades",
 }
 """A command stands behind each file that has something of it."""

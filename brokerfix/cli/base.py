@@ -10,23 +10,21 @@ from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import click
 
 from brokerfix import __version__
 from brokerfix.cli.tables import show
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
+from brokerfix.projections.reading import Reading, Unreadable, reading_of
+from brokerfix.queues.away import ServerAway
 from brokerfix.record.journal import JournalError
 from brokerfix.settings.load import load
-from brokerfix.settings.registry import database_path
 from brokerfix.settings.sections import Config, ConfigError, StartError
 from brokerfix.tools.client import Disconnected
 
-if TYPE_CHECKING:
-    from brokerfix.projections.database import Database
-
-
+TOLD = (ConfigError, StartError, JournalError, Disconnected, NotRunning, ActionRefused, ServerAway, Unreadable, OSError)
 DEFAULT_CONFIG = "config/broker.toml"
 
 
@@ -41,7 +39,7 @@ def for_people(command: Callable[..., Any]) -> Callable[..., Any]:
             if _is_unread():
                 raise
             raise click.ClickException(str(error)) from error
-        except (ConfigError, StartError, JournalError, Disconnected, NotRunning, ActionRefused, OSError) as error:
+        except TOLD as error:
             raise click.ClickException(str(error)) from error
         except sqlite3.Error as error:
             raise click.ClickException(
@@ -133,14 +131,11 @@ def main() -> None:
     """brokerfix: a FIX broker in one process."""
 
 
-def database(config: str) -> "Database":
-    # It loads pandas where that is installed, and no other command needs it.
-    from brokerfix.projections.database import Database
-
-    path = database_path(config_of(config).data)
-    if not path.exists():
-        raise click.ClickException(f"{path}: there is no database yet; start the broker with store = true")
-    return Database(path)
+def database(config: str) -> Reading:
+    """The broker's database, for as long as the command runs. Raises Unreadable."""
+    found = reading_of(config_of(config))
+    click.get_current_context().call_on_close(found.close)
+    return found
 
 
 LEAST = {

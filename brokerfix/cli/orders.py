@@ -19,6 +19,7 @@ from brokerfix.cli.base import (
     text_option,
 )
 from brokerfix.cli.shards import all_shards_option, ask_all_shards
+from brokerfix.projections.tables import number_of
 
 
 @main.group(invoke_without_command=True)
@@ -45,13 +46,17 @@ def orders(
         return None
     if all_shards:
         return ask_all_shards(config, as_json, "", action="working", client=client)
-    where = [] if everything else ["leaves_qty <> '0' and cast(leaves_qty as real) > 0"]
+    where = [] if everything else ["cast(leaves_qty as real) > 0"]
     where += ["client = :client"] if client else []
+    known = database(config)
+    routes = f"""
+        (select {known.joined("c.venue || ' ' || c.leaves_qty || '@' || c.price")} from
+             (select * from child_orders where cast(leaves_qty as real) > 0 order by {number_of("child_id")}) c
+         where c.order_id = o.order_id)"""
     query = f"""
-        select o.*, (select group_concat(c.venue || ' ' || c.leaves_qty || '@' || c.price, ', ') from child_orders c
-                     where c.order_id = o.order_id and cast(c.leaves_qty as real) > 0) as routes
-        from orders o {"where " + " and ".join(where) if where else ""} order by entered desc limit :limit"""
-    return show_rows(database(config).query(query, {"client": client, "limit": limit}), "orders", as_json)
+        select o.*, {routes} as routes from orders o {"where " + " and ".join(where) if where else ""}
+        order by entered desc, {number_of("order_id")} desc limit :limit"""
+    return show_rows(known.query(query, {"client": client, "limit": limit}), "orders", as_json)
 
 
 @orders.command("cancel")
@@ -179,7 +184,7 @@ def orders_enter(
 def executions(config: str, as_json: bool, client: str | None, limit: int) -> None:
     """Show fills, newest first."""
     where = "where client = :client" if client else ""
-    query = f"select * from executions {where} order by at desc, exec_id desc limit :limit"
+    query = f"select * from executions {where} order by at desc, {number_of('exec_id')} desc limit :limit"
     show_rows(database(config).query(query, {"client": client, "limit": limit}), "executions", as_json)
 
 
@@ -195,7 +200,7 @@ def positions(all_shards: bool, config: str, as_json: bool) -> None:
     query = """
         select a.account, a.cash, a.buying_power, p.symbol, p.qty, p.bought, p.sold, p.mark
         from accounts a left join positions p on p.account = a.account order by a.account, p.symbol"""
-    return show_rows(database(config).query(query), "positions", as_json)
+    return show_rows(database(config).query(query, {}), "positions", as_json)
 
 
 BOOK_MEASURES = ("mid", "weighted", "spread_bps", "open", "high", "low", "volume", "vwap")
@@ -208,7 +213,7 @@ BOOK_MEASURES = ("mid", "weighted", "spread_bps", "open", "high", "low", "volume
 @for_people
 def book(symbol: str, config: str, as_json: bool) -> None:
     """Show the consolidated book of SYMBOL as last recorded, by exchange."""
-    row = next(iter(database(config).query("select * from books where symbol = ?", [symbol])), None)
+    row = next(iter(database(config).query("select * from books where symbol = :symbol", {"symbol": symbol})), None)
     if row is None:
         raise click.ClickException(f"there is no recorded book of {symbol}; is it configured, and is the broker up?")
     bids, asks = json.loads(row["bids"]), json.loads(row["asks"])

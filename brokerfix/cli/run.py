@@ -1,5 +1,6 @@
 """Starting things: broker, gateway, HTTP door, demo; and how a broker is."""
 
+import gc
 import json
 import logging
 import os
@@ -11,8 +12,10 @@ import click
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 from brokerfix.cli.shards import all_shards_option, ask_all_shards
 from brokerfix.operate.admin import ask
+from brokerfix.settings.compliance import ComplianceSection, missing
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config, StartError
+from brokerfix.settings.store import in_postgres, password_of
 
 
 @main.command()
@@ -49,9 +52,12 @@ def _run(config: str, may_begin: bool) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # What is loaded stays. To look through it for garbage again and again takes an eighth of the start.
+    gc.disable()
     from brokerfix.process.broker import Broker
     from brokerfix.process.member import Ended
 
+    gc.enable()
     broker = Broker(config_of(config), may_begin=may_begin)
     try:
         broker.start()
@@ -141,6 +147,13 @@ def check(config: str) -> None:
         ("venues", loaded.venues),
     ):
         click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    if in_postgres(loaded):
+        password_of(loaded)
+        click.echo(f"  database: shard {loaded.broker.shard} of {loaded.broker.store}")
+    if loaded.compliance != ComplianceSection():
+        needed = missing(loaded.compliance, loaded.venues, loaded.accounts, loaded.instruments)
+        for report, keys in needed.items():
+            click.echo(f"  report {report}: not configured: {', '.join(keys)}")
     _tell_left_behind(loaded)
 
 
@@ -164,6 +177,8 @@ def _tell_left_behind(loaded: Config) -> None:
 @for_people
 def status(all_shards: bool, config: str, as_json: bool) -> None:
     """Say how the running broker is: its day, what it holds, the jobs it works off, its loop's longest pauses."""
+    from brokerfix.projections.lag import lag_text
+
     if all_shards:
         ask_all_shards(config, as_json, "", action="status")
         return
@@ -179,7 +194,21 @@ def status(all_shards: bool, config: str, as_json: bool) -> None:
     click.echo(
         f"longest turn: {pauses['last_minute']} ms of the last minute, {pauses['since_start']} ms since the start"
     )
+    if told["cluster"]:
+        cluster = told["cluster"]
+        click.echo(
+            f"node {cluster['node']} is the {cluster['role']}, epoch {cluster['epoch']}; standbys: "
+            f"{cluster['standbys']}; not confirmed yet: {cluster['behind_bytes']} bytes, {cluster['behind_ms']} ms"
+        )
+        if not cluster["quorum"]:
+            click.echo("THE CLUSTER HAS NO QUORUM")
     for job in told["jobs"]:
         click.echo(f"works off: {job} left")
+    for name, lag in told.get("events", {}).items():
+        click.echo(f"event stream {name}: {lag_text(lag)}")
+    store = told["store"]
+    if store is not None and (store["seconds"] or store["trouble"]):
+        why = f": {store['trouble']}" if store["trouble"] else ""
+        click.echo(f"the database is {store['facts']:,} facts and {store['seconds']:,} s behind{why}")
     if told["disk_full"]:
         click.echo("THE DISK IS FULL: cancels are taken, orders are not")

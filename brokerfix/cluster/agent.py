@@ -31,6 +31,7 @@ from brokerfix.cluster.stream import Head, Refused, Stream
 from brokerfix.cluster.told import Told
 from brokerfix.cluster.versions import check_kinds, fingerprint, tell_kinds
 from brokerfix.queues.nats import ServerAway, connect
+from brokerfix.record.place import OFFSET_BITS
 from brokerfix.settings.base import ConfigError
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
@@ -68,6 +69,7 @@ class Agent:
         self._is_lost = False
         self._troubles: dict[str, str] = {}
         self.held = asyncio.Event()
+        self.before = ""
         self._writes = asyncio.Lock()
         self.fenced_by = 0
         self.publisher: Publisher | None = None
@@ -195,12 +197,14 @@ class Agent:
             await self._take()
 
     async def _take(self) -> None:
+        before = self.lease.last
         if await self.lease.take(time.monotonic_ns, self.follower.epoch):
             holding = self.lease.holding
             assert holding is not None
             log.info("node %s has the lease, for epoch %d", self.node, holding.held.epoch)
             self.shared[Slot.DEADLINE] = holding.deadline
             self.shared[Slot.EPOCH] = holding.held.epoch
+            self.before = before.node if before is not None else ""
             await tell_kinds(self.keys, self.shard)
             self.held.set()
 
@@ -218,7 +222,7 @@ class Agent:
         if not self._is_lost:
             self._is_lost = True
             log.error("%s: this node stops being the primary at once", why)
-            self.told.update(lost=why)
+            self.told.update(stopped=why)
             self.shared[Slot.ROLE] = Role.LOST
 
     def _refuse(self, why: str) -> None:
@@ -291,11 +295,26 @@ class Agent:
         await self.stream.forget()
         self.shared[Slot.FOLLOWED] = max(own, end)
         self.shared[Slot.CONFIRMED] = end
+        self._tell_takeover(me, end)
         log.info("node %s is the primary, in epoch %d", self.node, me.epoch)
         self.shared[Slot.ROLE] = Role.PRIMARY
         while not self.shared[Slot.TAIL]:
             await asyncio.sleep(0.002)
         self._publish(me, self.fenced_by, end)
+
+    def _tell_takeover(self, me: Head, end: int) -> None:
+        """Tell from whom this node takes over and, where messages do not wait for the stream, what may be lost."""
+        last = self.nodes.known.get(self.before)
+        lost = ""
+        if last is not None and self.before != self.node and "cluster" not in self.config.broker.durability:
+            more = last.position - end
+            same = last.position >> OFFSET_BITS == end >> OFFSET_BITS
+            lost = f"{more} bytes, by its last word, and what it has written since" if same and more > 0 else (
+                f"what it has written in the {self.nodes.every:g} s after its last word"
+            )  # fmt: skip
+        self.told.update(
+            before=self.before, lost=lost, primary=self.node, epoch=me.epoch, address=self.lease.me.address
+        )
 
     async def _fence(self, me: Head) -> None:
         """Append where our epoch begins, behind whatever is there: nobody else appends any more."""

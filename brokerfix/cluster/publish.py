@@ -5,11 +5,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from brokerfix.cluster.lease import Away, Stale
 from brokerfix.cluster.segments import Outgoing
-from brokerfix.cluster.stream import Head, Message, Stream, failed
+from brokerfix.cluster.stream import Head, Message, Stream
 
 log = logging.getLogger("brokerfix.cluster")
 
@@ -38,12 +37,13 @@ class Publisher:
         self.confirmed = 0
         self.seq = 0
         self.woken = asyncio.Event()
-        self._in_flight: deque[tuple[asyncio.Future[Any], int, int, float]] = deque()
+        self._stuck_since = 0.0
+        self._in_flight: deque[tuple[asyncio.Future[int], int, int, float]] = deque()
 
     @property
     def unconfirmed_since(self) -> float:
         """When the oldest message was sent that is not confirmed (time.monotonic); 0: none."""
-        return self._in_flight[0][3] if self._in_flight else 0.0
+        return self._in_flight[0][3] if self._in_flight else self._stuck_since
 
     def begin(self, seq: int, position: int, crc: int | None = None) -> None:
         """Go on behind a message and a position, before which the segment has this CRC32. Raises Refused."""
@@ -80,24 +80,23 @@ class Publisher:
             self._in_flight.append((future, self.seq, head.end, time.monotonic()))
             future.add_done_callback(self._wake)
 
-    def _wake(self, future: "asyncio.Future[Any]") -> None:
+    def _wake(self, future: "asyncio.Future[int]") -> None:
         self.woken.set()
 
     def _take_confirmed(self) -> None:
         while self._in_flight and self._in_flight[0][0].done():
             future, seq, end, _ = self._in_flight[0]
-            error = future.exception()
-            if error is not None:
-                raise failed(error)
+            found = future.result()
             self._in_flight.popleft()
-            if future.result().seq != seq:
-                raise Away(f"message {future.result().seq} was to be {seq}")
-            self.confirmed = end
+            if found != seq:
+                raise Away(f"message {found} was to be {seq}")
+            self.confirmed, self._stuck_since = end, 0.0
             self.tell(end)
 
     async def _find_out(self, error: Away | Stale) -> None:
         """Something was not confirmed: what the stream has tells from where to go on."""
         log.info("%s: %s: looking at what is there", self.stream.name, error)
+        self._stuck_since = self.unconfirmed_since or time.monotonic()
         while self._in_flight:
             future = self._in_flight.popleft()[0]
             if not future.done():
@@ -118,6 +117,8 @@ class Publisher:
             self.begin(last, message.head.end, message.head.crc)
         else:
             self.begin(last, self.confirmed)
+        if self.confirmed >= self.tail():
+            self._stuck_since = 0.0
 
     async def _last(self) -> tuple[int, Message | None]:
         """The stream's last sequence, and its message. Raises Away, Fenced."""

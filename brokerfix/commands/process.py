@@ -102,6 +102,18 @@ class ExpireOverrides(Command, frozen=True, gc=False):
     """Limits that were set for a time may be over."""
 
 
+class BeginCheck(Command, frozen=True, gc=False):
+    """It is time to compare the states of a cluster's nodes."""
+
+
+class StateCounted(Command, frozen=True, gc=False):
+    """The state's hash at a fact is known, see `StateChecked`."""
+
+    of: int
+    parts: str
+    state_hash: str
+
+
 class CheckClock(Command, frozen=True, gc=False):
     """How the clock is, see `ClockChecked`."""
 

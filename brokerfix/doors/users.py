@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -35,6 +36,9 @@ from brokerfix.tools.client import Message, utc_now
 log = logging.getLogger("brokerfix.doors")
 UNKNOWN_ORDER = str(domain.OrdRejReason.UNKNOWN_ORDER)
 DUPLICATE = str(domain.CxlRejReason.DUPLICATE)
+MOST_REFUSED = 10_000
+"""Refused cancels and replaces that are remembered: the broker remembers only that it has had them."""
+PENDING = ("pending_cancel", "pending_replace")
 NAMING = "0568E"
 """ExecTypes of reports whose ClOrdIDs are the order's from then on: a late fill of an older order may have one that is
 another's by now."""
@@ -57,6 +61,7 @@ class User:
         self._waiting: dict[str, Waiter] = {}
         self._mass_cancels: dict[str, MassCancel] = {}
         self._numbers: dict[int, str] = {}
+        self._refused: OrderedDict[str, tuple[str, Order | None, int]] = OrderedDict()
         self._requests = itertools.count(1)
         self._mass_status = ""
         self._open: set[str] = set()
@@ -142,21 +147,32 @@ class User:
     async def cancel(self, order: Order, cl_ord_id: str) -> Order:
         side = SIDES[order.side]
         fields = [(11, cl_ord_id), (41, order.cl_ord_id), (55, order.symbol), (54, side), (60, utc_now())]
-        return await self._change(cl_ord_id, ("F", order.order_id), fields)
+        return await self._change(order, cl_ord_id, ("F", order.order_id), fields)
 
     async def replace(self, order: Order, asked: Replace) -> Order:
         name = asked.cl_ord_id
         fields = [(11, name), (41, order.cl_ord_id), (60, utc_now()), *replace_fields(order, asked)]
         if name not in self._waiting:
             self.orders.asked[name] = asked
-        return await self._change(name, ("G", order.order_id, asked), fields)
+        return await self._change(order, name, ("G", order.order_id, asked), fields)
 
-    async def _change(self, name: str, asked: tuple[object, ...], fields: list[tuple[int, str]]) -> Order:
-        """Ask for a cancel or replace. If the broker has had it before, it says what became of it."""
+    async def _change(self, order: Order, name: str, asked: tuple[object, ...], fields: list[tuple[int, str]]) -> Order:
+        """Ask for a cancel or replace. If the broker has had it before, the answer is what became of it. Raises
+        RequestRefused, Unavailable."""
         kind = str(asked[0])
         try:
             return await self._ask(name, asked, lambda: self.client.send(kind, fields))
         except NameInUse:
+            if name in self._refused:
+                raise RequestRefused(*self._refused[name]) from None
+            holder = await self.asked_status(name)
+            if holder is not None and holder.order_id != order.order_id:
+                raise
+            if holder is not None and holder.status not in PENDING:
+                if kind == "F" and holder.status != "canceled":
+                    raise RequestRefused(f"it was refused before; the order is {holder.status}", holder, 409) from None
+                return holder
+            # Its answer is still to come, or will be repeated.
             return await self._ask(
                 name, asked, lambda: self.client.send(kind, fields, header=[(97, "Y")]), is_again=True
             )
@@ -322,19 +338,9 @@ class User:
             order = self._whole(order_of(message), message)
             self.orders.note(order, request, message.get(41, ""))
             self._answer(asked, order)
-            waiter = self._waiting.get(request)
-            if waiter is not None and not {584, 790} & message.keys():
-                self._answer_again(request, waiter, order)
-            elif not {584, 790} & message.keys():
+            if not {584, 790} & message.keys():
                 # It is told unasked: how far an order is that is worked over time.
                 self._tell(_report(order, message))
-
-    def _answer_again(self, request: str, waiter: Waiter, order: Order) -> None:
-        """A request that the broker has had before is answered by the order's state, once it is no more pending."""
-        if waiter.asked[0] in ("F", "G") and waiter.asked[1] != order.order_id:
-            self._answer(request, RequestRefused(f"there is another request {request} already", status=409))
-        elif order.status not in ("pending_cancel", "pending_replace", "pending_new"):
-            self._answer(request, order)
 
     async def _learn(self, ended: list[Order]) -> None:
         """All open orders are told. Others that were open when the session was lost have ended meanwhile."""
@@ -406,10 +412,15 @@ class User:
         if message.get(434) == "2" and isinstance(self.orders.asked.get(name), Replace):
             # Nobody may wait for it any more.
             del self.orders.asked[name]
-        waiter = self._waiting.get(name)
+        told, waiter = (message.get(58, "refused"), order, 409), self._waiting.get(name)
+        if message.get(102) != DUPLICATE:
+            self._refused[name] = told
+            while len(self._refused) > MOST_REFUSED:
+                self._refused.popitem(last=False)
         # What comes again may be refused as it was then, also for its ClOrdID.
-        is_first = waiter is not None and not waiter.is_again and message.get(102) == DUPLICATE
-        self._answer(name, (NameInUse if is_first else RequestRefused)(message.get(58, "refused"), order, 409))
+        elif waiter is not None and not waiter.is_again:
+            return self._answer(name, NameInUse(*told))
+        self._answer(name, RequestRefused(*told))
 
     def _business_reject(self, message: Message, every: list[tuple[int, str]]) -> None:
         refused, name = RequestRefused(message.get(58, "refused")), message.get(379, "")

@@ -63,7 +63,17 @@ def check_clock(state: State, c: cmd.CheckClock, step: Step) -> None:
     step.emit(f.ClockChecked, c.synchronized, c.offset, c.max_error)
 
 
-EVOLVE.only_tells(f.Stopped, f.ClockChecked)
+@DECIDE.on(cmd.BeginCheck)
+def begin_check(state: State, c: cmd.BeginCheck, step: Step) -> None:
+    step.emit(f.CheckBegun)
+
+
+@DECIDE.on(cmd.StateCounted)
+def state_counted(state: State, c: cmd.StateCounted, step: Step) -> None:
+    step.emit(f.StateChecked, c.of, c.parts, c.state_hash)
+
+
+EVOLVE.only_tells(f.Stopped, f.ClockChecked, f.CheckBegun, f.StateChecked)
 
 
 @DECIDE.on(cmd.RollDay, silent="the trading day has begun already")

@@ -31,6 +31,7 @@ from brokerfix.settings.sections import Config
 log = logging.getLogger("brokerfix.intake")
 RETRY_SECONDS = 0.2
 END_SECONDS = 1.0
+FIRST_SECONDS = 30.0
 SCOPES: dict[type, str] = {
     m.New: "trade", m.ReplaceOrder: "trade", m.Cancel: "trade", m.MassCancel: "trade", m.Status: "read",
     m.MassStatus: "read",
@@ -58,33 +59,32 @@ class Door:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Answer until `stop`. The queue is open."""
-        for user in self.desk.users.values():
+        held = {user: user.session.hold() for user in self.desk.users.values()}
+        for user in held:
             user.session.start()
         beside = [asyncio.create_task(one.run()) for one in self.reports]
         beside.append(asyncio.create_task(self.alerts.run()))
-        begun = asyncio.create_task(self._begin())
+        begun = asyncio.create_task(self._begin(held))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((stopping, *beside, begun), return_when=asyncio.FIRST_COMPLETED)
-            while begun.done() and not stopping.done() and begun.exception() is None:
+            if begun.done() and begun.exception() is None:
                 await asyncio.wait((stopping, *beside), return_when=asyncio.FIRST_COMPLETED)
-                self._raise_failure(beside)
-            self._raise_failure([*beside, begun])
+            for task in (*beside, begun):
+                if task.done():
+                    task.result()
         finally:
             await self._end([*beside, begun, stopping])
 
-    @staticmethod
-    def _raise_failure(tasks: Iterable[asyncio.Task[Any]]) -> None:
-        for task in tasks:
-            if task.done():
-                task.result()
-
-    async def _begin(self) -> None:
-        """Take messages once all sessions are logged on: before, another process may be at it."""
-        for user in self.desk.users.values():
+    async def _begin(self, held: dict[User, int]) -> None:
+        """Take messages once all sessions are logged on: before, another process may be at it. What comes first may
+        have been answered in the run before: were this one to end at once too, the next has to be told that again."""
+        for user in held:
             await user.ready()
         await self._persist(lambda: self.queue.follow(self.take))
         log.info("orders from %s are taken", self.name)
+        for user, number in held.items():
+            asyncio.get_running_loop().call_later(FIRST_SECONDS, user.session.release, number)
 
     async def _end(self, tasks: list[asyncio.Task[Any]]) -> None:
         """What is under way gets a moment; what is not answered then will come again."""

@@ -15,7 +15,13 @@ def queue_of(config: Config, name: str) -> Queue:
             from brokerfix.intake.nats import NatsQueue
 
             return NatsQueue(config, name)
-        raise NotImplementedError(kind)
+        if kind == "rabbitmq":
+            from brokerfix.intake.rabbitmq import RabbitQueue
+
+            return RabbitQueue(config, name)
+        from brokerfix.intake.kafka import KafkaQueue
+
+        return KafkaQueue(config, name)
     except ImportError as error:
         told = f"pip install 'brokerfix[{EXTRAS[kind]}]'"
         raise ConfigError(f"{config.path}: queues: {kind} needs another package ({error}): {told}") from error

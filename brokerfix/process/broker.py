@@ -20,6 +20,7 @@ from brokerfix.fix.session.sessions import Sessions, SessionsError
 from brokerfix.operate import killfile
 from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
+from brokerfix.process.clustered import ClusterWatch
 from brokerfix.process.helpers import Helper
 from brokerfix.process.idle import Idle
 from brokerfix.process.member import Ended, Member, begin_anew
@@ -27,6 +28,9 @@ from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
+from brokerfix.projections.lag import events_lag, lag_of
+from brokerfix.queues.needed import check_installed
+from brokerfix.record.confirmed import FILE as SHARED
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -34,6 +38,7 @@ from brokerfix.settings.registry import complete
 from brokerfix.settings.schedule import day_ends, trading_day
 from brokerfix.settings.sections import ClientSection, Config, StartError, VenueSection
 from brokerfix.settings.start import hours_of, start_command
+from brokerfix.settings.store import NEEDS, in_postgres
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -89,12 +94,19 @@ class Broker:
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
+        for name, events in config.events.items():
+            check_installed(config.path, f"events.{name}", config.queues[events.queue].kind)
+        if in_postgres(config) and find_spec("psycopg") is None:
+            raise StartError(f"{config.path}: {NEEDS}")
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
             self._idle = Idle()
             if self.member is not None:
                 self._follow(self.member)
+            else:
+                # One of before, when there was a cluster, would hold projections back.
+                (config.data / SHARED).unlink(missing_ok=True)
             unsent = self.pipeline.recover(self.trading_day(self.clock()))
             self.outbox.open(config.data / "sessions", config.data / "fix", self.sessions.file_names())
             self._check_journal()
@@ -114,6 +126,9 @@ class Broker:
         if not self.pipeline.submit(start_command(config, self.hours, self.clock())):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
+        if self.member is not None:
+            self.cluster_watch = ClusterWatch(self, self.member)
+            self.cluster_watch.took_over()
         self._carry_out_kills()
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, *config.makers)):
             log.warning("%s", line)
@@ -142,12 +157,14 @@ class Broker:
     def _start_helpers(self) -> None:
         """The processes beside this one."""
         config, told = self.config, (str(self.config.data), str(os.getpid()))
-        for is_wanted, name, module in (
-            (config.broker.store, "the SQLite projection", "brokerfix.projections.sqlite"),
-            (config.broker.history, "the market history", "brokerfix.projections.history"),
-        ):
+        if in_postgres(config):
+            store = "the PostgreSQL projection", "brokerfix.projections.postgres", *told, str(config.path)
+        else:
+            store = "the SQLite projection", "brokerfix.projections.sqlite", *told, str(config.broker.store_days)
+        history = "the market history", "brokerfix.projections.history", *told
+        for is_wanted, helper in ((config.broker.store, store), (config.broker.history, history)):
             if is_wanted:
-                self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
+                self.helpers.append(Helper(*helper, niceness=BEHIND_ORDERS))
         if config.proof is not None:
             told = str(config.path), str(os.getpid())
             signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
@@ -157,6 +174,9 @@ class Broker:
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
+        for name in config.events:
+            stream = f"the event stream {name}", "brokerfix.process.events", str(config.path), name
+            self.helpers.append(Helper(*stream, str(os.getpid()), niceness=BEHIND_ORDERS))
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
 
@@ -253,11 +273,6 @@ class Broker:
         if took > self.pauses.this_second:
             self.pauses.this_second = took
 
-    def look_at_cluster(self, now: int) -> None:
-        """Every moment: the agent beside this process, and whether the cluster takes what is appended."""
-        assert self.member is not None
-        self.member.look_after()
-
     def stop(self) -> int:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
         self.timers.every.clear()
@@ -336,10 +351,24 @@ class Broker:
                 "since_start": round(max(pauses.ever, pauses.last_minute) / MILLISECOND, 3),
                 "fork": round(self.pipeline.keeper.pause * 1000, 3),
             },
+            "cluster": self._cluster_status(),
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
+            "events": {
+                name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
+                for name in self.config.events
+            },
+            "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
+
+    def _cluster_status(self) -> dict[str, Any]:
+        """What of the cluster is for everyday: {} in none."""
+        if self.member is None:
+            return {}
+        told = self.member.status()
+        keys = ("node", "role", "epoch", "quorum", "standbys", "behind_bytes", "behind_ms")
+        return {key: told[key] for key in keys}
 
     def cluster(self) -> dict[str, Any]:
         """How this node sees the cluster. Raises ActionRefused where it is in none."""

@@ -15,8 +15,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from brokerfix.cluster.nodes import CLOSE_BYTES
-from brokerfix.cluster.shared import ENDLESS, Role, Shared, Slot
+from brokerfix.cluster.shared import ENDLESS, Check, Role, Shared, Slot
 from brokerfix.cluster.told import read_told
+from brokerfix.domain import id_text
 from brokerfix.operate.admin import ActionRefused, AdminSocket, Answer, Request
 from brokerfix.settings.sections import Config, StartError
 
@@ -67,6 +68,7 @@ class Member:
         """Begin to take part. The data folder must be ours."""
         self.shared = Shared(self.config.data)
         self.shared.clear()
+        self.shared[Slot.WAITS] = int("cluster" in self.config.broker.durability)
         self.shared[Slot.INSTANCE] = secrets.randbits(52)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._start_agent()
@@ -100,11 +102,13 @@ class Member:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         admin = AdminSocket(self.config.data, self._answer, operators=self.config.broker.operators)
         told = False
+        pipeline.follows = True
         try:
             while self.shared.role is not Role.PRIMARY:
                 told = told or self._say(self.told())
                 self._check_standby()
                 count = pipeline.follow(self.shared[Slot.FOLLOWED])
+                self._compare(pipeline)
                 admin.poll()
                 self.look_after()
                 if not count:
@@ -113,6 +117,7 @@ class Member:
             self.close()
             raise
         finally:
+            pipeline.follows = False
             admin.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -120,6 +125,23 @@ class Member:
             # Its numbers are older than those that the other node has used.
             (self.config.data / "sessions").unlink(missing_ok=True)
         log.info("node %s takes over, in epoch %d", self.section.node_name, self.shared[Slot.EPOCH])
+
+    def _compare(self, pipeline: "Pipeline") -> None:
+        """Whether this node's state is the primary's, as far as it is known."""
+        found = pipeline.comparison.result()
+        if found is None:
+            return
+        at, is_same = found
+        self.shared[Slot.CHECKED_AT] = at
+        if is_same and self.shared[Slot.CHECKED] != Check.DIFFERENT:
+            self.shared[Slot.CHECKED] = Check.SAME
+        elif not is_same:
+            log.critical(
+                "the state of this node is another one than the primary's at fact %s: it will not take over; keep its "
+                "journal and the primary's for the defect, then start it again with an empty data folder",
+                id_text(at),
+            )
+            self.shared[Slot.CHECKED] = Check.DIFFERENT
 
     def _say(self, told: dict[str, Any]) -> bool:
         """Say once who the primary is."""
@@ -137,7 +159,7 @@ class Member:
             self.close()
             raise StartError(f"{self.config.path}: {self.told().get('refused')}")
         if self.shared.role is Role.LOST:
-            self.step_down(str(self.told().get("lost")))
+            self.step_down(str(self.told().get("stopped")))
 
     def _on_signal(self, number: int, frame: object) -> None:
         log.info("stopping on %s", signal.Signals(number).name)
@@ -162,6 +184,7 @@ class Member:
             "role": shared.role.name.lower(),
             "epoch": shared[Slot.EPOCH],
             "quorum": bool(shared[Slot.QUORUM]),
+            "standbys": shared[Slot.STANDBYS],
             "behind_bytes": max(0, end - has),
             "behind_ms": round((time.monotonic_ns() - since) / 1e6, 3) if since else 0.0,
             **self.told(),
@@ -186,7 +209,7 @@ class Member:
         if self.shared.role is Role.PRIMARY and not self.shared.is_over:
             return True
         if self.shared.role is Role.LOST:
-            self.step_down(str(self.told().get("lost")))
+            self.step_down(str(self.told().get("stopped")))
         if not self.sends_without:
             self.step_down("the lease could not be renewed: the cluster has no quorum, or can't be reached from here")
         return False
@@ -195,6 +218,11 @@ class Member:
     def has_quorum(self) -> bool:
         """Whether what is appended is confirmed in time."""
         return bool(self.shared[Slot.QUORUM])
+
+    @property
+    def takes(self) -> bool:
+        """Whether new orders are taken: not where they have to be confirmed and are not."""
+        return "cluster" not in self.config.broker.durability or self.has_quorum
 
     def wait(self, position: int) -> None:
         """Block until the stream has the journal up to there, no longer than the lease lasts."""

@@ -80,7 +80,7 @@ class Lag:
         bad_for = 0.0 if self._is_fine else time.monotonic() - self._fine_at
         if self._alerted and self._is_fine:
             self._alerted = not self._alert(f"{self.code}_CAUGHT_UP", f"{self.what} has all of the journal again")
-        elif not self._alerted and bad_for >= self.alert_seconds:
+        elif not self._alerted and not self._is_fine and bad_for >= self.alert_seconds:
             why = self._trouble or "the projection is slower than the broker"
             self._alerted = self._alert(
                 f"{self.code}_BEHIND", f"{self.what} has been behind for {bad_for:.0f} s: {why}"
@@ -95,6 +95,11 @@ class Lag:
             log.debug("%s is not told: %s", code, error)
             return False
         return True
+
+
+def events_lag(name: str) -> str:
+    """The name of that of the event stream `[events.NAME]`."""
+    return f"events.{name}"
 
 
 def path_of(data: Path, name: str = STORE) -> Path:
@@ -120,3 +125,11 @@ def lag_of(data: Path, last_id: int, now: int, name: str = STORE) -> dict[str, A
         "seconds": 0.0 if is_fine else round(max(0, now - as_of) / SECOND, 1),
         "trouble": told["trouble"] or ("the projection does not run" if is_stale else ""),
     }
+
+
+def lag_text(lag: dict[str, Any] | None) -> str:
+    """What `lag_of` has found, for people."""
+    if lag is None:
+        return "has told nothing yet"
+    behind = f"{lag['facts']:,} facts and {lag['seconds']:g} s behind" if lag["facts"] else "has all facts"
+    return behind + (f": {lag['trouble']}" if lag["trouble"] else "")

@@ -16,6 +16,7 @@ from brokerfix.facts import (
     AccountMovedIn,
     AccountMovedOut,
     BalancesConverted,
+    CheckBegun,
     ChildFilled,
     DayRolled,
     DeficitBooked,
@@ -23,11 +24,13 @@ from brokerfix.facts import (
     FillReversed,
     InterestBooked,
     SplitApplied,
+    StateChecked,
     StateKept,
     Trade,
     TradeBusted,
     TradeCorrected,
 )
+from brokerfix.record.checked import PARTS
 from brokerfix.record.journal import Place, Torn, places
 from brokerfix.record.kept import BadState, kept_states, oldest, place_of, read_head
 from brokerfix.record.kept import read as read_kept
@@ -62,6 +65,7 @@ class Auditor:
         self._filled: Counter[int] = Counter()
         self._fills: dict[int, tuple[int, int, int, str]] = {}
         self._last = 0
+        self._hashes: dict[int, str] = {}
         self.touched = Touched()
 
     def begin(self) -> None:
@@ -82,6 +86,9 @@ class Auditor:
     def before(self, fact: Fact) -> None:
         """Count a fact that is about to be applied."""
         self.report.facts += 1
+        counted = self._hashes.pop(fact.of, "") if isinstance(fact, StateChecked) else ""
+        if counted and isinstance(fact, StateChecked) and fact.parts == PARTS and fact.state_hash != counted:
+            self._problem(f"fact {fact.id}: the state was another one at fact {fact.of} when it was written")
         if isinstance(fact, StateKept):
             # An older version kept it; its hash was another one.
             return
@@ -125,6 +132,12 @@ class Auditor:
                     counter[key] = 0
         elif isinstance(fact, AccountMovedIn):
             self._moved_in(fact)
+
+    def after(self, fact: Fact) -> None:
+        """A fact was applied."""
+        if isinstance(fact, CheckBegun):
+            self._hashes[fact.id] = self.state.hash()
+        note(self.state, fact, self.touched)
 
     def after_record(self, last_id: int) -> None:
         """Check the orders that a record was about."""
@@ -235,7 +248,7 @@ def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -
         for fact in record.facts:
             auditor.before(fact)
             evolve(state, fact)
-            note(state, fact, auditor.touched)
+            auditor.after(fact)
             if isinstance(fact, StateKept) and auditor.report.facts == 1:
                 # An older version's journal, whose first days are gone, begins with the state.
                 auditor.begin()

@@ -16,9 +16,20 @@ from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason, id_text
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
 from brokerfix.engine.step import Step
-from brokerfix.facts import Alerted, ClientDown, ClientUp, Fact, MessageRefused, ReportsResent, Stopped
+from brokerfix.facts import (
+    Alerted,
+    CheckBegun,
+    ClientDown,
+    ClientUp,
+    Fact,
+    MessageRefused,
+    ReportsResent,
+    StateChecked,
+    Stopped,
+)
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
+from brokerfix.record.checked import Checker, Comparison
 from brokerfix.record.journal import (
     OURS,
     START,
@@ -68,6 +79,7 @@ MOST_RESENT = 1000
 CAUGHT_UP = 60 * 10**9
 """Nanoseconds after which a client whose session is up has had what it missed resent."""
 _TO_VENUE = attrgetter("to_venue")
+CHECKS = frozenset((CheckBegun, StateChecked))
 FOLLOWED = frozenset((ClientUp, ClientDown, ReportsResent))
 """The facts that say what a client may have missed."""
 TELL_EVERY = 2.0
@@ -90,10 +102,11 @@ def _die() -> None:
 
 class Pipeline:
     """The state, its journal and the one way to change both. `send` hands a message that is posted to its session,
-    `tell` one that no record stands behind; `decided` are the facts of the last command that was submitted;
-    `behind` are clients that have yet to be told what they missed before their numbers began anew. Without
-    `posts` (a simulated exchange with faults, which sends other messages than those that follow from its facts) nothing
-    is posted here."""
+    `tell` one that no record stands behind; `decided` are the facts of the last command that was submitted; `follows`:
+    this is a standby, that compares states as the primary says. `takes_orders`: what is not more urgent is taken too;
+    `behind` are clients that have yet to be told what they missed before their numbers began anew. Without `posts` (a
+    simulated exchange with faults, which sends other messages than those that follow from its facts) nothing is posted
+    here."""
 
     def __init__(
         self,
@@ -119,6 +132,9 @@ class Pipeline:
         self._kept_again = 0.0
         self._oversized = False
         self.failed: OSError | None = None
+        self.takes_orders = True
+        self.checker = Checker()
+        self.comparison = Comparison(self.checker)
         self.decided: list[Fact] = []
         self._up_since: dict[str, int] = {}
         self.behind: dict[str, None] = {}
@@ -129,6 +145,7 @@ class Pipeline:
         self._torn: Torn | None = None
         self._unsent: list[Out] = []
         self._replayed = 0
+        self.follows = False
 
     def recover(self, first_day: int) -> list[Out]:
         """Replay the journal into the state and the outbox, and open it (`first_day` names a first segment).
@@ -180,6 +197,8 @@ class Pipeline:
             outs += self._messages(fact)
             if type(fact) in FOLLOWED:
                 self._follow(fact)
+            elif self.follows and type(fact) in CHECKS:
+                self._check(fact)
         if self.state.copies:
             outs += self._copies(outs)
         self._unsent = []
@@ -220,6 +239,13 @@ class Pipeline:
             self.outbox.box(False, fact.client).has({text for text, _ in fact.messages})
         elif isinstance(fact, ClientDown) and fact.at - self._up_since.pop(fact.client, fact.at) >= CAUGHT_UP:
             self.outbox.box(False, fact.client).has_all()
+
+    def _check(self, fact: Fact) -> None:
+        """The state is as the primary had it when it counted its hash; or here is what it has counted."""
+        if isinstance(fact, CheckBegun):
+            self.checker.begin(self.state)
+        elif isinstance(fact, StateChecked):
+            self.comparison.told(fact.of, fact.parts, fact.state_hash)
 
     def _replay(self, fact: Fact) -> None:
         try:
@@ -353,7 +379,7 @@ class Pipeline:
 
     def commit(self, facts: list[Fact], command: cmd.Command, origin: Origin) -> bool:
         """Append the facts, apply them, send what they tell. Returns as `submit`."""
-        if self.journal.full and not isinstance(command, USES_RESERVE):
+        if (self.journal.full or not self.takes_orders) and not isinstance(command, USES_RESERVE):
             return self._unrecorded(command)
         noted = self.outbox.take_noted()
         written = time.time_ns()
@@ -380,6 +406,8 @@ class Pipeline:
             outs += self._messages(fact)
             if type(fact) in FOLLOWED:
                 self._follow(fact)
+        if facts and type(facts[0]) is CheckBegun:
+            self.checker.begin(state)
         self._log(facts)
         if state.copies:
             outs += self._copies(outs)

@@ -29,6 +29,7 @@ from brokerfix.settings.base import CompId as CompId
 from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
+from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.proof import ProofSection
@@ -62,7 +63,9 @@ class BrokerSection(Section, frozen=True):
     session_reset: Literal["daily", "never"] = "daily"
     market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
-    store: bool = True
+    store: bool | str = True
+    store_password_file: str = ""
+    store_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     history: bool = False
     shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     reconcile_seconds: Seconds = 300
@@ -340,6 +343,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "credit": CreditSection,
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
+    "compliance": ComplianceSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
     "gateway": GatewaySection,
@@ -412,6 +416,7 @@ class Config(msgspec.Struct, frozen=True):
     orders_from: dict[str, OrdersFromSection] = {}
     proof: ProofSection | None = None
     router: RouterSection | None = None
+    compliance: ComplianceSection = ComplianceSection()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

@@ -15,7 +15,7 @@ from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.tools.client import Client, Disconnected
 from brokerfix.tools.demo import Process, free_port
 from brokerfix.tools.nats_servers import NatsServers
-from tests.live import EXCHANGE, INSTRUMENT, until
+from tests.live import EXCHANGE, INSTRUMENT
 
 BROKER = """
 [broker]
@@ -44,6 +44,14 @@ lease_seconds = {lease}
 {more}
 """
 RETRY_SECONDS = 0.05
+
+
+def until_said(true: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Wait for something that a node says when it is asked: not too often, as it would do little else."""
+    deadline = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(RETRY_SECONDS)
 
 
 class Node:
@@ -84,7 +92,7 @@ class Node:
             told = self.status()
             return told.get("role") == role and all(told.get(key) == value for key, value in more.items())
 
-        until(is_so)
+        until_said(is_so)
 
     def wait_ready(self) -> None:
         """Until it is a standby that has all that the stream has."""
@@ -94,7 +102,7 @@ class Node:
             node = (told.get("nodes") or {}).get(self.name, {})
             return told.get("role") == "standby" and node.get("role") == "standby" and not told["behind_bytes"]
 
-        until(is_ready)
+        until_said(is_ready)
 
     def kill(self, delete: bool = False) -> None:
         """As a machine that is lost, with `delete` for good."""
