@@ -301,6 +301,16 @@ def test_a_request_that_comes_late_does_not_raise_a_part() -> None:
     assert broker.part == 30
 
 
+def test_a_document_that_was_lost_gives_nothing() -> None:
+    broker = Broker()
+    broker.epoch, broker.part, broker.used = 1, 60, 20
+    running = step({}, "0", 1, View(LIMIT, 60, 20), frozenset("01"))
+    assert next(running) == SetPart(0)
+    written = running.send(broker.set_part(0, 1, 1))
+    assert isinstance(written, Write)
+    assert written.entries["0"].amount >= broker.part == 20
+
+
 def test_an_agent_of_an_earlier_epoch_does_nothing() -> None:
     document = {"0": Entry(10, 0, 0, 0, LIMIT, 7)}
     assert list(step(document, "0", 6, View(LIMIT, 10, 0), frozenset("0"))) == []
