@@ -45,7 +45,7 @@ def test_the_firms_limit_is_hit_exactly(shards: Shards) -> None:
     assert shards.parts() == LIMIT * PRICE
     refused = shards.order(2, "A2", "1", 1)
     assert refused[58].startswith("GROSS_LIMIT: limit="), refused[58]
-    assert "at=firm, this shard's part of 15000; more is asked for" in refused[58]
+    assert "at=firm (this shard's part of 15000), more is asked for" in refused[58]
 
 
 def test_a_kill_reaches_all_shards_and_one_that_is_down_when_it_is_back(shards: Shards) -> None:

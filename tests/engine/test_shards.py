@@ -44,7 +44,7 @@ def test_a_shard_has_no_part_of_a_limit_until_it_is_told() -> None:
         "ALICE REJECTED REJECTED C1 cum 0 leaves 0 reason 3 GROSS_LIMIT"
     ]
     assert refusal(world).text == (
-        "GROSS_LIMIT: limit=0, value=150, at=firm, this shard's part of 1000000; more is asked for"
+        "GROSS_LIMIT: limit=0, value=150, at=firm (this shard's part of 1000000), more is asked for"
     )
     lacked = next(fact for fact in world.facts if isinstance(fact, PartLacked))
     assert (lacked.limit, lacked.value) == ("max_gross", "150.00")
@@ -296,7 +296,7 @@ def test_limits_of_clients_and_groups_are_divided_where_their_accounts_are_on_se
     assert [row["name"] for row in rows(second.state, 0)] == ["BOB", "DESK"]
     assert "NEW" in run_step(first, "client ALICE new C1 buy 1 AAPL 150.00 +1=SHARED")[0]
     run_step(first, "client ALICE new C2 buy 1 AAPL 150.00")
-    assert refusal(first).text.endswith("at=group DESK, this shard's part of 50000; more is asked for")
+    assert refusal(first).text.endswith("at=group DESK (this shard's part of 50000), more is asked for")
     give(first, "1000", kind="group", name="DESK")
     assert "NEW" in run_step(first, "client ALICE new C3 buy 1 AAPL 150.00")[0]
     first.submit(cmd.MoveAccount(first.now, "olga", "ALICE", 1, cancel=True))
