@@ -53,6 +53,11 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
             "[clients.BOB]\nquoting = { protection = { window_ms = 1 } }",
             "clients.BOB.quoting.protection.window_ms: there is no qty, delta or fills to count in it",
         ),
+        (
+            "shard = 0                           # with",
+            "shard = 1  # with",
+            "accounts.ALICE.shard: needs [cluster] shards = true",
+        ),
         ("store = true", 'store = "mysql://x"', 'broker.store: is true, false, or an address like "postgresql://'),
         (
             "store = true",
