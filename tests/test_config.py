@@ -53,6 +53,19 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
             "[clients.BOB]\nquoting = { protection = { window_ms = 1 } }",
             "clients.BOB.quoting.protection.window_ms: there is no qty, delta or fills to count in it",
         ),
+        ("store = true", 'store = "mysql://x"', 'broker.store: is true, false, or an address like "postgresql://'),
+        (
+            "store = true",
+            'store = "postgresql://u:secret@h/d"',
+            "broker.store: a password does not belong into this file",
+        ),
+        (
+            "store = true",
+            'store = "postgresql://u@h/d?password=x"',
+            "broker.store: a password does not belong into this",
+        ),
+        ("store = true", 'store_password_file = "x"', "broker.store_password_file: is for a store in PostgreSQL"),
+        ("store_days = 0", "store_days = -1", "broker.store_days: Expected `int` >= 0"),
         ("[broker]", "[broker", "is not TOML"),
     ],
 )

@@ -2,22 +2,22 @@
 each call in a thread of its own."""
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
-import sqlite_utils
 
 from brokerfix.domain import id_number
 from brokerfix.doors.model import Execution, Order, Position
 from brokerfix.doors.terms import execution_of_row, order_of_row
 from brokerfix.doors.waiting import Unavailable
 from brokerfix.projections.published import moment
-from brokerfix.projections.sqlite import number_of
-from brokerfix.settings.registry import database_path
+from brokerfix.projections.reading import Reading, Row, Unreadable, reading_of
+from brokerfix.projections.tables import WHOLE, number_of
 from brokerfix.settings.sections import Config
+
+log = logging.getLogger("brokerfix.doors.archive")
 
 T = TypeVar("T")
 
@@ -59,48 +59,48 @@ class Wanted(msgspec.Struct, frozen=True):
             and self.order_id in ("", one.order_id)
         )
 
-    def where(self, client: str, number: str, moment: str) -> tuple[str, dict[str, Any]]:
-        """The same in SQL; `number` and `moment` are expressions for what `below`, `after` and `until` are about."""
+    def where(self, client: str, number: str, moment: str, database: Reading) -> tuple[str, dict[str, Any]]:
+        """The same in a database's SQL; `number` and `moment` are expressions for what `below`, `after` and `until` are
+        about."""
         terms = ["client = :client"]
         values: dict[str, Any] = {"client": client}
         for column, wanted in (("account", self.accounts), ("symbol", self.symbols)):
             if wanted:
-                terms.append(f"{column} in {_any(column)}")
+                terms.append(f"{column} in {database.one_of(column)}")
                 values[column] = json.dumps(wanted)
         if self.statuses:
-            states = [f"status in {_any('status')}"]
+            states = [f"status in {database.one_of('status')}"]
             states += ["cast(leaves_qty as real) > 0"] if "open" in self.statuses else []
             states += ["cast(leaves_qty as real) = 0"] if "closed" in self.statuses else []
             terms.append(f"({' or '.join(states)})")
             values["status"] = json.dumps([status.upper() for status in self.statuses])
-        for text, value in (
-            ("side = :side", self.side.upper()),
-            (f"substr({moment}, 1, 23) || 'Z' > :after", self.after),
-            (f"substr({moment}, 1, 23) || 'Z' <= :until", self.until),
-            ("order_id = :order_id", self.order_id),
-            (f"{number} < :below", self.below),
+        at = database.milliseconds(moment)
+        for name, text, value in (
+            ("side", "side = :side", self.side.upper()),
+            ("after", f"{at} > {database.moment('after')}", self.after),
+            ("until", f"{at} <= {database.moment('until')}", self.until),
+            ("order_id", "order_id = :order_id", self.order_id),
+            ("below", f"{number} < :below", self.below),
         ):
             if value:
                 terms.append(text)
-                values[text.rpartition(":")[2]] = value
+                values[name] = value
         return " and ".join(terms), values
-
-
-def _any(name: str) -> str:
-    """SQL for the values of a parameter that is a list in JSON, of any length."""
-    return f"(select value from json_each(:{name}))"
 
 
 class Archive:
     """The database of a broker, if it keeps one: `exists`."""
 
     def __init__(self, config: Config) -> None:
-        self.path = database_path(config.data)
-        self.is_kept = config.broker.store
+        """Raises Unreadable where what the database needs is not installed."""
+        self.is_kept = bool(config.broker.store)
+        seconds = config.http.answer_seconds if config.http is not None else 0
+        self.database = reading_of(config, seconds)
+        self._told = ""
 
     @property
     def exists(self) -> bool:
-        return self.is_kept and self.path.exists()
+        return self.is_kept and self.database.exists
 
     def orders(self, client: str, wanted: Wanted, known: list[int], most: int) -> list[Order]:
         """The newest orders that are wanted, without those whose numbers are `known`, at most so many."""
@@ -115,11 +115,11 @@ class Archive:
         read: Callable[[Mapping[str, Any]], T],
     ) -> list[T]:  # fmt: skip
         number = number_of(key)
-        where, values = wanted.where(client, number, moment)
+        where, values = wanted.where(client, number, moment, self.database)
         values |= {"known": json.dumps(known), "most": most}
         rows = self._rows(
-            f"select * from {table} where {where} and {number} not in {_any('known')} order by {number} desc "
-            "limit :most",
+            f"select * from {table} where {where} and {number} not in {self.database.one_of('known', WHOLE)} "
+            f"order by {number} desc limit :most",
             values,
         )
         return [read(row) for row in rows]
@@ -127,7 +127,7 @@ class Archive:
     def has_logon(self, client: str, at: int) -> bool:
         """Whether it has the client's logon at a time (ns UTC) or later, and so all that was before."""
         rows = self._rows("select state, since from sessions where kind = 'client' and name = :name", {"name": client})
-        return any(row["state"] == "up" and row["since"] >= moment(at) for row in rows)
+        return any(row["state"] == "up" and (row["since"] or "") >= moment(at) for row in rows)
 
     def order(self, client: str, cl_ord_id: str) -> Order | None:
         """The client's newest order that has this ClOrdID now."""
@@ -137,35 +137,35 @@ class Archive:
         return max(found, key=lambda order: id_number(order.order_id), default=None)
 
     def by_id(self, order_ids: list[str]) -> list[Order]:
-        rows = self._rows(f"select * from orders where order_id in {_any('ids')}", {"ids": json.dumps(order_ids)})
+        rows = self._rows(
+            f"select * from orders where order_id in {self.database.one_of('ids')}", {"ids": json.dumps(order_ids)}
+        )
         return [order_of_row(row) for row in rows]
 
     def accounts(self, names: tuple[str, ...]) -> dict[str, dict[str, str]]:
-        rows = self._rows(f"select * from accounts where account in {_any('names')}", {"names": json.dumps(names)})
+        rows = self._rows(
+            f"select * from accounts where account in {self.database.one_of('names')}", {"names": json.dumps(names)}
+        )
         return {row["account"]: row for row in rows}
 
     def positions(self, names: tuple[str, ...]) -> list[Position]:
-        where = f"account in {_any('names')} order by account, symbol"
+        where = f"account in {self.database.one_of('names')} order by account, symbol"
         rows = self._rows(f"select * from positions where {where}", {"names": json.dumps(names)})
         fields = Position.__struct_fields__
         return [Position(*("" if row[name] is None else str(row[name]) for name in fields)) for row in rows]
 
-    def _rows(self, sql: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def close(self) -> None:
+        self.database.close()
+
+    def _rows(self, sql: str, values: Mapping[str, Any]) -> list[Row]:
         """Raises Unavailable."""
         if not self.exists:
             raise Unavailable("there is no database: the broker runs without store = true")
-        with self._open() as database:
-            yield from database.query(sql, dict(values))
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite_utils.Database]:
-        database = sqlite_utils.Database(self.path)
         try:
-            yield database
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR and not str(error).startswith("no such"):
-                raise
-            # It is being made, or made anew.
-            raise Unavailable(f"the database can't be read now: {error}") from error
-        finally:
-            database.close()
+            return self.database.query(sql, values)
+        except Unreadable as error:
+            if str(error) != self._told:
+                log.warning("%s", error)
+            self._told = str(error)
+            # Where it is, and what is wrong with it, is not for clients.
+            raise Unavailable("the database can't be read now; try again") from error

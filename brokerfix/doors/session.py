@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from brokerfix.access.vouch import VOUCHER, read_secret, socket_path, voucher
 from brokerfix.doors.waiting import Unavailable
-from brokerfix.settings.checks import address
+from brokerfix.settings.checks import addresses
 from brokerfix.settings.sections import Config, ConfigError
 from brokerfix.tools.client import Client, Disconnected, Message, TooLow
 
@@ -40,11 +40,11 @@ class Session:
         section = config.clients[name]
         assert config.gateway is not None
         if config.gateway.upstream:
-            host, port = address(config.gateway.upstream)
+            self._nodes = [(host, section.port or port) for host, port in addresses(config.gateway.upstream)]
         else:
-            host, port = str(socket_path(config, name if section.port else "")), 0
+            self._nodes = [(str(socket_path(config, name if section.port else "")), section.port)]
         self.client = Client(
-            name, config.broker.name, host, section.port or port, config.data / "clients" / f"{name}.json",
+            name, config.broker.name, *self._nodes[0], config.data / "clients" / f"{name}.json",
             vouch=self._vouch,
         )  # fmt: skip
         self.client.resume_at = self._resume_at
@@ -99,6 +99,9 @@ class Session:
                     await asyncio.get_running_loop().run_in_executor(None, self._log_on)
                 except (Disconnected, ConfigError, OSError, ValueError) as error:
                     self.client.close()
+                    # Of several nodes one is the primary.
+                    self._nodes.append(self._nodes.pop(0))
+                    self.client.address = self._nodes[0]
                     if str(error) != told:
                         log.warning("%s can't log on: %s", self.name, error)
                         told = str(error)

@@ -29,7 +29,7 @@ class Tail:
     def __init__(self, folder: Path, stored: Place, stored_id: int) -> None:
         self.folder = folder
         self.stored = stored
-        self._stored_id = stored_id
+        self.stored_id = stored_id
         self.touched = Touched()
         self.begins_with_state = False
         if stored_id and not exists(folder, stored):
@@ -46,7 +46,7 @@ class Tail:
 
     def _compare(self) -> None:
         """The journal must have, where the projection stands, the fact that it has been made from."""
-        if self.place == self.stored and self.state.last_id != self._stored_id:
+        if self.place == self.stored and self.state.last_id != self.stored_id:
             raise Anew
 
     def follow(self, tell: Callable[[Fact, Record], None], most: int) -> int:
@@ -80,7 +80,7 @@ class Tail:
     def is_stored(self) -> None:
         """The projection has all up to `place` now: what was touched counts anew."""
         if self.place > self.stored:
-            self.stored, self._stored_id = self.place, self.state.last_id
+            self.stored, self.stored_id = self.place, self.state.last_id
         self.touched = Touched()
 
 

@@ -23,10 +23,11 @@ async def connect(
     path: Path, key: str, section: ServersSection, name: str,
     disconnected: Callable[[], Awaitable[None]] | None = None,
     reconnected: Callable[[], Awaitable[None]] | None = None,
+    seconds: float = CONNECT_SECONDS,
 ) -> Client:  # fmt: skip
-    """A client of the servers that the section `key` of the configuration `path` names; once connected it connects
-    anew by itself for ever. `name` is what the servers show of it. Raises ServerAway, and ConfigError for what is
-    configured and can't be used."""
+    """A client of the servers that the section `key` of the configuration `path` names; once connected it connects anew
+    by itself for ever. `name` is what the servers show of it; each has so many `seconds` to answer. Raises ServerAway,
+    and ConfigError for what is configured and can't be used."""
     last: list[Exception] = []
 
     async def failed(error: Exception) -> None:
@@ -46,7 +47,7 @@ async def connect(
         reconnected_cb=reconnected,
         max_reconnect_attempts=-1,
         reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]
-        connect_timeout=CONNECT_SECONDS,
+        connect_timeout=seconds,  # type: ignore[arg-type]
     )
     try:
         await asyncio.wait_for(connecting, FIRST_CONNECT_SECONDS)

@@ -14,6 +14,7 @@ import msgspec
 from brokerfix.domain import (
     FEATURES,
     MONEY_DIGITS,
+    SHARDS,
     Charge,
     FeeTier,
     Inexact,
@@ -26,6 +27,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
@@ -44,13 +46,15 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, check_servers
+from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
+from brokerfix.settings.store import check_store
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
     """The settings of a file's tables. Raises ConfigError."""
     _zone(path, "broker.time_zone", read["broker"].time_zone)
     _network(path, "broker.address", read["broker"].address)
+    check_store(path, read["broker"])
     instruments = {
         symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
     }
@@ -90,7 +94,38 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _queues(path, read),
         read["events"],
         read["orders_from"],
+        proof=read.get("proof"),
+        router=_router(path, read),
+        compliance=check_compliance(path, read),
     )
+
+
+def _router(path: Path, read: Mapping[str, Any]) -> RouterSection | None:
+    """Check the addresses of the router and of its shards, and that each account's shard has one."""
+    router: RouterSection | None = read.get("router")
+    if router is None:
+        return None
+    places = [("listen", router.listen), *((f"shards.{shard}", text) for shard, text in router.shards.items())]
+    for key, text in places:
+        for one in text.split(",") if key != "listen" else (text,):
+            try:
+                private = ip_address(address(one.strip())[0]).is_private
+            except ValueError as error:
+                raise ConfigError(f"{path}: router.{key}: {error}") from error
+            if not private:
+                told = "needs an address of a private network: the link is not secured"
+                raise ConfigError(f"{path}: router.{key}: {told}")
+    for shard in router.shards:
+        if not (shard.isdecimal() and str(int(shard)) == shard and int(shard) < SHARDS):
+            raise ConfigError(f"{path}: router.shards: {shard!r} is no shard: a number below {SHARDS}")
+    if not router.secret and (read.get("gateway") is None or not read["gateway"].secret):
+        raise ConfigError(f"{path}: router.secret: needs a file that the gateway and every shard can read too")
+    for name, account in read["accounts"].items():
+        if str(account.shard) not in router.shards:
+            raise ConfigError(
+                f"{path}: accounts.{name}: is on shard {account.shard}, which router.shards does not have"
+            )
+    return router
 
 
 def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
@@ -100,6 +135,10 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
         raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
     if cluster is not None:
         check_servers(path, "cluster", cluster)
+    placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
+    if placed and (cluster is None or not cluster.shards):
+        name = next(iter(placed))
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
     return cluster
 
 
@@ -111,6 +150,7 @@ def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
         for name, user in read[table].items():
             if user.queue not in queues:
                 raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
+    check_events(path, read["events"], read["accounts"])
     _orders_from(path, read)
     return queues
 
@@ -362,6 +402,11 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def addresses(text: str) -> list[tuple[str, int]]:
+    """(host, port) of each of HOST:PORT, HOST:PORT, ...: of the nodes of a cluster. Raises ValueError."""
+    return [address(one.strip()) for one in text.split(",")]
+
+
 def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, ClientSection]) -> GatewaySection | None:
     """Check what strangers' access hangs on."""
     for name, client in clients.items():
@@ -384,7 +429,8 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
     for key in ("tls", "upstream"):
         try:
             if getattr(gateway, key):
-                ip_address(address(getattr(gateway, key))[0])
+                for host, _ in addresses(getattr(gateway, key)) if key == "upstream" else [address(gateway.tls)]:
+                    ip_address(host)
         except ValueError as error:
             raise ConfigError(f"{path}: gateway.{key}: {error}") from error
     if gateway.plain:
@@ -395,7 +441,7 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
         raise ConfigError(f"{path}: gateway.tls: needs certificate and key; `brokerfix certificates` makes a set")
     if gateway.client_certificates != "none" and not gateway.client_ca:
         raise ConfigError(f"{path}: gateway.client_certificates: needs client_ca")
-    if gateway.upstream and not ip_address(address(gateway.upstream)[0]).is_private:
+    if gateway.upstream and not all(ip_address(host).is_private for host, _ in addresses(gateway.upstream)):
         raise ConfigError(f"{path}: gateway.upstream: needs an address of a private network: the link is not secured")
     if gateway.upstream and not gateway.secret:
         raise ConfigError(f"{path}: gateway.upstream: a gateway on another machine needs a secret that both can read")

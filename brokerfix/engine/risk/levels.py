@@ -186,4 +186,5 @@ def _rows(bound: Bound, used: dict[str, int]) -> Iterator[dict[str, Any]]:
     for name, most in bound.most.items():
         told = number(used[name]) if name in used else ""
         share = round(100 * used[name] / most, 1) if name in used and most else None
-        yield {"limit": name, "most": number(most), "used": told, "percent": share}
+        row = {"limit": name, "most": number(most), "used": told, "percent": share}
+        yield {**row, "part of": number(bound.whole[name])} if name in bound.whole else row
