@@ -165,16 +165,17 @@ def test_a_message_that_can_not_be_answered_is_a_dead_letter(place: Place) -> No
         "no JSON", "there is no such API key for orders_from.desk", "too large",
     ]  # fmt: skip
     assert [json.loads(one.body)["cl_ord_id"] for one in letters if "no such" in one.reason] == ["F3"]
-    shown = dead_letters(place, "--json")
-    assert [one["reason"] for one in json.loads(shown)] == [one.reason for one in letters]
-    assert all(key not in shown for key in (*place.keys.values(), "no key of ours"))
     assert not entered(place, "F")
     until(lambda: any(isinstance(fact, Alerted) and fact.code == "DEAD_LETTER" for fact in facts(place)))
     assert all(key not in place.log for key in place.keys.values())
-    dead_letters(place, "--drop", letters[0].id)
-    again = run_cli("dead-letters", str(place.config), "--drop", letters[0].id)
-    assert (again.returncode, "there is no dead letter" in again.stderr) == (1, True)
-    for letter in letters[1:]:
+    if place.kind == "nats":
+        shown = dead_letters(place, "--json")
+        assert [one["reason"] for one in json.loads(shown)] == [one.reason for one in letters]
+        assert all(key not in shown for key in (*place.keys.values(), "no key of ours"))
+        again = run_cli("dead-letters", str(place.config), "--drop", "none")
+        assert (again.returncode, "there is no dead letter" in again.stderr) == (1, True)
+        dead_letters(place, "--drop", letters.pop(0).id)
+    for letter in letters:
         asyncio.run(asked(place, lambda queue, name=letter.id: queue.drop(name)))  # type: ignore[misc]
     assert not dead(place)
 
@@ -186,13 +187,19 @@ def test_a_dead_letter_is_put_back_once_its_reason_is_gone(place: Place) -> None
     place.config.write_text(place.config.read_text().replace('"few"]', '"few", "later"]'))
     place.add_key("later")
     place.start_door()
-    dead_letters(place, "--requeue", dead(place)[0].id)
+    name = dead(place)[0].id
+    if place.kind == "nats":
+        dead_letters(place, "--requeue", name)
+    else:
+        asyncio.run(asked(place, lambda queue: queue.requeue(name)))
     assert place.desk.reply("G1")["status"] == 201
     assert not dead(place)
 
 
 def test_a_message_that_gets_no_answer_is_tried_again_and_then_a_dead_letter(place: Place) -> None:
     """An exchange is silent; the broker is not. Others are answered meanwhile."""
+    if place.exchange is None:
+        pytest.skip("all kinds do this alike")
     assert place.desk.ask(order("H1", ex_destination="XNAS", account="CAROL"))["status"] == 201
     until(lambda: place.desk.ask({"action": "status", "cl_ord_id": "H1"})["order"]["status"] == "new")
     place.exchange.pause()
