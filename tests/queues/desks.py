@@ -32,6 +32,7 @@ name = "BROKER"
 port = {port}
 data = "data"
 store = false
+resend_messages = 100
 {instrument}post = "book"
 [gateway]
 plain = "127.0.0.1"

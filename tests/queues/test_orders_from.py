@@ -17,6 +17,7 @@ from brokerfix.facts import Alerted, Fact, OrderAccepted
 from brokerfix.intake.kinds import queue_of
 from brokerfix.intake.messages import DeadLetter
 from brokerfix.intake.queue import Queue
+from brokerfix.intake.reports import AWAY_SECONDS
 from brokerfix.record.journal import read
 from brokerfix.settings.load import load
 from brokerfix.tools.client import Client
@@ -79,12 +80,13 @@ def dead_letters(place: Place, *options: str) -> str:
     return told.stdout
 
 
-def sell(place: Place, name: str, qty: str) -> None:
+def sell(place: Place, *names: str, qty: str = "1") -> None:
     """Another client, with FIX, sells to who buys at 145."""
     client = Client("DAVE", "BROKER", "127.0.0.1", place.port, place.folder / "dave.json")
     client.connect()
-    client.new_order(name, "2", qty, "AAPL", "145.00", tif="3")
-    client.receive_until(lambda message: message.get(11) == name and message.get(150) == "F")
+    for name in names:
+        client.new_order(name, "2", qty, "AAPL", "145.00", tif="3")
+        client.receive_until(lambda message, name=name: message.get(11) == name and message.get(150) == "F")  # type: ignore[misc]
     client.logout()
 
 
@@ -223,7 +225,7 @@ def test_what_was_answered_but_not_acknowledged_is_answered_the_same_again(place
     was refused, and a cancel that came too late."""
     desk = place.desk
     assert desk.ask(order("I0", account="CAROL", price="145.00"), "few")["status"] == 201
-    sell(place, "I0-sold", "10")
+    sell(place, "I0-sold", qty="10")
     place.broker.send_signal(signal.SIGSTOP)
     desk.send(order("I1"), "desk", desk.replies_to, "I1")
     desk.send(order("I2", account="CAROL", qty="999999999"), "desk", desk.replies_to, "I2")
@@ -251,18 +253,39 @@ def test_reports_that_the_door_has_missed_come_after_its_start(place: Place) -> 
     """What happened while it was away, and what it had while the queue was away."""
     place.desk.ask(order("J1", qty="30", price="145.00"))
     place.kill_door()
-    sell(place, "J-away", "10")
+    # After a loss of power, the door's numbers may be behind what it has sent.
+    numbers = place.folder / "data" / "clients" / "DESK.json"
+    next_out, next_in = json.loads(numbers.read_text())
+    numbers.write_text(json.dumps([next_out - 2, next_in]))
+    sell(place, "J-away", qty="10")
     place.start_door()
     until(lambda: place.desk.reports("BOB", "J1")[-1]["order"]["cum_qty"] == "10")
     place.server.pause()
-    sell(place, "J-unpublished", "10")
+    sell(place, "J-unpublished", qty="10")
     place.kill_door()
     place.server.go_on()
     place.start_door()
-    sell(place, "J-last", "10")
+    sell(place, "J-last", qty="10")
     until(lambda: place.desk.reports("BOB", "J1")[-1]["order"]["status"] == "filled")
     filled = {one["exec_id"]: one["order"]["cum_qty"] for one in place.desk.reports("BOB", "J1")}
     assert sorted(filled.values()) == ["0", "10", "20", "30"]
+
+
+def test_while_the_queue_takes_no_reports_the_broker_keeps_them(place: Place) -> None:
+    """The door's session ends when more wait than the broker could send again; none is lost or twice."""
+    if place.kind != "nats":
+        pytest.skip("all kinds do this alike")
+    place.desk.ask(order("O1", qty="150", price="145.00"))
+    place.server.pause()
+    sell(place, *(f"O-{number}" for number in range(60)))
+    time.sleep(AWAY_SECONDS)
+    sell(place, *(f"O-{number}" for number in range(60, 150)))
+    until(lambda: "its session ends until they are gone" in place.log)
+    place.server.go_on()
+    until(lambda: place.desk.reports("BOB", "O1")[-1]["order"]["status"] == "filled")
+    told = [one["order"]["cum_qty"] for one in place.desk.reports("BOB", "O1")]
+    assert told == [str(number) for number in range(151)]
+    assert place.desk.ask(order("O2"))["status"] == 201
 
 
 def test_orders_wait_while_the_broker_is_away(place: Place) -> None:
@@ -299,7 +322,8 @@ def test_a_publisher_that_is_killed_begins_again_and_doubles_nothing(place: Plac
         assert first.stdout is not None
         sent = [int(first.stdout.readline()) for _ in range(20)][-1]
         first.kill()
-    subprocess.run([*command, "M", str(sent + 10)], stdout=subprocess.DEVNULL, timeout=30, check=True)
+    for number in range(sent + 10):
+        place.desk.send(order(f"M{number}"))
     until(lambda: len(entered(place, "M")) >= sent + 10)
     assert place.desk.ask({"action": "status", "cl_ord_id": f"M{sent}"})["status"] == 200
     assert set(Counter(entered(place, "M")).values()) == {1}
@@ -307,10 +331,10 @@ def test_a_publisher_that_is_killed_begins_again_and_doubles_nothing(place: Plac
 
 def test_nothing_is_acknowledged_that_is_not_in_the_journal(place: Place) -> None:
     """The door is killed again and again, under load."""
-    names = [f"N{number}" for number in range(120)]
+    names = [f"N{number}" for number in range(80)]
     for number, name in enumerate(names):
         place.desk.send(order(name, account=("BOB", "CAROL")[number % 2]))
-        if number % 60 == 40:
+        if number % 40 == 30:
             place.kill_door()
             # Nobody takes any: what is not there any more was acknowledged.
             assert place.desk.waiting() >= number + 1 - len(entered(place, "N"))
