@@ -64,14 +64,21 @@ class Reports:
 
     async def run(self) -> None:
         """Publish for ever."""
+        is_away = False
         while True:
             await self._some.wait()
             batch = [self._waiting[n] for n in range(min(BATCH, len(self._waiting)))]
             try:
                 await self._queue.report([told for _, told in batch])
-            except ServerAway:
+            except ServerAway as error:
+                if not is_away:
+                    log.warning("reports of %s wait: %s", self._user.name, error)
+                is_away = True
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            if is_away:
+                log.info("reports of %s are taken again", self._user.name)
+            is_away = False
             self._taken_at = time.monotonic()
             for number, _ in batch:
                 self._waiting.popleft()
