@@ -28,7 +28,7 @@ from brokerfix.projections.tail import Tail
 from brokerfix.record.journal import Place
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
-from tests.servers import PostgresServer, postgres_server
+from tests.postgres_server import PostgresServer, postgres_server
 
 CONFIG = """
 [broker]

@@ -1,8 +1,8 @@
 """What the router adds to an order's round trip: `python bench/router.py`.
 
-An order that is taken into the shard's own book, through the gateway to the shard, and through gateway and router to the
-same kind of shard; both run at once and are measured in short turns, so that every ratio is of the same seconds. Then
-what the router does with one order and its report in one process, part by part.
+An order that is taken into the shard's own book: through the gateway to the shard, and through gateway and router to a
+shard like it. All run at once and are measured in short turns, the others stopped meanwhile, so that every ratio is of
+the same seconds. Then what the router does with one order and its report, part by part.
 """
 
 import os

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from brokerfix.tools import demo
-from tests.servers import PostgresServer, postgres_server
+from tests.postgres_server import PostgresServer, postgres_server
+from tests.servers import kafka_server, nats_server, queue_server, rabbitmq_server
+
+__all__ = ["kafka_server", "nats_server", "queue_server", "rabbitmq_server"]
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Tests start hundreds of processes: each would compile all modules where the environment forbids to keep them.
@@ -18,6 +21,11 @@ demo.PORTS = demo.PORTS[_worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT
 
 FIRST = ("test_crash.py", "test_order_types.py", "test_history.py", "test_routing_live.py", "test_invariants.py")
 """The files that take longest: begun last, one of pytest's processes would end with them alone."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a test often waits for a clock or for a process's end."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
-"""Kill the router and compare what the client and the shards hold: `python -m tests.router_kills --kills 500 --seed 1`.
+"""Kill the router and compare what client and shards hold: `python -m tests.router_kills --kills 500 --seed 1`.
 
-The router runs as `python -m tests.router_crash`, which ends itself with SIGKILL at a chosen boundary; random kills come
-from outside. After each kill it is started again and the client goes on.
+The router runs as `python -m tests.router_crash`, which ends itself with SIGKILL at a chosen boundary; random kills
+come from outside. After each kill it is started again and the client goes on.
 """
 
 import argparse
@@ -168,6 +168,7 @@ class Harness:
         self.client.close()
         for process in reversed(self.market.processes.values()):
             process.stop(signal.SIGKILL)
+        self.market.stop()
 
 
 def _told(folder: Path) -> Counter[str]:

@@ -16,6 +16,7 @@ from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
 from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
 from brokerfix.facts import KINDS
 from brokerfix.fix.versions.dialect import dialect
+from brokerfix.settings.compliance import AccountCodes, ClientCodes, InstrumentCodes, VenueCodes
 from brokerfix.settings.makers import QuotingSection
 from brokerfix.settings.sections import SECTIONS, TABLES
 
@@ -94,7 +95,10 @@ def test_links_lead_somewhere(guide: Path) -> None:
         assert (guide.parent / target).exists(), target
 
 
-EVERY_SECTION = {**SECTIONS, **TABLES, "makers.quotes": QuotingSection}
+EVERY_SECTION = {
+    **SECTIONS, **TABLES, "makers.quotes": QuotingSection, "compliance.venues": VenueCodes,
+    "compliance.accounts": AccountCodes, "compliance.clients": ClientCodes, "compliance.instruments": InstrumentCodes,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EVERY_SECTION)

@@ -35,8 +35,8 @@ from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
 from brokerfix.tools.certificates import Authority
 from tests.live import INSTRUMENT, until
+from tests.postgres_server import PostgresServer, tls_proxy
 from tests.scenario import FACTS, World, run_step
-from tests.servers import PostgresServer, tls_proxy
 from tests.test_scenarios import SCENARIOS
 from tests.test_store import CHANGES, STEPS
 

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = {"exchange_calendars", "httpx", "litestar", "matplotlib", "numpy", "pandas", "pyarrow", "quickfix", "rich"}
+HEAVY = {
+    "aio_pika", "confluent_kafka", "exchange_calendars", "httpx", "litestar", "matplotlib", "nats", "numpy", "pandas",
+    "psycopg", "pyarrow", "quickfix", "rich", "rstream",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,13 @@ from brokerfix import __version__
 from brokerfix.cli.tables import show
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
 from brokerfix.projections.reading import Reading, Unreadable, reading_of
+from brokerfix.queues.away import ServerAway
 from brokerfix.record.journal import JournalError
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config, ConfigError, StartError
 from brokerfix.tools.client import Disconnected
 
-TOLD = (ConfigError, StartError, JournalError, Disconnected, NotRunning, ActionRefused, Unreadable, OSError)
+TOLD = (ConfigError, StartError, JournalError, Disconnected, NotRunning, ActionRefused, ServerAway, Unreadable, OSError)
 DEFAULT_CONFIG = "config/broker.toml"
 
 

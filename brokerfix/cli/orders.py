@@ -18,6 +18,7 @@ from brokerfix.cli.base import (
     terms_of_order,
     text_option,
 )
+from brokerfix.cli.shards import all_shards_option, ask_all_shards
 from brokerfix.projections.tables import number_of
 
 
@@ -27,14 +28,24 @@ from brokerfix.projections.tables import number_of
 @click.option("--all", "everything", is_flag=True, help="Finished orders too.")
 @click.option("--client", help="Only this client's.")
 @limit_option
+@all_shards_option
 @click.pass_context
 @for_people
 def orders(
-    context: click.Context, config: str, as_json: bool, everything: bool, client: str | None, limit: int
+    context: click.Context,
+    config: str,
+    as_json: bool,
+    everything: bool,
+    client: str | None,
+    limit: int,
+    all_shards: bool,
 ) -> None:
-    """Show working orders and the exchanges that hold them, newest first; or cancel, release, enter one."""
+    """Show working orders and the exchanges that hold them, newest first; or cancel, release, enter one. Of all shards:
+    those that work, as the brokers have them."""
     if context.invoked_subcommand is not None:
-        return
+        return None
+    if all_shards:
+        return ask_all_shards(config, as_json, "", action="working", client=client)
     where = [] if everything else ["cast(leaves_qty as real) > 0"]
     where += ["client = :client"] if client else []
     known = database(config)
@@ -45,7 +56,7 @@ def orders(
     query = f"""
         select o.*, {routes} as routes from orders o {"where " + " and ".join(where) if where else ""}
         order by entered desc, {number_of("order_id")} desc limit :limit"""
-    show_rows(known.query(query, {"client": client, "limit": limit}), "orders", as_json)
+    return show_rows(known.query(query, {"client": client, "limit": limit}), "orders", as_json)
 
 
 @orders.command("cancel")
@@ -178,15 +189,18 @@ def executions(config: str, as_json: bool, client: str | None, limit: int) -> No
 
 
 @main.command()
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def positions(config: str, as_json: bool) -> None:
+def positions(all_shards: bool, config: str, as_json: bool) -> None:
     """Show every account's cash and holdings."""
+    if all_shards:
+        return ask_all_shards(config, as_json, "", action="positions")
     query = """
         select a.account, a.cash, a.buying_power, p.symbol, p.qty, p.bought, p.sold, p.mark
         from accounts a left join positions p on p.account = a.account order by a.account, p.symbol"""
-    show_rows(database(config).query(query, {}), "positions", as_json)
+    return show_rows(database(config).query(query, {}), "positions", as_json)
 
 
 BOOK_MEASURES = ("mid", "weighted", "spread_bps", "open", "high", "low", "volume", "vwap")

@@ -14,6 +14,7 @@ from brokerfix.cluster.lease import Away, Stale
 WRONG_LAST = (10071, 10164)
 """The server's codes for another last sequence than the one that was expected."""
 ASK_SECONDS = 1.0
+NO_ANSWER = "no server answers for it: the servers have no quorum"
 FAILURES = (nats.errors.Error, OSError, asyncio.TimeoutError)
 """What the servers' absence, in all its forms, is told by."""
 
@@ -21,7 +22,7 @@ FAILURES = (nats.errors.Error, OSError, asyncio.TimeoutError)
 def why(error: BaseException) -> str:
     """What a failure of the servers is, for people."""
     if isinstance(error, nats.js.errors.NoStreamResponseError | nats.js.errors.ServiceUnavailableError):
-        return "no server answers for it: the servers have no quorum"
+        return NO_ANSWER
     if isinstance(error, nats.js.errors.APIError):
         return f"the servers refuse it: {error.description} (code {error.err_code})"
     if isinstance(error, nats.errors.TimeoutError | asyncio.TimeoutError):

@@ -5,7 +5,8 @@ What a broker itself takes to be its part is never above that:
 
 - it is raised after the document is, and only right after: a write of ours that was lost on its way, and comes late,
   is over a revision that is no longer there;
-- it is lowered before the document is, to no less than what is used.
+- it is lowered before the document is, to no less than what is used; the broker takes requests in the order in which
+  they were made, and none that is late.
 
 So whatever is lost, late, or killed, the brokers' parts are together at most the limit. A shard that is gone counts
 with all that it was given: its orders may be open. Its successor begins with a higher `epoch` and has the part then.
@@ -188,11 +189,9 @@ def step(entries: Entries, me: str, epoch: int, view: View, alive: frozenset[str
     mine = told[me]
     amount = wanted(told, me, alive)
     if amount < mine.amount:
-        part = view.part
-        if amount - view.carried < part:
-            answer = yield SetPart(amount - view.carried)
-            assert answer is not None
-            part = answer
+        # Also where it has no more: a request of ours that is late must not raise it afterwards.
+        part = yield SetPart(min(view.part, amount - view.carried))
+        assert part is not None
         # The broker may have used more meanwhile.
         amount = min(mine.amount, max(amount, part + view.carried))
         yield Write({**told, me: msgspec.structs.replace(mine, amount=amount)})

@@ -5,11 +5,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from brokerfix.cluster.lease import Away, Stale
 from brokerfix.cluster.segments import Outgoing
-from brokerfix.cluster.stream import Head, Message, Stream, failed
+from brokerfix.cluster.stream import Head, Message, Stream
 
 log = logging.getLogger("brokerfix.cluster")
 
@@ -39,7 +38,7 @@ class Publisher:
         self.seq = 0
         self.woken = asyncio.Event()
         self._stuck_since = 0.0
-        self._in_flight: deque[tuple[asyncio.Future[Any], int, int, float]] = deque()
+        self._in_flight: deque[tuple[asyncio.Future[int], int, int, float]] = deque()
 
     @property
     def unconfirmed_since(self) -> float:
@@ -81,18 +80,16 @@ class Publisher:
             self._in_flight.append((future, self.seq, head.end, time.monotonic()))
             future.add_done_callback(self._wake)
 
-    def _wake(self, future: "asyncio.Future[Any]") -> None:
+    def _wake(self, future: "asyncio.Future[int]") -> None:
         self.woken.set()
 
     def _take_confirmed(self) -> None:
         while self._in_flight and self._in_flight[0][0].done():
             future, seq, end, _ = self._in_flight[0]
-            error = future.exception()
-            if error is not None:
-                raise failed(error)
+            found = future.result()
             self._in_flight.popleft()
-            if future.result().seq != seq:
-                raise Away(f"message {future.result().seq} was to be {seq}")
+            if found != seq:
+                raise Away(f"message {found} was to be {seq}")
             self.confirmed, self._stuck_since = end, 0.0
             self.tell(end)
 

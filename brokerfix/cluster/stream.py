@@ -5,15 +5,17 @@ A message is appended only behind the sequence that its writer expects to be the
 come after is refused for good."""
 
 import asyncio
+import json
 from typing import Any, Self
 
 import msgspec
-import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import api
+from nats.js.client import NO_RESPONDERS_STATUS
 
-from brokerfix.cluster.keys import ASK_SECONDS, FAILURES, WRONG_LAST, why
+from brokerfix.cluster.keys import ASK_SECONDS, FAILURES, NO_ANSWER, WRONG_LAST, why
 from brokerfix.cluster.lease import Away, Stale
 from brokerfix.record.place import OFFSET_BITS
 
@@ -90,6 +92,9 @@ class Stream:
         self.subject = f"{cluster}.{shard}.journal"
         self._publishing = seconds
         self._consumer: Any = None
+        self._inbox = ""
+        self._count = 0
+        self._answers: dict[str, asyncio.Future[int]] = {}
 
     async def open(self, replicas: int) -> None:
         """Make it where it is not there. Raises Away."""
@@ -138,22 +143,51 @@ class Stream:
                 return found
         return None
 
-    async def publish(self, head: Head, data: bytes, behind: int) -> "asyncio.Future[api.PubAck]":
-        """Append behind a sequence. The future has what became of it: see `failed`. Raises Away."""
+    async def publish(self, head: Head, data: bytes, behind: int) -> "asyncio.Future[int]":
+        """Append behind a sequence. The future has the message's own or, as an exception, Stale, or Away: then it may
+        be appended or not. Raises Away."""
+        if not self._inbox:
+            # The client's own futures never hear that a message was refused.
+            self._inbox = self.client.new_inbox()
+            await self.client.subscribe(f"{self._inbox}.*", cb=self._answered)
+        self._count += 1
+        token = str(self._count)
         headers = {HEADER: head.text(), api.Header.EXPECTED_LAST_SEQUENCE.value: str(behind)}
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._answers[token] = future
+        future.add_done_callback(lambda future: self._answers.pop(token, None))
         try:
-            return await self.js.publish_async(self.subject, data, headers=headers)
+            await self.client.publish(self.subject, data, reply=f"{self._inbox}.{token}", headers=headers)
         except FAILURES as error:
+            future.cancel()
             raise Away(why(error)) from error
+        return future
+
+    async def _answered(self, message: Msg) -> None:
+        future = self._answers.get(message.subject.rpartition(".")[2])
+        if future is None or future.done():
+            return
+        if message.headers and message.headers.get(api.Header.STATUS) == NO_RESPONDERS_STATUS:
+            future.set_exception(Away(NO_ANSWER))
+            return
+        told = json.loads(message.data)
+        error = told.get("error")
+        if error is None:
+            future.set_result(int(told["seq"]))
+        elif error.get("err_code") in WRONG_LAST:
+            future.set_exception(Stale(error.get("description")))
+        else:
+            code, text = error.get("err_code"), error.get("description")
+            future.set_exception(Away(f"the servers refuse it: {text} (code {code})"))
 
     async def append(self, head: Head, data: bytes, behind: int) -> int:
         """Append behind a sequence, and wait for it. Returns its sequence. Raises Stale, and Away: then it may be
         appended or not."""
         future = await self.publish(head, data, behind)
         try:
-            return (await asyncio.wait_for(future, self._publishing)).seq
-        except FAILURES as error:
-            raise failed(error) from error
+            return await asyncio.wait_for(future, self._publishing)
+        except TimeoutError as error:
+            raise Away(why(error)) from error
 
     async def following(self, seq: int) -> list[Message]:
         """The messages after a sequence, as many as there are, up to a bound; waits a little for the first. They follow
@@ -170,12 +204,7 @@ class Stream:
                     num_replicas=1,
                 )
                 self._consumer = seq, await self.js.pull_subscribe(self.subject, stream=self.name, config=config)
-            got = await self._consumer[1].fetch(MOST_AT_ONCE, timeout=PATIENCE)
-        except nats.errors.TimeoutError:
-            if (await self.ends())[1] > seq:
-                # There are some, and they do not come: the server that had our place is gone.
-                await self.forget()
-            return []
+            got = await self._fetch(seq)
         except FAILURES as error:
             await self.forget()
             raise Away(why(error)) from error
@@ -193,6 +222,17 @@ class Stream:
             self._consumer = seq, self._consumer[1]
         return messages
 
+    async def _fetch(self, seq: int) -> list[Any]:
+        """What comes to our place at the server."""
+        try:
+            got: list[Any] = await self._consumer[1].fetch(MOST_AT_ONCE, timeout=PATIENCE)
+        except TimeoutError:
+            if (await self.ends())[1] > seq:
+                # There are some, and they do not come: the server that had our place is gone.
+                await self.forget()
+            return []
+        return got
+
     async def forget(self) -> None:
         """Let go of our place at the server."""
         if self._consumer is not None:
@@ -206,10 +246,3 @@ class Stream:
 
 class Gap(Exception):
     """The messages after the one that was asked for are gone; the first that is there is told."""
-
-
-def failed(error: BaseException) -> Stale | Away:
-    """What became of a message that was not confirmed."""
-    if isinstance(error, nats.js.errors.APIError) and error.err_code in WRONG_LAST:
-        return Stale(error.description)
-    return Away(why(error))

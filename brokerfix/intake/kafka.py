@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_STORED, Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from brokerfix.intake.messages import DeadLetter, dead_letter
 from brokerfix.intake.queue import MOST_IN_HAND, Delivery, Told
@@ -28,6 +28,7 @@ PARTITIONS = 8
 """Of a topic that we make."""
 REQUEST_SECONDS = 5.0
 POLL_SECONDS = 0.1
+RETRY_SECONDS = 1.0
 LOOK_SECONDS = 10.0
 """How often it is looked whether the topic has more partitions."""
 DAY_MS = 86_400_000
@@ -123,12 +124,21 @@ class KafkaQueue:
         self._reading.start()
 
     def _read(self, take: Callable[[Delivery], None], loop: asyncio.AbstractEventLoop) -> None:
-        """The thread: hand over to the loop, and commit what is acknowledged. The partitions are taken, and not given
-        to us: whoever has the clients' sessions is the only reader."""
-        group = f"{self._section.subject}.orders-from"
-        consumer = Consumer(self._settings | CONSUMER | {"group.id": group})
-        looked = -1.0
-        is_paused = False
+        """The thread: read for ever."""
+        while not self._stop.is_set():
+            try:
+                self._consume(take, loop)
+            except KafkaException as error:
+                # What was handed over and not committed comes again, and is answered as it was.
+                log.warning("orders can't be read from Kafka: %s: it is tried again", error)
+                self._stop.wait(RETRY_SECONDS)
+
+    def _consume(self, take: Callable[[Delivery], None], loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over to the loop, and commit what is acknowledged. The partitions are taken, and not given to us:
+        whoever has the clients' sessions is the only reader. Raises KafkaException."""
+        consumer = Consumer(self._settings | CONSUMER | {"group.id": f"{self._section.subject}.orders-from"})
+        self._partitions = {}
+        looked, is_paused = -LOOK_SECONDS, False
         try:
             while not self._stop.is_set():
                 if loop.time() - looked > LOOK_SECONDS:
@@ -142,15 +152,19 @@ class KafkaQueue:
                 if message is not None and message.error():
                     log.debug("%s", message.error())
                 elif message is not None:
-                    self._partitions[message.partition()].took(message.offset())
-                    loop.call_soon_threadsafe(self._came, take, message)
-                self._commit(consumer)
-        except KafkaException:
-            log.exception("orders can't be read from Kafka any more")
+                    self._took(message, take, loop)
+                if offsets := self._to_commit():
+                    consumer.commit(offsets=offsets, asynchronous=True)
         finally:
-            with contextlib.suppress(KafkaException, RuntimeError):
-                self._commit(consumer, asynchronous=False)
+            with contextlib.suppress(KafkaException):
+                if offsets := self._to_commit():
+                    consumer.commit(offsets=offsets, asynchronous=False)
             consumer.close()
+
+    def _took(self, message: Any, take: Callable[[Delivery], None], loop: asyncio.AbstractEventLoop) -> None:
+        partition = self._partitions[message.partition()]
+        partition.took(message.offset())
+        loop.call_soon_threadsafe(self._came, take, message, partition)
 
     def _assign(self, consumer: Consumer) -> None:
         """Read all partitions, new ones too, from what is committed."""
@@ -162,26 +176,25 @@ class KafkaQueue:
                     self._partitions[number] = Partition()
                 consumer.incremental_assign([TopicPartition(self._orders, number, OFFSET_STORED) for number in new])
 
-    def _commit(self, consumer: Consumer, asynchronous: bool = True) -> None:
+    def _to_commit(self) -> list[TopicPartition]:
         offsets = []
         for number, one in self._partitions.items():
             floor = one.floor
             if floor != one.committed:
                 one.committed = floor
                 offsets.append(TopicPartition(self._orders, number, floor))
-        if offsets:
-            consumer.commit(offsets=offsets, asynchronous=asynchronous)
+        return offsets
 
-    def _came(self, take: Callable[[Delivery], None], message: Any) -> None:
-        partition, offset = message.partition(), message.offset()
+    def _came(self, take: Callable[[Delivery], None], message: Any, partition: Partition) -> None:
+        offset = message.offset()
 
         async def ack() -> None:
-            self._partitions[partition].done(offset)
+            partition.done(offset)
 
         headers = _headers(message)
         take(
             Delivery(
-                message.value() or b"", headers, f"{self._orders} {partition}-{offset}", ack,
+                message.value() or b"", headers, f"{self._orders} {message.partition()}-{offset}", ack,
                 headers.get("reply-to", ""), headers.get("correlation-id", ""),
             )
         )  # fmt: skip
@@ -248,7 +261,7 @@ class KafkaQueue:
             left = {number for number, (first, end) in ends.items() if end > first}
             consumer.assign([TopicPartition(self._dead, number, OFFSET_BEGINNING) for number in left])
             while left:
-                message = consumer.poll(REQUEST_SECONDS)
+                message: Any = consumer.poll(REQUEST_SECONDS)
                 if message is None or message.error():
                     raise ServerAway("the dead letters can't be read: Kafka does not answer")
                 key = (message.key() or b"").decode("utf-8", "replace")

@@ -28,7 +28,9 @@ from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
-from brokerfix.projections.lag import lag_of
+from brokerfix.projections.lag import events_lag, lag_of
+from brokerfix.queues.needed import check_installed
+from brokerfix.record.confirmed import FILE as SHARED
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -92,6 +94,8 @@ class Broker:
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
+        for name, events in config.events.items():
+            check_installed(config.path, f"events.{name}", config.queues[events.queue].kind)
         if in_postgres(config) and find_spec("psycopg") is None:
             raise StartError(f"{config.path}: {NEEDS}")
         try:
@@ -100,6 +104,9 @@ class Broker:
             self._idle = Idle()
             if self.member is not None:
                 self._follow(self.member)
+            else:
+                # One of before, when there was a cluster, would hold projections back.
+                (config.data / SHARED).unlink(missing_ok=True)
             unsent = self.pipeline.recover(self.trading_day(self.clock()))
             self.outbox.open(config.data / "sessions", config.data / "fix", self.sessions.file_names())
             self._check_journal()
@@ -167,6 +174,9 @@ class Broker:
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
+        for name in config.events:
+            stream = f"the event stream {name}", "brokerfix.process.events", str(config.path), name
+            self.helpers.append(Helper(*stream, str(os.getpid()), niceness=BEHIND_ORDERS))
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
 
@@ -345,6 +355,10 @@ class Broker:
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
+            "events": {
+                name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
+                for name in self.config.events
+            },
             "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
 

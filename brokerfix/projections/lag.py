@@ -97,6 +97,11 @@ class Lag:
         return True
 
 
+def events_lag(name: str) -> str:
+    """The name of that of the event stream `[events.NAME]`."""
+    return f"events.{name}"
+
+
 def path_of(data: Path, name: str = STORE) -> Path:
     """Where a projection tells how far it is."""
     return data / f"{name}.lag"
@@ -120,3 +125,11 @@ def lag_of(data: Path, last_id: int, now: int, name: str = STORE) -> dict[str, A
         "seconds": 0.0 if is_fine else round(max(0, now - as_of) / SECOND, 1),
         "trouble": told["trouble"] or ("the projection does not run" if is_stale else ""),
     }
+
+
+def lag_text(lag: dict[str, Any] | None) -> str:
+    """What `lag_of` has found, for people."""
+    if lag is None:
+        return "has told nothing yet"
+    behind = f"{lag['facts']:,} facts and {lag['seconds']:g} s behind" if lag["facts"] else "has all facts"
+    return behind + (f": {lag['trouble']}" if lag["trouble"] else "")

@@ -29,6 +29,7 @@ GUEST = "guest"
 """Who RabbitMQ lets in from loopback, with this as the password too, unless it is told otherwise."""
 FRAME_MAX = 1 << 20
 HEARTBEAT = 10
+CLOSE_SECONDS = 2.0
 REFUSED = (ProbableAuthenticationError, AuthenticationFailure, SASLAuthenticationFailureLoopback, AccessRefused)
 
 
@@ -143,10 +144,20 @@ async def _stream_client(
         password = password_of(path, key, section) or (GUEST if not section.user else "")
         await client.authenticate(server.vhost, section.user or GUEST, password)
     except BaseException:
-        with contextlib.suppress(Exception):
-            await client.close()
+        await close_streams(client)
         raise
     return client
+
+
+async def close_streams(client: Client) -> None:
+    """Close a client of the stream protocol. Never raises."""
+    connection = client._conn
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client.close(), CLOSE_SECONDS)
+    # Of a connection that is broken, it leaves the socket open.
+    if connection is not None:
+        with contextlib.suppress(Exception):
+            await connection.close()
 
 
 async def leader_of(
@@ -160,7 +171,7 @@ async def leader_of(
     scheme = stream_addresses(path, key, section)[0]
     there = Address(scheme.scheme, leader.host, leader.port, scheme.vhost)
     led = await connect_streams(path, key, section, name, closed, there)
-    await client.close()
+    await close_streams(client)
     return led
 
 

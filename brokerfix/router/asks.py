@@ -43,10 +43,14 @@ class Ask:
         raise NotImplementedError
 
     def answer(self) -> tuple[bytes, bytes]:
-        """The one answer, or the last: its type and rest. What every shard rejects is rejected."""
-        if self.rejected is not None and not self.has_answer:
+        """The one answer, or the last: its type and rest. What every shard rejects is rejected, and so is what none
+        answers."""
+        if self.has_answer:
+            return self.ANSWER, self._answer()
+        if self.rejected is not None:
             return self.rejected
-        return self.ANSWER, self._answer()
+        told = self.kind, value(self.rest, ID_OF[self.kind]) or b"NONE", clean(self.missing_text)
+        return b"j", b"372=%b\x01379=%b\x01380=4\x0158=%b\x01" % told
 
     @property
     def has_answer(self) -> bool:
@@ -96,10 +100,7 @@ class MassCancel(Ask):
         missing = clean(self.missing_text)
         text = b"; ".join([*self.texts, *([missing] if missing else [])])
         base = self.taken or self.refused
-        if not base:
-            told = b"11=%b\x0137=NONE\x01530=%b\x01531=0\x01532=99\x01"
-            base = told % (value(self.rest, 11), value(self.rest, 530) or b"7")
-        elif self.taken and self.counted:
+        if self.taken and self.counted:
             base = changed(base, 533, b"%d" % self.affected)
             if not value(base, 533):
                 base += b"533=%d\x01" % self.affected
@@ -158,21 +159,12 @@ class Many(Ask):
         last, none = self.held, not self.held or self.is_empty(self.held)
         total = self.told + (0 if none else 1)
         text = value(last, 58)
-        if not last:
-            last = self.nothing()
         if none and self.told:
             text = b"all reports are told"
         last = without(last, self.TOTAL, self.LAST, 58)
         text = b"; ".join(filter(None, (text, clean(self.missing_text))))
         last += b"%d=%d\x01%d=Y\x01" % (self.TOTAL, total, self.LAST)
         return last + (b"58=%b\x01" % text if text else b"")
-
-    def nothing(self) -> bytes:
-        """The report that there is none: no shard has answered."""
-        req_id = value(self.rest, ID_OF[self.kind])
-        req = b"%d=%b\x01" % (ID_OF[self.kind], req_id) if req_id else b""
-        symbol = b"55=%b\x01" % value(self.rest, 55) if value(self.rest, 55) else b""
-        return b"37=NONE\x0117=NONE\x01150=I\x0139=8\x01" + symbol + b"54=1\x01151=0\x0114=0\x016=0\x01103=0\x01" + req
 
 
 class RiskLimits(Many):
@@ -183,11 +175,6 @@ class RiskLimits(Many):
 
     def is_empty(self, rest: bytes) -> bool:
         return value(rest, 1511) != b"0"
-
-    def nothing(self) -> bytes:
-        req_id = value(self.rest, 1666)
-        kind = value(self.rest, 1760) or b"3"
-        return b"1667=%b-N\x011666=%b\x011760=%b\x011511=2\x01" % (req_id, req_id, kind)
 
 
 def ask(kind: bytes, rest: bytes) -> MassCancel | Many:

@@ -48,6 +48,10 @@ NOT_KEPT = frozenset((b"W", b"X"))
 """Messages that are not sent again: the market has moved on."""
 SUBSCRIBING = {b"V": 262, b"g": 335, b"e": 324}
 """The messages that subscribe to something, and the tag of the subscription's id."""
+MISSABLE = frozenset((b"8", b"9", b"j", b"r", b"N"))
+"""What a client must not miss."""
+MISSED_MS = 10_000
+"""What was sent so long before a connection was lost has come."""
 COMPACT_BYTES = 16 << 20
 RETAINED_MESSAGES = 2000
 
@@ -69,7 +73,8 @@ class Guard:
 
 
 class Hub:
-    """`to_client` takes bytes for the client; None while it is not logged on. `links` are the sessions with shards."""
+    """`to_client` takes bytes for the client, None while it is not logged on; `pause` has it wait. `links` are the
+    sessions with shards."""
 
     def __init__(
         self, name: str, broker: str, client: ClientSection, section: RouterSection, routes: Routes, record: Log,
@@ -84,6 +89,7 @@ class Hub:
         self.state = State()
         self.links: dict[int, Link] = {}
         self.to_client: Callable[[bytes], None] | None = None
+        self.pause: Callable[[bool], None] = lambda paused: None
         self._record = record
         self._open_link, self._learn = open_link, learn
         self._events: list[Event] = []
@@ -314,9 +320,13 @@ class Hub:
         found = ELSEWHERE.search(value(rest, 58))
         cl_ord_id = value(rest, 379 if kind == b"j" else 11)
         known = self.state.unanswered.get(cl_ord_id)
-        if found is None or known is None or known[0] != shard or known[2] & REDIRECTED:
+        if found is None:
             return False
         there = int(found[1])
+        if known is None or known[0] != shard or known[2] & REDIRECTED:
+            if value(rest, 1) in self.routes.accounts:
+                self._moved(value(rest, 1), there)
+            return False
         if there == shard or str(there) not in self.section.shards:
             return False
         _, _, _, client_number, _, _, asked, body = self.event(self.state.shard(shard).place(known[1]))
@@ -325,10 +335,7 @@ class Hub:
             order = self.state.orders.get(value(body, 41))
             account = order[0] if order is not None else b""
         self.emit(CAME, shard, number + 1)
-        account = account if account in self.routes.accounts else self.routes.accounts[0]
-        self.emit(MOVED, account, there)
-        self._learn(account.decode(), there)
-        log.info("%s: account %s is on shard %d", self.name, account.decode(), there)
+        self._moved(account if account in self.routes.accounts else self.routes.accounts[0], there)
         link = self._link(there)
         if link.is_up or link.is_new or self.section.hold_seconds:
             own = self.forward(there, asked, body, client_number, REDIRECTED)
@@ -337,6 +344,13 @@ class Hub:
         else:
             self.answer(self._down(there, asked, body, client_number))
         return True
+
+    def _moved(self, account: bytes, shard: int) -> None:
+        """A shard has told where an account is. One that the router has no address of is left alone."""
+        if str(shard) in self.section.shards:
+            self.emit(MOVED, account, shard)
+            self._learn(account.decode(), shard)
+            log.info("%s: account %s is on shard %d", self.name, account.decode(), shard)
 
     def _merge(self, shard: int, number: int, kind: bytes, rest: bytes) -> None:
         """A shard's message while questions are open: it may be a part of an answer."""
@@ -399,16 +413,23 @@ class Hub:
         the number of the Logon, which is the first."""
         state = self.state.shard(shard)
         self.flush()
-        unsure = sorted((number, flags) for of, number, flags in self.state.unanswered.values() if of == shard)
-        again = [(self.event(place), flags) for number, flags in unsure if (place := state.place(number)) != NOWHERE]
+        unsure = {number: flags for of, number, flags in self.state.unanswered.values() if of == shard}
+        never_sent = {number for _, of, number in self._held if of == shard}
+        self._held = deque(one for one in self._held if one[1] != shard)
+        again = [
+            (self.event(place), unsure.get(number, 0), number in never_sent)
+            for number in sorted(unsure.keys() | never_sent)
+            if (place := state.place(number)) != NOWHERE
+        ]
         self.emit(SHARD_ANEW, shard, day)
         logon = self.use(shard)
-        for (_, _, _, number, at, _, kind, rest), flags in again:
+        for (_, _, _, number, at, _, kind, rest), flags, is_new in again:
             if self._is_stale(kind, at):
                 text = f"SHARD_DOWN: shard {shard} has not answered, and its day has ended; ask for the order's status"
                 self.answer(business_reject(kind, rest, number, NOT_AVAILABLE, text))
                 continue
-            rest = rest if rest.startswith(b"97=Y\x01") else b"97=Y\x01" + rest
+            if not is_new and not rest.startswith(b"97=Y\x01"):
+                rest = b"97=Y\x01" + rest
             self.forward(shard, kind, rest, number, flags & REDIRECTED)
         return logon
 
@@ -474,8 +495,28 @@ class Hub:
 
     def begin_anew(self, day: int, next_in: int = 1) -> None:
         """The client's numbers begin anew."""
-        self.flush()
         self.emit(ANEW, day, next_in)
+
+    def missed(self) -> list[tuple[bytes, bytes]]:
+        """What the client may have missed when its connection was lost: FIX's own resend knows nothing of it once the
+        numbers have begun anew."""
+        found: list[tuple[bytes, bytes]] = []
+        newest = 0
+        state = self.state
+        for number in range(state.next_out - 1, state.first - 1, -1) if not state.has_all else ():
+            if state.place(number) == NOWHERE:
+                continue
+            _, _, _, _, at, kind, rest = self.event(state.place(number))
+            newest = newest or at
+            if at < newest - MISSED_MS:
+                break
+            if kind in MISSABLE:
+                found.append((kind, rest if b"97=Y\x01" in rest else b"97=Y\x01" + rest))
+        return found[::-1]
+
+    def has_rolled(self, day: int) -> bool:
+        """Whether every shard that is up has begun the trading day (YYYYMMDD), and so told all of the one before."""
+        return all(self.state.shard(shard).day == day for shard, link in self.links.items() if link.is_up)
 
     def client_gone(self) -> None:
         """The client's session has ended: it subscribes anew when it is back, and its file may be made smaller."""

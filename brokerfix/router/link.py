@@ -51,7 +51,7 @@ class Link(asyncio.Protocol):
         self._framer = Framer(MOST_BYTES)
         self._early: dict[int, Cut] = {}
         self._asked_to = 0
-        self._anew = self._closing = False
+        self._anew = self._closing = self._tries = self._not_yet = False
         self._refused = 0
         self._sent_to = hub.state.shard(shard).next_out - 1
         self._told = ""
@@ -110,9 +110,20 @@ class Link(asyncio.Protocol):
         self._lost("the shard closed the connection" if error is None else str(error))
         self._gone.set()
 
+    def pause_writing(self) -> None:
+        self.hub.pause(True)
+
+    def resume_writing(self) -> None:
+        self.hub.pause(False)
+
+    def pause(self, paused: bool) -> None:
+        """The client does not keep up: the shard has to wait."""
+        if self._transport is not None:
+            (self._transport.pause_reading if paused else self._transport.resume_reading)()
+
     def _lost(self, why: str) -> None:
         was_up, self.is_up = self.is_up, False
-        if self._closing:
+        if self._closing or (self._tries and self._not_yet):
             return
         if self._told != why and (was_up or self._told in ("", "up")):
             log.warning("%s: shard %d is down: %s", self.hub.name, self.shard, why)
@@ -142,8 +153,15 @@ class Link(asyncio.Protocol):
     def _log_on(self) -> None:
         hub, shard = self.hub, self.hub.state.shard(self.shard)
         day = self._day()
-        begins = self._anew or (day and shard.day != day)
-        number = hub.shard_anew(self.shard, day) if begins else hub.use(self.shard)
+        # A shard begins its numbers anew a moment after its day has begun, when it has told all: we try whether it has.
+        self._tries = bool(day and shard.day and shard.day != day) and not (self._not_yet or self._anew)
+        if self._tries:
+            number = 1
+        elif self._anew:
+            number = hub.shard_anew(self.shard, day)
+            self._sent_to = 0
+        else:
+            number = hub.use(self.shard)
         sent, reset = timestamp(now_ms()).decode(), "Y" if self._anew else ""
         signed = voucher(self._secret(), hub.name, self.broker, str(number), sent, reset)
         rest = b"98=0\x01108=%d\x01" % HEARTBEAT_SECONDS
@@ -258,6 +276,10 @@ class Link(asyncio.Protocol):
         """The shard's answer to our Logon."""
         kind, number = message.kind, message.number
         text = value(message.rest, 58)
+        if self._tries and kind != b"A":
+            self._not_yet = True
+            self.drop()
+            return
         if kind != b"A":
             if kind == b"5" and TOO_LOW.search(text):
                 self._refused += 1
@@ -266,6 +288,10 @@ class Link(asyncio.Protocol):
             self._lost(f"it refuses the Logon: {text_of(message.rest)}")
             self.drop()
             return
+        if self._tries:
+            self.is_up = True
+            self.hub.shard_anew(self.shard, self._day())
+            self._sent_to = 0
         expected = self.hub.state.shard(self.shard).next_in
         if self._anew and value(message.rest, 141) != b"Y" and number != 1:
             self.drop()
@@ -273,7 +299,8 @@ class Link(asyncio.Protocol):
         if number < expected:
             self._begin_anew(f"its MsgSeqNum is {number}, and {expected} was expected")
             return
-        self._anew, self._refused = False, 0
+        self._anew = self._tries = self._not_yet = False
+        self._refused = 0
         self.is_up = True
         if self._told not in ("", "up"):
             log.info("%s: shard %d is up again", self.hub.name, self.shard)

@@ -10,9 +10,9 @@ from brokerfix.router.link import Link
 from brokerfix.router.log import Log, LogError
 from brokerfix.router.routes import Routes
 from brokerfix.router.session import Session
+from brokerfix.router.state import SHARD_ANEW
 from brokerfix.router.where import Configured, Where
 from brokerfix.settings.checks import address
-from brokerfix.settings.registry import added_clients
 from brokerfix.settings.schedule import trading_day
 from brokerfix.settings.sections import ClientSection, Config, ConfigError
 
@@ -117,7 +117,7 @@ class Router:
         return hub
 
     def _client(self, name: str) -> ClientSection | None:
-        return self.config.clients.get(name) or added_clients(self.config.data).get(name)
+        return self.config.clients.get(name)
 
     def _hub(self, name: str, client: ClientSection) -> Hub:
         record = Log(self._folder / f"{name}.log", self.section.durability == "disk")
@@ -131,6 +131,9 @@ class Router:
         addresses = self._addresses.get(shard)
         if addresses is None:
             raise ConfigError(f"{self.config.path}: router.shards: there is no shard {shard}")
+        if not hub.state.shard(shard).day:
+            # Nothing was ever sent there.
+            hub.emit(SHARD_ANEW, shard, self.today())
         return Link(hub, shard, addresses, self.secret, self.config.broker.name, self.day)
 
     async def shards_settled(self, hub: Hub) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from brokerfix.access.vouch import REFUSAL, REFUSED_BY, VOUCHER, is_vouched
 from brokerfix.gateway.framing import Framer
 from brokerfix.router.refusals import business_reject, reject
-from brokerfix.router.state import NOWHERE
+from brokerfix.router.state import LEFT, NOWHERE
 from brokerfix.router.text import Cut, cut, now_ms, seconds_of, text_of, value
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ CLOCK_SKEW = 120.0
 """Seconds by which a SendingTime may differ from our clock: QuickFIX's MaxLatency."""
 LOGON_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
-REQUIRED_TAG_MISSING, INCORRECT_VALUE, WRONG_FORMAT, SENDING_TIME, OUT_OF_ORDER, INVALID_TYPE = 1, 5, 6, 10, 14, 11
+ROLL_SECONDS = 30.0
+"""After a day's end, how long shards may take until they have told all of it."""
+REQUIRED_TAG_MISSING, INCORRECT_VALUE, WRONG_FORMAT, SENDING_TIME = 1, 5, 6, 10
 """SessionRejectReason(373)."""
 FIXT = "FIXT.1.1"
 REFUSED = REFUSAL.encode()
@@ -43,6 +45,8 @@ class Session(asyncio.Protocol):
         self._framer.forgives = True
         self._early: dict[int, Cut] = {}
         self._asked_to = 0
+        self._begins = False
+        self._roll_by = 0.0
         self._logging_on: asyncio.Task[None] | None = None
         self._heard_at = self._wrote_at = time.monotonic()
         self._tested = False
@@ -79,6 +83,14 @@ class Session(asyncio.Protocol):
         """Close; what was written goes out before."""
         if self._transport is not None:
             self._transport.close()
+
+    def pause_writing(self) -> None:
+        for link in self.hub.links.values() if self.hub is not None else ():
+            link.pause(True)
+
+    def resume_writing(self) -> None:
+        for link in self.hub.links.values() if self.hub is not None else ():
+            link.pause(False)
 
     def pause(self, paused: bool) -> None:
         """A shard does not keep up: the client has to wait."""
@@ -131,19 +143,15 @@ class Session(asyncio.Protocol):
         seconds = value(message.rest, 108)
         self.heartbeat_seconds = float(int(seconds)) if seconds.isdigit() and 0 < int(seconds) < 86_400 else 30.0
         day = self.router.day()
-        if value(message.rest, 141) == b"Y" or (day and hub.state.day != day):
-            hub.begin_anew(day or self.router.today())
-            self._early.clear()
-            self._asked_to = 0
-        elif not hub.state.day:
-            hub.begin_anew(self.router.today(), hub.state.next_in)
-        if message.number < hub.state.next_in:
+        self._begins = value(message.rest, 141) == b"Y" or bool(day and hub.state.day != day)
+        expected = 1 if self._begins else hub.state.next_in
+        if message.number < expected:
             self._too_low(hub, message.number)
-            return
-        if self.up:
+        elif self.up:
             self._welcome(hub, message)
-            return
-        self._logging_on = self._loop.create_task(self._when_shards_are(message, self.router.shards_settled(hub)))
+        else:
+            settled = self.router.shards_settled(hub)
+            self._logging_on = self._loop.create_task(self._when_shards_are(message, settled))
 
     async def _when_shards_are(self, message: Cut, settled: Awaitable[None]) -> None:
         """Answer the Logon once the shards are up, or can't be had now."""
@@ -163,7 +171,15 @@ class Session(asyncio.Protocol):
         self.take_in()
 
     def _welcome(self, hub: "Hub", message: Cut) -> None:
-        hub.to_client = self.write
+        missed = []
+        if self._begins:
+            missed = hub.missed() if not self.up else []
+            hub.begin_anew(self.router.today())
+            self._early.clear()
+            self._asked_to = 0
+        elif not hub.state.day:
+            hub.begin_anew(self.router.today(), hub.state.next_in)
+        hub.to_client, hub.pause = self.write, self.pause
         rest = b"98=0\x01108=%d\x01" % self.heartbeat_seconds
         rest += b"141=Y\x01" if value(message.rest, 141) == b"Y" else b""
         rest += b"1137=9\x01" if hub.begin_string == FIXT else b""
@@ -172,6 +188,8 @@ class Session(asyncio.Protocol):
             hub.take(message.number + 1)
         else:
             self._wait_for_missing(hub, message._replace(kind=b"0"))
+        for kind, told in missed:
+            hub.tell(kind, told)
 
     def _too_low(self, hub: "Hub", number: int) -> None:
         text = f"MsgSeqNum too low, expecting {hub.state.next_in} but received {number}"
@@ -185,7 +203,10 @@ class Session(asyncio.Protocol):
         if self.ending:
             if kind == b"5" and number == expected:
                 hub.take(number + 1)
+                hub.emit(LEFT)
                 self.drop()
+        elif not number:
+            self.log_out(hub, "a message whose MsgSeqNum(34) is no number in its header")
         elif kind == b"A" and value(message.rest, 141) == b"Y":
             self._log_on(hub, message)
         elif kind == b"2":
@@ -243,6 +264,7 @@ class Session(asyncio.Protocol):
             hub.say(b"0", b"112=%b\x01" % value(rest, 112))
         elif kind == b"5":
             self.log_out(hub, "")
+            hub.emit(LEFT)
         elif kind == REFUSED:
             self._refused(hub, message)
         elif kind == b"3":
@@ -323,7 +345,10 @@ class Session(asyncio.Protocol):
         hub.say(b"5", b"58=%b\x01" % text.encode("ascii", "replace") if text else b"")
         hub.to_client = self.write
         hub.flush()
-        self._loop.call_later(GOODBYE_SECONDS if text else 0, self.drop)
+        if text:
+            self._loop.call_later(GOODBYE_SECONDS, self.drop)
+        else:
+            self.drop()
 
     def tick(self, now: float) -> None:
         """Called now and then (monotonic seconds): heartbeats, a client that is silent, a day that has ended."""
@@ -331,9 +356,11 @@ class Session(asyncio.Protocol):
         if hub is None or not self.up or self.ending:
             return
         day = self.router.day()
-        if day and hub.state.day != day:
+        if not day or hub.state.day == day:
+            self._roll_by = now + ROLL_SECONDS
+        if day and hub.state.day != day and (hub.has_rolled(day) or now > self._roll_by):
+            # Its numbers begin anew with its next Logon.
             self.log_out(hub, "the trading day has ended")
-            hub.begin_anew(day)
         elif now - self._heard_at > 2.4 * self.heartbeat_seconds:
             log.warning("%s says nothing any more", hub.name)
             self.drop()

@@ -13,6 +13,7 @@ a restart: each is a tuple that begins with its kind.
     MOVED   account, shard                                              where an account is, as a shard has told
     ANEW    day, next of the client's                                   the client's numbers begin anew
     SHARD_ANEW shard, day                                               a shard's numbers begin anew
+    LEFT                                                                the client has logged out, and has all
     KEPT    all of it                                                   what a new file begins with
 
 A message that must not be sent again (market data, a session's own) is told with an empty rest. Times are ms UTC.
@@ -26,7 +27,7 @@ from brokerfix.router.asks import Many, MassCancel, ask, key_of, question_of
 from brokerfix.router.log import Event
 from brokerfix.router.text import value, values
 
-FORWARD, TELL, TAKE, CAME, USED, SAID, PART, WITHDRAW, MOVED, ANEW, SHARD_ANEW, KEPT, DONE = range(13)
+FORWARD, TELL, TAKE, CAME, USED, SAID, PART, WITHDRAW, MOVED, ANEW, SHARD_ANEW, KEPT, DONE, LEFT = range(14)
 REDIRECTED, FAN, RETAINED = 1, 2, 4
 """Flags of FORWARD: another shard has sent it away; it goes to several; it is from the file before."""
 NOWHERE = 0
@@ -69,7 +70,8 @@ class Shard:
 
 class State:
     """`orders`: ClOrdID -> its account and the day (YYYYMMDD) that it was last heard of. `unanswered`: ClOrdID -> the
-    shard, number there and flags of a message that has had no answer yet."""
+    shard, number there and flags of a message that has had no answer yet. `has_all`: the client has had all that it was
+    told."""
 
     def __init__(self) -> None:
         self.next_in = self.next_out = self.first = 1
@@ -80,6 +82,7 @@ class State:
         self.unanswered: dict[bytes, tuple[int, int, int]] = {}
         self.asks: dict[bytes, MassCancel | Many] = {}
         self.moved: dict[bytes, int] = {}
+        self.has_all = True
         self._marks: dict[bytes, tuple[bytes, int]] = {}
 
     def shard(self, number: int) -> Shard:
@@ -142,6 +145,7 @@ class State:
         _, number, shard, shard_number, _, kind, rest = event
         self.places.append(place if rest else NOWHERE)
         self.next_out = number + 1
+        self.has_all = False
         if shard >= 0:
             if shard_number:
                 self.shards[shard].next_in = shard_number + 1
@@ -207,6 +211,7 @@ class State:
         self.orders = {name: (account, day) for account, day, names in told["orders"] for name in names}
         self.unanswered = {name: (shard, number, flags) for name, shard, number, flags in told["unanswered"]}
         self.moved = dict(told["moved"])
+        self.has_all = told["has_all"]
         for number, *numbers in told["shards"]:
             shard = self.shards[number] = Shard()
             shard.next_in, shard.next_out, shard.first, shard.day = numbers
@@ -224,6 +229,7 @@ class State:
             "orders": [[*mark, names] for mark, names in orders.items()],
             "unanswered": [[name, *where] for name, where in self.unanswered.items()],
             "moved": list(self.moved.items()),
+            "has_all": self.has_all,
             "shards": [[number, shard.next_in, *retained(shard, most), shard.day] for number, shard in shards],
         }
 
@@ -258,6 +264,10 @@ def _used(state: State, event: Event, place: int) -> None:
     state.shard(event[1]).next_out = event[2]
 
 
+def _left(state: State, event: Event, place: int) -> None:
+    state.has_all = True
+
+
 def _moved(state: State, event: Event, place: int) -> None:
     state.moved[event[1]] = event[2]
 
@@ -269,5 +279,5 @@ def _shard_anew(state: State, event: Event, place: int) -> None:
 
 APPLY = (
     State._forward, State._tell, _take, _came, _used, State._said, State._part, State._withdraw, _moved, State._anew,
-    _shard_anew, State._kept, State._done,
+    _shard_anew, State._kept, State._done, _left,
 )  # fmt: skip

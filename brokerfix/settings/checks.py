@@ -27,6 +27,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
@@ -45,7 +46,7 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_servers
+from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
 from brokerfix.settings.store import check_store
 
 
@@ -93,8 +94,9 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _queues(path, read),
         read["events"],
         read["orders_from"],
-        read.get("proof"),
+        proof=read.get("proof"),
         router=_router(path, read),
+        compliance=check_compliance(path, read),
     )
 
 
@@ -133,6 +135,10 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
         raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
     if cluster is not None:
         check_servers(path, "cluster", cluster)
+    placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
+    if placed and (cluster is None or not cluster.shards):
+        name = next(iter(placed))
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
     return cluster
 
 
@@ -144,6 +150,7 @@ def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
         for name, user in read[table].items():
             if user.queue not in queues:
                 raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
+    check_events(path, read["events"], read["accounts"])
     _orders_from(path, read)
     return queues
 

@@ -29,6 +29,7 @@ from brokerfix.settings.base import CompId as CompId
 from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
+from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.proof import ProofSection
@@ -342,6 +343,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "credit": CreditSection,
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
+    "compliance": ComplianceSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
     "gateway": GatewaySection,
@@ -414,6 +416,7 @@ class Config(msgspec.Struct, frozen=True):
     orders_from: dict[str, OrdersFromSection] = {}
     proof: ProofSection | None = None
     router: RouterSection | None = None
+    compliance: ComplianceSection = ComplianceSection()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

@@ -3,11 +3,13 @@
 import os
 import socket
 import ssl
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from brokerfix.facts import KINDS
 from brokerfix.settings.base import CompId, ConfigError, Section
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
@@ -26,7 +28,8 @@ class ServersSection(Section, frozen=True):
 
 
 class ClusterSection(ServersSection, frozen=True):
-    """The NATS servers that hold a broker's journal for its standby, and who is primary."""
+    """The NATS servers that hold a broker's journal for its standby, and who is primary; and, of several brokers that
+    are `shards`, who has which account and which part of the limits."""
 
     name: Name = "brokerfix"
     node: str = ""
@@ -130,3 +133,25 @@ def check_servers(path: Path, key: str, section: ServersSection) -> None:
             raise ConfigError(f"{path}: {key}.servers: a name or password does not belong there: use {told}")
     if section.key and not section.certificate:
         raise ConfigError(f"{path}: {key}.key: needs {key}.certificate")
+
+
+def check_events(path: Path, events: Mapping[str, EventsSection], accounts: Container[str]) -> None:
+    """Raises ConfigError where two streams would be one, or one is of what there is not."""
+    kinds = {kind.__name__ for kind in KINDS}
+    places: dict[tuple[str, str], str] = {}
+    for name, section in events.items():
+        place = section.queue, section.subject
+        if place in places:
+            raise ConfigError(
+                f"{path}: events.{name}.subject: {section.subject} at the queue {section.queue} is that of "
+                f"events.{places[place]} already"
+            )
+        places[place] = name
+        for kind in section.kinds:
+            if kind not in kinds:
+                raise ConfigError(
+                    f"{path}: events.{name}.kinds: there is no {kind}: `brokerfix schema --kinds` has all"
+                )
+        for account in section.accounts:
+            if account not in accounts:
+                raise ConfigError(f"{path}: events.{name}.accounts: there is no [accounts.{account}]")

@@ -6,6 +6,7 @@ from pathlib import Path
 from brokerfix.router.hub import Hub
 from brokerfix.router.log import Log
 from brokerfix.router.routes import Routes
+from brokerfix.router.state import SHARD_ANEW
 from brokerfix.router.text import Cut, Names, cut, now_ms, timestamp, value
 from brokerfix.router.where import Configured
 from brokerfix.settings.sections import ClientSection
@@ -61,7 +62,7 @@ class Bench:
         client = ClientSection(accounts=tuple(self.accounts), fix=self.fix)  # type: ignore[arg-type]
         self.hub = Hub(
             "ALICE", "BROKER", client, section, routes, Log(self.folder / "ALICE.log"),
-            Shard, self.where.learn, lambda hub, error: self.failures.append(error),  # type: ignore[arg-type]
+            self._open, self.where.learn, lambda hub, error: self.failures.append(error),  # type: ignore[arg-type]
         )  # fmt: skip
         self.shards = {shard: Shard(self.hub, shard) for shard in (0, 3)}
         self.hub.links = dict(self.shards)  # type: ignore[arg-type]
@@ -69,6 +70,13 @@ class Bench:
             shard.is_up = True
         self.hub.to_client = lambda data: self.told.extend(cut(one) for one in whole(data))
         self.come = {0: 0, 3: 0}
+
+    def _open(self, hub: Hub, shard: int) -> Shard:
+        """A shard that there was no session with: it is not up yet."""
+        found = self.shards[shard] = Shard(hub, shard)
+        found.is_new = 5
+        hub.emit(SHARD_ANEW, shard, 20261127)
+        return found
 
     def client(self, kind: str, text: str, *, again: bool = False) -> int:
         """A message of the client: "11=C1|1=NORTH". Returns its number."""

@@ -161,6 +161,35 @@ def test_an_account_that_has_moved_is_followed_once(tmp_path: Path) -> None:
     assert [text(one, 11, 39) for one in bench.take()] == ["8 11=C1 39=8"], "an order is not sent about for ever"
 
 
+def test_messages_wait_for_a_shard_that_was_not_needed_before(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    del bench.hub.links[3]
+    bench.client("D", ORDER.format("C1", "SOUTH"))
+    bench.client("H", "11=C1|55=AAPL|54=1")
+    assert bench.take() == bench.shards[3].take() == []
+    bench.up(3)
+    bench.hub.resend(3, 1, 0)
+    bench.hub.flush()
+    assert [text(one, 11) for one in bench.shards[3].take()] == ["D 11=C1", "H 11=C1"]
+
+
+def test_what_never_came_to_a_shard_is_no_possible_duplicate_on_its_new_day(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, hold_seconds=60)
+    bench.client("D", ORDER.format("C1", "SOUTH"))
+    bench.down(3)
+    bench.client("D", ORDER.format("C2", "SOUTH"))
+    bench.client("H", "11=C1|55=AAPL|54=1")
+    bench.shards[3].take()
+    bench.shards[3].is_up = True
+    bench.hub.shard_anew(3, 20261128)
+    bench.hub.flush()
+    sent = [(one.number, text(one, 11, 97)) for one in bench.shards[3].take()]
+    assert sent == [(2, "D 11=C1 97=Y"), (3, "D 11=C2 97="), (4, "H 11=C1 97=")]
+    bench.hub.expire_held(now_ms() + 61_000)
+    bench.hub.flush()
+    assert bench.take() == []
+
+
 def test_a_refusal_names_the_clients_own_number(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.client("D", ORDER.format("C1", "NORTH"))

@@ -1,7 +1,7 @@
 """What a queue has to do for the stream. All that can go wrong with one ends in one way: it is opened anew, tells what
 it has, and gets what it lacks."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
@@ -55,7 +55,9 @@ class Has(NamedTuple):
 
 class Destination(Protocol):
     """A queue that the stream goes to. What is wrong with it is a ServerAway; then it is to be closed, and may be
-    opened again."""
+    opened again. Once it is open, `most_bytes` are what a message may have."""
+
+    most_bytes: int
 
     async def open(self) -> Has:
         """Connect, make what is missing there, and tell what it has."""
@@ -74,14 +76,14 @@ class Destination(Protocol):
 class Reader(Protocol):
     """The other end."""
 
-    def read(self, since: int, follow: bool) -> AsyncIterator[bytes]:
-        """The bodies of the facts' messages in their order: those that the queue has got since a time (ns; 0: all).
+    def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
+        """The bodies of the messages in their order: those that the queue has got since a time (ns; 0: all).
         With `follow` it never ends, and lasts through times without a server. Raises ServerAway."""
 
 
 def first_away(error: BaseException, told: str) -> ServerAway:
     """An error of a queue's library as what it is to us."""
-    return error if isinstance(error, ServerAway) else ServerAway(f"{told}: {error or type(error).__name__}")
+    return error if isinstance(error, ServerAway) else ServerAway(f"{told}: {str(error) or type(error).__name__}")
 
 
 def token(text: str) -> str:

@@ -76,6 +76,13 @@ class Form:
         return Message(number, fact.at, name, account, symbol, self._encode(row))
 
 
+def without_fact(message: Message, format: str) -> Message:
+    """The message without its fact, for a queue that takes none so large."""
+    row = DECODERS[format](message.body)
+    row["fact"] = None
+    return message._replace(body=ENCODERS[format](row))
+
+
 def _origin_row(origin: Origin) -> dict[str, Any] | None:
     if origin == OURS:
         return None
@@ -95,9 +102,9 @@ def envelope(kind: type[Fact]) -> type[msgspec.Struct]:
         ("account", str),
         ("symbol", str),
         ("origin", EventOrigin | None),
-        ("fact", FORMS[kind][0]),
+        ("fact", FORMS[kind][0] | None),
     ]
-    told = f"A {kind.__name__} as the stream has it."
+    told = f"A {kind.__name__} as the stream has it. Without a `fact` it is larger than the queue takes."
     return msgspec.defstruct(f"{kind.__name__}Event", fields, namespace={"__doc__": told})
 
 

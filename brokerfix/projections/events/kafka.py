@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from functools import partial
 from typing import Any
 
@@ -124,9 +124,8 @@ class KafkaDestination:
                     TopicPartition(self.topic, number), timeout=REQUEST_SECONDS
                 )  # fmt: skip
                 if high > low:
-                    consumer.assign([TopicPartition(self.topic, number, high - 1)])
-                    found[number] = consumer.poll(REQUEST_SECONDS)
-                    if found[number] is None or found[number].error():
+                    found[number] = _last(consumer, self.topic, number, high)
+                    if found[number] is None:
                         raise ServerAway(f"{self._told}: its last message can't be read")
                 elif high:
                     found[number] = None
@@ -200,7 +199,9 @@ class KafkaDestination:
         topic = market_topic(self.where)
         try:
             for message in messages:
-                self._producer.produce(topic, message.body, message.symbol.encode())
+                self._producer.produce(
+                    topic, message.body, message.symbol.encode(), headers={"id": id_text(message.number)}
+                )
         except (KafkaException, BufferError) as error:
             raise ServerAway(f"{self._told}: {_why(error)}") from error
 
@@ -214,6 +215,13 @@ class KafkaDestination:
             # What waits in it is sent again.
             producer.purge()
             await asyncio.to_thread(producer.flush, 0)
+
+
+def _last(consumer: Consumer, topic: str, partition: int, high: int) -> Any:
+    """The last message of a partition; None where it can't be had."""
+    consumer.assign([TopicPartition(topic, partition, high - 1)])
+    message = consumer.poll(REQUEST_SECONDS)
+    return None if message is None or message.error() else message
 
 
 def _why(error: BaseException) -> str:
@@ -231,15 +239,15 @@ class KafkaReader:
     """See `Reader`. Partitions are told as one, in the order of the facts, up to where they ended when it began; behind
     that as messages come."""
 
-    def __init__(self, where: Where) -> None:
-        self.where, self.topic = where, facts_topic(where)
+    def __init__(self, where: Where, market: bool) -> None:
+        self.where, self.topic = where, market_topic(where) if market else facts_topic(where)
         self._told = f"{where.path}: events.{where.name}: Kafka topic {self.topic}"
         self._consumer: Consumer | None = None
         self._ahead: dict[int, deque[tuple[int, bytes]]] = {}
         self._ends: dict[int, int] = {}
         self._paused: set[int] = set()
 
-    async def read(self, since: int, follow: bool) -> AsyncIterator[bytes]:
+    async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         try:
             await asyncio.to_thread(self._open, since)
             while self._ends:
@@ -269,13 +277,19 @@ class KafkaReader:
             if since:
                 at = TopicPartition(self.topic, number, since // 10**6)
                 (found,) = consumer.offsets_for_times([at], timeout=REQUEST_SECONDS)
-                # Below 0: there is nothing so late.
-                begin.offset = found.offset if found.offset >= 0 else high
+                begin.offset = found.offset if found.offset >= 0 else self._begin(number, since, low, high)
             begins.append(begin)
             self._ahead[number] = deque()
             if high > begin.offset:
                 self._ends[number] = high - 1
         consumer.assign(begins)
+
+    def _begin(self, partition: int, since: int, low: int, high: int) -> int:
+        """Where to begin though the server does not know where it was at that time: either it has nothing so late, or
+        it can't tell."""
+        assert self._consumer is not None
+        last = _last(self._consumer, self.topic, partition, high) if high > low else None
+        return low if last is not None and last.timestamp()[1] * 10**6 >= since else high
 
     def _next(self) -> list[bytes]:
         """What can be told next."""

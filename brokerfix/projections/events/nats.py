@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,14 @@ DUPLICATE_SECONDS = 120
 """For so long the server knows a message by its id."""
 MSG_ID, EXPECTED = "Nats-Msg-Id", "Nats-Expected-Last-Sequence"
 NEXT_SECONDS = 0.5
+WRONG_SEQUENCE = 10071
+"""The server's error that a message is not behind the one that it expects to be behind."""
+OTHERS = "it has other messages than this publisher has sent: does another one write there?"
 HUNG_UP = "the server has hung up"
+
+
+HEADERS_BYTES = 4096
+"""A message's headers count as well."""
 
 
 class Names:
@@ -52,11 +59,13 @@ class NatsDestination:
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._inbox, self._asked = "", 0
         self._is_away = False
+        self.most_bytes = 0
 
     async def open(self) -> Has:
         where, names = self.where, self.names
         self._is_away = False
         self._client = client = await connect(where.path, where.key, where.queue, where.client, self._disconnected)
+        self.most_bytes = client.max_payload - HEADERS_BYTES
         try:
             stream = client.jetstream()
             info = await self._ensure(stream, self._facts_config())
@@ -134,10 +143,11 @@ class NatsDestination:
             return
         # An empty answer: nobody has the stream.
         answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": "it is not there"}}
-        if "error" in answer:
-            waiting.set_exception(ServerAway(f"{self._told}: {answer['error'].get('description', answer['error'])}"))
-        elif answer.get("duplicate"):
-            waiting.set_exception(ServerAway(f"{self._told}: it has got these messages before"))
+        error = answer.get("error", {})
+        if error.get("err_code") == WRONG_SEQUENCE or answer.get("duplicate"):
+            waiting.set_exception(ServerAway(f"{self._told}: {OTHERS}"))
+        elif error:
+            waiting.set_exception(ServerAway(f"{self._told}: {error.get('description', error)}"))
         else:
             waiting.set_result(None)
 
@@ -174,16 +184,18 @@ class NatsDestination:
 class NatsReader:
     """See `Reader`."""
 
-    def __init__(self, where: Where) -> None:
-        self.where, self.names = where, Names(where)
-        self._told = f"{where.path}: events.{where.name}: NATS stream {self.names.facts}"
+    def __init__(self, where: Where, market: bool) -> None:
+        self.where, names = where, Names(where)
+        self.stream = names.market if market else names.facts
+        self.subject = f"{names.market_subject}.*" if market else f"{names.facts_subject}.>"
+        self._told = f"{where.path}: events.{where.name}: NATS stream {self.stream}"
 
-    async def read(self, since: int, follow: bool) -> AsyncIterator[bytes]:
+    async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         where = self.where
         client = await connect(where.path, where.key, where.queue, f"{where.client}-reader")
         try:
             stream = client.jetstream()
-            info = await stream.stream_info(self.names.facts)
+            info = await stream.stream_info(self.stream)
             end = info.state.last_seq
             if not follow and not info.state.messages:
                 return
@@ -191,8 +203,7 @@ class NatsReader:
                 deliver_policy=DeliverPolicy.BY_START_TIME if since else DeliverPolicy.ALL,
                 opt_start_time=datetime.fromtimestamp(since / 10**9, UTC) if since else None,
             )  # fmt: skip
-            subject = f"{self.names.facts_subject}.>"
-            found = await stream.subscribe(subject, stream=self.names.facts, ordered_consumer=True, config=config)
+            found = await stream.subscribe(self.subject, stream=self.stream, ordered_consumer=True, config=config)
             while True:
                 try:
                     msg = await found.next_msg(NEXT_SECONDS)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from brokerfix.domain import id_text
 from brokerfix.projections.events.destination import Destination, Has, ServerAway, Where
-from brokerfix.projections.events.form import Message
+from brokerfix.projections.events.form import Message, without_fact
 from brokerfix.projections.events.source import Source, Wanted
 from brokerfix.projections.events.values import moment_text
 from brokerfix.projections.lag import Lag
+from brokerfix.record.journal import Place
 
 log = logging.getLogger("brokerfix.projections.events")
 BATCH = 256
@@ -36,8 +37,11 @@ class Publisher:
     """Has the journal in `folder` at a destination. What is wrong is told once, and again when it is another thing."""
 
     def __init__(
-        self, where: Where, folder: Path, destination: Destination, lag: Lag, clock: Callable[[], int] = time.time_ns
-    ) -> None:
+        self, where: Where, folder: Path, destination: Destination, lag: Lag, clock: Callable[[], int] = time.time_ns,
+        confirmed: Callable[[Place], bool] = lambda place: True,
+    ) -> None:  # fmt: skip
+        """`confirmed` says of a place whether the journal up to it may be told."""
+        self._may_be_told = confirmed
         self.where, self.folder, self.destination, self.lag, self.clock = where, folder, destination, lag, clock
         self.confirmed = 0
         self._source: Source | None = None
@@ -85,6 +89,8 @@ class Publisher:
 
     async def _session(self, ended: Callable[[], bool]) -> None:
         """From the destination's opening until it is away, or the end."""
+        if not self._told:
+            self.lag.fails("its queue is not open yet")
         has = await self.destination.open()
         source = self._begin(has)
         deadline = 0.0
@@ -97,10 +103,9 @@ class Publisher:
             await self._send_market(source)
             if not batch:
                 self._check(source, has)
-                self.lag.has(source.last_id)
-                self.lag.caught_up()
-                self._note("")
+                self._is_at_end(source)
                 if ended():
+                    await self._send_market(source, is_last=True)
                     return
                 await asyncio.sleep(POLL_SECONDS)
             elif ended():
@@ -121,7 +126,7 @@ class Publisher:
             since = self.clock() - self.where.keep_seconds * SECOND
         wanted = Wanted(frozenset(section.kinds), frozenset(section.accounts), since)
         self._again.clear()
-        self._source = source = Source(self.folder, has.after, section.format, wanted)
+        self._source = source = Source(self.folder, has.after, section.format, wanted, self._may_be_told)
         self.confirmed, self._checks = has.last, bool(has.last and has.at)
         if source.gap:
             log.error(
@@ -164,6 +169,14 @@ class Publisher:
         self._checks = False
 
     async def _send(self, batch: list[Message]) -> None:
+        most = self.destination.most_bytes
+        for at, message in enumerate(batch):
+            if len(message.body) > most:
+                log.error(
+                    "events.%s: the fact %s (%s) has %d bytes, and its queue takes %d: it is told without its contents",
+                    self.where.name, id_text(message.number), message.kind, len(message.body), most,
+                )  # fmt: skip
+                batch[at] = without_fact(message, self.where.section.format)
         try:
             self._under_way.append((batch, await self.destination.send(batch)))
         except ServerAway:
@@ -183,9 +196,17 @@ class Publisher:
             self.lag.caught_up()
             self._note("")
 
-    async def _send_market(self, source: Source) -> None:
+    def _is_at_end(self, source: Source) -> None:
+        self.lag.has(source.last_id)
+        if source.waits:
+            self.lag.fails("the journal's records are not confirmed by the cluster, and so not told")
+        else:
+            self.lag.caught_up()
+            self._note("")
+
+    async def _send_market(self, source: Source, is_last: bool = False) -> None:
         every, now = self.where.section.market_data_ms / 1000, time.monotonic()
-        if every and now >= self._market_due:
+        if every and (is_last or now >= self._market_due):
             self._market_due = now + every
             messages = source.market.take()
             if messages:

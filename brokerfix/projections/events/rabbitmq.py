@@ -2,10 +2,9 @@
 last publishing id, which is the fact's number, and drops what it has got before."""
 
 import asyncio
-import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from brokerfix.domain import id_number, id_text
 from brokerfix.projections.events import amqp
 from brokerfix.projections.events.destination import CONFIRM_SECONDS, Has, ServerAway, Where, first_away
 from brokerfix.projections.events.form import DECODERS, Message
-from brokerfix.queues.rabbitmq import FRAME_MAX, connect_streams, leader_of
+from brokerfix.queues.rabbitmq import FRAME_MAX, close_streams, connect_streams, leader_of
 
 REFERENCE = "brokerfix"
 """Who publishes, as the server knows its last publishing id."""
@@ -29,7 +28,6 @@ SUBSCRIPTION = 0
 CREDIT = 10
 LAST_SECONDS = 1.0
 """For so long the last message of a stream is waited for."""
-CLOSE_SECONDS = 2.0
 HALF_FRAME = FRAME_MAX // 2
 MARKET_BYTES = 64 << 20
 """Market data are kept up to so much: only the latest counts."""
@@ -89,6 +87,8 @@ class RabbitDestination:
         return Has(number, at, number, lambda message: message.number > number)
 
     async def _ensure(self, client: Client, stream: str, arguments: dict[str, str]) -> None:
+        if await client.stream_exists(stream):
+            return
         replicas = self.where.section.replicas
         if replicas > 1:
             arguments["initial-cluster-size"] = str(replicas)
@@ -174,7 +174,7 @@ class RabbitDestination:
         client, self._client = self._client, None
         self._fail("closed")
         if client is not None:
-            await _close(client)
+            await close_streams(client)
 
 
 def _properties(message: Message) -> dict[str, str]:
@@ -198,19 +198,14 @@ async def _subscribe(
     await client.subscribe(stream, SUBSCRIPTION, since, CREDIT)
 
 
-async def _close(client: Client) -> None:
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(client.close(), CLOSE_SECONDS)
-
-
 class RabbitReader:
     """See `Reader`."""
 
-    def __init__(self, where: Where) -> None:
-        self.where, self.stream = where, facts_stream(where)
+    def __init__(self, where: Where, market: bool) -> None:
+        self.where, self.stream = where, market_stream(where) if market else facts_stream(where)
         self._told = f"{where.path}: events.{where.name}: RabbitMQ stream {self.stream}"
 
-    async def read(self, since: int, follow: bool) -> AsyncIterator[bytes]:
+    async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         where = self.where
         chunks: asyncio.Queue[schema.Deliver] = asyncio.Queue()
         gone = asyncio.Event()
@@ -243,4 +238,4 @@ class RabbitReader:
         except Exception as error:
             raise first_away(error, self._told) from error
         finally:
-            await _close(client)
+            await close_streams(client)

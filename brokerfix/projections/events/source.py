@@ -1,6 +1,7 @@
 """The journal as messages of the stream, from a number on."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -10,7 +11,7 @@ from brokerfix.projections.events.about import about, about_maker_side
 from brokerfix.projections.events.form import Form, Message
 from brokerfix.projections.events.market import Market
 from brokerfix.projections.events.values import Digits
-from brokerfix.record.journal import Record, places
+from brokerfix.record.journal import Place, Record, places
 from brokerfix.record.kept import belongs, newest, oldest, place_of
 
 
@@ -29,14 +30,39 @@ class Wanted(NamedTuple):
         )
 
 
+class Synced:
+    """Up to where the disk has the journal in a folder: `reach` has it there, at the price of a sync for what is new
+    since."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._has = Place("", 0)
+
+    def reach(self, place: Place) -> bool:
+        if place > self._has:
+            descriptor = os.open(self._folder / place.segment, os.O_RDONLY)
+            try:
+                end = os.fstat(descriptor).st_size
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._has = Place(place.segment, end)
+        return True
+
+
 class Source:
     """Follows the journal in `folder` for a stream that has all up to the number `after`. `last_id` is the last fact
     that was read, and `at_after` when that with the number `after` was (0: it was not read). `gap` is the first number
-    that the journal still tells, where it begins behind `after`: the facts between are gone (0: none are). Latest
-    prices of symbols gather in `market`. Raises JournalError."""
+    that the journal still tells, where it begins behind `after`: the facts between are gone (0: none are). Records
+    up to a place that is not `confirmed` wait, and that some do is told by `waits`. Latest prices of symbols gather in
+    `market`. Raises JournalError."""
 
-    def __init__(self, folder: Path, after: int, format: str = "json", wanted: Wanted | None = None) -> None:
+    def __init__(
+        self, folder: Path, after: int, format: str = "json", wanted: Wanted | None = None,
+        confirmed: Callable[[Place], bool] = lambda place: True,
+    ) -> None:  # fmt: skip
         self.folder, self.after, self.wanted = folder, after, wanted or Wanted()
+        self._confirmed, self.waits = confirmed, False
         found = newest(folder, lambda head: head.last_id < after and belongs(folder, head))
         if found is not None:
             self.state, head, _ = found
@@ -69,6 +95,10 @@ class Source:
         while True:
             # A last record may be in the middle of its write: it is whole at the next look.
             for record, place in places(self.folder, since=self._place):
+                while not self._confirmed(place):
+                    self.waits = True
+                    yield None
+                self.waits = False
                 yield from self._of_record(record)
                 self._place = place
             yield None

@@ -44,8 +44,8 @@ def _named(role: Role, names: str) -> dict[str, Role]:
 ROLES: Mapping[str, Role] = {
     **_named(
         Role.ID,
-        "id order_id child_id request_id exec_id ref_id maker_order_id taker_order_id quote_id next_id proposal number "
-        "overdue StatusesAsked.orders QuotesTraded.fills.0",
+        "id order_id child_id request_id exec_id ref_id maker_order_id taker_order_id quote_id next_id proposal "
+        "overdue StatusesAsked.orders QuotesTraded.fills.0 BreakResolved.number StateChecked.of",
     ),
     **_named(
         Role.MOMENT,
@@ -73,7 +73,7 @@ ROLES: Mapping[str, Role] = {
         "closing_auction multiplier static_bps dynamic_bps outlier_mads latency_cost cross_share repost_interval "
         "window_seconds duplicate_seconds max_rate grace most_following market_interval max_quote_age "
         "circuit_failures circuit_time grace_seconds relief_bps days score multiplier_bps AccountFrozen.until "
-        "QuotesTraded.fills.1 Protection.qty Protection.delta",
+        "QuotesTraded.fills.1 Protection.qty Protection.delta epoch shard to move source PartsSet.number",
     ),
 }
 
@@ -203,7 +203,9 @@ def _form(kind: types.Type, struct: str, field: str) -> Form:
     if isinstance(kind, types.Metadata):
         return _form(kind.type, struct, field)
     if isinstance(kind, types.IntType):
-        role = ROLES.get(f"{struct}.{field}") or ROLES[field]
+        role = ROLES.get(f"{struct}.{field}") or ROLES.get(field)
+        if role is None:
+            raise KeyError(f"{struct}.{field}: ROLES does not say what this whole number is")
         return WRITERS[role]
     if isinstance(kind, types.EnumType):
         return _enum_form(kind.cls)

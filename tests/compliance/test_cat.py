@@ -1,0 +1,277 @@
+"""CAT's events: a small day in full, corrections and repairs, formats, and chaotic days whose counts have to agree."""
+
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import Phase, settings
+
+from brokerfix import facts as f
+from brokerfix.compliance.cat import Cat
+from brokerfix.compliance.cat_fields import OF_TYPE, wrong
+from brokerfix.compliance.cat_files import (
+    BadRepairs,
+    csv_row,
+    day_events,
+    files_of,
+    problems_of,
+    read_repairs,
+)
+from brokerfix.compliance.day import Walk
+from brokerfix.compliance.events import COUNTED
+from brokerfix.domain import OrdStatus, day_of
+from brokerfix.settings.compliance import ComplianceSection
+from brokerfix.settings.load import load
+from tests.compliance.tape import BUY, DAY, SELL, Tape, small_day
+from tests.engine.test_invariants import BrokerMachine
+from tests.scenario import SCENARIO_FILES, World, run_step
+from tests.scenario import load as scenarios
+
+Row = dict[str, Any]
+SMALL_DAY = Path(__file__).parent / "small_day_cat.jsonl"
+
+
+def made(tape: Tape, folder: Path, repairs: dict[str, int] | None = None, day: int = DAY) -> Cat:
+    config = load(tape.write(folder))
+    cat, differences = day_events(config.data / "journal", day, config.compliance, repairs)
+    assert differences == []
+    return cat
+
+
+def lines(cat: Cat) -> str:
+    return "".join(files_of(cat, DAY, "json").values())
+
+
+def told(records: Iterable[Row], *names: str) -> list[list[Any]]:
+    return [[record.get(name) for name in names] for record in records]
+
+
+def test_a_small_day_in_full(tmp_path: Path) -> None:
+    cat = made(small_day(), tmp_path)
+    assert lines(cat) == SMALL_DAY.read_text()
+    assert {row["field"] for row in problems_of(cat).rows} == {"capacity", "tapeTradeID"}
+
+
+def test_every_fact_of_it_is_accounted_for(tmp_path: Path) -> None:
+    tape = small_day()
+    ledger = made(tape, tmp_path).ledger
+    assert ledger.facts == Counter(type(fact).__name__ for fact in tape.facts if type(fact) in COUNTED)
+    assert ledger.records["MENO"] + ledger.records["MEOA"] == ledger.facts["OrderAccepted"] == 5
+    assert all(row.becomes or row.reason for row in ledger.rows)
+
+
+def test_what_is_counted_otherwise_is_told(tmp_path: Path) -> None:
+    ledger = made(small_day(), tmp_path).ledger
+    counted = ledger.facts + Counter({"Trade": 1, "OrderHeld": 1})
+    assert ledger.differences(counted) == [
+        "OrderHeld: 1 accounted for, 2 in the journal",
+        "Trade: 1 accounted for, 2 in the journal",
+    ]
+
+
+def test_a_trade_of_the_day_before_is_corrected_by_its_own_name(tmp_path: Path) -> None:
+    tape = Tape()
+    short, phoned = tape.order(1, "ALICE", SELL, 50, 150_00), tape.order(1, "BOB", BUY, 50, 150_00)
+    trade = tape.trade(1, short, phoned, 50, 150_00)
+    tape.on(20261124)
+    tape.corrected(86_400, trade - 1, 40, 150_00)
+    tape.corrected(86_400, trade, 40, 150_00)
+    cat = made(tape, tmp_path, day=20261124)
+    assert cat.new == []
+    names = "actionType", "firmROEID", "eventTimestamp", "quantity", "cancelFlag"
+    first = f"20261123_20261123-00-{trade % 10**9}"
+    assert told(cat.corrected, *names) == [["COR", first, "20261123T093001.000000000", 40, False]]
+
+
+def test_an_exchanges_correction_is_its_own(tmp_path: Path) -> None:
+    tape = Tape()
+    order = tape.order(1, "ALICE", BUY, 50, 150_00)
+    fill = tape.fill(2, tape.route(1, order, 50, 150_00), 50, 150_00)
+    tape.busted(3, fill)
+    tape.busted(4, 17)
+    ledger = made(tape, tmp_path).ledger
+    reasons = {row.reason for row in ledger.rows if row.fact == "TradeBusted"}
+    assert reasons == {"executed by an exchange, which reports it", "of an order from before the journal"}
+
+
+def test_repairs_have_the_error_and_replace_the_new_event(tmp_path: Path) -> None:
+    file = tmp_path / "feedback.csv"
+    file.write_text("errorROEID,firmROEID\n77,20261123_20261123-00-7\n78,20261123_nothing\n")
+    cat = made(small_day(), tmp_path, read_repairs(file))
+    assert told(cat.repaired, "actionType", "errorROEID", "type") == [["RPR", 77, "MENO"]]
+    assert "20261123_20261123-00-7" not in {record["firmROEID"] for record in cat.new}
+    assert len(files_of(cat, DAY, "json")) == 3
+    assert {"record": "repairs", "field": "firmROEID", "problem": "20261123_nothing is no event of the day",
+            "records": 1} in problems_of(cat).rows  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["firmROEID\n1_1\n", "errorROEID,firmROEID\nx,1_1\n"])
+def test_bad_repairs(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(BadRepairs, match="needs the columns"):
+        read_repairs(tmp_path / "bad.csv")
+
+
+def test_csv_has_a_place_for_every_field(tmp_path: Path) -> None:
+    cat = made(small_day(), tmp_path)
+    for record, line in zip(cat.new, files_of(cat, DAY, "csv").popitem()[1].splitlines(), strict=False):
+        assert len(csv_row(record)) == len(OF_TYPE[record["type"]])
+        assert line
+    (text, corrections) = files_of(cat, DAY, "csv").values()
+    assert text.splitlines()[0] == (
+        "NEW,,20261123_20261123-00-7,MENO,BRKR,20261123T000000,20261123-00-7,AAPL,20261123T093001.000000000,false,"
+        "false,,,,A,false,,B,150.02,100,,LMT,IOC,REG,,false,F-ALICE,I,false,,,false,N,,,,,,,,,,,,,"
+    )
+    assert ",STOP=149.00," in text
+    # Both sides of the trade: elements have | between, their parts @.
+    assert "20261123T000000@20261123-00-15@B@@@@,20261123T000000@20261123-00-13@SS@@@@," in corrections
+
+
+def test_without_a_configuration_it_is_all_left_out(tmp_path: Path) -> None:
+    config = load(small_day().write(tmp_path))
+    cat, differences = day_events(config.data / "journal", DAY, ComplianceSection())
+    assert differences == []
+    first = cat.new[0]
+    for name in ("CATReporterIMID", "deptType", "firmDesignatedID", "accountHolderType", "affiliateFlag"):
+        assert name not in first
+    lacking = {(row["record"], row["field"]) for row in problems_of(cat).rows if row["problem"] == "is missing"}
+    assert {("MENO", "deptType"), ("MENO", "firmDesignatedID"), ("MEOR", "destinationType")} <= lacking
+    # An operator's entry does not say when the client spoke.
+    assert told(cat.new, "eventTimestamp").count([None]) == 1
+
+
+GOOD: Row = {
+    "actionType": "NEW", "firmROEID": "20261123_1", "type": "MEOC", "CATReporterIMID": "BRKR",
+    "orderKeyDate": "20261123T000000", "orderID": "1", "symbol": "AAPL", "eventTimestamp": "20261123T093001.5",
+    "manualFlag": False, "cancelQty": 1, "leavesQty": Decimal("0.5"), "initiator": "C",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("symbol", "A|B"), ("orderID", "x" * 65), ("eventTimestamp", "2026-11-23"), ("manualFlag", "false"),
+        ("cancelQty", Decimal("1.1234567")), ("leavesQty", -1), ("initiator", "X"), ("CATReporterIMID", "TOOLONGX"),
+        ("firmROEID", "1"), ("actionType", "NEU"), ("price", 1), ("errorROEID", 5), ("cancelQty", True),
+        ("electronicTimestamp", "20261123T093001"), ("symbol", None),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_described_is_found(name: str, value: Any) -> None:
+    assert not [*wrong(GOOD)]
+    assert [field for field, _ in wrong({**GOOD, name: value})] == [name]
+
+
+def expected(facts: list[f.Fact]) -> Counter[str]:
+    """How many events there have to be of facts, counted without the walk. Fills are of exchanges in CAT."""
+    kinds = Counter(type(fact) for fact in facts)
+    return Counter(
+        {
+            "MENO": kinds[f.OrderAccepted], "MEOR": kinds[f.OrderRouted], "MECR": kinds[f.ChildCancelSent],
+            "MEMR": kinds[f.ChildReplaceSent], "MEOT": kinds[f.Trade],
+            "MEOC": kinds[f.OrderCanceled] + kinds[f.OrderRefused],
+            "MEORS": sum(isinstance(fact, f.ChildEnded) and fact.status is OrdStatus.REJECTED for fact in facts),
+        }
+    )  # fmt: skip
+
+
+def corrections(facts: list[f.Fact]) -> int:
+    """How many corrections there have to be of trades in our own book: those that say something new."""
+    trades = {fact.id: (fact.qty, fact.price) for fact in facts if isinstance(fact, f.Trade)}
+    found = 0
+    for fact in facts:
+        if not isinstance(fact, f.TradeBusted | f.TradeCorrected):
+            continue
+        trade = fact.exec_id if fact.exec_id in trades else fact.exec_id + 1
+        terms = (fact.qty, fact.price) if isinstance(fact, f.TradeCorrected) else (0, 0)
+        if trade in trades and trades[trade] != terms:
+            trades[trade] = terms
+            found += 1
+    return found
+
+
+def taken(facts: list[f.Fact], day: int) -> Cat:
+    walk = Walk(day)
+    known = {"cat": "X", "cat_type": "E"}
+    accounts = {fact.account for fact in facts if isinstance(fact, f.OrderAccepted)}
+    section = {
+        "imid": "BRKR", "crd": "1", "dept_type": "A", "trading_session": "REG", "unsolicited": True, "manual_desk": "T",
+        "book_desk": "T", "market_center": "BRKR", "entered_at_once": True,
+        "venues": {"XNAS": known, "XNYS": known},
+        "accounts": {name: {"fdid": name, "holder": "I"} for name in accounts},
+    }  # fmt: skip
+    cat = Cat(msgspec.convert(section, ComplianceSection), walk)
+    for event in walk.apply(facts):
+        cat.take(event)
+    return cat
+
+
+# The engine alone takes orders that are good till no date at all.
+UNKNOWABLE = {("MEOT", "capacity"), ("MEOT", "tapeTradeID")} | {
+    (kind, "timeInForce") for kind in ("MENO", "MEOR", "MEIR", "MEOM", "MEMR")
+}
+
+
+def check_day(facts: list[f.Fact], day: int) -> Counter[str]:
+    """The counts of a day agree, and its events are as described."""
+    cat = taken(facts, day)
+    of_day = [fact for fact in facts if day_of(fact.id) == day]
+    counted = Counter(type(fact).__name__ for fact in of_day if type(fact) in COUNTED)
+    assert cat.ledger.differences(counted) == []
+    records = cat.ledger.records
+    for kind, number in expected(of_day).items():
+        assert records[kind] == number, kind
+    assert records.total() == len(cat.new) + len(cat.corrected)
+    names = [record["firmROEID"] for record in cat.new]
+    assert len(set(names)) == len(names)
+    bad = {(row["record"], row["field"], row["problem"]) for row in problems_of(cat).rows}
+    bad = {one for one in bad if one[:2] not in UNKNOWABLE}
+    assert not bad, bad
+    return records
+
+
+def check_state(world: World) -> None:
+    """What the walk holds of orders that work is what the engine holds."""
+    walk = Walk(DAY)
+    for _ in walk.apply(world.facts):
+        pass
+    for order in world.state.orders.values():
+        if order.ended is None:
+            seen = walk.orders[order.order_id]
+            held = seen.qty, seen.price, seen.cum, seen.in_book
+            assert held == (order.qty, order.price, order.cum, order.in_book), order
+    for child in world.state.children.values():
+        if child.open:
+            sent = walk.children[child.child_id]
+            assert (sent.qty, sent.price, sent.cum) == (child.qty, child.price, child.cum), child
+
+
+@pytest.mark.parametrize("file", SCENARIO_FILES, ids=lambda path: path.stem)
+def test_scenarios_add_up(file: Path) -> None:
+    for scenario in scenarios(file):
+        world = World(**scenario.settings)
+        for step, _ in scenario.steps:
+            run_step(world, step)
+        for day in {day_of(fact.id) for fact in world.facts}:
+            check_day(world.facts, day)
+        check_state(world)
+
+
+class FiledMachine(BrokerMachine):
+    """Random clients and exchanges; in the end every day's facts are told."""
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        facts = self.world.facts
+        days = {day_of(fact.id) for fact in facts}
+        records = [check_day(facts, day) for day in days]
+        check_state(self.world)
+        assert sum(found["MEOT COR"] for found in records) == corrections(facts)
+
+
+TestChaoticDay = FiledMachine.TestCase
+TestChaoticDay.settings = settings(max_examples=8, stateful_step_count=50, deadline=None, phases=[Phase.generate])
