@@ -8,7 +8,7 @@ import msgspec
 
 from brokerfix import facts as f
 from brokerfix.compliance.cat_fields import OF_TYPE
-from brokerfix.compliance.cat_terms import CAPACITIES, child_terms, order_terms, side_of
+from brokerfix.compliance.cat_terms import CAPACITIES, child_terms, iso_of, order_terms, side_of
 from brokerfix.compliance.day import Walk
 from brokerfix.compliance.events import NOTHING, Asked, Child, Deal, Event, Order
 from brokerfix.compliance.ledger import Ledger
@@ -119,7 +119,7 @@ class Cat:
             return told | {
                 "receiverIMID": self._us, "senderIMID": self._member(client.crd, client.imid),
                 "senderType": client.sender_type, "routedOrderID": order.cl_ord_id, "affiliateFlag": client.affiliate,
-                "isoInd": "NA",
+                "isoInd": iso_of(order.instructions, order.time_in_force),
             }  # fmt: skip
         known = order.account in self.section.accounts
         return told | {
@@ -210,7 +210,8 @@ class Cat:
             told["initiator"] = "F"
         return told | {
             "leavesQty": qty_of(order.leaves, self.walk.instruments[order.symbol]), "electronicDupFlag": False,
-            "isoInd": "NA", "custDspIntrFlag": False, "representativeInd": "N",
+            "isoInd": iso_of(order.instructions, order.time_in_force), "custDspIntrFlag": False,
+            "representativeInd": "N",
         }  # fmt: skip
 
     def _sender(self, order: Order) -> dict[str, Any]:
@@ -243,7 +244,7 @@ class Cat:
         asked_for = {"qty": asked.qty, "price": asked.price, "instructions": asked.instructions or NOTHING}
         wanted = msgspec.structs.replace(order, **asked_for)
         told = self._of("MEOMR", order, fact.id, asked.at) | self._terms(wanted) | self._sender(order)
-        return told | {"isoInd": "NA", "custDspIntrFlag": False}
+        return told | {"isoInd": iso_of(wanted.instructions, order.time_in_force), "custDspIntrFlag": False}
 
     def _held(self, event: Event, order: Order) -> Found:
         if order.holds is not Hold.MANUAL:

@@ -98,9 +98,14 @@ def sidecar(
     return told | more
 
 
+def make(folder: Path) -> None:
+    """A folder for files that say who clients are: others can't read it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def write(folder: Path, files: Mapping[str, str], beside: str, told: Mapping[str, Any]) -> list[Path]:
     """Write files and, as `beside`, what is told of them. Returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     return write_beside([folder / name for name in files], folder / beside, told)
@@ -123,7 +128,7 @@ class Output:
         self.path, self._line, self._head, self._foot = path, line, head, foot
         self._file: TextIO | None = None
         self.count = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path.parent)
         path.unlink(missing_ok=True)
         if always:
             self._begin()

@@ -16,10 +16,10 @@ from brokerfix.compliance.cat_fields import OF_TYPE, wrong
 from brokerfix.compliance.cat_files import BadRepairs, csv_row, read_repairs, write_cat
 from brokerfix.compliance.day import Walk, count
 from brokerfix.compliance.events import COUNTED
-from brokerfix.domain import OrdStatus, day_of, id_text
+from brokerfix.domain import Hold, Instructions, OrdStatus, OrdType, Strategy, TimeInForce, day_of, id_text
 from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.load import load
-from tests.compliance.tape import BUY, DAY, SELL, Tape, small_day
+from tests.compliance.tape import BEGIN, BUY, DAY, SELL, Tape, small_day
 from tests.engine.test_invariants import BrokerMachine
 from tests.scenario import SCENARIO_FILES, World, run_step
 from tests.scenario import load as scenarios
@@ -175,6 +175,75 @@ def test_without_a_configuration_it_is_all_left_out(tmp_path: Path) -> None:
     assert {("MENO", "deptType"), ("MENO", "firmDesignatedID"), ("MEOR", "destinationType")} <= lacking
     # An operator's entry does not say when the client spoke.
     assert told(cat.kept[NEW], "eventTimestamp").count([None]) == 1
+
+
+DAY_ONLY = {"DAY": "20261123"}
+LIMIT = {"price": 149_00}
+
+
+@pytest.mark.parametrize(
+    ("terms", "kind", "price", "in_force", "handling"),
+    [
+        ({**LIMIT, "time_in_force": TimeInForce.FOK}, "LMT", "149.00", {"IOC": True}, {"FOK": True}),
+        ({**LIMIT, "time_in_force": TimeInForce.GTC}, "LMT", "149.00", {"GTC": True}, None),
+        ({"price": 0, "time_in_force": TimeInForce.OPENING}, "MKT", None, DAY_ONLY, {"MOO": True}),
+        ({**LIMIT, "time_in_force": TimeInForce.CLOSING}, "LMT", "149.00", DAY_ONLY, {"LOC": True}),
+        (
+            {**LIMIT, "time_in_force": TimeInForce.GTD, "instructions": Instructions(expire_day=20261130)},
+            "LMT", "149.00", {"GTD": "20261130"}, None,
+        ),
+        (
+            {**LIMIT, "time_in_force": TimeInForce.GTD, "instructions": Instructions(expire_at=BEGIN)},
+            "LMT", "149.00", {"GTT": "20261123T093000.000000000"}, None,
+        ),
+        ({"price": 0, "ord_type": OrdType.MARKET_TO_LIMIT}, "MKT", None, DAY_ONLY, {"MTL": True}),
+        (
+            {**LIMIT, "ord_type": OrdType.STOP_LIMIT, "instructions": Instructions(stop_px=149_50)},
+            "LMT", "149.00", DAY_ONLY, {"STOP": Decimal("149.50")},
+        ),
+        (
+            {"price": 0, "ord_type": OrdType.PEGGED, "instructions": Instructions(exec_inst=("M",), limit=149_20)},
+            "LMT", "149.20", DAY_ONLY, {"PEG": True, "M": True},
+        ),
+        (
+            {"price": 0, "ord_type": OrdType.PEGGED, "instructions": Instructions(exec_inst=("a",), peg_offset=3)},
+            "MKT", None, DAY_ONLY, {"TS": True},
+        ),
+        ({**LIMIT, "instructions": Instructions(exec_inst=("6", "G"))}, "LMT", "149.00", DAY_ONLY,
+         {"ALO": True, "AON": True}),
+        ({**LIMIT, "instructions": Instructions(max_floor=10)}, "LMT", "149.00", DAY_ONLY, {"RSV": True}),
+        ({**LIMIT, "ex_destination": "XNAS"}, "LMT", "149.00", DAY_ONLY, {"DIR": True}),
+        ({**LIMIT, "instructions": Instructions(strategy=Strategy("twap"))}, "LMT", "149.00", DAY_ONLY, {"ALG": True}),
+    ],
+)  # fmt: skip
+def test_terms_as_cat_has_them(
+    tmp_path: Path, terms: Row, kind: str, price: str | None, in_force: Row, handling: Row | None
+) -> None:
+    tape = Tape()
+    tape.order(1, **{"client": "ALICE", "side": BUY, "qty": 100, **terms})
+    cat = made(tape, tmp_path)
+    names = "orderType", "price", "timeInForce", "handlingInstructions"
+    wanted = [kind, Decimal(price) if price else None, in_force, handling]
+    assert told(cat.kept[NEW], *names) == [wanted]
+    assert not problems_of(cat)
+
+
+def test_sweeps_and_desks(tmp_path: Path) -> None:
+    tape = Tape()
+    order = tape.order(1, "ALICE", BUY, 100, 150_00, time_in_force=TimeInForce.GTC)
+    for tif in (TimeInForce.IOC, TimeInForce.DAY):
+        tape.route(1, order, 10, 150_00, time_in_force=tif, instructions=Instructions(exec_inst=("f",), min_qty=5))
+    tape.add(2, f.OrderHeld, order, 80, Hold.MANUAL)
+    tape.add(3, f.OrderHeld, order, 70, Hold.MANUAL)
+    tape.add(4, f.OrderReleased, order, Hold.MANUAL, operator="carol")
+    cat = made(tape, tmp_path)
+    names = "type", "isoInd", "minQty", "receivingDeskType", "quantity"
+    assert told(cat.kept[NEW], *names)[1:] == [
+        ["MEOR", "ISOI", 5, None, 10],
+        ["MEOR", "ISOD", 5, None, 10],
+        ["MEIR", None, None, "T", 80],
+    ]
+    assert not problems_of(cat)
 
 
 GOOD: Row = {
