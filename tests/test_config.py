@@ -136,6 +136,8 @@ def test_two_event_streams_at_one_queue(tmp_path: Path) -> None:
     two = '[events.a]\nqueue = "bus"\n[events.b]\nqueue = "bus"\nsubject = "trades"\nkinds = ["Trade"]'
     path.write_text(BROKER.read_text() + QUEUE + two)
     assert [section.subject for section in load(path).events.values()] == ["brokerfix", "trades"]
+
+
 QUEUED = """
 [queues.bus]
 kind = "nats"
