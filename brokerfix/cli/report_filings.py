@@ -130,7 +130,8 @@ def tell(paths: Sequence[Path], told: dict[str, Any]) -> None:
         click.echo(f"{path}: written")
     if "reconciliation" in told:
         click.echo("\nwhat became of the day's facts")
-        show_rows(told["reconciliation"], "", False)
+        if told["reconciliation"]:
+            show_rows(told["reconciliation"], "", False)
         facts = sum(row["facts"] for row in told["reconciliation"])
         made = sum(told["records"].values())
         click.echo(f"{facts} facts: {made} records, {facts - made} with a reason for none")

@@ -89,7 +89,7 @@ def write_cat(
     counted = count(journal, day)
     walk = Walk(day, counted.changed)
     cat = Cat(section, walk, repairs, put)
-    for event in walk.read(journal):
+    for event in walk.read(journal, counted.records):
         cat.take(event)
     for name in cat.repairs:
         problems.add("repairs", [("firmROEID", f"{name} is no event of the day")])

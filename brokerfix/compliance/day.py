@@ -5,6 +5,7 @@ What was before the day builds the state only.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from brokerfix import facts as f
 from brokerfix.compliance.events import COUNTED, NO_TAGS, NOTHING, Asked, Child, Deal, Event, Order, Sent
 from brokerfix.domain import Instrument, Request, day_of
 from brokerfix.engine.split import split_price
+from brokerfix.operate.quality_read import Orders
 from brokerfix.record.journal import OURS, Origin, Record, read
 
 
@@ -29,9 +31,10 @@ class Walk:
         self.children: dict[int, Child] = {}
         self.deals: dict[int, Deal] = {}
 
-    def read(self, folder: Path) -> Iterator[Event]:
-        """The events of the day in a journal's folder. Raises JournalError."""
-        for record in _until(folder, self.day):
+    def read(self, folder: Path, records: int | None = None) -> Iterator[Event]:
+        """The events of the day in a journal's folder, of so many records (None: of all): a broker that runs writes
+        more. Raises JournalError."""
+        for record in islice(_until(folder, self.day), records):
             yield from self.apply(record.facts, record.origin)
 
     def apply(self, facts: Iterable[f.Fact], origin: Origin = OURS) -> Iterator[Event]:
@@ -336,10 +339,12 @@ def _until(folder: Path, day: int) -> Iterator[Record]:
 
 
 class Counted(NamedTuple):
-    """How many facts a day has, by name, and the ExecIDs of the fills that it changes."""
+    """How many facts a day has, by name, the ExecIDs of the fills that it changes, and how many records there are until
+    its end."""
 
     facts: Counter[str]
     changed: frozenset[int]
+    records: int
 
 
 def count(folder: Path, day: int, kinds: Collection[type[f.Fact]] = COUNTED) -> Counted:
@@ -347,19 +352,22 @@ def count(folder: Path, day: int, kinds: Collection[type[f.Fact]] = COUNTED) -> 
     JournalError."""
     facts: Counter[str] = Counter()
     changed = set()
+    records = 0
     for record in _until(folder, day):
+        records += 1
         for fact in record.facts:
             if type(fact) in kinds and day_of(fact.id) == day:
                 facts[type(fact).__name__] += 1
                 if isinstance(fact, f.TradeBusted | f.TradeCorrected | f.FillReversed):
                     changed.add(fact.exec_id)
-    return Counted(facts, frozenset(changed))
+    return Counted(facts, frozenset(changed), records)
 
 
-def accepted(journal: Path, first: int, last: int) -> int:
-    """How many orders were accepted on these days, counted by the facts alone. Raises JournalError."""
-    return sum(
-        isinstance(fact, f.OrderAccepted) and first <= day_of(fact.id) <= last
-        for record in read(journal)
-        for fact in record.facts
-    )
+def orders_of(journal: Path, first: int, last: int) -> tuple[Orders, int]:
+    """The orders of the days from `first` until `last`, and how many were accepted on them, counted by the facts alone.
+    Raises JournalError."""
+    found, accepted = Orders(first, last), 0
+    for record in read(journal):
+        found.apply(record.facts)
+        accepted += sum(isinstance(fact, f.OrderAccepted) and first <= day_of(fact.id) <= last for fact in record.facts)
+    return found, accepted

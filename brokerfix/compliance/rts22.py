@@ -155,7 +155,7 @@ def write_rts22(
     counted = count(journal, day, DEALS)
     walk = Walk(day, counted.changed)
     made = Rts22(section, walk, put)
-    for event in walk.read(journal):
+    for event in walk.read(journal, counted.records):
         made.take(event)
     differences = made.ledger.differences(counted.facts)
     told = sidecar("rts22", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count)

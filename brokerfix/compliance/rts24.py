@@ -267,7 +267,7 @@ def write_rts24(
     counted = count(journal, day)
     walk = Walk(day, counted.changed)
     made = Rts24(section, walk, put)
-    for event in walk.read(journal):
+    for event in walk.read(journal, counted.records):
         made.take(event)
     made.finish()
     differences = made.ledger.differences(counted.facts)

@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from brokerfix.cli import main
 from brokerfix.compliance import cat_files
-from brokerfix.compliance.day import Counted
+from brokerfix.compliance.day import Counted, count
+from brokerfix.record.journal import Journal
 from brokerfix.settings.compliance import ComplianceSection, missing
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import ConfigError
@@ -86,11 +87,30 @@ def test_repairs(tmp_path: Path) -> None:
 
 def test_what_does_not_add_up_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_day().write(tmp_path)
-    monkeypatch.setattr(cat_files, "count", lambda journal, day: Counted(Counter({"Trade": 3}), frozenset()))
+    monkeypatch.setattr(cat_files, "count", lambda journal, day: Counted(Counter({"Trade": 3}), frozenset(), 1))
     result = run(tmp_path, "cat")
     assert result.exit_code == 1
     assert "it does not add up" in result.output
     assert "Trade: 1 accounted for, 3 in the journal" in result.output
+
+
+def test_a_broker_that_writes_meanwhile_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tape = small_day()
+    tape.write(tmp_path)
+    more = tape.facts[-1:]
+
+    def then_written(journal: Path, day: int) -> Counted:
+        counted = count(journal, day)
+        writing = Journal(journal)
+        writing.open(day)
+        writing.append(more)
+        writing.close()
+        return counted
+
+    monkeypatch.setattr(cat_files, "count", then_written)
+    result = run(tmp_path, "cat")
+    assert result.exit_code == 0, result.output
+    assert "35 facts: 25 records" in result.output
 
 
 def test_a_customers_report(tmp_path: Path) -> None:
