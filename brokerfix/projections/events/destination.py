@@ -2,6 +2,7 @@
 it has, and gets what it lacks."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
@@ -86,6 +87,7 @@ def first_away(error: BaseException, told: str) -> ServerAway:
     return error if isinstance(error, ServerAway) else ServerAway(f"{told}: {str(error) or type(error).__name__}")
 
 
+@lru_cache(maxsize=4096)
 def token(text: str) -> str:
     """A name as a part of a subject: what has a meaning there is %XX, and none is `_`."""
     return quote(text, safe="").replace(".", "%2E").replace("~", "%7E") if text else NOBODY
