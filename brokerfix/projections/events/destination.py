@@ -13,6 +13,7 @@ from brokerfix.settings.servers import EventsSection, QueueSection
 
 CONFIRM_SECONDS = 5.0
 """Within which a queue has to confirm what it was sent."""
+SILENT = "it does not send what it has"
 NOBODY = "_"
 """Stands in a subject for no account."""
 DAY = 86_400
@@ -79,7 +80,7 @@ class Reader(Protocol):
 
     def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         """The bodies of the messages in their order: those that the queue has got since a time (ns; 0: all).
-        With `follow` it never ends, and lasts through times without a server. Raises ServerAway."""
+        With `follow` it goes on with what comes. Raises ServerAway."""
 
 
 def first_away(error: BaseException, told: str) -> ServerAway:
