@@ -112,7 +112,7 @@ class Agent:
                 await asyncio.sleep(AGAIN_SECONDS)
         self.told.update(trouble="")
         self.keys = Keys(self.client, self.section.name, self.seconds)
-        self.stream = Stream(self.client, self.section.name, self.shard, self.seconds)
+        self.stream = Stream(self.client, self.section.name, self.shard, max(1.0, self.seconds))
         me = Held(
             self.node, self.shared[Slot.INSTANCE], 0, version=__version__, kinds=fingerprint(),
             address=f"{self.config.broker.address}:{self.config.broker.port}",

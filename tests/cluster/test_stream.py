@@ -180,7 +180,7 @@ async def test_a_stream_whose_beginning_is_gone_needs_a_backup(servers: NatsServ
         await stream.js.purge_stream(stream.name, seq=last - 2)
         append(folder, "MORE")
         await publish(stream, folder, 2, position=end_of(tmp_path / "backup"))
-        with pytest.raises(Refused, match=r"has nothing, and the stream purged-0-journal begins at .*: restore"):
+        with pytest.raises(Refused, match=r"is empty, and the stream purged-0-journal begins at .*: restore"):
             await follow(stream, tmp_path / "b")
         await follow(stream, tmp_path / "backup")
         assert contents(tmp_path / "backup") == contents(folder)
