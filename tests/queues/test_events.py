@@ -77,9 +77,19 @@ def test_a_server_that_is_lost_gets_all_when_it_is_back(tmp_path: Path, queue_se
     flow = Flow(tmp_path, queue_server)
     flow.trade(20)
 
+    async def follow(told: list[dict[str, Any]]) -> None:
+        async with aclosing(at_queue(flow.where, Asked(), follow=True)) as rows:
+            async for row in rows:
+                told.append(row)
+
     async def lose_it() -> None:
         async with publishing(flow) as publisher:
             await until_confirmed(publisher, flow.last)
+            told: list[dict[str, Any]] = []
+            following = asyncio.create_task(follow(told))
+            async with asyncio.timeout(10):
+                while len(told) < 20:
+                    await asyncio.sleep(0.01)
             queue_server.lose()
             try:
                 flow.trade(100)
@@ -93,6 +103,13 @@ def test_a_server_that_is_lost_gets_all_when_it_is_back(tmp_path: Path, queue_se
             finally:
                 await asyncio.to_thread(queue_server.come_back)
             await until_confirmed(publisher, flow.last)
+            everything = flow.journaled()
+            async with asyncio.timeout(20):
+                while len(told) < len(everything):
+                    await asyncio.sleep(0.01)
+            assert by_account(told) == by_account(everything), "who follows misses nothing either"
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     asyncio.run(lose_it())
     assert by_account(asyncio.run(flow.rows())) == by_account(flow.journaled())

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from brokerfix.domain import id_number, id_text
-from brokerfix.projections.events.destination import CONFIRM_SECONDS, Has, ServerAway, Where, first_away, token
+from brokerfix.projections.events.destination import CONFIRM_SECONDS, SILENT, Has, ServerAway, Where, first_away, token
 from brokerfix.projections.events.form import DECODERS, Message
 from brokerfix.queues.nats import connect
 
@@ -193,7 +194,12 @@ class NatsReader:
 
     async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         where = self.where
-        client = await connect(where.path, where.key, where.queue, f"{where.client}-reader")
+        is_away = asyncio.Event()
+
+        async def disconnected() -> None:
+            is_away.set()
+
+        client = await connect(where.path, where.key, where.queue, f"{where.client}-reader", disconnected)
         try:
             stream = client.jetstream()
             info = await stream.stream_info(self.stream)
@@ -205,13 +211,22 @@ class NatsReader:
                 opt_start_time=datetime.fromtimestamp(since / 10**9, UTC) if since else None,
             )  # fmt: skip
             found = await stream.subscribe(self.subject, stream=self.stream, ordered_consumer=True, config=config)
+            consumer = await found.consumer_info()
+            came = consumer.delivered.consumer_seq if consumer.delivered is not None else 0
+            if not follow and not (consumer.num_pending or came):
+                return
+            quiet_since = time.monotonic()
             while True:
                 try:
                     msg = await found.next_msg(NEXT_SECONDS)
                 except TimeoutError:
-                    if follow:
-                        continue
-                    return
+                    if is_away.is_set():
+                        # The server has forgotten this consumer.
+                        raise ServerAway(f"{self._told}: {HUNG_UP}") from None
+                    if not follow and time.monotonic() - quiet_since > CONFIRM_SECONDS:
+                        raise ServerAway(f"{self._told}: {SILENT}") from None
+                    continue
+                quiet_since = time.monotonic()
                 yield msg.data
                 if not follow and msg.metadata.sequence.stream >= end:
                     return
