@@ -91,18 +91,19 @@ class Harness:
             client.cancel(f"c{name}", self.random.choice(self.open), "1", "AAPL")
         elif pick < 0.15 and self.open:
             orig = self.random.choice(self.open)
-            client.replace(f"r{name}", orig, "1", "20", "AAPL", "148.00")
             self.sent.append(f"r{name}")
+            client.replace(f"r{name}", orig, "1", "20", "AAPL", "148.00")
         elif pick < 0.17:
-            client.send("q", [(11, f"q{name}"), (530, "7"), (60, "20261127-00:00:00")])
+            # It counts before it is sent: where that fails it is sent again after the next Logon.
             self.mass.append(f"q{name}")
+            client.send("q", [(11, f"q{name}"), (530, "7"), (60, "20261127-00:00:00")])
         elif pick < 0.19:
-            client.send("AF", [(584, f"m{name}"), (585, "7")])
             self.mass.append(f"m{name}")
+            client.send("AF", [(584, f"m{name}"), (585, "7")])
         else:
             price = "151.00" if pick < 0.8 else "149.00"
-            client.new_order(f"o{name}", "1", "10", "AAPL", price, t1=self.random.choice(ACCOUNTS))
             self.sent.append(f"o{name}")
+            client.new_order(f"o{name}", "1", "10", "AAPL", price, t1=self.random.choice(ACCOUNTS))
 
     def _take(self, message: Message) -> None:
         self.told.append(message)

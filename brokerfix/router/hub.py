@@ -29,7 +29,7 @@ from brokerfix.router.state import (
     USED,
     State,
 )
-from brokerfix.router.text import Cut, Names, changed, now_ms, value
+from brokerfix.router.text import Cut, Names, changed, now_ms, text_of, value
 from brokerfix.settings.sections import ClientSection
 from brokerfix.settings.servers import RouterSection
 
@@ -185,14 +185,13 @@ class Hub:
             return no_order(self.begin_string, rest, self.exec_id, str(error), b"I")
         return no_change(kind, rest, str(error))
 
-    def _to_one(self, shard: int, kind: bytes, rest: bytes, number: int) -> None:
+    def _to_one(self, shard: int, kind: bytes, rest: bytes, number: int, flags: int = 0) -> None:
         link = self.link(shard)
         if link.is_up:
-            self.forward(shard, kind, rest, number)
-        elif self.section.hold_seconds or link.is_new:
-            self.held.append((now_ms() + int(1000 * max(self.section.hold_seconds, link.is_new)), shard, self.forward(
-                shard, kind, rest, number
-            )))  # fmt: skip
+            self.forward(shard, kind, rest, number, flags)
+        elif wait := max(self.section.hold_seconds, link.is_new):
+            own = self.forward(shard, kind, rest, number, flags)
+            self.held.append((now_ms() + int(1000 * wait), shard, own))
         else:
             self.answer(self.down(shard, kind, rest, number))
 
@@ -279,9 +278,7 @@ class Hub:
             ref = value(rest, 45)
             known = self.state.shard(shard).client_number(int(ref)) if ref.isdigit() else 0
             if kind == b"3" and not known:
-                log.error(
-                    "%s: shard %d rejects a message: %s", self.name, shard, value(rest, 58).decode("ascii", "replace")
-                )
+                log.error("%s: shard %d rejects a message: %s", self.name, shard, text_of(rest))
                 self.emit(CAME, shard, number + 1)
                 return
             rest = changed(rest, 45, b"%d" % known)
@@ -290,6 +287,8 @@ class Hub:
                 self.emit(PART, shard, key, kind, rest)
                 self._conclude(key)
                 return
+        elif kind == b"Y":
+            self.subscriptions.pop((b"V", value(rest, 262)), None)
         if b" shard " in rest and self._redirects(shard, number, kind, rest):
             return
         if self.state.asks:
@@ -328,13 +327,7 @@ class Hub:
             account = order[0] if order is not None else b""
         self.emit(CAME, shard, number + 1)
         self._moved(account if account in self.routes.accounts else self.routes.accounts[0], there)
-        link = self.link(there)
-        if link.is_up or link.is_new or self.section.hold_seconds:
-            own = self.forward(there, asked, body, client_number, REDIRECTED)
-            if not link.is_up:
-                self.held.append((now_ms() + int(1000 * max(self.section.hold_seconds, link.is_new)), there, own))
-        else:
-            self.answer(self.down(there, asked, body, client_number))
+        self._to_one(there, asked, body, client_number, REDIRECTED)
         return True
 
     def _moved(self, account: bytes, shard: int) -> None:

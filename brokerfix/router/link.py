@@ -107,6 +107,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self.hub.pause(False)
         why, self._why = self._why, ""
         self._lost(why or ("the shard closed the connection" if error is None else str(error)))
         self._gone.set()
@@ -137,8 +138,10 @@ class Link(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close the connection without a word."""
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            # What it has still brought is not taken.
+            transport.abort()
 
     def close(self, text: str | None = None) -> None:
         """End the session: with a Logout, or without a text at once."""
