@@ -64,7 +64,8 @@ class Slot(IntEnum):
     """The number of the fact that it was at."""
     INSTANCE = 28
     """Which start of this node it is: the agent holds the lease under it, and goes on with it when it was killed."""
-    OPERATOR_EPOCH = 29
+    APPLIED = 29
+    """Up to where a standby's state is."""
 
 
 NAME_AT, NAME_SIZE = (SLOTS - 8) * 8, 64
