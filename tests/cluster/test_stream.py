@@ -61,7 +61,12 @@ async def stream_of(servers: NatsServers, name: str) -> AsyncIterator[Stream]:
 
 def publisher(stream: Stream, folder: Path, epoch: int, node: str = "a") -> Publisher:
     return Publisher(
-        stream, Outgoing(folder), Head(0, 0, 0, 0, epoch, node, epoch), lambda: end_of(folder), lambda position: None
+        stream,
+        Outgoing(folder),
+        Head(0, 0, 0, 0, epoch, node, epoch),
+        lambda: end_of(folder),
+        lambda position: None,
+        lambda text: None,
     )
 
 
