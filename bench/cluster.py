@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,12 @@ import nats
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from engine import DAY, lifecycle, lifecycles, market
 from roundtrip import BROKER, VENUE
 from table import middle, percentile, show
 
+from brokerfix.facts import Fact
+from brokerfix.record.journal import Journal
 from brokerfix.tools.demo import free_port
 from brokerfix.tools.nats_servers import NatsServers
 
@@ -191,6 +194,29 @@ class Stack:
             process.wait(60)
 
 
+def inside(folder: Path, count: int) -> list[list[str]]:
+    """Of what a routed order costs the broker, with its acknowledgement and its fill, the engine's and the journal's
+    parts, in process."""
+    engine = 1e6 * min(_cpu_of(lambda: lifecycles(count)) for _ in range(3)) / count
+    state = market(venue=True)
+    journal = Journal(folder / "inside")
+    journal.open(DAY)
+    facts: list[list[Fact]] = []
+    for number in range(count):
+        facts += lifecycle(state, number)
+    size = journal.place.offset
+    append = 1e6 * _cpu_of(lambda: [journal.append(one) for one in facts]) / count
+    size = journal.place.offset - size
+    journal.close()
+    return [["engine", f"{engine:.0f}", ""], ["journal: encode and write", f"{append:.0f}", f"{size / count:.0f}"]]
+
+
+def _cpu_of(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
 async def in_stream(url: str, name: str) -> tuple[int, int]:
     """How many messages, and bytes of one copy, the stream of a cluster has."""
     client = await nats.connect(url)
@@ -337,6 +363,7 @@ def main(turns: int, orders: int) -> None:
         try:
             durabilities(folder, servers, turns)
             constants = costs(folder, servers, orders)
+            show("in the broker, in process", ["part", "us an order", "bytes"], inside(folder, orders))
             shards(folder, servers, orders)
         finally:
             servers.stop()
