@@ -322,6 +322,26 @@ def test_one_shard_is_made_anew_while_another_writes(postgres: PostgresServer, t
     two.close()
 
 
+def test_a_shard_that_somebody_reads_is_made_anew_later(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("brokerfix.projections.postgres.CLEAR_TIMEOUT", "50ms")
+    config = config_of(tmp_path, postgres.make("busy"))
+    desk = begun(tmp_path)
+    desk.trade(2)
+    projected_once(config)
+    forget(config)
+    one = following(config)
+    with postgres.connect("busy") as reader, reader.transaction():
+        reader.execute("select * from brokerfix.executions").fetchall()
+        assert one.follow() == 0
+        assert "canceling statement due to lock timeout; somebody reads or changes these tables" in caplog.text
+        assert len(in_postgres(config)["executions"]) == 2, "nobody waits"
+    until(lambda: one.follow() > 0)
+    assert in_postgres(config) == desk.expected()
+    one.close()
+
+
 # What may happen to the server
 
 

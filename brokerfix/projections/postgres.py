@@ -36,6 +36,7 @@ log = logging.getLogger("brokerfix.projections.postgres")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 TRIM_AGAIN_SECONDS = 60.0
 TAKE_TIMEOUT = "2s"
+CLEAR_TIMEOUT = "2s"
 LOCK_TIMEOUT = "1s"
 """For so long a drop may wait for readers, and others for it."""
 NOT_TEXT = (None, "22021", "22P05")
@@ -207,6 +208,8 @@ class Postgres:
     def clear(self) -> None:
         """See `Store`. Other shards' rows are not touched."""
         with self.connection.transaction():
+            # Who reads for long must not have all others wait behind us.
+            self._run(f"set local lock_timeout = '{CLEAR_TIMEOUT}'")
             self._hold_schema()
             for name in SHARDED:
                 self._run(f"truncate brokerfix.{self._part(name)}")
