@@ -403,6 +403,41 @@ def test_a_server_that_is_killed_in_the_middle(
     one.close()
 
 
+def test_a_server_that_hangs_is_let_go(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("brokerfix.projections.postgres.STUCK_SECONDS", 0.2)
+    config = config_of(tmp_path, postgres.make("hung"))
+    desk = begun(tmp_path)
+    one = following(config)
+    assert one.follow()
+    assert one._store is not None
+    backend = one._store.connection.info.backend_pid
+    desk.trade()
+    followed: list[int] = []
+
+    def cut() -> bool:
+        store = one._store
+        if store is not None:
+            store.cut_if_stuck()
+        return bool(followed)
+
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        writer = threading.Thread(target=lambda: followed.append(one.follow()))
+        writer.start()
+        until(cut)
+        writer.join()
+        assert followed == [0]
+        assert "is the server running, and can it be reached from here?" in caplog.text
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    desk.trade()
+    until(lambda: one.follow() > 0)
+    assert in_postgres(config) == desk.expected()
+    one.close()
+
+
 @pytest.mark.parametrize("is_done", [True, False])
 def test_a_connection_that_is_cut_while_a_batch_is_committed(
     postgres: PostgresServer, tmp_path: Path, is_done: bool, monkeypatch: pytest.MonkeyPatch
