@@ -32,6 +32,7 @@ name = "BROKER"
 port = {port}
 data = "data"
 store = false
+resend_messages = 100
 {instrument}post = "book"
 [gateway]
 plain = "127.0.0.1"
@@ -355,14 +356,14 @@ class Place:
 
     def __init__(self, folder: Path, kind: str, server: Server, desk: type[Desk]) -> None:
         self.folder, self.kind, self.server = folder, kind, server
-        self.exchange = Exchange(folder)
+        self.exchange = Exchange(folder) if kind == "nats" else None
         self.port = free_port()
         self.keys = {name: make_key(name) for name in (*KEYS, "later")}
         self.config = folder / "broker.toml"
         self.config.write_text(
             CONFIG.format(
                 port=self.port, instrument=INSTRUMENT, kind=kind, servers=json.dumps(server.urls),
-                venue_port=self.exchange.port,
+                venue_port=self.exchange.port if self.exchange is not None else free_port(),
             )
         )  # fmt: skip
         for name in KEYS:
@@ -408,7 +409,8 @@ class Place:
             self.door.terminate()
             assert self.door.wait(20) == 0, self.log
         self.broker.stop()
-        self.exchange.process.stop()
+        if self.exchange is not None:
+            self.exchange.process.stop()
         assert "Traceback" not in self.log, self.log
 
 
