@@ -147,6 +147,22 @@ def test_what_an_operator_reads_when_the_servers_can_not_be_used(tmp_path: Path,
     assert "has no [cluster]: a standby needs one" in run_cli("standby", str(no_cluster)).stderr
 
 
+def test_a_wrong_password_is_told_with_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKERFIX_CLUSTER_PASSWORD", "wrong")
+    guarded = NatsServers(tmp_path, free_port, more="authorization { user: broker, password: right }\n")
+    guarded.start()
+    try:
+        desk = Desk(tmp_path, guarded, "a", more='user = "broker"')
+        said = run_cli("cluster", str(desk["a"].config))
+        assert said.returncode == 1
+        assert "user 'broker' is not let in: look at cluster.user and its password" in said.stderr
+        desk["a"].start()
+        until(lambda: "user 'broker' is not let in" in desk["a"].tail())
+        assert desk["a"].stop() == 0, "it waits, and ends when it is told to"
+    finally:
+        guarded.stop()
+
+
 def test_hashes_are_counted_beside_and_compared_when_both_are_known() -> None:
     checker = Checker()
     comparison = Comparison(checker)
