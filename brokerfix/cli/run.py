@@ -1,24 +1,21 @@
 """Starting things: broker, gateway, HTTP door, demo; and how a broker is."""
 
+import gc
 import json
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
-
-from brokerfix.operate.admin import ask
-from brokerfix.settings.registry import complete
-from brokerfix.settings.sections import Config, StartError
-
-if TYPE_CHECKING:
-    pass
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
+from brokerfix.cli.shards import all_shards_option, ask_all_shards
+from brokerfix.operate.admin import ask
+from brokerfix.settings.compliance import ComplianceSection, missing
+from brokerfix.settings.registry import complete
+from brokerfix.settings.sections import Config, StartError
+from brokerfix.settings.store import in_postgres, password_of
 
 
 @main.command()
@@ -48,13 +45,19 @@ def standby(config: str, node: str | None) -> None:
 
 def _run(config: str, may_begin: bool) -> None:
     if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
         handler: logging.Handler = RichHandler(show_path=False, markup=False, console=Console(stderr=True))
         logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # What is loaded stays. To look through it for garbage again and again takes an eighth of the start.
+    gc.disable()
     from brokerfix.process.broker import Broker
     from brokerfix.process.member import Ended
 
+    gc.enable()
     broker = Broker(config_of(config), may_begin=may_begin)
     try:
         broker.start()
@@ -83,6 +86,22 @@ def gateway(config: str) -> None:
 @main.command()
 @click.argument("config")
 @for_people
+def router(config: str) -> None:
+    """Run the router of the file CONFIG until Ctrl-C or SIGTERM: between the gateway and several shards, it makes one
+    session of a client's sessions with all of them."""
+    from brokerfix.operate import logs
+    from brokerfix.router.process import run
+
+    loaded = config_of(config)
+    if loaded.router is None:
+        raise click.ClickException(f"{config}: there is no [router]")
+    logs.configure("router")
+    sys.exit(run(loaded))
+
+
+@main.command()
+@click.argument("config")
+@for_people
 def http(config: str) -> None:
     """Run the HTTP door of the file CONFIG until Ctrl-C or SIGTERM: REST for orders, executions, accounts, instruments
     and books, a WebSocket stream, and a page about it all at /. The broker runs by itself."""
@@ -90,8 +109,8 @@ def http(config: str) -> None:
     from brokerfix.web.process import run
 
     loaded = config_of(config)
-    if loaded.http is None or not loaded.api_keys:
-        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] are needed")
+    if loaded.http is None or not loaded.http_keys:
+        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed")
     logs.configure("http")
     run(loaded)
 
@@ -128,6 +147,13 @@ def check(config: str) -> None:
         ("venues", loaded.venues),
     ):
         click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    if in_postgres(loaded):
+        password_of(loaded)
+        click.echo(f"  database: shard {loaded.broker.shard} of {loaded.broker.store}")
+    if loaded.compliance != ComplianceSection():
+        needed = missing(loaded.compliance, loaded.venues, loaded.accounts, loaded.instruments)
+        for report, keys in needed.items():
+            click.echo(f"  report {report}: not configured: {', '.join(keys)}")
     _tell_left_behind(loaded)
 
 
@@ -145,11 +171,17 @@ def _tell_left_behind(loaded: Config) -> None:
 
 
 @main.command()
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def status(config: str, as_json: bool) -> None:
+def status(all_shards: bool, config: str, as_json: bool) -> None:
     """Say how the running broker is: its day, what it holds, the jobs it works off, its loop's longest pauses."""
+    from brokerfix.projections.lag import lag_text
+
+    if all_shards:
+        ask_all_shards(config, as_json, "", action="status")
+        return
     told = ask(config_of(config).data, {"action": "status"})
     if as_json:
         click.echo(json.dumps(told))
@@ -172,5 +204,11 @@ def status(config: str, as_json: bool) -> None:
             click.echo("THE CLUSTER HAS NO QUORUM")
     for job in told["jobs"]:
         click.echo(f"works off: {job} left")
+    for name, lag in told.get("events", {}).items():
+        click.echo(f"event stream {name}: {lag_text(lag)}")
+    store = told["store"]
+    if store is not None and (store["seconds"] or store["trouble"]):
+        why = f": {store['trouble']}" if store["trouble"] else ""
+        click.echo(f"the database is {store['facts']:,} facts and {store['seconds']:,} s behind{why}")
     if told["disk_full"]:
         click.echo("THE DISK IS FULL: cancels are taken, orders are not")

@@ -26,6 +26,7 @@ from brokerfix.cluster.lease import KILL_AFTER, RENEWALS, Away, Held, Lease, May
 from brokerfix.cluster.nodes import Nodes
 from brokerfix.cluster.publish import Fenced, Publisher
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
+from brokerfix.cluster.shard import Shard
 from brokerfix.cluster.shared import Role, Shared, Slot
 from brokerfix.cluster.stream import Head, Refused, Stream
 from brokerfix.cluster.told import Told
@@ -39,6 +40,7 @@ from brokerfix.settings.sections import Config
 log = logging.getLogger("brokerfix.cluster")
 
 AGAIN_SECONDS = 0.2
+SHARE_AGAIN_SECONDS = 1.0
 TICK_SECONDS = 0.05
 LOOKS = 20
 """How often in a lease's time it is watched."""
@@ -75,6 +77,8 @@ class Agent:
         self.tasks: list[Callable[[], Coroutine[Any, Any, None]]] = [
             self._keep_lease, self._take_part, self._tick, self._tell_nodes,
         ]  # fmt: skip
+        if config.is_shard:
+            self.tasks.append(self._share)
 
     async def run(self) -> None:
         """Until the broker ends, or ends us."""
@@ -409,6 +413,18 @@ class Agent:
             self._trouble("the lease", str(away))
             return
         self.shared[Slot.SWITCHED] = 1
+
+    async def _share(self) -> None:
+        """As the primary of one of several shards: divide limits with the others, and have accounts move. What goes
+        wrong there must not cost the lease."""
+        while self.shared.role is not Role.PRIMARY:
+            await asyncio.sleep(TICK_SECONDS)
+        while True:
+            try:
+                await Shard(self.config, self.client).run()
+            except Exception:
+                log.exception("what this shard shares with others failed; it begins anew")
+            await asyncio.sleep(SHARE_AGAIN_SECONDS)
 
     async def _tell_nodes(self) -> None:
         """Tell the others how this node is, and know how they are."""

@@ -1,14 +1,17 @@
 """How the nodes of a shard are: each has a key, that it writes anew every moment."""
 
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from brokerfix import __version__
-from brokerfix.cluster.keys import Keys
 from brokerfix.cluster.shared import Check, Role, Shared, Slot
 from brokerfix.cluster.told import Told
 from brokerfix.record.place import place_at
+
+if TYPE_CHECKING:
+    from brokerfix.cluster.keys import Keys
 
 TELL_SECONDS = 0.5
 GONE_SECONDS = 2.5
@@ -47,7 +50,7 @@ class Node(msgspec.Struct):
 class Nodes:
     """The nodes of a shard, as one of them knows them."""
 
-    def __init__(self, keys: Keys, shard: int, me: str) -> None:
+    def __init__(self, keys: "Keys", shard: int, me: str) -> None:
         self.keys = keys
         self.shard = shard
         self.me = me

@@ -7,7 +7,8 @@ import zlib
 from pathlib import Path
 
 from brokerfix.cluster.stream import MOST_BYTES, Head, Refused
-from brokerfix.record.journal import HEADER, MAGIC, segments
+from brokerfix.record.frames import HEADER, MAGIC
+from brokerfix.record.journal import segments
 from brokerfix.record.place import OFFSET_BITS, Place, place_at, position_of, spoken
 
 log = logging.getLogger("brokerfix.cluster")

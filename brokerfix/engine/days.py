@@ -15,7 +15,7 @@ from brokerfix.engine.making import maker, quoters, rfq_applied
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
-from brokerfix.engine.risk import daily, levels
+from brokerfix.engine.risk import daily, levels, shards
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -32,6 +32,7 @@ def start(state: State, c: cmd.Start, step: Step) -> None:
     if c.day > state.day:
         step.begin_day(c.day, c.shard)
     step.emit(f.Started)
+    shards.define(state, c, step)
     currencies.define(state, c, step)
     reference.define(state, c, step)
     levels.define(state, c, step)

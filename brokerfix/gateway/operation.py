@@ -114,6 +114,34 @@ class BrokerCollector:
             yield GaugeMetricFamily(f"brokerfix_{name}", text, value=float(told[name]))
         for name, text in CLUSTER.items() if told["cluster"] else ():
             yield GaugeMetricFamily(f"brokerfix_cluster_{name}", text, value=float(told["cluster"][name]))
+        yield from _streams({name: lag for name, lag in told.get("events", {}).items() if lag is not None})
+        store = told["store"]
+        if store is not None:
+            for name, text in (
+                ("facts", "Facts that the database has not"),
+                ("seconds", "How old what the database has is, where it has not all"),
+            ):
+                yield GaugeMetricFamily(f"brokerfix_store_behind_{name}", text, value=float(store[name]))
+            is_fine = float(not store["trouble"])
+            yield GaugeMetricFamily("brokerfix_store_up", "Whether the database takes the journal", value=is_fine)
+
+
+def _streams(lags: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    """How far the event streams are behind."""
+    values: dict[str, Callable[[dict[str, Any]], float]] = {
+        "behind_facts": lambda lag: float(lag["facts"]),
+        "behind_seconds": lambda lag: float(lag["seconds"]),
+        "up": lambda lag: float(not lag["trouble"]),
+    }
+    for key, text in (
+        ("behind_facts", "Facts that the queue has not"),
+        ("behind_seconds", "How old what the queue has is, where it has not all"),
+        ("up", "Whether the queue takes facts"),
+    ):
+        metric = GaugeMetricFamily(f"brokerfix_events_{key}", text, labels=["stream"])
+        for name, lag in lags.items():
+            metric.add_metric([name], values[key](lag))
+        yield metric
 
 
 class _Server(ThreadingMixIn, WSGIServer):

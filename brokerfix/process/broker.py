@@ -28,6 +28,9 @@ from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
+from brokerfix.projections.lag import events_lag, lag_of
+from brokerfix.queues.needed import check_installed
+from brokerfix.record.confirmed import FILE as SHARED
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -35,6 +38,7 @@ from brokerfix.settings.registry import complete
 from brokerfix.settings.schedule import day_ends, trading_day
 from brokerfix.settings.sections import ClientSection, Config, StartError, VenueSection
 from brokerfix.settings.start import hours_of, start_command
+from brokerfix.settings.store import NEEDS, in_postgres
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -90,12 +94,19 @@ class Broker:
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
+        for name, events in config.events.items():
+            check_installed(config.path, f"events.{name}", config.queues[events.queue].kind)
+        if in_postgres(config) and find_spec("psycopg") is None:
+            raise StartError(f"{config.path}: {NEEDS}")
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
             self._idle = Idle()
             if self.member is not None:
                 self._follow(self.member)
+            else:
+                # One of before, when there was a cluster, would hold projections back.
+                (config.data / SHARED).unlink(missing_ok=True)
             unsent = self.pipeline.recover(self.trading_day(self.clock()))
             self.outbox.open(config.data / "sessions", config.data / "fix", self.sessions.file_names())
             self._check_journal()
@@ -104,7 +115,7 @@ class Broker:
         if config.gateway is not None:
             self.sessions.secret = make_secret(config)
         if self.member is None:
-            warm_up()
+            warm_up(versions=[client.fix for client in config.clients.values()])
         missed_a_roll = 0 < self.state.day < self.trading_day(self.clock())
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
@@ -135,7 +146,7 @@ class Broker:
         """Be a standby as long as this node is not the primary."""
         member.helpers = self.helpers
         member.start()
-        warm_up()
+        warm_up(versions=[client.fix for client in self.config.clients.values()])
         try:
             member.follow(self.pipeline)
         except Ended:
@@ -146,17 +157,26 @@ class Broker:
     def _start_helpers(self) -> None:
         """The processes beside this one."""
         config, told = self.config, (str(self.config.data), str(os.getpid()))
-        for is_wanted, name, module in (
-            (config.broker.store, "the SQLite projection", "brokerfix.projections.sqlite"),
-            (config.broker.history, "the market history", "brokerfix.projections.history"),
-        ):
+        if in_postgres(config):
+            store = "the PostgreSQL projection", "brokerfix.projections.postgres", *told, str(config.path)
+        else:
+            store = "the SQLite projection", "brokerfix.projections.sqlite", *told, str(config.broker.store_days)
+        history = "the market history", "brokerfix.projections.history", *told
+        for is_wanted, helper in ((config.broker.store, store), (config.broker.history, history)):
             if is_wanted:
-                self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
+                self.helpers.append(Helper(*helper, niceness=BEHIND_ORDERS))
+        if config.proof is not None:
+            told = str(config.path), str(os.getpid())
+            signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
+            self.helpers.append(signing)
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
+        for name in config.events:
+            stream = f"the event stream {name}", "brokerfix.process.events", str(config.path), name
+            self.helpers.append(Helper(*stream, str(os.getpid()), niceness=BEHIND_ORDERS))
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
 
@@ -335,6 +355,11 @@ class Broker:
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
+            "events": {
+                name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
+                for name in self.config.events
+            },
+            "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
 
     def _cluster_status(self) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Member:
                 pass
         self.shared = Shared(self.config.data)
         self.shared.clear()
+        self.shared[Slot.WAITS] = int("cluster" in self.config.broker.durability)
         self.shared[Slot.INSTANCE] = secrets.randbits(52)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._start_agent()

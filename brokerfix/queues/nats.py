@@ -9,17 +9,14 @@ from pathlib import Path
 from nats.aio.client import Client
 from nats.errors import AuthorizationError
 
+from brokerfix.queues.away import FIRST_CONNECT_SECONDS
+from brokerfix.queues.away import ServerAway as ServerAway
+from brokerfix.queues.away import told as told_away
 from brokerfix.settings.servers import ServersSection, password_of, tls_of
 
 log = logging.getLogger("brokerfix.queues")
 RECONNECT_SECONDS = 0.1
 CONNECT_SECONDS = 2
-FIRST_CONNECT_SECONDS = 4.0
-"""Within which one of the servers has to be there."""
-
-
-class ServerAway(Exception):
-    """No server of a section can be used now: which, why, and what to do."""
 
 
 async def connect(
@@ -63,9 +60,5 @@ async def connect(
 
 def told(path: Path, key: str, section: ServersSection, error: Exception) -> str:
     """Why servers can't be used, for people."""
-    where = f"{path}: {key}.servers: {', '.join(section.servers)}"
-    if isinstance(error, AuthorizationError) or "authorization" in str(error).lower():
-        who = f"user {section.user!r}" if section.user else "a client without a name"
-        return f"{where}: {who} is not let in: look at {key}.user and its password"
-    why = str(error) or type(error).__name__
-    return f"{where}: can't connect: {why}: is a server running there?"
+    is_refused = isinstance(error, AuthorizationError) or "authorization" in str(error).lower()
+    return told_away(path, key, section, error, is_refused)

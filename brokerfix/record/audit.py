@@ -9,9 +9,12 @@ import msgspec
 from brokerfix.domain import Side, day_of, money_text, sequence_of, to_money
 from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.invariants import broken_in_order, broken_in_state
+from brokerfix.engine.risk.moves import holdings_of
 from brokerfix.engine.state import State
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
+    AccountMovedIn,
+    AccountMovedOut,
     BalancesConverted,
     CheckBegun,
     ChildFilled,
@@ -123,6 +126,12 @@ class Auditor:
                 self._cash[fact.account, currency] -= to_money(money)
         elif isinstance(fact, DeficitBooked):
             self._cash[fact.account, ""] += to_money(fact.amount)
+        elif isinstance(fact, AccountMovedOut):
+            for counter in (self._bought, self._sold, self._cash):
+                for key in [key for key in counter if key[0] == fact.account]:
+                    counter[key] = 0
+        elif isinstance(fact, AccountMovedIn):
+            self._moved_in(fact)
 
     def after(self, fact: Fact) -> None:
         """A fact was applied."""
@@ -184,6 +193,17 @@ class Auditor:
                 if order.symbol == fact.symbol:
                     filled = self._filled[order.order_id]
                     self._filled[order.order_id] = filled * fact.numerator // fact.denominator
+
+    def _moved_in(self, fact: AccountMovedIn) -> None:
+        """What an account has brought from another shard is as if it had been traded here."""
+        image = holdings_of(fact.holdings).account
+        paid_in, cash, *_ = map(int, image.numbers)
+        self._cash[fact.account, ""] += cash - paid_in
+        for currency, money in image.balances.items():
+            self._cash[fact.account, currency] += int(money)
+        for symbol, (_, bought, sold, *_) in image.positions.items():
+            self._bought[fact.account, symbol] += int(bought)
+            self._sold[fact.account, symbol] += int(sold)
 
     def _fill(self, exec_id: int, order_id: int, qty: int, price: int, fee: str) -> None:
         """Count a fill; a negative quantity takes it back."""

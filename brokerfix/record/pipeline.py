@@ -33,6 +33,7 @@ from brokerfix.fix.session.mailbox import Mailbox
 from brokerfix.record.checked import Checker, Comparison
 from brokerfix.record.journal import (
     OURS,
+    START,
     DiskFull,
     Journal,
     JournalError,
@@ -140,6 +141,8 @@ class Pipeline:
         self.behind: dict[str, None] = {}
         self._held: deque[tuple[int, list[Out], Iterable[tuple[Mailbox, int]]]] = deque()
         self._place: Place | None = None
+        # Where the last record that was replayed begins.
+        self._last = START
         self._torn: Torn | None = None
         self._unsent: list[Out] = []
         self._replayed = 0
@@ -153,7 +156,7 @@ class Pipeline:
         """
         started, before = time.perf_counter(), self.state.last_id
         self.follow()
-        self.journal.open(self.state.day or first_day, self._torn)
+        self.journal.open(self.state.day or first_day, self._torn, self._last)
         if self._torn is not None:
             tail = self._torn
             log.warning("%s: cut %d bytes of a torn last record at byte %d", tail.segment, tail.size, tail.offset)
@@ -175,7 +178,7 @@ class Pipeline:
             if until is not None and position_of(place) > until:
                 break
             self._replay_record(record)
-            self._place = place
+            self._last, self._place = self._place, place
             self._replayed += len(record.facts)
             count += 1
             if time.perf_counter() - told > TELL_EVERY:

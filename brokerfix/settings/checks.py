@@ -14,6 +14,7 @@ import msgspec
 from brokerfix.domain import (
     FEATURES,
     MONEY_DIGITS,
+    SHARDS,
     Charge,
     FeeTier,
     Inexact,
@@ -26,6 +27,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
@@ -44,13 +46,15 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, check_servers
+from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
+from brokerfix.settings.store import check_store
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
     """The settings of a file's tables. Raises ConfigError."""
     _zone(path, "broker.time_zone", read["broker"].time_zone)
     _network(path, "broker.address", read["broker"].address)
+    check_store(path, read["broker"])
     instruments = {
         symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
     }
@@ -90,7 +94,38 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _queues(path, read),
         read["events"],
         read["orders_from"],
+        proof=read.get("proof"),
+        router=_router(path, read),
+        compliance=check_compliance(path, read),
     )
+
+
+def _router(path: Path, read: Mapping[str, Any]) -> RouterSection | None:
+    """Check the addresses of the router and of its shards, and that each account's shard has one."""
+    router: RouterSection | None = read.get("router")
+    if router is None:
+        return None
+    places = [("listen", router.listen), *((f"shards.{shard}", text) for shard, text in router.shards.items())]
+    for key, text in places:
+        for one in text.split(",") if key != "listen" else (text,):
+            try:
+                private = ip_address(address(one.strip())[0]).is_private
+            except ValueError as error:
+                raise ConfigError(f"{path}: router.{key}: {error}") from error
+            if not private:
+                told = "needs an address of a private network: the link is not secured"
+                raise ConfigError(f"{path}: router.{key}: {told}")
+    for shard in router.shards:
+        if not (shard.isdecimal() and str(int(shard)) == shard and int(shard) < SHARDS):
+            raise ConfigError(f"{path}: router.shards: {shard!r} is no shard: a number below {SHARDS}")
+    if not router.secret and (read.get("gateway") is None or not read["gateway"].secret):
+        raise ConfigError(f"{path}: router.secret: needs a file that the gateway and every shard can read too")
+    for name, account in read["accounts"].items():
+        if str(account.shard) not in router.shards:
+            raise ConfigError(
+                f"{path}: accounts.{name}: is on shard {account.shard}, which router.shards does not have"
+            )
+    return router
 
 
 def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
@@ -100,6 +135,10 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
         raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
     if cluster is not None:
         check_servers(path, "cluster", cluster)
+    placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
+    if placed and (cluster is None or not cluster.shards):
+        name = next(iter(placed))
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
     return cluster
 
 
@@ -111,7 +150,35 @@ def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
         for name, user in read[table].items():
             if user.queue not in queues:
                 raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
+    check_events(path, read["events"], read["accounts"])
+    _orders_from(path, read)
     return queues
+
+
+def _orders_from(path: Path, read: Mapping[str, Any]) -> None:
+    """A client has one session, and so its API keys one door: a queue that names them, or else HTTP."""
+    doors: dict[str, tuple[str, str]] = {}
+    named: dict[str, str] = {}
+    subjects: dict[tuple[str, str], str] = {}
+    for name, section in read["orders_from"].items():
+        where = f"{path}: orders_from.{name}"
+        if read.get("gateway") is None:
+            raise ConfigError(f"{where}: needs a [gateway], whose budgets and secret it uses")
+        other = subjects.setdefault((section.queue, section.subject), name)
+        if other != name:
+            raise ConfigError(f"{where}.subject: orders_from.{other} takes the orders of {section.subject} already")
+        for key in section.api_keys:
+            if key not in read["api_keys"]:
+                raise ConfigError(f"{where}.api_keys: there is no [api_keys.{key}]")
+            if key in named:
+                raise ConfigError(f"{where}.api_keys: {key} is of orders_from.{named[key]} already")
+            named[key] = name
+    for key, section in read["api_keys"].items():
+        door = f"orders_from.{named[key]}" if key in named else "http"
+        other_key, other = doors.setdefault(section.client, (key, door))
+        if door != other and named and not (door == "http" and read.get("http") is None):
+            one = f"{section.client}'s session can be used by one door: key {other_key} is of {other}, {key} of {door}"
+            raise ConfigError(f"{path}: api_keys.{key}.client: {one}")
 
 
 OF_ONE_LEVEL = {"max_loss": "an account, [accounts.NAME] limits", "max_fills": "a client, [clients.NAME] limits"}
