@@ -45,7 +45,7 @@ def test_where_cancels_are_sent_without_a_quorum_sessions_stay_and_orders_are_re
         alice = desk.client("a")
         assert order(alice, "rests", "140.00")[150] == "0"
         servers.pause(0)
-        until_said(lambda: not desk["a"].status()["quorum"])
+        until(lambda: "ALERT NO_QUORUM" in desk["a"].tail())
         alice.cancel("cancel", "rests", "1", "AAPL")
         refused = order(alice, "new", "140.00", 30)
         assert (refused[35], refused[58]) == ("j", "orders can't be recorded now and are not taken; cancels are")
