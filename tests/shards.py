@@ -135,7 +135,7 @@ class Trial:
         assert self.shards.parts() == LIMIT * PRICE
         until(lambda: self.shards.holdings("M") == {self.to: str(HELD)})
         for shard in SHARDS:
-            found, _ = verify(self.shards.folder / f"shard-{shard}" / "journal")
+            found, _ = verify(self.shards.folders[shard] / "journal")
             assert found.problems == [], found.problems
 
 

@@ -53,6 +53,11 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
             "[clients.BOB]\nquoting = { protection = { window_ms = 1 } }",
             "clients.BOB.quoting.protection.window_ms: there is no qty, delta or fills to count in it",
         ),
+        (
+            "shard = 0                           # with",
+            "shard = 1  # with",
+            "accounts.ALICE.shard: needs [cluster] shards = true",
+        ),
         ("store = true", 'store = "mysql://x"', 'broker.store: is true, false, or an address like "postgresql://'),
         (
             "store = true",
@@ -97,6 +102,40 @@ symbol_protection = { window_ms = 500, fills = 3, sliding = true }
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be read: No such file"):
         load(tmp_path / "none.toml")
+
+
+QUEUE = """
+[queues.bus]
+kind = "nats"
+servers = ["nats://127.0.0.1:4222"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ('[events.a]\nqueue = "other"', "events.a.queue: there is no [queues.other]"),
+        ('[events.a]\nqueue = "bus"\nkinds = ["Trades"]', "events.a.kinds: there is no Trades: `brokerfix schema"),
+        ('[events.a]\nqueue = "bus"\naccounts = ["NOBODY"]', "events.a.accounts: there is no [accounts.NOBODY]"),
+        (
+            '[events.a]\nqueue = "bus"\n[events.b]\nqueue = "bus"\nkinds = ["Trade"]',
+            "events.b.subject: brokerfix at the queue bus is that of events.a already",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_event_stream(tmp_path: Path, sections: str, told: str) -> None:
+    path = tmp_path / "broker.toml"
+    path.write_text(BROKER.read_text() + QUEUE + sections)
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: {told}")
+
+
+def test_two_event_streams_at_one_queue(tmp_path: Path) -> None:
+    path = tmp_path / "broker.toml"
+    two = '[events.a]\nqueue = "bus"\n[events.b]\nqueue = "bus"\nsubject = "trades"\nkinds = ["Trade"]'
+    path.write_text(BROKER.read_text() + QUEUE + two)
+    assert [section.subject for section in load(path).events.values()] == ["brokerfix", "trades"]
 
 
 QUEUED = """

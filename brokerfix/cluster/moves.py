@@ -87,9 +87,10 @@ class Accounts:
         ActionRefused."""
         await self.refresh()
         placed = await self._broker.ask("placed")
-        for name in placed["begin"]:
+        for name in (*placed["begin"], *placed["here"]):
+            # What is here and has no key had one: the cluster's keys were lost.
             if name not in self.known and await self._read(name) is None:
-                await self._write(name, Place(self._shard), 0)
+                await self._write(name, Place(self._shard, placed["moves"].get(name, 0)), 0)
         for name, moving in placed["moving"].items():
             if not moving["waits"]:
                 await self._let_go(name)
@@ -155,6 +156,7 @@ class Accounts:
                 placed["elsewhere"].get(name) != place.shard)
             if not (place.shard == self._shard and place.move is not None)
         }  # fmt: skip
-        names = sorted(news)
+        # Those that are elsewhere first: limits of who has accounts on several shards are divided from then on.
+        names = sorted(news, key=lambda name: (news[name] == self._shard, name))
         for at in range(0, len(names), CHUNK):
             await self._broker.ask("place", tables={name: news[name] for name in names[at : at + CHUNK]})

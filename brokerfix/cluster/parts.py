@@ -187,6 +187,11 @@ def step(entries: Entries, me: str, epoch: int, view: View, alive: frozenset[str
         return
     told = brought(entries, me, epoch, view)
     mine = told[me]
+    if view.part > mine.amount - view.carried:
+        # The document was lost, or is an older one: what it does not give is not used.
+        part = yield SetPart(mine.amount - view.carried)
+        assert part is not None
+        view = view._replace(part=part)
     amount = wanted(told, me, alive)
     if amount < mine.amount:
         # Also where it has no more: a request of ours that is late must not raise it afterwards.

@@ -35,7 +35,7 @@ STANDING_SECONDS = 2.0
 ACCOUNTS_SECONDS = 1.0
 REQUEST_SECONDS = 1.0
 NEAR_SECONDS = 60.0
-HEARD = ("part.>", "account.>", "shard.>", "standing")
+HEARD = ("part.>", "account.>", "shard.>")
 """The keys of which it is heard when they are written."""
 TROUBLE = (Away, ActionRefused, NotRunning)
 
@@ -82,7 +82,6 @@ class Shard:
         self._answers: dict[int, Answer] = {}
         self._lock = asyncio.Lock()
         self._trouble = ""
-        self._wake = asyncio.Event()
         self._near: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -134,7 +133,6 @@ class Shard:
         elif kind == "shard" and message.data:
             self.beats[rest] = time.monotonic()
             self.told[rest] = msgspec.json.decode(message.data, type=Beat)
-        self._wake.set()
 
     @property
     def alive(self) -> frozenset[str]:
@@ -163,7 +161,6 @@ class Shard:
     async def _look(self) -> None:
         standing_at = accounts_at = 0.0
         while True:
-            self._wake.clear()
             try:
                 async with self._lock:
                     now = time.monotonic()

@@ -12,7 +12,7 @@ from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.kept_accounts import derive
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
-from brokerfix.engine.risk.bounds import arrange, count_all, give_accounts, set_level
+from brokerfix.engine.risk.bounds import arrange, count_all, give_accounts, say_again, set_level
 from brokerfix.engine.risk.daily import has_less
 from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.sharing import is_elsewhere
@@ -147,6 +147,7 @@ def _client_defined(state: State, fact: f.ClientDefined) -> None:
         client.options = fact.options
     client.sort_sides()
     give_accounts(state, client, had)
+    say_again(state, Level("client", fact.client))
     state.note_copies()
 
 

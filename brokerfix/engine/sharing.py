@@ -1,9 +1,9 @@
 """A broker that is one of several shards: which accounts it has, and its parts of the limits that all share.
 
-A limit of the firm, of a client or of a group of accounts may count what is on several shards. What is a sum over
-accounts is divided: each shard checks against its part alone, and the sum of the parts is not above the limit. That
-bounds the whole also where quantities have signs: what each shard's accounts come to, long less short, is at most its
-part, so all together are at most the sum. One shard's shorts give another one no room.
+A limit of the firm, or of a client or a group whose accounts are on several shards, is one for all of them. What is a
+sum over accounts is divided: each shard checks against its part alone, and the sum of the parts is not above the limit.
+That bounds the whole also where quantities have signs: what each shard's accounts come to, long less short, is at most
+its part, so all together are at most the sum. One shard's shorts give another one no room.
 """
 
 from collections.abc import Iterable, Mapping
@@ -103,11 +103,26 @@ def hashed_sharing(one: Sharing) -> Iterable[object]:
 
 def divided(state: "State", level: Level, most: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
     """What the limits of a level are for this broker's checks, and those among them that are only parts, whole."""
-    if not state.sharing.divided or level.kind not in DIVIDED_KINDS:
+    if not state.sharing.divided or not spans(state, level):
         return dict(most), {}
     parts = state.sharing.parts.get(level, {})
     whole = {name: number for name, number in most.items() if name in DIVIDED}
     return {**most, **{name: min(number, parts.get(name, 0)) for name, number in whole.items()}}, whole
+
+
+def spans(state: "State", level: Level) -> bool:
+    """Whether accounts of other shards count towards a level's limits beside some of this one; or did so before they
+    moved, of which something may count still."""
+    if level.kind not in DIVIDED_KINDS or level.kind == "firm":
+        return level.kind == "firm"
+    if level.kind == "group":
+        accounts = state.groups.get(level.name, ())
+    else:
+        client = state.clients.get(level.name)
+        accounts = client.accounts if client is not None else ()
+    moves, elsewhere = state.sharing.moves, state.sharing.elsewhere
+    has_some = any(name in moves or (name in state.accounts and name not in elsewhere) for name in accounts)
+    return has_some and any(name in moves or name in elsewhere for name in accounts)
 
 
 def not_here(sharing: Sharing, account: str) -> Reject | None:

@@ -30,6 +30,7 @@ from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer,
 from brokerfix.process.warm import warm_up
 from brokerfix.projections.lag import events_lag, lag_of
 from brokerfix.queues.needed import check_installed
+from brokerfix.record.confirmed import FILE as SHARED
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -103,6 +104,9 @@ class Broker:
             self._idle = Idle()
             if self.member is not None:
                 self._follow(self.member)
+            else:
+                # One of before, when there was a cluster, would hold projections back.
+                (config.data / SHARED).unlink(missing_ok=True)
             unsent = self.pipeline.recover(self.trading_day(self.clock()))
             self.outbox.open(config.data / "sessions", config.data / "fix", self.sessions.file_names())
             self._check_journal()

@@ -14,10 +14,12 @@ from pathlib import Path
 import msgspec
 
 from brokerfix.record import keys
+from brokerfix.record.confirmed import Confirmed
 from brokerfix.record.frames import MAGIC, payloads
 from brokerfix.record.journal import segments
 from brokerfix.record.merkle import Tree, consistency_proof, leaf_hash
 from brokerfix.record.notes import BadNote, Checkpoint, origin_of, parse, sign
+from brokerfix.record.place import Place, position_of
 
 log = logging.getLogger("brokerfix.checkpoints")
 FOLDER = "checkpoints"
@@ -63,6 +65,7 @@ class Checkpointer:
         cosign: Callable[[str, Callable[[int], list[bytes]]], str] | None = None,
     ) -> None:  # fmt: skip
         self.journal, self.folders = data / "journal", (data / FOLDER, *copies)
+        self._confirmed = Confirmed(data)
         self.broker, self.shard, self.seconds = broker, shard, seconds
         self._key_folder, self._cosign = key_folder, cosign
         keys.private(key_folder)
@@ -118,7 +121,10 @@ class Checkpointer:
 
     def _take_in(self) -> None:
         assert self._segment is not None
+        limit = self._confirmed.limit()
         for end, payload in payloads(self._segment, self._offset):
+            if limit is not None and position_of(Place(self._segment.name, end)) > limit:
+                break
             self._offset = end
             self._add(payload)
 

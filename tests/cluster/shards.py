@@ -1,9 +1,13 @@
 """Four shards as processes, with a NATS server, and a client's sessions with each."""
 
 import json
+import shutil
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,11 +21,13 @@ from brokerfix.tools.nats_servers import NatsServers
 from tests.live import INSTRUMENT
 
 SHARDS = range(4)
+WITH_STANDBY = 2
+"""The shard that has a standby, from when one is started."""
 LIMIT, PRICE = 100, 150
 """The firm's limit in units, and what each is worth."""
 SECONDS = 20.0
-WAIT_SECONDS = 0.8
-"""For so long an order is sent again."""
+NO_SECONDS = 0.3
+"""For so long an order is sent again that must not be taken."""
 Found = TypeVar("Found")
 CONFIG = """
 [broker]
@@ -30,6 +36,7 @@ port = {port}
 data = "shard-{shard}"
 store = false
 shard = {shard}
+durability = "{durability}"
 [cluster]
 servers = ["{nats}"]
 name = "desk"
@@ -73,17 +80,18 @@ class Shards:
             port, config = free_port(), folder / f"shard-{shard}.toml"
             text = CONFIG.format(
                 port=port, shard=shard, nats=self.nats.urls[0], gross=LIMIT * PRICE, accounts=accounts,
-                instrument=INSTRUMENT.strip(),
+                instrument=INSTRUMENT.strip(), durability="cluster" if shard == WITH_STANDBY else "process",
             )  # fmt: skip
             config.write_text(text)
             self.processes.append(Process(f"shard {shard}", config, folder / f"shard-{shard}.log", port))
         self.clients = [Client("T", "BROKER", "127.0.0.1", one.port) for one in self.processes]
+        self.folders = [folder / f"shard-{shard}" for shard in SHARDS]
         self.numbers = iter(range(1, 1_000_000))
 
     def start(self) -> None:
         self.nats.start()
-        for process in self.processes:
-            process.start()
+        for shard in SHARDS:
+            self.begin(shard)
         for shard in SHARDS:
             self.wait(shard)
 
@@ -100,7 +108,7 @@ class Shards:
 
     def asked(self, shard: int, action: str) -> dict[str, Any]:
         try:
-            return ask(self.folder / f"shard-{shard}", {"action": action})
+            return ask(self.folders[shard], {"action": action})
         except (NotRunning, ActionRefused):
             return {}
 
@@ -110,8 +118,40 @@ class Shards:
         self.clients[shard].close()
 
     def begin(self, shard: int) -> None:
-        """Start a shard again."""
-        self.processes[shard].start()
+        """Start a shard, on a machine that may be busy."""
+        with suppress(Disconnected):
+            self.processes[shard].start()
+        until(lambda: self._listens(self.processes[shard].port), 60)
+
+    @staticmethod
+    def _listens(port: int) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    def lose(self, shard: int) -> None:
+        """Have a standby of a shard follow it, then lose its machine, disk and all; the standby takes over."""
+        was, port = self.processes[shard], free_port()
+        text, config = was.config.read_text(), self.folder / "standby.toml"
+        for old, new in (
+            (f"port = {was.port}", f"port = {port}"),
+            (f'"shard-{shard}"', '"standby"'),
+            ("node-", "other-"),
+        ):
+            text = text.replace(old, new)
+        config.write_text(text)
+        standby = Process("the standby", config, self.folder / "standby.log", port)
+        standby.command[3] = "standby"
+        with standby.log.open("ab") as log:
+            standby._process = subprocess.Popen(standby.command, stdout=log, stderr=log)
+        self.processes.append(standby)
+        until(lambda: self.asked(shard, "cluster").get("nodes", {}).get(f"other-{shard}", {}).get("behind") == 0)
+        self.kill(shard)
+        shutil.rmtree(self.folders[shard])
+        self.processes[shard], self.folders[shard] = self.processes.pop(), self.folder / "standby"
+        # Its client begins anew: what it has sent and got was the lost machine's.
+        self.clients[shard] = Client("T", "BROKER", "127.0.0.1", port)
+        until(lambda: self._listens(port), 60)
+        self.clients[shard].connect(reset=True)
 
     def order(self, shard: int, account: str, side: str, qty: int, price: str = "150.00") -> Message:
         """Send an order. Returns the first report of it."""
@@ -123,9 +163,9 @@ class Shards:
         client.send("D", [*terms, (59, "0"), (60, utc_now())])
         return client.receive_until(lambda message: message.get(11) == name and message[35] == "8")
 
-    def taken(self, shard: int, account: str, side: str, qty: int) -> bool:
-        """Whether an order is taken. One that a part of the limit does not allow is sent again, for a while."""
-        deadline = time.monotonic() + WAIT_SECONDS
+    def taken(self, shard: int, account: str, side: str, qty: int, seconds: float = SECONDS) -> bool:
+        """Whether an order is taken. One that a part of the limit does not allow is sent again, for so long."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             report = self.order(shard, account, side, qty)
             if report[150] != "8":
@@ -134,6 +174,21 @@ class Shards:
                 return False
             time.sleep(0.1)
         return False
+
+    def fill(self, limit: int, *sizes: int) -> None:
+        """All shards in turn buy so much at a time, until no more fits into the firm's limit (units). What fits is
+        taken, by whomever; what does not is not."""
+        units = int(sum(self.gross().values())) // PRICE
+        for size in sizes:
+            while units + size <= limit:
+                for shard in SHARDS:
+                    fits = units + size <= limit
+                    assert self.taken(shard, f"A{shard}", "1", size, SECONDS if fits else NO_SECONDS) is fits, shard
+                    units += size * fits
+        assert units == limit
+        for shard in SHARDS:
+            assert not self.taken(shard, f"A{shard}", "1", 1, NO_SECONDS)
+        assert sum(self.gross().values()) == limit * PRICE
 
     def gross(self) -> dict[int, float]:
         """By shard, what is used of the firm's limit."""
@@ -168,7 +223,7 @@ class Shards:
         from brokerfix.operate.admin import ask_at
 
         try:
-            return ask_at(door_path(self.folder / f"shard-{shard}"), {"action": "account", "account": account})
+            return ask_at(door_path(self.folders[shard]), {"action": "account", "account": account})
         except (NotRunning, ActionRefused):
             return {}
 

@@ -277,3 +277,16 @@ def test_what_cannot_be_taken_stays_in_hand_until_it_can(sides: tuple[Side, Side
     for side in moves(first, second, 4):
         run(side.look())
     assert second.has == 100
+
+
+def test_keys_that_were_lost_are_written_again(sides: tuple[Side, Side]) -> None:
+    first, second = sides
+    first.world.submit(cmd.MoveAccount(first.world.now, "olga", NAME, 1))
+    for side in moves(first, second):
+        run(side.look())
+    first.servers.values.clear()
+    for side in (first, second):
+        side.accounts.known.clear()
+    for side in moves(first, second, 2):
+        run(side.look())
+    assert b'"shard":1,"moves":1' in first.servers.values[f"account.{NAME}"][1]

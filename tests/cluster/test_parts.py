@@ -276,6 +276,41 @@ def test_nobody_grows_while_more_is_used_than_the_limit_allows() -> None:
     assert wanted(document, "0", EVERYBODY) == 50
 
 
+def test_what_the_broker_has_used_meanwhile_stays_in_the_document() -> None:
+    document = {"0": entry(80, 10), "1": entry(20, 20, needs=50, since=1)}
+    running = step(document, "0", 1, View(LIMIT, 80, 10), frozenset("01"))
+    assert next(running) == SetPart(50)
+    # By the time it was asked it used 70.
+    written = running.send(70)
+    assert isinstance(written, Write)
+    assert written.entries["0"].amount == 70
+
+
+def test_a_request_that_comes_late_does_not_raise_a_part() -> None:
+    """The document gives 80, the broker was to be told and may not have been: before the document gives less, the
+    broker has taken a later request, after which it does not listen to the one that is late."""
+    document = {"0": entry(80, 10), "1": entry(20, 20, needs=50, since=1)}
+    broker = Broker()
+    broker.epoch, broker.used, broker.part = 1, 10, 30
+    running = step(document, "0", 1, View(LIMIT, 30, 10), frozenset("01"))
+    effect = next(running)
+    assert effect == SetPart(30)
+    assert broker.set_part(30, 1, 2) == 30
+    assert isinstance(running.send(30), Write)
+    assert broker.set_part(80, 1, 1) is None
+    assert broker.part == 30
+
+
+def test_a_document_that_was_lost_gives_nothing() -> None:
+    broker = Broker()
+    broker.epoch, broker.part, broker.used = 1, 60, 20
+    running = step({}, "0", 1, View(LIMIT, 60, 20), frozenset("01"))
+    assert next(running) == SetPart(0)
+    written = running.send(broker.set_part(0, 1, 1))
+    assert isinstance(written, Write)
+    assert written.entries["0"].amount >= broker.part == 20
+
+
 def test_an_agent_of_an_earlier_epoch_does_nothing() -> None:
     document = {"0": Entry(10, 0, 0, 0, LIMIT, 7)}
     assert list(step(document, "0", 6, View(LIMIT, 10, 0), frozenset("0"))) == []

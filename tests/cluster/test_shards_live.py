@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from brokerfix.domain import Level, Limits
+from brokerfix.operate.dryrun import DryRun
 from brokerfix.record.audit import verify
-from tests.cluster.shards import LIMIT, PRICE, SHARDS, Shards, is_refused, until
+from tests.cluster.shards import LIMIT, PRICE, SHARDS, WITH_STANDBY, Shards, is_refused, until
 
 HELD = 10
 
@@ -30,27 +32,17 @@ def test_an_account_trades_on_its_shard_alone(shards: Shards) -> None:
 def test_the_firms_limit_is_hit_exactly(shards: Shards) -> None:
     """Whatever each shard is asked for, in turns of different sizes: together they take what the firm may, and no
     more."""
-    taken = int(sum(shards.gross().values())) // PRICE
-    for size in (7, 3, 1):
-        is_going_on = True
-        while is_going_on:
-            is_going_on = False
-            for shard in SHARDS:
-                if shards.taken(shard, f"A{shard}", "1", size):
-                    taken += size
-                    is_going_on = True
-                    assert taken <= LIMIT
-    assert taken == LIMIT
-    assert sum(shards.gross().values()) == LIMIT * PRICE
+    shards.fill(LIMIT, 7, 3, 1)
     assert shards.parts() == LIMIT * PRICE
     refused = shards.order(2, "A2", "1", 1)
     assert refused[58].startswith("GROSS_LIMIT: limit="), refused[58]
-    assert "at=firm, this shard's part of 15000; more is asked for" in refused[58]
+    assert "at=firm (this shard's part of 15000), more is asked for" in refused[58]
 
 
 def test_a_kill_reaches_all_shards_and_one_that_is_down_when_it_is_back(shards: Shards) -> None:
     shards.kill(3)
-    found = shards.run("kill", "all", "--all-shards")
+    # On the machine that is down, where no agent runs any more: the command goes to the servers itself.
+    found = shards.run("kill", "all", "--all-shards", shard=3)
     assert found.exit_code == 1
     # Its agent may not have noticed yet.
     assert any(f"3\t{why}" in found.output for why in ("it is not there", "it does not answer", "its broker does not"))
@@ -70,11 +62,7 @@ def test_a_limit_is_set_for_all_and_a_lower_one_counts_everywhere(shards: Shards
     now = 2 * HELD + 10
     assert shards.run("limits", "set", "firm", f"max_gross={now * PRICE}", "--all-shards").exit_code == 0
     until(lambda: shards.parts() <= now * PRICE)
-    taken = int(sum(shards.gross().values())) // PRICE
-    for shard in SHARDS:
-        while shards.taken(shard, f"A{shard}", "1", 1):
-            taken += 1
-    assert taken == now
+    shards.fill(now, 1)
     assert shards.run("limits", "set", "firm", f"max_gross={LIMIT * PRICE}", "--all-shards").exit_code == 0
     assert shards.taken(1, "A1", "1", 5)
 
@@ -99,6 +87,17 @@ def test_an_account_moves_whatever_is_killed_meanwhile(
     assert sum(shards.gross().values()) <= LIMIT * PRICE
 
 
+def test_a_standby_that_takes_over_has_its_shards_part(shards: Shards) -> None:
+    """And no more: what the lost primary had taken counts, and together they still take what the firm may."""
+    assert shards.taken(WITH_STANDBY, f"A{WITH_STANDBY}", "1", 5)
+    used = shards.gross()
+    shards.lose(WITH_STANDBY)
+    shards.wait(WITH_STANDBY)
+    assert shards.gross() == used
+    shards.fill(LIMIT, 6, 1)
+    assert shards.parts() == LIMIT * PRICE
+
+
 def test_who_is_there_is_shown_in_one_table(shards: Shards) -> None:
     until(lambda: shards.run("shards").output.count("\tup\t") == 4)
     assert shards.run("status", "--all-shards").exit_code == 0
@@ -106,6 +105,13 @@ def test_who_is_there_is_shown_in_one_table(shards: Shards) -> None:
 
 
 def test_every_journal_agrees_with_an_independent_count(shards: Shards) -> None:
-    for shard in SHARDS:
-        found, _ = verify(shards.folder / f"shard-{shard}" / "journal")
+    for folder in shards.folders:
+        found, _ = verify(folder / "journal")
         assert found.problems == []
+
+
+def test_a_dry_run_goes_by_whole_limits(shards: Shards) -> None:
+    """`risk-test` on a shard's journal: what the shard's orders would be refused by a firm's limit of 20 units."""
+    run = DryRun({Level("firm"): Limits(max_gross=str(20 * PRICE))}, {}, {}, 1)
+    run.replay(shards.folders[1] / "journal")
+    assert 0 < len(run.refused) < run.weighed

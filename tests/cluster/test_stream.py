@@ -61,7 +61,12 @@ async def stream_of(servers: NatsServers, name: str) -> AsyncIterator[Stream]:
 
 def publisher(stream: Stream, folder: Path, epoch: int, node: str = "a") -> Publisher:
     return Publisher(
-        stream, Outgoing(folder), Head(0, 0, 0, 0, epoch, node, epoch), lambda: end_of(folder), lambda position: None
+        stream,
+        Outgoing(folder),
+        Head(0, 0, 0, 0, epoch, node, epoch),
+        lambda: end_of(folder),
+        lambda position: None,
+        lambda text: None,
     )
 
 
@@ -180,7 +185,7 @@ async def test_a_stream_whose_beginning_is_gone_needs_a_backup(servers: NatsServ
         await stream.js.purge_stream(stream.name, seq=last - 2)
         append(folder, "MORE")
         await publish(stream, folder, 2, position=end_of(tmp_path / "backup"))
-        with pytest.raises(Refused, match=r"has nothing, and the stream purged-0-journal begins at .*: restore"):
+        with pytest.raises(Refused, match=r"is empty, and the stream purged-0-journal begins at .*: restore"):
             await follow(stream, tmp_path / "b")
         await follow(stream, tmp_path / "backup")
         assert contents(tmp_path / "backup") == contents(folder)

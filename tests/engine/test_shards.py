@@ -44,7 +44,7 @@ def test_a_shard_has_no_part_of_a_limit_until_it_is_told() -> None:
         "ALICE REJECTED REJECTED C1 cum 0 leaves 0 reason 3 GROSS_LIMIT"
     ]
     assert refusal(world).text == (
-        "GROSS_LIMIT: limit=0, value=150, at=firm, this shard's part of 1000000; more is asked for"
+        "GROSS_LIMIT: limit=0, value=150, at=firm (this shard's part of 1000000), more is asked for"
     )
     lacked = next(fact for fact in world.facts if isinstance(fact, PartLacked))
     assert (lacked.limit, lacked.value) == ("max_gross", "150.00")
@@ -284,3 +284,22 @@ def test_an_account_does_not_move_to_where_its_symbols_are_unknown() -> None:
     facts_before = len(second.facts)
     second.submit(cmd.MoveIn(second.now, AGENT, "ALICE", 0, 1, out.holdings, out.carried))
     assert [type(fact) for fact in second.facts[facts_before:]] == [OperatorRefused]
+
+
+def test_limits_of_clients_and_groups_are_divided_where_their_accounts_are_on_several_shards() -> None:
+    """ALICE and SHARED are client ALICE's, both on shard 0; BOB's BOB is on shard 1. The group DESK is ALICE and
+    BOB."""
+    levels = "client ALICE max_gross=50000;client BOB max_gross=50000;group DESK max_gross=50000"
+    first, second = shard(0, levels), shard(1, levels)
+    assert [row["name"] for row in rows(first.state, 0)] == ["BOB", "DESK"]
+    # BOB has an account here, and one there; ALICE has none here.
+    assert [row["name"] for row in rows(second.state, 0)] == ["BOB", "DESK"]
+    assert "NEW" in run_step(first, "client ALICE new C1 buy 1 AAPL 150.00 +1=SHARED")[0]
+    run_step(first, "client ALICE new C2 buy 1 AAPL 150.00")
+    assert refusal(first).text.endswith("at=group DESK (this shard's part of 50000), more is asked for")
+    give(first, "1000", kind="group", name="DESK")
+    assert "NEW" in run_step(first, "client ALICE new C3 buy 1 AAPL 150.00")[0]
+    first.submit(cmd.MoveAccount(first.now, "olga", "ALICE", 1, cancel=True))
+    first.submit(cmd.MoveOut(first.now, AGENT, "ALICE", 1))
+    assert [row["name"] for row in rows(first.state, 0)] == ["ALICE", "BOB", "DESK"]
+    first.die_and_recover()

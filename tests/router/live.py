@@ -86,7 +86,9 @@ class Market(Processes):
             ) + VENUE.format(port=self.exchange_port, sender=f"SHARD{shard}")
         ports = {"XNAS": self.exchange_port, **{f"SHARD{shard}": port for shard, port in self.upstreams.items()}}
         super().__init__(folder, ports, texts)
-        shards = ", ".join(f'{shard} = "127.0.0.1:{port}"' for shard, port in self.upstreams.items())
+        # Of shard 3 there is a second address: nobody listens at the first.
+        north, south = self.upstreams.values()
+        shards = f'0 = "127.0.0.1:{north}", 3 = "127.0.0.1:{free_port()}, 127.0.0.1:{south}"'
         config = folder / "router.toml"
         config.write_text(
             BROKER.format(port=self.door, data="door", shard=0, upstream=self.listen, **common)

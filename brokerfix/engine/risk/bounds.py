@@ -68,6 +68,14 @@ def set_most(state: "State", bound: Bound, most: dict[str, int]) -> None:
     bound.checks = checks_of(bound.most, bound.whole)
 
 
+def say_again(state: "State", *levels: Level) -> None:
+    """Say again what limits of these levels are, as their accounts may be on other shards than before."""
+    for level in levels:
+        bound = state.bounds.get(level)
+        if bound is not None:
+            set_most(state, bound, state.limits[level].numbers())
+
+
 def is_known(state: "State", level: Level) -> bool:
     """Whether there is such a level."""
     kind, name, symbol = level

@@ -212,9 +212,9 @@ def worst(found: list[tuple[int, int, Bound, str, int]]) -> Reject:
         told = number(most if whole is None else whole)
         return Reject(control.reason, control.code, limit=told, value=number(value), at=str(bound.level))
     kind, of, _ = bound.level
-    words = f"this shard's part of {number(whole)}; more is asked for"
+    at = f"{bound.level} (this shard's part of {number(whole)})"
     lacks = kind, of, name, money_text(value)
-    return Reject(control.reason, control.code, words, number(most), number(value), str(bound.level), lacks)
+    return Reject(control.reason, control.code, "more is asked for", number(most), number(value), at, lacks)
 
 
 def number(scaled: int) -> str:

@@ -20,7 +20,7 @@ from brokerfix.engine.money import weigh_balances
 from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Order
-from brokerfix.engine.risk.bounds import arrange_anew, count_all, set_level
+from brokerfix.engine.risk.bounds import arrange_anew, count_all, say_again, set_level
 from brokerfix.engine.risk.shards import take_parts
 from brokerfix.engine.sharing import Amounts, Handed
 from brokerfix.engine.state import State
@@ -93,6 +93,13 @@ def _account_placed(state: State, fact: f.AccountPlaced) -> None:
         if account is not None and fact.account not in sharing.moves:
             # It was here by the configuration only, and has never taken an order.
             _clear(state, fact.account)
+    say_again(state, *_levels_of(state, fact.account))
+
+
+def _levels_of(state: State, name: str) -> list[Level]:
+    """The levels that may span shards, and that an account counts towards."""
+    groups = [Level("group", group) for group, accounts in state.groups.items() if name in accounts]
+    return [*groups, *(Level("client", client.client) for client in state.clients.values() if name in client.accounts)]
 
 
 @DECIDE.on(cmd.MoveAccount)
@@ -227,6 +234,7 @@ def _account_moved_out(state: State, fact: f.AccountMovedOut) -> None:
     sharing.elsewhere[name] = fact.to
     sharing.moves[name] = fact.move
     sharing.handed[name] = Handed(fact.move, fact.to, True, fact.holdings, fact.carried)
+    say_again(state, *_levels_of(state, name))
     take_parts(state, fact.carried)
 
 
@@ -306,6 +314,7 @@ def _account_moved_in(state: State, fact: f.AccountMovedIn) -> None:
     sharing.here[name] = True
     sharing.moves[name] = fact.move
     sharing.handed[name] = Handed(fact.move, fact.source, False, "", fact.carried)
+    say_again(state, *_levels_of(state, name))
     take_parts(state, fact.carried)
     if account.is_watched:
         state.agenda[booking.REVIEW, name] = None

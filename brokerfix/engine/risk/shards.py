@@ -14,7 +14,7 @@ from brokerfix.domain import MONEY_DIGITS, Level, money_text, to_money
 from brokerfix.engine import touched
 from brokerfix.engine.entities import Bound
 from brokerfix.engine.operator import refuse
-from brokerfix.engine.risk.bounds import set_most
+from brokerfix.engine.risk.bounds import say_again
 from brokerfix.engine.sharing import DIVIDED_KINDS, Amounts, is_elsewhere
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
@@ -43,13 +43,7 @@ def _limits_divided(state: State, fact: f.LimitsDivided) -> None:
     }
     sharing.lacking = {}
     sharing.here = dict.fromkeys(sharing.here, False)
-    _set_all(state)
-
-
-def _set_all(state: State) -> None:
-    for level, bound in state.bounds.items():
-        if level.kind in DIVIDED_KINDS:
-            set_most(state, bound, state.limits[level].numbers())
+    say_again(state, *(level for level in state.bounds if level.kind in DIVIDED_KINDS))
 
 
 @DECIDE.on(cmd.HoldParts)
@@ -93,7 +87,7 @@ def _parts_set(state: State, fact: f.PartsSet) -> None:
     for kind, of, name, text in fact.parts:
         level, amount = Level(kind, of), to_money(text)
         sharing.parts.setdefault(level, {})[name] = amount
-        set_most(state, state.bounds[level], state.limits[level].numbers())
+        say_again(state, level)
 
 
 def take_parts(state: State, amounts: Amounts) -> None:
@@ -104,7 +98,7 @@ def take_parts(state: State, amounts: Amounts) -> None:
         if bound is not None and name in bound.whole:
             parts = state.sharing.parts.setdefault(level, {})
             parts[name] = parts.get(name, 0) - to_money(text)
-            set_most(state, bound, state.limits[level].numbers())
+            say_again(state, level)
 
 
 @EVOLVE.on(f.PartLacked, touched.nothing)

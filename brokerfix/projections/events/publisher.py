@@ -21,7 +21,7 @@ BATCH = 256
 MOST_BATCHES = 4
 """Batches that may be under way: what is not confirmed is kept, and no more than that."""
 POLL_SECONDS = 0.02
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 NEAR_SECONDS = 1.0
 """A stream whose last fact is not older than this has caught up."""
 END_SECONDS = 3.0
