@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
+from brokerfix.doors.desk import hash_of, make_key
 from brokerfix.tools.demo import Process, free_port
-from brokerfix.web.door import hash_of, make_key
 from tests.live import EXCHANGE, INSTRUMENT
 
 CONFIG = """

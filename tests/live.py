@@ -1,18 +1,21 @@
 """A broker and exchanges as real processes, and clients that are not QuickFIX."""
 
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import simplefix
 
 from brokerfix.settings.passwords import make_hash
+from brokerfix.settings.registry import database_path
 from brokerfix.tools.client import Client, Message, utc_now
 from brokerfix.tools.demo import Process, free_port
 
@@ -67,6 +70,8 @@ port = {venue_port}
 sender = "BROKER"
 target = "XNAS"
 """
+UNSTORED = BROKER.replace("store = true", "store = false")
+"""For tests that don't look at the database."""
 
 
 class Processes:
@@ -87,8 +92,17 @@ class Processes:
         return self.processes["BROKER"]
 
     def start(self) -> None:
-        for process in self.processes.values():
-            process.start()
+        """Start all, until they are ready; where one is not, none is left behind."""
+        try:
+            for process in self.processes.values():
+                process.start()
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_ready(self) -> None:
+        """What is to be waited for once all listen."""
 
     def client(
         self,
@@ -140,8 +154,7 @@ class Market(Processes):
     def exchange(self) -> Process:
         return self.processes["XNAS"]
 
-    def start(self) -> None:
-        super().start()
+    def wait_until_ready(self) -> None:
         self.wait_for_exchange()
 
     def wait_for_exchange(self) -> None:
@@ -218,6 +231,16 @@ def desk(market: Processes, *arguments: str) -> str:
     done = run_cli(*arguments, "--config", str(market.broker.config))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def rows(market: Processes, query: str) -> list[dict[str, Any]]:
+    """What the broker's database has; nothing while it is not there yet."""
+    path = database_path(market.folder / "broker")
+    with closing(sqlite3.connect(path if path.exists() else ":memory:")) as database:
+        database.row_factory = sqlite3.Row
+        with suppress(sqlite3.OperationalError):
+            return [dict(row) for row in database.execute(query)]
+    return []
 
 
 def until(true: Callable[[], bool], timeout: float = 30.0) -> None:

@@ -193,7 +193,8 @@ class World:
             self.now, DAY, instruments, accounts, clients, venues, phases, groups=groups, limits=levels, kinds=kinds,
             margin=policy, symbol_groups=symbol_groups,
             currencies=(("EUR", Currency(s.get("fx", "1.1"), s.get("haircut", "0.05"))),) if s.get("currency") else (),
-            makers=self.makers, quoters=self.quoters,
+            makers=self.makers, quoters=self.quoters, shard=int(s.get("shard", "0")), divided="shard" in s,
+            placed=tuple((name, int(shard)) for name, shard in re.findall(r"(\w+)=(\d+)", s.get("placed", ""))),
         )  # fmt: skip
         return self.submit(start)
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from brokerfix.facts import BreakResolved, ReconcileBegun
+from brokerfix.operate.admin import ask
 from brokerfix.record.journal import read
-from tests.live import BROKER, EXCHANGE, Market, desk, report, until
+from tests.live import EXCHANGE, UNSTORED, Market, desk, report, until
 
 COPIES = '\n[clients.COPY]\naccounts = ["ALL"]\ndrop_copy = ["BROKER", "LP"]\n'
 SESSION = """
@@ -22,7 +23,7 @@ drop_copy = true
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    broker = BROKER.replace("record_interval_ms = 50", "record_interval_ms = 50\nreconcile_seconds = 2")
+    broker = UNSTORED.replace("record_interval_ms = 50", "record_interval_ms = 50\nreconcile_seconds = 2")
     market = Market(tmp_path_factory.mktemp("breaks"), EXCHANGE + COPIES, broker + SESSION)
     market.start()
     yield market
@@ -30,7 +31,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 
 def open_breaks(market: Market) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = json.loads(desk(market, "breaks", "--json"))
+    rows: list[dict[str, str]] = ask(market.folder / "broker", {"action": "breaks"})["breaks"]
     return rows
 
 
@@ -43,7 +44,8 @@ def test_fills_that_both_sessions_tell_are_no_breaks_and_others_are(market: Mark
     lp.new_order("S2", "1", "7", "AAPL", "155.00")
     # The counterpart of our first fill is one of them too.
     until(lambda: len(open_breaks(market)) == 3)
-    found = open_breaks(market)
+    found = json.loads(desk(market, "breaks", "--json"))
+    assert found == open_breaks(market)
     assert {(one["exchange"], one["code"]) for one in found} == {("COPY", "COPY_ONLY")}
     assert sum("7 (scaled) of an order that is not ours" in one["what"] for one in found) == 2
     for one in found:

@@ -10,7 +10,7 @@ from brokerfix.fix.outgoing.encode import Out
 from brokerfix.record.audit import verify
 from brokerfix.settings.sections import ChaosSection
 from brokerfix.simulate.chaos import Chaos
-from tests.live import Market
+from tests.live import UNSTORED, Market
 
 REPORT = "8=FIX.4.4|9=0|35=8|37=1|17=20261122-{id}|150={kind}|39=0|44=150.00|151=0|14=3|10=000|".replace("|", "\x01")
 
@@ -60,7 +60,7 @@ def test_an_exec_id_that_waits_to_be_sent_is_not_sent_again() -> None:
 
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[Market]:
-    market = Market(tmp_path)
+    market = Market(tmp_path, broker=UNSTORED)
     chaos = "drop_ack_every = 2\nrepeat_exec_id_every = 2\nfill_after_cancel_every = 1\nunknown_tag_every = 2\n"
     config = market.exchange.config
     config.write_text(config.read_text() + f"[chaos]\ndisconnect_every = 25\n{chaos}")

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from brokerfix.settings.passwords import matches
-from tests.live import Market, run_cli
+from tests.live import Market, rows, run_cli, until
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     for cl_ord_id, side, price in (("lp-sell", "2", "150.10"), ("lp-buy", "1", "149.90")):
         lp.new_order(cl_ord_id, side, "1000", "AAPL", price)
         lp.receive_until(lambda m, wanted=cl_ord_id: m.get(11) == wanted)  # type: ignore[misc]
-    config = str(market.broker.config)
-    shown = ""
-    while "150.10" not in shown or "149.90" not in shown:
-        shown = run_cli("book", "AAPL", "--config", config).stdout
+    until(lambda: bool(rows(market, "select 1 from books where asks like '%150.10%' and bids like '%149.90%'")))
     yield market
     market.stop()
 
@@ -73,9 +70,8 @@ def test_a_rejected_order_ends_with_code_1(market: Market) -> None:
 
 def test_orders_executions_positions_book(market: Market) -> None:
     order(market, "buy", "7", "AAPL", "@", "140.00", "--tif", "GTC", "--wait", "0.2")
-    shown: list[dict[str, str]] = []
-    while not any(row["price"] == "140.00" for row in shown):
-        shown = json.loads(run(market, "orders", "--json"))
+    until(lambda: bool(rows(market, "select 1 from child_orders where price = '140.00' and status = 'NEW'")))
+    shown = json.loads(run(market, "orders", "--json"))
     assert next(row for row in shown if row["price"] == "140.00")["routes"] == "XNAS 7@140.00"
     assert json.loads(run(market, "executions", "--json"))[0]["venue"] == "XNAS"
     assert "ALICE" in run(market, "positions")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from brokerfix.tools.client import Client, Message
-from tests.live import BROKER, Market
+from tests.live import UNSTORED, Market
 
 
 class Case(NamedTuple):
@@ -75,7 +75,7 @@ def configuration() -> str:
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     groups = '\n[symbol_groups.ALL]\nsymbols = ["AAPL"]\n'
-    market = Market(tmp_path_factory.mktemp("controls"), broker=BROKER + groups + configuration())
+    market = Market(tmp_path_factory.mktemp("controls"), broker=UNSTORED + groups + configuration())
     market.start()
     yield market
     market.stop()
@@ -172,7 +172,7 @@ def test_an_order_that_moves_is_weighed_again(tmp_path: Path, version: str) -> N
         f'\n[accounts.{name}]\ncash = "1000000"\nlimits = {{{{ max_gross = "{limit}" }}}}\n' for name, limit in MOVING
     )
     told += f'\n[clients.MOVER]\nfix = "{version}"\naccounts = ["STOP", "TIGHT", "PEG"]\n'
-    market = Market(tmp_path, broker=BROKER + told)
+    market = Market(tmp_path, broker=UNSTORED + told)
     market.start()
     try:
         trader = market.client("MOVER", begin_string=version)

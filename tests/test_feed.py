@@ -21,7 +21,7 @@ from brokerfix.simulate.recording import COLUMNS, Event, RecordingError, events,
 from brokerfix.simulate.replay import Replica, Terms
 from brokerfix.tools.client import Client, Disconnected, Message, pairs_of
 from brokerfix.tools.demo import Process, free_port
-from tests.live import Market, Wire, connected, run_cli
+from tests.live import UNSTORED, Market, Wire, connected, run_cli
 
 TERMS = Terms("AAPL", 2, 0)
 HEAD = ",".join(COLUMNS) + "\n"
@@ -571,7 +571,7 @@ def test_a_subscriber_is_told_no_more_than_it_can_take(start: Start, clients: Ca
 
 
 def test_a_broker_shows_what_the_feed_tells(tmp_path: Path) -> None:
-    market = Market(tmp_path)
+    market = Market(tmp_path, broker=UNSTORED)
     feed = FeedProcess(tmp_path, {"XNAS": market.exchange.port})
     market.processes["XNAS"] = feed
     try:

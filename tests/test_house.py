@@ -1,18 +1,22 @@
 """The house rules (trial 24): what README and configurations say is true."""
 
 import ast
+import importlib
 import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from brokerfix import commands as cmd
 from brokerfix.cli import main
+from brokerfix.cli.base import Commands
 from brokerfix.engine.engine import HANDLERS as COMMAND_HANDLERS
 from brokerfix.engine.evolve import HANDLERS as FACT_HANDLERS
 from brokerfix.facts import KINDS
 from brokerfix.fix.versions.dialect import dialect
+from brokerfix.settings.compliance import AccountCodes, ClientCodes, InstrumentCodes, VenueCodes
 from brokerfix.settings.makers import QuotingSection
 from brokerfix.settings.sections import SECTIONS, TABLES
 
@@ -22,20 +26,37 @@ GUIDES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "R
 OPERATION = (ROOT / "docs" / "operation.md").read_text()
 
 
+CONTEXT = click.Context(main)
+COMMANDS = {name: main.get_command(CONTEXT, name) for name in main.list_commands(CONTEXT)}
+
+
 def test_every_command_is_in_the_guide() -> None:
-    for name in main.commands:
+    for name in COMMANDS:
         assert f"`brokerfix {name}" in OPERATION, name
 
 
 def test_every_command_explains_itself() -> None:
-    for command in main.commands.values():
+    for command in COMMANDS.values():
+        assert command is not None
         assert command.help
+
+
+def test_every_command_is_found_by_its_topic() -> None:
+    for path in (ROOT / "brokerfix" / "cli").glob("*.py"):
+        importlib.import_module(f"brokerfix.cli.{path.stem}")
+    assert set(main.commands) == set(COMMANDS)
+    for name, command in main.commands.items():
+        parts = {name: command} | (command.commands if isinstance(command, click.Group) else {})
+        for part in parts.values():
+            assert part.callback is not None
+            topic = part.callback.__module__.removeprefix("brokerfix.cli.")
+            assert name in Commands.topics[topic].split(), f"{name} stands in {topic}"
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_that_are_named_exist(guide: Path) -> None:
     for name in re.findall(r"(?:`|bin/)brokerfix (\w+)[ `\n]", guide.read_text()):
-        assert name in main.commands, name
+        assert name in COMMANDS, name
 
 
 def test_the_tree_is_true() -> None:
@@ -74,14 +95,17 @@ def test_links_lead_somewhere(guide: Path) -> None:
         assert (guide.parent / target).exists(), target
 
 
-EVERY_SECTION = {**SECTIONS, **TABLES, "makers.quotes": QuotingSection}
+EVERY_SECTION = {
+    **SECTIONS, **TABLES, "makers.quotes": QuotingSection, "compliance.venues": VenueCodes,
+    "compliance.accounts": AccountCodes, "compliance.clients": ClientCodes, "compliance.instruments": InstrumentCodes,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EVERY_SECTION)
 def test_every_key_is_explained_in_the_shipped_configuration(name: str) -> None:
     text = (ROOT / "config" / "broker.toml").read_text() + (ROOT / "config" / "exchange-xnas.toml").read_text()
     for key in EVERY_SECTION[name].__struct_fields__:
-        assert re.search(rf"^(# )?({key} = |\[{name}\.\w+\.{key}\.)", text, re.M), f"{name}.{key}"
+        assert re.search(rf"^(# )?({key} = |\[{name}\.(\w+\.)?{key}\.)", text, re.M), f"{name}.{key}"
 
 
 def test_every_fact_and_command_has_its_handler() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from brokerfix.doors import known
+from brokerfix.doors.known import Orders
+from brokerfix.doors.model import Execution, NewOrder, Order, Replace
+from brokerfix.doors.terms import changed
+from brokerfix.doors.users import User
+from brokerfix.doors.waiting import MassCancel, RequestRefused, Unavailable
 from brokerfix.settings.load import load
-from brokerfix.web import known
-from brokerfix.web.known import Orders
-from brokerfix.web.model import Execution, NewOrder, Order, Replace
-from brokerfix.web.terms import changed
-from brokerfix.web.users import User
-from brokerfix.web.waiting import MassCancel, RequestRefused, Unavailable
 from tests.door import CONFIG
 from tests.live import INSTRUMENT
 
@@ -80,7 +80,7 @@ def test_what_a_refused_replace_asked_for_is_forgotten(tmp_path: Path, response_
     config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
 
     async def refuse() -> None:
-        user = User(load(config), "DESK")
+        user = User(load(config), "DESK", 5)
         user._send = lambda send: 1  # type: ignore[method-assign]
         order = made("20261126-1", "A", "10", "new")
         user.orders.note(order, "A")
@@ -156,11 +156,11 @@ def test_what_ended_while_the_session_was_away_is_asked_for(tmp_path: Path) -> N
     config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
 
     async def come_back() -> None:
-        user = User(load(config), "DESK")
+        user = User(load(config), "DESK", 5)
         for number in (1, 2, 3):
             user.orders.note(made(f"20261125-{number}", f"N{number}", "10", "new"), f"N{number}")
 
-        async def asked_status(cl_ord_id: str) -> Order | None:
+        async def asked_status(cl_ord_id: str, tells_rejected: bool = False) -> Order | None:
             assert cl_ord_id in ("N2", "N3"), "the one that works is known"
             ended = made("20261125-2", "N2") if cl_ord_id == "N2" else None
             if ended is not None:
@@ -204,7 +204,7 @@ def test_the_broker_says_whether_the_name_of_an_order_that_has_ended_is_free(
     config.write_text(CONFIG.format(port=1, http=2, instrument=INSTRUMENT))
 
     async def ask(set_up: Callable[[User], None]) -> Order | None:
-        user = User(load(config), "DESK")
+        user = User(load(config), "DESK", 5)
         set_up(user)
         found = await user.holder("N")
         assert (user.orders.named("N") is None) == (expected is None)
@@ -215,7 +215,7 @@ def test_the_broker_says_whether_the_name_of_an_order_that_has_ended_is_free(
         user.orders.note(made("20261125-9", leaves_qty=leaves_qty), "N")
         user.orders.asked["N"] = NewOrder("N", "AAPL", "buy", "10", price="140.00")
 
-        async def asked_status(cl_ord_id: str) -> Order | None:
+        async def asked_status(cl_ord_id: str, tells_rejected: bool = False) -> Order | None:
             return said_by_broker
 
         user.asked_status = asked_status  # type: ignore[method-assign]
@@ -233,7 +233,7 @@ def test_what_waits_is_the_same_only_if_all_of_it_is(tmp_path: Path) -> None:
     same_again = msgspec.structs.replace(entered, qty="10.0", account="BOB")
 
     async def ask() -> None:
-        user = User(load(config), "DESK")
+        user = User(load(config), "DESK", 5)
         sent: list[object] = []
         user._send = lambda send: sent.append(send) or len(sent)  # type: ignore[method-assign, func-returns-value]
         kinds: list[list[Callable[[], Coroutine[Any, Any, Order]]]] = [

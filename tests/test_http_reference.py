@@ -11,9 +11,9 @@ import httpx
 import msgspec
 import pytest
 
+from brokerfix.doors.archive import Archive
+from brokerfix.doors.model import Order
 from brokerfix.settings.load import load
-from brokerfix.web.archive import Archive
-from brokerfix.web.model import Order
 from tests.door import Keys, Place, eventually, order, problem
 from tests.live import run_cli
 

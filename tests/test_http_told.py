@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from brokerfix.web.model import Book, Changed, Order, Quote, Report, Statistics, Trade
-from brokerfix.web.told import Moved, Stream, Told, Wants
+from brokerfix.doors.model import Book, Changed, Order, Quote, Report, Statistics, Trade
+from brokerfix.doors.told import Moved, Stream, Told, Wants
 
 
 def report(name: str) -> Report:

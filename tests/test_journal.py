@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokerfix.facts import Alerted, DayRolled, Fact
-from brokerfix.record.journal import MAGIC, DiskFull, Journal, JournalError, Torn, lock, read, records, segments
+from brokerfix.record.frames import MAGIC
+from brokerfix.record.journal import DiskFull, Journal, JournalError, Torn, lock, read, records, segments
 
 RECORDS: list[list[Fact]] = [
     [DayRolled(1, 20261122 * 10**9, 20261122)],

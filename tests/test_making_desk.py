@@ -9,7 +9,7 @@ import pytest
 from brokerfix.facts import CalibrationSet, OperatorActed, QuotesPulled, QuotesResumed
 from brokerfix.operate.admin import ActionRefused, ask
 from brokerfix.record.journal import read
-from tests.live import BROKER, Market, report, run_cli, until
+from tests.live import UNSTORED, Market, report, run_cli, until
 
 MAKER = """
 [accounts.MM]
@@ -30,7 +30,7 @@ max_loss = "1000"
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     """The exchange shows 149.00 / 151.00."""
-    market = Market(tmp_path_factory.mktemp("making"), broker=BROKER + MAKER)
+    market = Market(tmp_path_factory.mktemp("making"), broker=UNSTORED + MAKER)
     market.start()
     lp = market.client("LP", market.exchange, "XNAS")
     lp.new_order("LP-BID", "1", "1000", "AAPL", "149.00")

@@ -73,8 +73,7 @@ class Desk(Processes):
         super().__init__(folder, ports, texts | {"BROKER": broker_text(ports["BROKER"], ports)})
         self.numbers = 0
 
-    def start(self) -> None:
-        super().start()
+    def wait_until_ready(self) -> None:
         self.wait_for("up")
 
     def wait_for(self, state: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from brokerfix.live.readers import PROBE_EVERY
 from brokerfix.tools.client import Client, Message, pairs_of
-from tests.live import BROKER, EXCHANGE, Market, Wire, connected, report
+from tests.live import EXCHANGE, UNSTORED, Market, Wire, connected, report
 
 TWO = """
 [instruments.MSFT]
@@ -16,7 +16,7 @@ tick = "0.01"
 lot = "1"
 """
 NUMBERED = EXCHANGE.replace('accounts = ["ALL"]\n[clients.LP]', 'accounts = ["ALL"]\nrpt_seq = true\n[clients.LP]')
-OPTIONS = BROKER.replace(
+OPTIONS = UNSTORED.replace(
     'accounts = ["BOB"]\nusername', 'market_data = ["MSFT"]\naccounts = ["BOB"]\nusername'
 ).replace("[clients.BOB]", "rpt_seq = true\n[clients.BOB]")
 

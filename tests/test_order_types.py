@@ -15,7 +15,7 @@ from brokerfix.tools.client import Client, Message, utc_now
 from tests.live import Market
 
 VERSIONS = {"42": "FIX.4.2", "44": "FIX.4.4", "50": "FIXT.1.1"}
-SECONDS_TO_OPEN, SECONDS_TO_CLOSE = 12, 25
+SECONDS_TO_OPEN, SECONDS_TO_CLOSE = 25, 35
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -138,7 +138,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
         + '[accounts.ALICE]\ncash = "1000000000"\n[clients.ALICE]\naccounts = ["ALICE"]\n'
     )  # fmt: skip
     for version, fix in VERSIONS.items():
-        broker += f'[clients.C{version}]\nfix = "{fix}"\naccounts = ["ALICE"]\n'
+        for client in ("A", "C"):
+            broker += f'[clients.{client}{version}]\nfix = "{fix}"\naccounts = ["ALICE"]\n'
         for kind, supported in (("N", supports), ("P", "")):
             # It is one exchange under six names: a symbol is quoted by one of them only, so that no order is told of
             # itself by the others.
@@ -174,32 +175,27 @@ def in_words_of(version: str, tags: dict[int, str]) -> dict[str, str]:
     return {f"t{tag}": value for tag, value in said.items()}
 
 
-def test_for_the_opening_and_for_the_close(market: Market) -> None:
-    """All versions and both kinds at once, because the clock has to be waited for."""
+@pytest.fixture(scope="module", autouse=True)
+def waiting(market: Market) -> list[tuple[Client, str]]:
+    """Orders for the opening and for the close, of clients of their own, all versions and both kinds. They are entered
+    before all others and looked at behind them, because the clock has to be waited for."""
     lp = market.client("LP", market.exchange, "XNAS")
-    clients = {version: market.client(f"C{version}", begin_string=fix) for version, fix in VERSIONS.items()}
-    waiting = []
-    for version, client in clients.items():
+    entered = []
+    for version, fix in VERSIONS.items():
+        client = market.client(f"A{version}", begin_string=fix)
         for kind in ("N", "P"):
             for symbol, tif in ((f"OPN{kind}{version}", "2"), (f"CLO{kind}{version}", "7")):
                 name = f"{symbol}-{client.next_out}"
                 client.new_order(name, "1", "10", symbol, "150.00", tif=tif, t100=f"{kind}{version}")
-                waiting.append((client, name))
-    for client, name in waiting:
+                entered.append((client, name))
+    for client, name in entered:
         new = client.receive_until(lambda m, name=name: m[35] in "83j" and m.get(11, name) == name)  # type: ignore[misc]
         assert new.get(39) == "0", new
     for version in VERSIONS:
         for kind in ("N", "P"):
             lp.new_order(f"lp-{version}-{kind}-o", "2", "10", f"OPN{kind}{version}", "149.90")
             lp.new_order(f"lp-{version}-{kind}-c", "2", "10", f"CLO{kind}{version}", "149.90")
-    deadline = time.monotonic() + SECONDS_TO_CLOSE + 10
-    for client in clients.values():
-        names = {name for owner, name in waiting if owner is client}
-        while names:
-            left = deadline - time.monotonic()
-            ended = client.receive_until(lambda m: m[35] == "8" and m[39] in "248C", left)
-            assert (ended[39], ended[14]) == (FILLED, "10"), ended
-            names.discard(ended[11])
+    return entered
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -228,6 +224,17 @@ def test_an_order(market: Market, name: str, kind: str, version: str) -> None:
     for lp in lps:
         lp.send("q", [(11, f"clean-{lp.next_out}"), (530, "1"), (55, symbol), (60, utc_now())])
         lp.receive_until(lambda m: m[35] == "r")
+
+
+def test_for_the_opening_and_for_the_close(waiting: list[tuple[Client, str]]) -> None:
+    deadline = time.monotonic() + SECONDS_TO_CLOSE + 10
+    for client in dict.fromkeys(client for client, _ in waiting):
+        names = {name for owner, name in waiting if owner is client}
+        while names:
+            left = deadline - time.monotonic()
+            ended = client.receive_until(lambda m: m[35] == "8" and m[39] in "248C", left)
+            assert (ended[39], ended[14]) == (FILLED, "10"), ended
+            names.discard(ended[11])
 
 
 def place(lp: Client, side: str, qty: str, symbol: str, price: str) -> None:

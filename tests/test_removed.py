@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import Market, desk, report, run_cli, until
+from brokerfix.operate.admin import ask
+from tests.live import Market, desk, report, rows, run_cli, until
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def test_trial_9_what_a_removed_exchange_holds_is_told_and_resolved(market: Mark
     alice = market.client("ALICE")
     alice.new_order("C1", "1", "100", "AAPL", "140.00")
     report(alice, "C1", "0")
-    until(lambda: "XNAS" in run_cli("orders", "--config", str(market.broker.config)).stdout)
+    until(lambda: bool(rows(market, "select 1 from child_orders where venue = 'XNAS'")))
+    assert "XNAS" in desk(market, "orders")
     alice.logout()
     market.broker.stop()
     text = market.broker.config.read_text()
@@ -55,15 +57,17 @@ def test_trial_17_a_fill_of_an_order_that_has_left_the_memory_is_busted_by_its_t
     alice = market.client("ALICE")
     alice.new_order("C1", "1", "1", "AAPL", "151.00", tif="3")
     filled = report(alice, "C1", "F")
-    until(lambda: filled[17] in run_cli("executions", "--config", str(market.broker.config)).stdout)
+    until(lambda: bool(rows(market, f"select 1 from executions where exec_id = '{filled[17]}'")))
+    assert filled[17] in desk(market, "executions")
     for _ in range(2):
         desk(market, "roll")
-        until(lambda: not json.loads(desk(market, "status", "--json"))["jobs"])
+        until(lambda: not ask(market.folder / "broker", {"action": "status"})["jobs"])
     assert json.loads(desk(market, "status", "--json"))["orders"] == 0
     assert "taken back" in desk(market, "trades", "bust", filled[17], "--text", "erroneous")
     busted = report(alice, "C1", "H")
     assert (busted[19], busted[37], busted[14], busted[39]) == (filled[17], filled[37], "0", "4")
-    until(lambda: not json.loads(desk(market, "positions", "--json"))[0]["qty"].strip("0."))
+    until(lambda: bool(rows(market, "select 1 from positions where qty = '0'")))
+    assert not json.loads(desk(market, "positions", "--json"))[0]["qty"].strip("0.")
     again = run_cli("trades", "bust", filled[17], "--config", str(market.broker.config))
     assert again.returncode == 1
     assert run_cli("verify", str(market.folder / "broker")).returncode == 0

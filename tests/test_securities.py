@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from brokerfix.tools.client import Client, Message
-from tests.live import BROKER, Market, desk
+from tests.live import UNSTORED, Market, desk
 
 CLIENTS = """
 [instruments.CALL]
@@ -28,7 +28,7 @@ VERSIONS = {"OLD": "FIX.4.2", "ALICE": "FIX.4.4", "NEW": "FIXT.1.1"}
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     # The exchange has no options.
-    broker = BROKER.replace('target = "XNAS"', 'target = "XNAS"\nsymbols = ["AAPL"]')
+    broker = UNSTORED.replace('target = "XNAS"', 'target = "XNAS"\nsymbols = ["AAPL"]')
     market = Market(tmp_path_factory.mktemp("securities"), broker=broker + CLIENTS)
     market.start()
     yield market

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from brokerfix.tools.client import utc_now
-from tests.live import BROKER, Market, Wire
+from tests.live import UNSTORED, Market, Wire
 
 VERSIONS = {"R42": "FIX.4.2", "R44": "FIX.4.4", "R50": "FIXT.1.1"}
 
@@ -15,7 +15,7 @@ VERSIONS = {"R42": "FIX.4.2", "R44": "FIX.4.4", "R50": "FIXT.1.1"}
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     clients = "".join(f'[clients.{name}]\nfix = "{fix}"\naccounts = ["ALICE"]\n' for name, fix in VERSIONS.items())
-    market = Market(tmp_path_factory.mktemp("wire"), broker=BROKER + clients)
+    market = Market(tmp_path_factory.mktemp("wire"), broker=UNSTORED + clients)
     market.start()
     yield market
     market.stop()

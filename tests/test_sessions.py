@@ -9,7 +9,7 @@ import pytest
 
 from brokerfix.tools.client import Client, Disconnected, Message, pairs_of, utc_now
 from tests import bad_input
-from tests.live import SECRET, Market, files_with, listening, run_cli
+from tests.live import SECRET, UNSTORED, Market, files_with, listening, run_cli
 
 
 @pytest.fixture(scope="module")
@@ -273,10 +273,10 @@ def test_a_password_of_bytes_that_are_no_text_is_refused(market: Market) -> None
         bob.connect(reset=True)
 
 
-@pytest.fixture
-def own_exchange(tmp_path: Path) -> Iterator[tuple[Market, "FakeExchange"]]:
-    """A broker whose exchange is played by the test."""
-    market = Market(tmp_path)
+@pytest.fixture(scope="module")
+def own_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Market, "FakeExchange"]]:
+    """A broker whose exchange is played by the tests."""
+    market = Market(tmp_path_factory.mktemp("own"), broker=UNSTORED)
     with FakeExchange(market.exchange.port) as exchange:
         market.broker.start()
         exchange.accept()
@@ -311,10 +311,11 @@ def test_a_fill_is_never_lost_to_an_odd_field(
 ) -> None:
     market, exchange = own_exchange
     alice = market.client("ALICE")
-    child = sent_to(exchange, alice, "odd")
-    fill = [(37, "V1"), (11, child[11]), (17, "F1"), (150, "F"), (39, "2"), (55, "AAPL"), (54, "1")]
+    cl_ord_id = f"odd-{alice.next_out}"
+    child = sent_to(exchange, alice, cl_ord_id)
+    fill = [(37, "V1"), (11, child[11]), (17, f"F-{cl_ord_id}"), (150, "F"), (39, "2"), (55, "AAPL"), (54, "1")]
     exchange.send("8", [*fill, (32, "10"), (31, "140.00"), (14, "10"), (151, "0"), *odd])
-    assert report(alice, "odd", "F")[39] == "2"
+    assert report(alice, cl_ord_id, "F")[39] == "2"
 
 
 class FakeExchange(Client):

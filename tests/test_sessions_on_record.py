@@ -236,5 +236,5 @@ def test_numbers_have_the_brokers_shard_and_keep_it(market: Market, wire: Wire) 
     started(market)
     new = logged_on(market, 1, (141, "Y"))
     assert new.read()[35] == "A"
-    until(lambda: "up" in run_cli("sessions", "--json", "--config", str(market.broker.config)).stdout)
+    until(lambda: any(row["state"] == "up" for row in ask(data, {"action": "sessions"})["sessions"]))
     assert order(new, 2, "A1")[37].split("-")[1] == "07"

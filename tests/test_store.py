@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from brokerfix.projections.sqlite import TABLES, Projection
+from brokerfix.projections.sqlite import projected
+from brokerfix.projections.tables import TABLES
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal, JournalError, segments
 from brokerfix.record.kept import write as write_kept
@@ -40,7 +41,8 @@ def write_journal(data: Path) -> tuple[Journal, World]:
 
 def rows(data: Path) -> dict[str, list[dict[str, object]]]:
     database = sqlite_utils.Database(database_path(data))
-    found = {name: list(database.query(f"select * from {name} order by 1, 2")) for name in TABLES}
+    names = (*TABLES, "progress")
+    found = {name: list(database.query(f"select * from {name} order by 1, 2")) for name in names}
     database.close()
     return found
 
@@ -49,7 +51,7 @@ def test_orders_executions_positions_and_quotes(tmp_path: Path) -> None:
     journal, world = write_journal(tmp_path)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     found = rows(tmp_path)
     order = next(row for row in found["orders"] if row["cl_ord_id"] == "C1")
     expected = {
@@ -98,7 +100,7 @@ def test_trial_14_busts_corrections_and_splits_reach_the_database(tmp_path: Path
     journal.open(20261122)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    projection = Projection(tmp_path)
+    projection = projected(tmp_path)
     projection.follow()
     found = rows(tmp_path)
     assert [(row["state"], row["last_qty"], row["last_px"]) for row in found["executions"]] == [
@@ -127,9 +129,9 @@ def test_trial_18_a_projection_begins_with_the_kept_state(tmp_path: Path) -> Non
     journal, world = write_journal(tmp_path)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     kept = write_kept(journal.folder, world.state, *journal.place, b"")
-    again = Projection(tmp_path)
+    again = projected(tmp_path)
     assert again.state.hash() == world.state.hash(), "it has read no fact yet"
     for step in ("client BOB new B2 buy 10 AAPL 149.00", "venue XNAS fill c1 10@150.05 cum 160"):
         run_step(world, step)
@@ -138,7 +140,7 @@ def test_trial_18_a_projection_begins_with_the_kept_state(tmp_path: Path) -> Non
     after = rows(tmp_path)
     kept.unlink()
     database_path(tmp_path).unlink()
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     assert rows(tmp_path) == after
 
 
@@ -146,7 +148,7 @@ def test_trial_18_prints_that_nobody_is_told_are_not_kept(tmp_path: Path) -> Non
     journal, world = write_journal(tmp_path)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    projection = Projection(tmp_path)
+    projection = projected(tmp_path)
     projection.follow()
     assert world.facts
     assert projection.state.market.prints == {}
@@ -160,15 +162,15 @@ def test_a_database_that_is_ahead_of_its_journal_is_made_anew(tmp_path: Path) ->
     end = journal.place
     for record in world.records[-3:]:
         journal.append(FACTS.decode(record))
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     whole = rows(tmp_path)
     journal.close()
     os.truncate(journal.folder / end.segment, end.offset)
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     shorter = rows(tmp_path)
     assert shorter != whole
     database_path(tmp_path).unlink()
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     assert rows(tmp_path) == shorter
 
 
@@ -180,7 +182,7 @@ def test_a_database_of_another_schema_is_made_anew(tmp_path: Path) -> None:
     old["progress"].create({"id": int, "segment": str, "offset": int, "schema": int}, pk="id")
     old["orders"].create({"order_id": str}, pk="order_id")
     old.close()
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     assert rows(tmp_path)["orders"]
 
 
@@ -194,7 +196,7 @@ def test_without_its_oldest_segments_a_journal_is_read_from_a_kept_state(tmp_pat
     first, _ = segments(journal.folder)
     assert kept.exists()
     first.unlink()
-    projection = Projection(tmp_path)
+    projection = projected(tmp_path)
     projection.follow()
     assert projection.state.hash() == world.state.hash()
     assert {row["cl_ord_id"] for row in rows(tmp_path)["orders"]} >= {"C1", "B2"}
@@ -213,7 +215,7 @@ def test_a_database_made_from_a_kept_state_has_what_no_order_tells(tmp_path: Pat
         run_step(world, day)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     whole = rows(tmp_path)
     write_kept(journal.folder, world.state, *journal.place, b"")
     run_step(world, "client BOB new B2 buy 10 AAPL 149.00")
@@ -221,7 +223,7 @@ def test_a_database_made_from_a_kept_state_has_what_no_order_tells(tmp_path: Pat
     for first in segments(journal.folder)[:-1]:
         first.unlink()
     database_path(tmp_path).unlink()
-    Projection(tmp_path)
+    projected(tmp_path)
     again = rows(tmp_path)
     assert len(again["orders"]) < len(whole["orders"])
     assert [row for row in whole["positions"] if row["qty"] != "0"]
@@ -231,7 +233,7 @@ def test_a_database_made_from_a_kept_state_has_what_no_order_tells(tmp_path: Pat
         (row["kind"], row["name"]) for row in whole["sessions"]
     ]
     assert {row["state"] for row in again["sessions"]} == {"down"}
-    projection = Projection(tmp_path)
+    projection = projected(tmp_path)
     assert projection.follow() == 1
     assert "B2" in {row["cl_ord_id"] for row in rows(tmp_path)["orders"]}
 
@@ -243,11 +245,11 @@ def test_a_projection_that_stops_and_starts_gives_the_same_rows(tmp_path: Path) 
         for number, record in enumerate(world.records):
             journal.append(FACTS.decode(record))
             if folder == parts and number % 3 == 0:
-                projection = Projection(folder)
+                projection = projected(folder)
                 assert projection.follow()
                 assert projection.follow() == 0
-                projection.db.close()
-        Projection(folder).follow()
+                projection.store.close()
+        projected(folder).follow()
     assert rows(whole) == rows(parts)
 
 
@@ -255,11 +257,11 @@ def test_a_deleted_database_is_made_again(tmp_path: Path) -> None:
     journal, world = write_journal(tmp_path)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     before = rows(tmp_path)
     for path in tmp_path.glob("brokerfix.db*"):
         path.unlink()
-    Projection(tmp_path).follow()
+    projected(tmp_path).follow()
     assert rows(tmp_path) == before
 
 
@@ -267,9 +269,9 @@ def test_a_reader_is_not_locked_out_by_the_writer(tmp_path: Path) -> None:
     journal, world = write_journal(tmp_path)
     for record in world.records:
         journal.append(FACTS.decode(record))
-    projection = Projection(tmp_path)
+    projection = projected(tmp_path)
     projection.follow()
-    with projection.db.atomic():
-        projection.db.execute("update orders set status = 'X'")
+    with projection.store.db.atomic():
+        projection.store.db.execute("update orders set status = 'X'")
 
         assert "X" not in {row["status"] for row in rows(tmp_path)["orders"]}

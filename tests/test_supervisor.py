@@ -14,9 +14,9 @@ from brokerfix.facts import Halted, LimitsSet
 from brokerfix.operate.killfile import Kill, leave, left
 from brokerfix.operate.supervisor import Supervisor, owner_of
 from brokerfix.record.journal import read
-from tests.live import BROKER, Market, desk, report, run_cli, until
+from tests.live import UNSTORED, Market, desk, report, run_cli, until
 
-OPERATORS = BROKER.replace('name = "BROKER"', 'name = "BROKER"\noperators = ["nobody"]')
+OPERATORS = UNSTORED.replace('name = "BROKER"', 'name = "BROKER"\noperators = ["nobody"]')
 APPROVALS = '\n[approvals]\nraise_above = "2"\n[limits]\nmax_gross = "1000000"\n'
 ASK_AS_NOBODY = """
 import os, pwd, sys

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from brokerfix.cli.tables import fitted, show
+from brokerfix.cli.tables import show
+from brokerfix.cli.terminal import fitted
 
 ROWS = [
     {"order_id": "20260101-1", "client": "ALICE", "qty": "5", "price": "150.25", "text": "", "venue": "XNAS"},

@@ -1,25 +1,32 @@
 """The command line: thin commands over the modules that do the work, a file for each topic."""
 
-from brokerfix.cli import (
-    desk,
-    explain,
-    feed,
-    making,
-    making_desk,
-    market,
-    order,
-    orders,
-    report_making,
-    reports,
-    risk,
-    run,
-    setup,
-    simulate,
-    trades,
-)
-from brokerfix.cli.base import main
+from brokerfix.cli.base import Commands, main
 
-__all__ = [
-    "desk", "explain", "feed", "main", "making", "making_desk", "market", "order", "orders", "report_making", "reports",
-    "risk", "run", "setup", "simulate", "trades",
-]  # fmt: skip
+Commands.topics = {
+    "backups": "backup restore",
+    "cluster": "cluster switch",
+    "desk": "halt resume roll split sessions clients exchanges",
+    "events": "events schema",
+    "explain": "explain",
+    "feed": "feed",
+    "intake": "orders-from dead-letters",
+    "making": "making",
+    "making_desk": "making",
+    "market": "market",
+    "order": "order",
+    "orders": "orders executions positions book",
+    "proof": "keys verify prove check-proof",
+    "report_filings": "report",
+    "report_making": "report",
+    "reports": "report",
+    "risk": "kill fx breaks supervise limits margin risk-test credit credit-score reconcile",
+    "run": "start standby gateway router http demo check status",
+    "setup": "rules certify password certificates key",
+    "shards": "shards move-account",
+    "simulate": "simulate",
+    "store": "rebuild",
+    "trades": "trades",
+}
+"""A command stands behind each file that has something of it."""
+
+__all__ = ["main"]

@@ -5,27 +5,26 @@ import os
 import select
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import click
 
 from brokerfix import __version__
 from brokerfix.cli.tables import show
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
+from brokerfix.projections.reading import Reading, Unreadable, reading_of
+from brokerfix.queues.away import ServerAway
 from brokerfix.record.journal import JournalError
 from brokerfix.settings.load import load
-from brokerfix.settings.registry import database_path
 from brokerfix.settings.sections import Config, ConfigError, StartError
 from brokerfix.tools.client import Disconnected
 
-if TYPE_CHECKING:
-    import sqlite_utils
-
-
+TOLD = (ConfigError, StartError, JournalError, Disconnected, NotRunning, ActionRefused, ServerAway, Unreadable, OSError)
 DEFAULT_CONFIG = "config/broker.toml"
 
 
@@ -40,7 +39,7 @@ def for_people(command: Callable[..., Any]) -> Callable[..., Any]:
             if _is_unread():
                 raise
             raise click.ClickException(str(error)) from error
-        except (ConfigError, StartError, JournalError, Disconnected, NotRunning, ActionRefused, OSError) as error:
+        except TOLD as error:
             raise click.ClickException(str(error)) from error
         except sqlite3.Error as error:
             raise click.ClickException(
@@ -103,7 +102,19 @@ def _read_to_the_end_or_not() -> Iterator[None]:
 
 
 class Commands(click.Group):
-    """The commands, whose output may end in a pipe that is closed."""
+    """The commands, whose output may end in a pipe that is closed. Of `topics`, the modules and which commands each
+    has, the ones that are needed are loaded: a command takes a moment, and all of them ten times as long."""
+
+    topics: ClassVar[Mapping[str, str]] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({name for names in self.topics.values() for name in names.split()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for topic, names in self.topics.items():
+            if cmd_name in names.split():
+                import_module(f"brokerfix.cli.{topic}")
+        return super().get_command(ctx, cmd_name)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _read_to_the_end_or_not():
@@ -120,14 +131,11 @@ def main() -> None:
     """brokerfix: a FIX broker in one process."""
 
 
-def database(config: str) -> "sqlite_utils.Database":
-    # It loads pandas where that is installed, and no other command needs it.
-    import sqlite_utils
-
-    path = database_path(config_of(config).data)
-    if not path.exists():
-        raise click.ClickException(f"{path}: there is no database yet; start the broker with store = true")
-    return sqlite_utils.Database(path)
+def database(config: str) -> Reading:
+    """The broker's database, for as long as the command runs. Raises Unreadable."""
+    found = reading_of(config_of(config))
+    click.get_current_context().call_on_close(found.close)
+    return found
 
 
 LEAST = {

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from brokerfix.cli.base import ask_broker, config_of, config_option, for_people, json_option, main, show_rows
+from brokerfix.cli.shards import all_shards_option, ask_all_shards
 from brokerfix.operate.admin import ask
 from brokerfix.settings.sections import Config
 
@@ -12,23 +13,27 @@ from brokerfix.settings.sections import Config
 @main.command()
 @click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "strategy", "venue"]))
 @click.argument("name", default="")
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def halt(kind: str, name: str, config: str, as_json: bool) -> None:
+def halt(kind: str, name: str, all_shards: bool, config: str, as_json: bool) -> None:
     """Take no new orders: for all, or for the account, symbol or exchange NAME. Cancels are taken."""
-    ask_broker(config, as_json, f"{kind} {name}".strip() + ": halted", action="halt", kind=kind, name=name)
+    asked = ask_all_shards if all_shards else ask_broker
+    asked(config, as_json, f"{kind} {name}".strip() + ": halted", action="halt", kind=kind, name=name)
 
 
 @main.command()
 @click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "strategy", "venue"]))
 @click.argument("name", default="")
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def resume(kind: str, name: str, config: str, as_json: bool) -> None:
+def resume(kind: str, name: str, all_shards: bool, config: str, as_json: bool) -> None:
     """Undo a halt."""
-    ask_broker(config, as_json, f"{kind} {name}".strip() + ": resumed", action="resume", kind=kind, name=name)
+    asked = ask_all_shards if all_shards else ask_broker
+    asked(config, as_json, f"{kind} {name}".strip() + ": resumed", action="resume", kind=kind, name=name)
 
 
 @main.command()

@@ -44,14 +44,14 @@ def market() -> None:
 @for_people
 def market_latest(symbol: str | None, config: str, as_json: bool) -> None:
     """Show the latest recorded quote and the day's totals of SYMBOL, or of all."""
-    import sqlite_utils
+    from brokerfix.projections.database import Database
 
     path = market_path(config_of(config).data)
     if not path.exists():
         raise click.ClickException(
             f"{path}: there is no market history yet; start the broker with history = true in [broker]"
         )
-    rows = list(sqlite_utils.Database(path).query("select * from latest order by symbol"))
+    rows = list(Database(path).query("select * from latest order by symbol"))
     known = ", ".join(row["symbol"] for row in rows) or "no symbol yet"
     if symbol is not None:
         rows = [row for row in rows if row["symbol"] == symbol]

@@ -2,12 +2,8 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    pass
 
 from brokerfix.cli.base import (
     ask_broker,
@@ -22,6 +18,8 @@ from brokerfix.cli.base import (
     terms_of_order,
     text_option,
 )
+from brokerfix.cli.shards import all_shards_option, ask_all_shards
+from brokerfix.projections.tables import number_of
 
 
 @main.group(invoke_without_command=True)
@@ -30,21 +28,35 @@ from brokerfix.cli.base import (
 @click.option("--all", "everything", is_flag=True, help="Finished orders too.")
 @click.option("--client", help="Only this client's.")
 @limit_option
+@all_shards_option
 @click.pass_context
 @for_people
 def orders(
-    context: click.Context, config: str, as_json: bool, everything: bool, client: str | None, limit: int
+    context: click.Context,
+    config: str,
+    as_json: bool,
+    everything: bool,
+    client: str | None,
+    limit: int,
+    all_shards: bool,
 ) -> None:
-    """Show working orders and the exchanges that hold them, newest first; or cancel, release, enter one."""
+    """Show working orders and the exchanges that hold them, newest first; or cancel, release, enter one. Of all shards:
+    those that work, as the brokers have them."""
     if context.invoked_subcommand is not None:
-        return
-    where = [] if everything else ["leaves_qty <> '0' and cast(leaves_qty as real) > 0"]
+        return None
+    if all_shards:
+        return ask_all_shards(config, as_json, "", action="working", client=client)
+    where = [] if everything else ["cast(leaves_qty as real) > 0"]
     where += ["client = :client"] if client else []
+    known = database(config)
+    routes = f"""
+        (select {known.joined("c.venue || ' ' || c.leaves_qty || '@' || c.price")} from
+             (select * from child_orders where cast(leaves_qty as real) > 0 order by {number_of("child_id")}) c
+         where c.order_id = o.order_id)"""
     query = f"""
-        select o.*, (select group_concat(c.venue || ' ' || c.leaves_qty || '@' || c.price, ', ') from child_orders c
-                     where c.order_id = o.order_id and cast(c.leaves_qty as real) > 0) as routes
-        from orders o {"where " + " and ".join(where) if where else ""} order by entered desc limit :limit"""
-    show_rows(database(config).query(query, {"client": client, "limit": limit}), "orders", as_json)
+        select o.*, {routes} as routes from orders o {"where " + " and ".join(where) if where else ""}
+        order by entered desc, {number_of("order_id")} desc limit :limit"""
+    return show_rows(known.query(query, {"client": client, "limit": limit}), "orders", as_json)
 
 
 @orders.command("cancel")
@@ -172,20 +184,23 @@ def orders_enter(
 def executions(config: str, as_json: bool, client: str | None, limit: int) -> None:
     """Show fills, newest first."""
     where = "where client = :client" if client else ""
-    query = f"select * from executions {where} order by at desc, exec_id desc limit :limit"
+    query = f"select * from executions {where} order by at desc, {number_of('exec_id')} desc limit :limit"
     show_rows(database(config).query(query, {"client": client, "limit": limit}), "executions", as_json)
 
 
 @main.command()
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def positions(config: str, as_json: bool) -> None:
+def positions(all_shards: bool, config: str, as_json: bool) -> None:
     """Show every account's cash and holdings."""
+    if all_shards:
+        return ask_all_shards(config, as_json, "", action="positions")
     query = """
         select a.account, a.cash, a.buying_power, p.symbol, p.qty, p.bought, p.sold, p.mark
         from accounts a left join positions p on p.account = a.account order by a.account, p.symbol"""
-    show_rows(database(config).query(query), "positions", as_json)
+    return show_rows(database(config).query(query, {}), "positions", as_json)
 
 
 BOOK_MEASURES = ("mid", "weighted", "spread_bps", "open", "high", "low", "volume", "vwap")
@@ -198,7 +213,7 @@ BOOK_MEASURES = ("mid", "weighted", "spread_bps", "open", "high", "low", "volume
 @for_people
 def book(symbol: str, config: str, as_json: bool) -> None:
     """Show the consolidated book of SYMBOL as last recorded, by exchange."""
-    row = next(iter(database(config).query("select * from books where symbol = ?", [symbol])), None)
+    row = next(iter(database(config).query("select * from books where symbol = :symbol", {"symbol": symbol})), None)
     if row is None:
         raise click.ClickException(f"there is no recorded book of {symbol}; is it configured, and is the broker up?")
     bids, asks = json.loads(row["bids"]), json.loads(row["asks"])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,7 @@ from brokerfix.cli.base import (
     show_rows,
     text_option,
 )
+from brokerfix.cli.shards import all_shards_option, ask_all_shards
 from brokerfix.domain import Level, id_text
 from brokerfix.engine.risk.credit import STEPS
 from brokerfix.operate.admin import NotRunning, ask
@@ -33,12 +35,17 @@ MOST_TOLD = 400
 @main.command()
 @click.argument("kind", type=click.Choice(["all", "client", "group", "account", "symbol", "strategy"]))
 @click.argument("name", default="")
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def kill(kind: str, name: str, config: str, as_json: bool) -> None:
+def kill(kind: str, name: str, all_shards: bool, config: str, as_json: bool) -> None:
     """Cancel every order at once, at every exchange and in the book, and take no new ones: of all, or of the client,
     group, account, symbol or strategy (CLIENT/TAG) NAME. `resume` lets new ones in again."""
+    if all_shards:
+        return ask_all_shards(
+            config, as_json, f"{kind} {name}".strip() + ": killed", action="kill", kind=kind, name=name
+        )
     try:
         answer = ask_broker(config, False, "", action="kill", kind=kind, name=name)
     except NotRunning as error:
@@ -59,6 +66,7 @@ def kill(kind: str, name: str, config: str, as_json: bool) -> None:
         ask_broker(config, True, "", action="killed")
     else:
         click.echo(found["told"])
+    return None
 
 
 @main.group(invoke_without_command=True)
@@ -124,25 +132,32 @@ def supervise(heartbeat: float, every: float, on_breaks: bool, config: str) -> N
 
 
 @main.group(invoke_without_command=True)
+@all_shards_option
 @config_option
 @json_option
 @click.pass_context
 @for_people
-def limits(context: click.Context, config: str, as_json: bool) -> None:
+def limits(context: click.Context, all_shards: bool, config: str, as_json: bool) -> None:
     """Show every limit that is set and how much of it is used; or set some."""
     if context.invoked_subcommand is None:
+        if all_shards:
+            return ask_all_shards(config, as_json, "", action="limits")
         rows = ask(config_of(config).data, {"action": "limits"})["limits"]
         show_rows(rows, "limits", as_json)
+    return None
 
 
 @limits.command("set")
 @click.argument("words", nargs=-1, required=True, metavar="LEVEL NAME=VALUE...")
 @click.option("--minutes", type=click.IntRange(1), help="For so long; then they are what they were before.")
 @text_option
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def limits_set(words: tuple[str, ...], minutes: int | None, text: str, config: str, as_json: bool) -> None:
+def limits_set(
+    words: tuple[str, ...], minutes: int | None, text: str, all_shards: bool, config: str, as_json: bool
+) -> None:
     """Set limits of a level from the next order on: `limits set account ALICE MSFT max_long=500`. The level is firm,
     client NAME, group NAME, account NAME or account NAME SYMBOL; the names are those of the configuration, and an empty
     value takes a limit away. They stay until they are set again or the configuration is changed."""
@@ -151,14 +166,25 @@ def limits_set(words: tuple[str, ...], minutes: int | None, text: str, config: s
     if not 1 <= len(level) <= 3 or not settings:
         raise click.UsageError("limits set LEVEL NAME=VALUE..., e.g. limits set account ALICE max_gross=2000000")
     kind, name, symbol = (*level, "", "")[:3]
-    request = {"action": "set-limits", "kind": kind, "name": name, "symbol": symbol, "settings": settings, "text": text}
-    answer = ask_broker(config, as_json, "", **request, **({"minutes": minutes} if minutes else {}))
+    request: dict[str, Any] = {
+        "action": "set-limits",
+        "kind": kind,
+        "name": name,
+        "symbol": symbol,
+        "settings": settings,
+        "text": text,
+    }
+    request |= {"minutes": minutes} if minutes else {}
+    told = " ".join(level) + ": " + ", ".join(word for word in words if "=" in word)
+    if all_shards:
+        return ask_all_shards(config, as_json, told, **request)
+    answer = ask_broker(config, as_json, "", **request)
     if as_json:
-        return
-    told = " ".join(level) + ": " + ", ".join(words[len(level) :])
+        return None
     if "proposal" in answer:
         told += f": another operator has to approve: brokerfix limits approve {answer['proposal']}"
     click.echo(told)
+    return None
 
 
 @limits.command("pending")

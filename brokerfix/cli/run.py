@@ -1,39 +1,68 @@
 """Starting things: broker, gateway, HTTP door, demo; and how a broker is."""
 
+import gc
 import json
 import logging
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.logging import RichHandler
-
-from brokerfix.operate.admin import ask
-from brokerfix.settings.registry import complete
-from brokerfix.settings.sections import Config
-
-if TYPE_CHECKING:
-    pass
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
+from brokerfix.cli.shards import all_shards_option, ask_all_shards
+from brokerfix.operate.admin import ask
+from brokerfix.settings.compliance import ComplianceSection, missing
+from brokerfix.settings.registry import complete
+from brokerfix.settings.sections import Config, StartError
+from brokerfix.settings.store import in_postgres, password_of
 
 
 @main.command()
 @click.argument("config")
 @for_people
 def start(config: str) -> None:
-    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM."""
+    """Run the broker, or simulated exchange, of the file CONFIG until Ctrl-C or SIGTERM.
+
+    With a [cluster] it is the primary where nobody else is, and a standby of who is."""
+    _run(config, may_begin=True)
+
+
+@main.command()
+@click.argument("config")
+@click.option("--node", help="This machine's name in the cluster, in place of cluster.node.")
+@for_people
+def standby(config: str, node: str | None) -> None:
+    """Run a standby of the broker of the file CONFIG, on another machine, until Ctrl-C or SIGTERM.
+
+    It takes over when the primary is gone. Unlike `brokerfix start` it is never the first primary of a cluster."""
+    if node:
+        os.environ["BROKERFIX_NODE"] = node
+    if config_of(config).cluster is None:
+        raise StartError(f"{config}: has no [cluster]: a standby needs one")
+    _run(config, may_begin=False)
+
+
+def _run(config: str, may_begin: bool) -> None:
     if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
         handler: logging.Handler = RichHandler(show_path=False, markup=False, console=Console(stderr=True))
         logging.basicConfig(level=logging.INFO, format="%(message)s", datefmt="%X", handlers=[handler])
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # What is loaded stays. To look through it for garbage again and again takes an eighth of the start.
+    gc.disable()
     from brokerfix.process.broker import Broker
+    from brokerfix.process.member import Ended
 
-    broker = Broker(config_of(config))
-    broker.start()
+    gc.enable()
+    broker = Broker(config_of(config), may_begin=may_begin)
+    try:
+        broker.start()
+    except Ended:
+        sys.exit(0)
     sys.exit(broker.run())
 
 
@@ -80,8 +109,8 @@ def http(config: str) -> None:
     from brokerfix.web.process import run
 
     loaded = config_of(config)
-    if loaded.http is None or not loaded.api_keys:
-        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] are needed")
+    if loaded.http is None or not loaded.http_keys:
+        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed")
     logs.configure("http")
     run(loaded)
 
@@ -118,6 +147,13 @@ def check(config: str) -> None:
         ("venues", loaded.venues),
     ):
         click.echo(f"  {title}: {', '.join(names) or 'none'}")
+    if in_postgres(loaded):
+        password_of(loaded)
+        click.echo(f"  database: shard {loaded.broker.shard} of {loaded.broker.store}")
+    if loaded.compliance != ComplianceSection():
+        needed = missing(loaded.compliance, loaded.venues, loaded.accounts, loaded.instruments)
+        for report, keys in needed.items():
+            click.echo(f"  report {report}: not configured: {', '.join(keys)}")
     _tell_left_behind(loaded)
 
 
@@ -135,11 +171,17 @@ def _tell_left_behind(loaded: Config) -> None:
 
 
 @main.command()
+@all_shards_option
 @config_option
 @json_option
 @for_people
-def status(config: str, as_json: bool) -> None:
+def status(all_shards: bool, config: str, as_json: bool) -> None:
     """Say how the running broker is: its day, what it holds, the jobs it works off, its loop's longest pauses."""
+    from brokerfix.projections.lag import lag_text
+
+    if all_shards:
+        ask_all_shards(config, as_json, "", action="status")
+        return
     told = ask(config_of(config).data, {"action": "status"})
     if as_json:
         click.echo(json.dumps(told))
@@ -152,7 +194,21 @@ def status(config: str, as_json: bool) -> None:
     click.echo(
         f"longest turn: {pauses['last_minute']} ms of the last minute, {pauses['since_start']} ms since the start"
     )
+    if told["cluster"]:
+        cluster = told["cluster"]
+        click.echo(
+            f"node {cluster['node']} is the {cluster['role']}, epoch {cluster['epoch']}; standbys: "
+            f"{cluster['standbys']}; not confirmed yet: {cluster['behind_bytes']} bytes, {cluster['behind_ms']} ms"
+        )
+        if not cluster["quorum"]:
+            click.echo("THE CLUSTER HAS NO QUORUM")
     for job in told["jobs"]:
         click.echo(f"works off: {job} left")
+    for name, lag in told.get("events", {}).items():
+        click.echo(f"event stream {name}: {lag_text(lag)}")
+    store = told["store"]
+    if store is not None and (store["seconds"] or store["trouble"]):
+        why = f": {store['trouble']}" if store["trouble"] else ""
+        click.echo(f"the database is {store['facts']:,} facts and {store['seconds']:,} s behind{why}")
     if told["disk_full"]:
         click.echo("THE DISK IS FULL: cancels are taken, orders are not")

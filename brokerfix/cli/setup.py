@@ -1,13 +1,10 @@
 """What is made and checked beside a running broker: rules, certification, passwords, certificates, keys, journals."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from brokerfix.settings import passwords
 from brokerfix.settings.sections import COMP_ID
@@ -15,7 +12,7 @@ from brokerfix.settings.sections import COMP_ID
 if TYPE_CHECKING:
     pass
 
-from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
+from brokerfix.cli.base import config_of, config_option, for_people, main
 
 
 @main.command()
@@ -100,38 +97,7 @@ def certificates(folder: str, hosts: tuple[str, ...], names: tuple[str, ...], da
 @click.argument("name")
 def key(name: str) -> None:
     """Make an API key with the name NAME, and what the configuration keeps of it."""
-    from brokerfix.web.door import hash_of, make_key
+    from brokerfix.doors.desk import hash_of, make_key
 
     made = make_key(name)
     click.echo(f'{made}\n\n[api_keys.{name}]\nhash = "{hash_of(made)}"\nclient = "..."\nscopes = ["read"]')
-
-
-@main.command()
-@click.argument("journal")
-@json_option
-@for_people
-def verify(journal: str, as_json: bool) -> None:
-    """Replay the folder JOURNAL, check every invariant, print the state hash."""
-    folder = Path(journal)
-    if (folder / "journal").is_dir():
-        folder = folder / "journal"
-    if not any(folder.glob("*.journal")):
-        raise click.ClickException(f"{journal}: there is no journal here (no *.journal file)")
-    columns = (SpinnerColumn(), TextColumn("replayed {task.completed:,.0f} facts"), TimeElapsedColumn())
-    from brokerfix.record.audit import verify as verify_journal
-
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("replay", total=None)
-        report, _ = verify_journal(folder, lambda facts: progress.update(task, completed=facts))
-    if as_json:
-        click.echo(json.dumps({name: getattr(report, name) for name in report.__struct_fields__}, indent=2))
-    else:
-        click.echo(f"{report.facts} facts in {report.records} records, {report.orders} orders, {report.fills} fills")
-        click.echo(f"alerts: {report.alerts}")
-        if report.torn:
-            click.echo(f"torn tail: {report.torn}")
-        for problem in report.problems:
-            click.echo(f"BROKEN: {problem}")
-        click.echo(f"state hash: {report.state_hash}")
-        click.echo("every invariant holds" if not report.problems else "INVARIANTS ARE BROKEN")
-    sys.exit(1 if report.problems else 0)

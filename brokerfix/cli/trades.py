@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 import click
 
 from brokerfix.operate.admin import ActionRefused
-from brokerfix.settings.registry import database_path
 
 if TYPE_CHECKING:
     pass
 
 from brokerfix.cli.base import (
     ask_broker,
-    config_of,
     config_option,
     database,
     for_people,
@@ -47,14 +45,15 @@ def trades_bust(exec_id: str, text: str, config: str, as_json: bool) -> None:
 
 def _terms_of(config: str, exec_id: str) -> dict[str, str] | None:
     """The terms of a fill whose order has left the broker's state, as the database has them."""
-    if not database_path(config_of(config).data).exists():
+    known = database(config)
+    if not known.exists:
         return None
     query = """
         select e.client, e.account, e.symbol, e.side, e.last_qty as qty, e.last_px as price, o.order_id as "order",
                o.cl_ord_id, o.qty as order_qty, o.cum_qty, e.fee
         from executions e join orders o on o.order_id = e.order_id
         where e.exec_id = :exec_id and e.state <> 'busted' and cast(o.leaves_qty as real) = 0"""
-    return next(iter(database(config).query(query, {"exec_id": exec_id})), None)
+    return next(iter(known.query(query, {"exec_id": exec_id})), None)
 
 
 @trades.command("correct")

@@ -8,4 +8,5 @@ from brokerfix.commands.market import *
 from brokerfix.commands.operator import *
 from brokerfix.commands.orders import *
 from brokerfix.commands.process import *
+from brokerfix.commands.shards import *
 from brokerfix.commands.venues import *

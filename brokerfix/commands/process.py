@@ -18,7 +18,8 @@ from brokerfix.domain import (
 class Start(Command, frozen=True, gc=False):
     """The process starts: the trading day, what the configuration says now, the phases of instruments with hours, and
     the shard that its numbers are of. An account's limits come with it, those of all other levels in `limits`;
-    `kinds` are of those that are no cash accounts, `modes` those with a routing mode of their own."""
+    `kinds` are of those that are no cash accounts, `modes` those with a routing mode of their own. `divided`: the
+    broker is one of several that share accounts and limits, and `placed` on which shard each account begins."""
 
     day: int
     instruments: tuple[Instrument, ...] = ()
@@ -36,6 +37,8 @@ class Start(Command, frozen=True, gc=False):
     modes: tuple[tuple[str, str], ...] = ()
     makers: tuple[Maker, ...] = ()
     quoters: tuple[ClientQuoting, ...] = ()
+    divided: bool = False
+    placed: tuple[tuple[str, int], ...] = ()
 
 
 class Stop(Command, frozen=True, gc=False):
@@ -97,6 +100,18 @@ class ReduceOnly(Command, frozen=True, gc=False):
 
 class ExpireOverrides(Command, frozen=True, gc=False):
     """Limits that were set for a time may be over."""
+
+
+class BeginCheck(Command, frozen=True, gc=False):
+    """It is time to compare the states of a cluster's nodes."""
+
+
+class StateCounted(Command, frozen=True, gc=False):
+    """The state's hash at a fact is known, see `StateChecked`."""
+
+    of: int
+    parts: str
+    state_hash: str
 
 
 class CheckClock(Command, frozen=True, gc=False):

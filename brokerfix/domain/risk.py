@@ -79,7 +79,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):
-    """Why an order is refused: OrdRejReason(103), and the evidence; what it does not say, in words."""
+    """Why an order is refused: OrdRejReason(103), and the evidence; what it does not say, in words. `lacks` is the part
+    of a limit that was not enough for it: (kind of the level, its name, limit, what would have been)."""
 
     reason: OrdRejReason
     check: str
@@ -87,6 +88,7 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     limit: str = ""
     value: str = ""
     at: str = ""
+    lacks: tuple[str, str, str, str] | None = None
 
     @property
     def evidence(self) -> Evidence:

@@ -15,7 +15,7 @@ from brokerfix.engine.making import maker, quoters, rfq_applied
 from brokerfix.engine.matching.phases import change_phase
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.expire import expire
-from brokerfix.engine.risk import daily, levels
+from brokerfix.engine.risk import daily, levels, shards
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -32,6 +32,7 @@ def start(state: State, c: cmd.Start, step: Step) -> None:
     if c.day > state.day:
         step.begin_day(c.day, c.shard)
     step.emit(f.Started)
+    shards.define(state, c, step)
     currencies.define(state, c, step)
     reference.define(state, c, step)
     levels.define(state, c, step)
@@ -62,7 +63,17 @@ def check_clock(state: State, c: cmd.CheckClock, step: Step) -> None:
     step.emit(f.ClockChecked, c.synchronized, c.offset, c.max_error)
 
 
-EVOLVE.only_tells(f.Stopped, f.ClockChecked)
+@DECIDE.on(cmd.BeginCheck)
+def begin_check(state: State, c: cmd.BeginCheck, step: Step) -> None:
+    step.emit(f.CheckBegun)
+
+
+@DECIDE.on(cmd.StateCounted)
+def state_counted(state: State, c: cmd.StateCounted, step: Step) -> None:
+    step.emit(f.StateChecked, c.of, c.parts, c.state_hash)
+
+
+EVOLVE.only_tells(f.Stopped, f.ClockChecked, f.CheckBegun, f.StateChecked)
 
 
 @DECIDE.on(cmd.RollDay, silent="the trading day has begun already")

@@ -18,7 +18,7 @@ from brokerfix.engine.making.stir import stir
 from brokerfix.engine.matching import phases
 from brokerfix.engine.matching.book import at_least_as_good
 from brokerfix.engine.orders import accept, booking, cancel, cross, replace, status
-from brokerfix.engine.risk import approvals, credit, kill, levels, reduce, review
+from brokerfix.engine.risk import approvals, credit, kill, levels, moves, reduce, review, shards
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -31,7 +31,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals, breaks, currencies, maker, rfq, quoters,
+    approvals, breaks, currencies, maker, rfq, quoters, shards, moves,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent

@@ -111,10 +111,12 @@ class Bound(msgspec.Struct, gc=False):
     accounts, and what was accepted lately. `checks` are the limits with what
     compares them, see `controls.checks_of`; `window` and `same_window` are how long what was accepted counts, in
     nanoseconds, `counts` whether it does, and `exposed` whether the exposure does. `own_locates` is the limits'; `told`
-    is when the operators were last told that a limit is nearly used up, by its name."""
+    is when the operators were last told that a limit is nearly used up, by its name. Limits of which this broker, a
+    shard, has only a part are `whole` there, and that part in `most`."""
 
     level: Level
     most: dict[str, int]
+    whole: dict[str, int] = {}
     checks: tuple[tuple[Any, bool, int, int, str], ...] = ()
     window: int = 0
     same_window: int = 0

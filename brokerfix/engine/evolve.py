@@ -10,7 +10,7 @@ from brokerfix.engine.making import rfq_applied as quotes
 from brokerfix.engine.matching import applied as trades
 from brokerfix.engine.matching import phases
 from brokerfix.engine.orders import applied as orders
-from brokerfix.engine.risk import approvals, credit, daily, kill, levels, review
+from brokerfix.engine.risk import approvals, credit, daily, kill, levels, moves, review, shards
 from brokerfix.engine.state import State
 from brokerfix.engine.tables import Evolution
 from brokerfix.engine.touched import Touched
@@ -42,6 +42,8 @@ SUBJECTS = (
     makers,
     quotes,
     quoters,
+    shards,
+    moves,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

@@ -49,75 +49,82 @@ KEPT_OF_POSITION = 8
 
 
 def dump_accounts(state: "State") -> list[AccountImage]:
-    return [
-        AccountImage(
-            account.account,
-            account.limits,
-            [str(getattr(account, name)) for name in NUMBERS],
-            {
-                symbol: [str(one) for one in msgspec.structs.astuple(position)[:KEPT_OF_POSITION]]
-                for symbol, position in account.positions.items()
-            },
-            list(account.same.items()),
-            account.margin,
-            account.standing,
-            account.since,
-            account.held_by,
-            account.slice_id,
-            str(account.opened_with),
-            account.lost,
-            (account.credit_bps, account.raised_on, account.called_on),
-            (
-                str(account.sma),
-                str(account.shortfall),
-                str(account.lacked),
-                [(day, str(money)) for day, money in account.owed],
-                account.frozen_until,
-            ),
-            {currency: str(money) for currency, money in account.balances.items()},
-            NOTIONALS,
-            account.route_mode,
-        )
-        for account in state.accounts.values()
-    ]
+    return [image_of(account) for account in state.accounts.values()]
+
+
+def image_of(account: Account) -> AccountImage:
+    """The account as it is kept."""
+    return AccountImage(
+        account.account,
+        account.limits,
+        [str(getattr(account, name)) for name in NUMBERS],
+        {
+            symbol: [str(one) for one in msgspec.structs.astuple(position)[:KEPT_OF_POSITION]]
+            for symbol, position in account.positions.items()
+        },
+        list(account.same.items()),
+        account.margin,
+        account.standing,
+        account.since,
+        account.held_by,
+        account.slice_id,
+        str(account.opened_with),
+        account.lost,
+        (account.credit_bps, account.raised_on, account.called_on),
+        (
+            str(account.sma),
+            str(account.shortfall),
+            str(account.lacked),
+            [(day, str(money)) for day, money in account.owed],
+            account.frozen_until,
+        ),
+        {currency: str(money) for currency, money in account.balances.items()},
+        NOTIONALS,
+        account.route_mode,
+    )
 
 
 def load_accounts(state: "State", images: list[AccountImage]) -> None:
     for one in images:
-        positions = {symbol: Position(*_eight(numbers)) for symbol, numbers in one.positions.items()}
-        if one.notionals != NOTIONALS:
-            for symbol, position in positions.items():
-                position.open_buy_notional //= state.instruments[symbol].money_factor
-                position.open_sell_notional //= state.instruments[symbol].money_factor
-        # An older version's have the limits' numbers between them.
-        paid_in, cash, *_, taken = map(int, one.numbers)
-        state.accounts[one.account] = Account(
-            one.account,
-            one.limits,
-            paid_in,
-            cash,
-            taken,
-            positions,
-            same=dict(one.same),
-            margin=one.margin,
-            route_mode=one.route_mode,
-            standing=one.standing,
-            since=one.since,
-            held_by=one.held_by,
-            slice_id=one.slice_id,
-            opened_with=int(one.opened_with),
-            lost=one.lost,
-            credit_bps=one.credit[0],
-            raised_on=one.credit[1],
-            called_on=one.credit[2],
-            sma=int(one.daily[0]),
-            shortfall=int(one.daily[1]),
-            lacked=int(one.daily[2]),
-            owed=tuple((day, int(money)) for day, money in one.daily[3]),
-            frozen_until=one.daily[4],
-            balances={currency: int(money) for currency, money in one.balances.items()},
-            most_lost=to_money(one.limits.max_loss) if one.limits.max_loss else 0,
-        )
+        state.accounts[one.account] = account_of(state, one)
+
+
+def account_of(state: "State", one: AccountImage) -> Account:
+    """The account that was kept; what follows from the rest of the state is still to be made."""
+    positions = {symbol: Position(*_eight(numbers)) for symbol, numbers in one.positions.items()}
+    if one.notionals != NOTIONALS:
+        for symbol, position in positions.items():
+            position.open_buy_notional //= state.instruments[symbol].money_factor
+            position.open_sell_notional //= state.instruments[symbol].money_factor
+    # An older version's have the limits' numbers between them.
+    paid_in, cash, *_, taken = map(int, one.numbers)
+    return Account(
+        one.account,
+        one.limits,
+        paid_in,
+        cash,
+        taken,
+        positions,
+        same=dict(one.same),
+        margin=one.margin,
+        route_mode=one.route_mode,
+        standing=one.standing,
+        since=one.since,
+        held_by=one.held_by,
+        slice_id=one.slice_id,
+        opened_with=int(one.opened_with),
+        lost=one.lost,
+        credit_bps=one.credit[0],
+        raised_on=one.credit[1],
+        called_on=one.credit[2],
+        sma=int(one.daily[0]),
+        shortfall=int(one.daily[1]),
+        lacked=int(one.daily[2]),
+        owed=tuple((day, int(money)) for day, money in one.daily[3]),
+        frozen_until=one.daily[4],
+        balances={currency: int(money) for currency, money in one.balances.items()},
+        most_lost=to_money(one.limits.max_loss) if one.limits.max_loss else 0,
+    )
 
 
 def _eight(texts: list[str]) -> tuple[int, int, int, int, int, int, int, int]:
@@ -208,13 +215,22 @@ def hashed_bounds(bounds: dict[Level, Bound]) -> Iterable[object]:
 
 
 def dump_bounds(state: "State") -> list[BoundImage]:
-    return [
-        BoundImage(
-            level, bound.accepted.times, [*map(str, bound.accepted.units)], [*map(str, bound.accepted.money)],
-            (str(bound.accepted.before[0]), str(bound.accepted.before[1])), bound.told,
-        )
-        for level, bound in state.bounds.items()
-    ]  # fmt: skip
+    return [window_of(bound) for bound in state.bounds.values()]
+
+
+def window_of(bound: Bound) -> BoundImage:
+    """What counts towards the bound's limits by the time."""
+    accepted = bound.accepted
+    before = str(accepted.before[0]), str(accepted.before[1])
+    return BoundImage(
+        bound.level, accepted.times, [*map(str, accepted.units)], [*map(str, accepted.money)], before, bound.told
+    )
+
+
+def put_window(bound: Bound, one: BoundImage) -> None:
+    units, money = one.before
+    bound.accepted = Window(one.times, [*map(int, one.units)], [*map(int, one.money)], (int(units), int(money)))
+    bound.told = one.told
 
 
 def load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
@@ -228,8 +244,4 @@ def load_bounds(state: "State", images: Iterable[BoundImage]) -> None:
         if account.margin != "cash":
             needs.remargin(state, account)
     for one in images:
-        units, money = one.before
-        bound = state.bounds[one.level]
-        window = [*map(int, one.units)], [*map(int, one.money)]
-        bound.accepted = Window(one.times, *window, (int(units), int(money)))
-        bound.told = one.told
+        put_window(state.bounds[one.level], one)

@@ -49,6 +49,7 @@ from brokerfix.engine.market import Market
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order, follows_market
 from brokerfix.engine.routing.statistics import Circuit, Markout, VenueScore, Volatility
+from brokerfix.engine.sharing import Sharing, SharingImage, dump_sharing, hashed_sharing, load_sharing
 from brokerfix.facts import Alerted, BreakFound, LimitsProposed, OrderRejected, QuoteRequestRefused, RequestRejected
 
 if TYPE_CHECKING:
@@ -379,6 +380,7 @@ PARTS: tuple[Part, ...] = (
     number("last_id"),
     number("day_began"),
     number("previous_day_began"),
+    Part("sharing", Sharing, hashed_sharing, SharingImage, dump_sharing, load_sharing),
     plain("currencies", dict, dict[str, Currency], items),
     plain("fx", dict, dict[str, int], items),
     Part("factors", dict),

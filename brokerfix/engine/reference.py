@@ -12,9 +12,10 @@ from brokerfix.engine.entities import Account, Client, Link
 from brokerfix.engine.kept_accounts import derive
 from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders import booking
-from brokerfix.engine.risk.bounds import arrange, count_all, give_accounts, set_level
+from brokerfix.engine.risk.bounds import arrange, count_all, give_accounts, say_again, set_level
 from brokerfix.engine.risk.daily import has_less
 from brokerfix.engine.risk.standing import watch_anew
+from brokerfix.engine.sharing import is_elsewhere
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -36,6 +37,8 @@ def define(state: State, c: cmd.Start, step: Step) -> None:
         step.emit(f.MarginPolicySet, c.margin)
     kinds, modes = dict(c.kinds), dict(c.modes)
     for name, cash, limits in c.accounts:
+        if is_elsewhere(state, c, name):
+            continue
         account = state.accounts.get(name)
         known_as = state.configured.get(Level("account", name))
         kind, mode = kinds.get(name, "cash"), modes.get(name, "")
@@ -144,6 +147,7 @@ def _client_defined(state: State, fact: f.ClientDefined) -> None:
         client.options = fact.options
     client.sort_sides()
     give_accounts(state, client, had)
+    say_again(state, Level("client", fact.client))
     state.note_copies()
 
 

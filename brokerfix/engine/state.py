@@ -16,6 +16,7 @@ from brokerfix.domain import (
     Rates,
     Venue,
     day_of,
+    shard_of,
     to_scaled,
 )
 from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
@@ -26,6 +27,7 @@ from brokerfix.engine.matching.book import Book
 from brokerfix.engine.orders.order import Child, Fill, Order
 from brokerfix.engine.parts import HASHED, PARTS
 from brokerfix.engine.routing.statistics import MONTH_DIGITS, Circuit, Markout, VenueScore, Volatility, with_tier
+from brokerfix.engine.sharing import Sharing
 from brokerfix.facts import Alerted, BreakFound, LimitsProposed, QuoteRequestRefused
 
 EMPTY = tuple((part.name, part.empty) for part in PARTS if part.empty is not None)
@@ -41,6 +43,8 @@ class State:
 
     `proposals` are limits that wait for a second person, by the number of their fact; `overrides` those that are set
     for a time.
+
+    `sharing` is what it is as one of several shards.
 
     `margin_policy` is how margin accounts are watched, `called` are those whose positions may only be closed because of
     it, `deficits` what accounts owe (money), and `derived` are by symbol the options on it; `rates` are by symbol
@@ -77,6 +81,7 @@ class State:
     """
 
     last_id: int
+    sharing: Sharing
     instruments: dict[str, Instrument]
     accounts: dict[str, Account]
     groups: dict[str, tuple[str, ...]]
@@ -171,6 +176,11 @@ class State:
     def day(self) -> int:
         """The trading day, YYYYMMDD (0 before the first)."""
         return day_of(self.last_id)
+
+    @property
+    def shard(self) -> int:
+        """Which of several brokers this is."""
+        return shard_of(self.last_id)
 
     def order_of(self, child: Child) -> Order:
         return self.orders[child.order_id]

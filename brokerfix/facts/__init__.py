@@ -16,6 +16,7 @@ from brokerfix.facts.orders import *
 from brokerfix.facts.process import *
 from brokerfix.facts.reference import *
 from brokerfix.facts.risk import *
+from brokerfix.facts.shards import *
 
 KINDS: tuple[type[Fact], ...] = tuple(Fact.__subclasses__())
 """Every kind of fact."""

@@ -20,6 +20,18 @@ class ClockChecked(Fact, frozen=True, gc=False):
     max_error: int
 
 
+class CheckBegun(Fact, frozen=True, gc=False):
+    """Here the primary of a cluster and its standbys count the hash of their states."""
+
+
+class StateChecked(Fact, frozen=True, gc=False):
+    """The primary's state had this hash at the fact `of`; `parts` names what it covers, see `record.checked`."""
+
+    of: int
+    parts: str
+    state_hash: str
+
+
 class DayRolled(Fact, frozen=True, gc=False):
     """A trading day began; its number starts the ids."""
 

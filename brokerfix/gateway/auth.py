@@ -33,7 +33,7 @@ CLOCK_SKEW = 120.0
 ENCRYPTED = (1400, 1401, 1402, 1403, 1404)
 T = TypeVar("T")
 LONGEST_PASSWORD = 128
-NOBODY = passwords.make_hash("")
+NOBODY = passwords.hash_of_none()
 """Checked where there is no such client, so that the answer takes as long."""
 
 

@@ -13,7 +13,7 @@ from brokerfix.gateway.messages import Names, vouched_logon
 from brokerfix.gateway.relay import Relay
 from brokerfix.gateway.sources import Address, source_of
 from brokerfix.gateway.tls import fingerprint
-from brokerfix.settings.checks import address
+from brokerfix.settings.checks import addresses
 from brokerfix.settings.sections import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ GOODBYE_SECONDS = 2.0
 CHECK_SECONDS = 10.0
 BROKER_SECONDS = 10.0
 """How long the broker may take to answer a Logon: it may be replaying its journal."""
+NODE_SECONDS = 1.0
+"""How long one of several nodes may take to be connected to."""
 PENALTY_SECONDS = 0.01
 REFUSED = "Logon refused"
 """All that a client learns of a Logon that is refused in a session that is up."""
@@ -152,8 +154,7 @@ class Connection(asyncio.Protocol):
         end = BrokerEnd(self)
         assert config.gateway is not None
         if config.gateway.upstream:
-            host, port = address(config.gateway.upstream)
-            await self._loop.create_connection(lambda: end, host, section.port or port)
+            await self._reach(end, section.port)
         else:
             path = socket_path(config, logon.sender if section.port else "")
             await self._loop.create_unix_connection(lambda: end, str(path))
@@ -166,6 +167,22 @@ class Connection(asyncio.Protocol):
         self._framer.most = config.gateway.max_message_bytes
         self._framer.forgives = True
         end.write(vouched)
+
+    async def _reach(self, end: BrokerEnd, own_port: int) -> None:
+        """Connect to the broker: to the node that answered last or, where that does not, to the next. Raises OSError
+        where none does."""
+        assert self.gateway.section.upstream
+        nodes = addresses(self.gateway.section.upstream)
+        for turn in range(len(nodes)):
+            host, port = nodes[self.gateway.node % len(nodes)]
+            try:
+                async with asyncio.timeout(NODE_SECONDS):
+                    await self._loop.create_connection(lambda: end, host, own_port or port)
+                return
+            except (OSError, TimeoutError):
+                self.gateway.node += 1
+                if turn + 1 == len(nodes):
+                    raise
 
     def _vouched(self, logon: Logon) -> bytes:
         """What the broker gets of a Logon. Raises ConfigError where we have not the secret that vouches for it."""

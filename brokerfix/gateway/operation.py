@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from brokerfix.access.vouch import socket_path
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
-from brokerfix.settings.checks import address
+from brokerfix.settings.checks import addresses
 from brokerfix.settings.sections import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -78,6 +78,14 @@ class Collector:
             yield metric
 
 
+CLUSTER = {
+    "quorum": "Whether the cluster confirms records",
+    "standbys": "Standbys that could take over at once",
+    "behind_bytes": "Bytes of the journal that the cluster has not confirmed",
+    "behind_ms": "For how long the oldest of them waits",
+}
+
+
 class BrokerCollector:
     """How the broker is, as it tells operators; nothing where it does not answer."""
 
@@ -104,6 +112,36 @@ class BrokerCollector:
             ("disk_full", "Whether the disk is full"),
         ):
             yield GaugeMetricFamily(f"brokerfix_{name}", text, value=float(told[name]))
+        for name, text in CLUSTER.items() if told["cluster"] else ():
+            yield GaugeMetricFamily(f"brokerfix_cluster_{name}", text, value=float(told["cluster"][name]))
+        yield from _streams({name: lag for name, lag in told.get("events", {}).items() if lag is not None})
+        store = told["store"]
+        if store is not None:
+            for name, text in (
+                ("facts", "Facts that the database has not"),
+                ("seconds", "How old what the database has is, where it has not all"),
+            ):
+                yield GaugeMetricFamily(f"brokerfix_store_behind_{name}", text, value=float(store[name]))
+            is_fine = float(not store["trouble"])
+            yield GaugeMetricFamily("brokerfix_store_up", "Whether the database takes the journal", value=is_fine)
+
+
+def _streams(lags: dict[str, dict[str, Any]]) -> Iterator[Metric]:
+    """How far the event streams are behind."""
+    values: dict[str, Callable[[dict[str, Any]], float]] = {
+        "behind_facts": lambda lag: float(lag["facts"]),
+        "behind_seconds": lambda lag: float(lag["seconds"]),
+        "up": lambda lag: float(not lag["trouble"]),
+    }
+    for key, text in (
+        ("behind_facts", "Facts that the queue has not"),
+        ("behind_seconds", "How old what the queue has is, where it has not all"),
+        ("up", "Whether the queue takes facts"),
+    ):
+        metric = GaugeMetricFamily(f"brokerfix_events_{key}", text, labels=["stream"])
+        for name, lag in lags.items():
+            metric.add_metric([name], values[key](lag))
+        yield metric
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -161,8 +199,12 @@ def broker_listens(config: Config) -> bool:
     """Whether the broker's acceptor takes connections."""
     assert config.gateway is not None
     upstream = config.gateway.upstream
-    where: Any = address(upstream) if upstream else str(socket_path(config))
-    with socket.socket(socket.AF_INET if upstream else socket.AF_UNIX) as probe:
+    places: list[Any] = list(addresses(upstream)) if upstream else [str(socket_path(config))]
+    return any(_listens(where) for where in places)
+
+
+def _listens(where: Any) -> bool:
+    with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(where) == 0
 

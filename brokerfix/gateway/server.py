@@ -57,6 +57,7 @@ class Gateway:
         self._balancers = Networks(config.gateway.load_balancers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
+        self.node = 0
         self._warned: dict[str, float] = {}
         self._warnings = Bucket(WARNINGS, time.monotonic())
 

@@ -58,4 +58,5 @@ def _of_bound(state: State, bound: Bound) -> Iterator[Limit]:
     symbol = bound.level.symbol
     for name, amount in bound.most.items():
         if name in TYPES:
+            amount = bound.whole.get(name, amount)
             yield Limit(TYPES[name], amount, used.get(name), symbol)

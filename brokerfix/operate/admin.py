@@ -23,8 +23,12 @@ log = logging.getLogger("brokerfix.operate.admin")
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
-MAX_REQUEST = 1 << 16
+MAX_REQUEST = 1 << 20
 """Bytes of a request's line."""
+MOST_READ = 1 << 16
+"""Bytes that are read at a time."""
+LOOKS = ("parts", "placed", "set-parts")
+"""What the cluster's agent asks many times in a second."""
 MAX_CALLERS = 16
 BACKLOG = 128
 """Callers that wait for a place."""
@@ -94,7 +98,7 @@ class Caller:
         """Take what has come. Raises OSError where it is gone."""
         if self.may_ask:
             with contextlib.suppress(BlockingIOError):
-                data = self.connection.recv(MAX_REQUEST)
+                data = self.connection.recv(MOST_READ)
                 self._asked += data
                 self.has_ended = not data
                 if self.has_asked:
@@ -252,7 +256,8 @@ class AdminSocket:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise ActionRefused("a request is a JSON object")
-            log.info("operator %s: %s", operator, line.decode(errors="replace")[:500])
+            level = logging.DEBUG if request.get("action") in LOOKS else logging.INFO
+            log.log(level, "operator %s: %s", operator, line.decode(errors="replace")[:500])
             return {"ok": True, **self.handle(operator, request)}
         except (ActionRefused, ValueError) as error:
             return {"ok": False, "error": str(error)}
@@ -294,7 +299,11 @@ def name_of(uid: int) -> str:
 def ask(data: Path, request: Request, timeout: float = TIMEOUT) -> Answer:
     """Ask the broker that runs on a data folder, for so many seconds at most. Raises NotRunning, or ActionRefused with
     its reason."""
-    path = socket_path(data)
+    return ask_at(socket_path(data), request, timeout)
+
+
+def ask_at(path: Path, request: Request, timeout: float = TIMEOUT) -> Answer:
+    """The same of a local socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.settimeout(timeout)
         try:
@@ -305,7 +314,7 @@ def ask(data: Path, request: Request, timeout: float = TIMEOUT) -> Answer:
         try:
             caller.sendall(json.dumps(request).encode() + b"\n")
             while not answered.endswith(b"\n"):
-                part = caller.recv(MAX_REQUEST)
+                part = caller.recv(MOST_READ)
                 if not part:
                     raise NotRunning(f"{path}: the broker hung up")
                 answered += part

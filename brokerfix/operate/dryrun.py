@@ -76,7 +76,7 @@ class DryRun:
                 fact = self._faster(recorded)
                 if isinstance(fact, f.Quoted) and fact.mark:
                     self._closes.setdefault(fact.symbol, {})[day_of(fact.id)] = fact.mark
-                if isinstance(fact, f.LimitsSet | f.GroupDefined | f.SymbolGroupDefined):
+                if isinstance(fact, f.LimitsSet | f.GroupDefined | f.SymbolGroupDefined | f.LimitsDivided):
                     self.state.last_id = fact.id
                     continue
                 if day in (0, day_of(fact.id)):

@@ -1,8 +1,8 @@
 """What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
 
 import msgspec
 
@@ -27,33 +27,16 @@ from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.credit import credits
 from brokerfix.engine.risk.levels import pending, utilisation
 from brokerfix.engine.risk.standing import margins
-from brokerfix.engine.state import State
-from brokerfix.facts import Alerted, Fact, OperatorRefused, OrderAccepted, OrderRejected
-from brokerfix.operate.admin import ActionRefused, Answer, Request
+from brokerfix.facts import Alerted, OperatorRefused, OrderAccepted, OrderRejected
+from brokerfix.operate.admin import ActionRefused, Answer, Request, name_of
 from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
+from brokerfix.operate.running import Running
+from brokerfix.operate.shard_actions import ShardActions
 from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
-from brokerfix.settings.sections import COMP_ID, ClientSection, Config, ConfigError, VenueSection
-
-
-class Running(Protocol):
-    """What the operations need of a broker."""
-
-    config: Config
-    clock: Callable[[], int]
-    state: State
-
-    def carry_out(self, command: cmd.Command) -> list[Fact]: ...
-    def roll(self, day: int, now: int) -> None: ...
-    def next_day(self) -> int: ...
-    def list_sessions(self) -> list[dict[str, Any]]: ...
-    def status(self) -> dict[str, Any]: ...
-    def disconnect(self, name: str) -> None: ...
-    def reset_session(self, name: str) -> None: ...
-    def add_client(self, name: str, section: ClientSection) -> None: ...
-    def add_venue(self, name: str, section: VenueSection) -> None: ...
+from brokerfix.settings.sections import COMP_ID, ClientSection, ConfigError, VenueSection
 
 
 class OnRecord(ActionRefused):
@@ -61,7 +44,10 @@ class OnRecord(ActionRefused):
 
 
 MOST_TEXT = 200
-NUMBERS = ("new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds")
+NUMBERS = (
+    "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "number", "to",
+    "cancel", "shard", "move",
+)  # fmt: skip
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
 TABLES = ("settings", "inputs", "reasons", "weights", "tables")
@@ -76,6 +62,9 @@ def _check(name: str, value: object) -> None:
     elif name in TABLES:
         if not isinstance(value, dict):
             raise ActionRefused(f"{name} is a table")
+    elif name == "holdings":
+        if not isinstance(value, str):
+            raise ActionRefused("holdings are JSON text")
     elif not isinstance(value, str) or not value.isprintable() or len(value) > MOST_TEXT:
         raise ActionRefused(f"{name} is text of up to {MOST_TEXT} characters")
 
@@ -129,10 +118,19 @@ class Operations:
             "start-maker": self._start_maker,
             "set-maker": self._set_maker,
             "calibration": self._calibration,
+            **ShardActions(broker, self.done).actions,
+            "cluster": lambda operator, request: self.broker.cluster(),
+            "switch": self._switch,
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
-        """Do what a request asks for. Raises ActionRefused."""
+        """Do what a request asks for. The broker's own user, as the cluster's agent is, may ask for another one (`by`),
+        whom it knows. Raises ActionRefused."""
+        if "by" in request:
+            if operator not in (name_of(os.getuid()), name_of(0)):
+                raise ActionRefused("only the broker's own user may ask in another's name")
+            operator = str(request.pop("by"))
+            _check("by", operator)
         try:
             return self._do(operator, request)
         except OnRecord as error:
@@ -154,7 +152,7 @@ class Operations:
         except Inexact as error:
             raise ActionRefused(str(error)) from error
 
-    def _done(self, command: cmd.Command) -> Answer:
+    def done(self, command: cmd.Command) -> Answer:
         facts = self.broker.carry_out(command)
         for fact in facts:
             if isinstance(fact, OperatorRefused):
@@ -184,15 +182,15 @@ class Operations:
     def _cancel(self, operator: str, request: Request) -> Answer:
         order = self._order(request)
         text = request.get("text", "")
-        return self._done(cmd.OperatorCancel(self.broker.clock(), operator, order.order_id, "2", text))
+        return self.done(cmd.OperatorCancel(self.broker.clock(), operator, order.order_id, "2", text))
 
     def _release(self, operator: str, request: Request) -> Answer:
         order = self._order(request)
-        return self._done(cmd.OperatorRelease(self.broker.clock(), operator, order.order_id))
+        return self.done(cmd.OperatorRelease(self.broker.clock(), operator, order.order_id))
 
     def _pause(self, operator: str, request: Request) -> Answer:
         order = self._order(request)
-        return self._done(cmd.OperatorPause(self.broker.clock(), operator, order.order_id, request["paused"] == "yes"))
+        return self.done(cmd.OperatorPause(self.broker.clock(), operator, order.order_id, request["paused"] == "yes"))
 
     def _exchanges(self, operator: str, request: Request) -> Answer:
         return {"exchanges": exchanges(self.broker.state, self.broker.clock())}
@@ -212,7 +210,11 @@ class Operations:
         at = to_scaled(price, instrument.price_digits) if price else 0
         canceled, refused = request.get("canceled", 0) == 1, request.get("refused", 0) == 1
         told = child.child_id, filled, at, canceled, request.get("text", ""), refused
-        return self._done(cmd.OperatorResolve(self.broker.clock(), operator, *told))
+        return self.done(cmd.OperatorResolve(self.broker.clock(), operator, *told))
+
+    def _switch(self, operator: str, request: Request) -> Answer:
+        """Hand over to a standby. Its name is in the answer."""
+        return {"to": self.broker.switch(operator, str(request.get("to", "")))}
 
     def _status(self, operator: str, request: Request) -> Answer:
         return self.broker.status()
@@ -244,7 +246,7 @@ class Operations:
             text=request.get("text", ""),
             fee=money_text(to_money(request["fee"])) if request.get("fee", "0") != "0" else "",
         )
-        return self._done(command)
+        return self.done(command)
 
     def _instrument(self, symbol: str) -> Instrument:
         instrument = self.broker.state.instruments.get(symbol)
@@ -282,7 +284,7 @@ class Operations:
 
     def _bust(self, operator: str, request: Request) -> Answer:
         exec_id = id_number(request["exec"])
-        return self._done(cmd.OperatorBust(self.broker.clock(), operator, exec_id, request.get("text", "")))
+        return self.done(cmd.OperatorBust(self.broker.clock(), operator, exec_id, request.get("text", "")))
 
     def _correct(self, operator: str, request: Request) -> Answer:
         state, exec_id = self.broker.state, id_number(request["exec"])
@@ -293,14 +295,14 @@ class Operations:
         qty = to_scaled(request["qty"], instrument.qty_digits)
         price = to_scaled(request["price"], instrument.price_digits)
         text = request.get("text", "")
-        return self._done(cmd.OperatorCorrect(self.broker.clock(), operator, exec_id, qty, price, text))
+        return self.done(cmd.OperatorCorrect(self.broker.clock(), operator, exec_id, qty, price, text))
 
     def _halt(self, operator: str, request: Request) -> Answer:
-        return self._done(cmd.OperatorHalt(self.broker.clock(), operator, request["kind"], request.get("name", "")))
+        return self.done(cmd.OperatorHalt(self.broker.clock(), operator, request["kind"], request.get("name", "")))
 
     def _kill(self, operator: str, request: Request) -> Answer:
         kind, name = request["kind"], request.get("name", "")
-        self._done(cmd.OperatorHalt(self.broker.clock(), operator, kind, name, True))
+        self.done(cmd.OperatorHalt(self.broker.clock(), operator, kind, name, True))
         return {"orders": sum(job.total for job in self.broker.state.jobs[:1])}
 
     def _killed(self, operator: str, request: Request) -> Answer:
@@ -334,7 +336,7 @@ class Operations:
             raise ActionRefused(f"minutes are 1 to {MOST_MINUTES}")
         until = now + minutes * MINUTE if minutes else 0
         above, text = self.broker.config.approvals.raise_above, request.get("text", "")
-        answer = self._done(cmd.SetLimits(now, operator, level, limits, text, until, above))
+        answer = self.done(cmd.SetLimits(now, operator, level, limits, text, until, above))
         waiting = [number for number, one in self.broker.state.proposals.items() if one.at == now]
         return {**answer, "proposal": id_text(waiting[-1])} if waiting else answer
 
@@ -344,14 +346,14 @@ class Operations:
     def _answer_limits(self, operator: str, request: Request) -> Answer:
         number, approve = id_number(request["proposal"]), bool(request["approve"])
         text = request.get("text", "")
-        return self._done(cmd.AnswerProposal(self.broker.clock(), operator, number, approve, text))
+        return self.done(cmd.AnswerProposal(self.broker.clock(), operator, number, approve, text))
 
     def _margin(self, operator: str, request: Request) -> Answer:
         return {"margin": margins(self.broker.state)}
 
     def _alert(self, operator: str, request: Request) -> Answer:
         """What an operator's tool has found, for all to see."""
-        return self._done(cmd.OperatorAlert(self.broker.clock(), operator, request["code"], request["text"]))
+        return self.done(cmd.OperatorAlert(self.broker.clock(), operator, request["code"], request["text"]))
 
     def _fx(self, operator: str, request: Request) -> Answer:
         """The currencies and their rates."""
@@ -365,7 +367,7 @@ class Operations:
 
     def _set_fx(self, operator: str, request: Request) -> Answer:
         rate = to_scaled(request["rate"], 8)
-        return self._done(cmd.OperatorRate(self.broker.clock(), operator, request["currency"], rate))
+        return self.done(cmd.OperatorRate(self.broker.clock(), operator, request["currency"], rate))
 
     def _set_profile(self, operator: str, request: Request) -> Answer:
         """When a symbol trades, for orders that are worked by it."""
@@ -379,7 +381,7 @@ class Operations:
             if not part.isdecimal() or int(part) >= len(weights) or type(weight) is not int or weight < 0:
                 raise ActionRefused("a profile has weights of 0 or more for parts of the day, by their number")
             weights[int(part)] = weight
-        return self._done(cmd.SetVolumeProfile(self.broker.clock(), operator, symbol, seconds * 10**9, tuple(weights)))
+        return self.done(cmd.SetVolumeProfile(self.broker.clock(), operator, symbol, seconds * 10**9, tuple(weights)))
 
     def _breaks(self, operator: str, request: Request) -> Answer:
         """The open breaks with exchanges."""
@@ -398,7 +400,7 @@ class Operations:
 
     def _resolve_break(self, operator: str, request: Request) -> Answer:
         number, text = id_number(request["number"]), request.get("text", "")
-        return self._done(cmd.OperatorResolveBreak(self.broker.clock(), operator, number, text))
+        return self.done(cmd.OperatorResolveBreak(self.broker.clock(), operator, number, text))
 
     def _credits(self, operator: str, request: Request) -> Answer:
         return {"credits": credits(self.broker.state)}
@@ -407,18 +409,18 @@ class Operations:
         inputs = tuple((str(name), str(value)) for name, value in request["inputs"].items())
         reasons = tuple(map(str, request["reasons"].values()))
         account, score = request["account"], request["score"]
-        return self._done(cmd.OperatorCredit(self.broker.clock(), operator, account, score, inputs, reasons))
+        return self.done(cmd.OperatorCredit(self.broker.clock(), operator, account, score, inputs, reasons))
 
     def _hold_margin(self, operator: str, request: Request) -> Answer:
         hold, text = bool(request["hold"]), request.get("text", "")
-        return self._done(cmd.OperatorMargin(self.broker.clock(), operator, request["account"], hold, text))
+        return self.done(cmd.OperatorMargin(self.broker.clock(), operator, request["account"], hold, text))
 
     def _resume(self, operator: str, request: Request) -> Answer:
-        return self._done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))
+        return self.done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))
 
     def _split(self, operator: str, request: Request) -> Answer:
         new, old = int(request["new"]), int(request["old"])
-        return self._done(cmd.OperatorSplit(self.broker.clock(), operator, request["symbol"], new, old))
+        return self.done(cmd.OperatorSplit(self.broker.clock(), operator, request["symbol"], new, old))
 
     def _roll(self, operator: str, request: Request) -> Answer:
         day = self.broker.next_day()
@@ -511,7 +513,7 @@ class Operations:
 
     def _stop_maker(self, operator: str, request: Request) -> Answer:
         name, symbol = request["maker"], request.get("symbol", "")
-        return self._done(cmd.PullQuotes(self.broker.clock(), operator, name, symbol))
+        return self.done(cmd.PullQuotes(self.broker.clock(), operator, name, symbol))
 
     def _start_maker(self, operator: str, request: Request) -> Answer:
         """Have a maker, or a client, quote again, whatever had it stop; what its protection has counted is forgotten.
@@ -522,7 +524,7 @@ class Operations:
         known = known or (quoter is not None and (not symbol or quoter.may_quote(symbol)))
         if known and not pulled(state, name, now, symbol) and request.get("reset") != "yes":
             return {"started": False, "pulled": {}}
-        answer = self._done(cmd.ResumeQuotes(now, operator, name, symbol))
+        answer = self.done(cmd.ResumeQuotes(now, operator, name, symbol))
         return {**answer, "started": True, "pulled": pulled(state, name, now, symbol)}
 
     def _set_maker(self, operator: str, request: Request) -> Answer:
@@ -530,9 +532,9 @@ class Operations:
         quoting, changes = change_of(self.broker.state, self.broker.config, request)
         text = " ".join(f"{key}={value}" for key, value in request["settings"].items())
         command = cmd.ChangeQuoting(self.broker.clock(), operator, request["maker"], quoting, text[:MOST_TEXT])
-        return {**self._done(command), "changes": changes}
+        return {**self.done(command), "changes": changes}
 
     def _calibration(self, operator: str, request: Request) -> Answer:
         """What has been estimated of a symbol."""
         calibration = calibration_of(request)
-        return self._done(cmd.SetCalibration(self.broker.clock(), operator, request["symbol"], calibration))
+        return self.done(cmd.SetCalibration(self.broker.clock(), operator, request["symbol"], calibration))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from brokerfix.domain import AT_AUCTION, Instrument, OrdType, Side, TimeInForce, Venue
+from brokerfix.domain import AT_AUCTION, Instructions, Instrument, OrdType, Side, TimeInForce, Venue
 from brokerfix.engine.charges import exchange_fee
 
 NEAR = Fraction(1, 10)
@@ -131,7 +131,7 @@ def _time(totals: tuple[int, int, int, int]) -> int:
 
 class Fill(msgspec.Struct):
     """A fill of an order at an exchange, or in our book (`venue` ""). `fee` is what it costs the account, `terms` the
-    exchange's as they were then."""
+    exchange's as they were then; `other` is the order that it met in our book."""
 
     venue: str
     at: int
@@ -140,6 +140,7 @@ class Fill(msgspec.Struct):
     fee: str
     is_maker: bool
     terms: Venue | None = None
+    other: int = 0
 
     def exchange_fee(self, instrument: Instrument) -> int:
         """What the exchange takes for it by its configured fees, in money (below 0: it gives)."""
@@ -160,7 +161,8 @@ class Decision(msgspec.Struct):
 
 
 class Child(msgspec.Struct):
-    """What was sent to an exchange. `canceled`: it ended with so much unfilled."""
+    """What was sent to an exchange, from `at` until `until` (0: it is still there). `canceled`: it ended with so much
+    unfilled."""
 
     venue: str
     qty: int
@@ -168,6 +170,8 @@ class Child(msgspec.Struct):
     decision: Decision | None
     fills: list[Fill] = []
     is_ended: bool = False
+    at: int = 0
+    until: int = 0
 
     @property
     def filled(self) -> int:
@@ -179,7 +183,8 @@ class Child(msgspec.Struct):
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """A client's order. `at` is its receipt or, of a stop, when it was triggered, and `quote` the one at that time."""
+    """A client's order. `at` is its receipt or, of a stop, when it was triggered, and `quote` the one at that time.
+    `is_worked`: when and how is left to us, by an algorithm or an operator."""
 
     order_id: int
     client: str
@@ -193,6 +198,9 @@ class Order(msgspec.Struct, kw_only=True):
     day: int
     is_directed: bool
     first_qty: int
+    account: str = ""
+    is_worked: bool = False
+    instructions: Instructions | None = None
     quote: Quote | None = None
     is_decided: bool = False
     is_ended: bool = False

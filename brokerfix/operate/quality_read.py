@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.domain import IMMEDIATE, Hold, Instrument, Side, Venue, day_of
+from brokerfix.domain import IMMEDIATE, Hold, Instructions, Instrument, Side, Venue, day_of
 from brokerfix.engine.fees import ADDED
 from brokerfix.operate.quality_orders import Child, Decision, Fill, Order, Quote, Timeline
 from brokerfix.record.journal import read
@@ -19,6 +19,10 @@ def quote_of(fact: f.Quoted) -> Quote | None:
     sizes = (sum(qty for price, qty, _ in side if price == side[0][0]) for side in (fact.bids, fact.asks))
     at_venues = (next((price for price, _, venue in side if venue), 0) for side in (fact.bids, fact.asks))
     return Quote(bid, ask, *sizes, *at_venues)
+
+
+def _is_worked(asked: Instructions | None) -> bool:
+    return asked is not None and (asked.manual or (asked.strategy is not None and bool(asked.strategy.name)))
 
 
 class Orders:
@@ -92,6 +96,7 @@ class Orders:
                 order_id=fact.id, client=fact.client, symbol=fact.symbol, side=fact.side, ord_type=fact.ord_type,
                 time_in_force=fact.time_in_force, qty=fact.qty, first_qty=fact.qty, price=fact.price, at=fact.at,
                 day=day, is_directed=bool(fact.ex_destination), quote=self._timeline(fact.symbol).newest,
+                account=fact.account, instructions=fact.instructions, is_worked=_is_worked(fact.instructions),
             )  # fmt: skip
 
     def _decided(self, fact: f.RouteDecided) -> None:
@@ -122,7 +127,7 @@ class Orders:
         order = self.orders.get(fact.order_id)
         if order is not None:
             decision = order.decisions[-1] if order.decisions else None
-            child = Child(fact.venue, fact.qty, fact.time_in_force, decision)
+            child = Child(fact.venue, fact.qty, fact.time_in_force, decision, at=fact.at)
             order.children.append(child)
             self._children[fact.id] = order, child
 
@@ -132,7 +137,8 @@ class Orders:
 
     def _child_ended(self, fact: f.ChildEnded) -> None:
         if fact.child_id in self._children:
-            self._children[fact.child_id][1].is_ended = True
+            child = self._children[fact.child_id][1]
+            child.is_ended, child.until = True, fact.at
 
     def _child_filled(self, fact: f.ChildFilled) -> None:
         if fact.child_id not in self._children:
@@ -149,14 +155,14 @@ class Orders:
 
     def _traded(self, fact: f.Trade) -> None:
         sides = (
-            (fact.maker_order_id, fact.id - 1, fact.maker_fee, True),
-            (fact.taker_order_id, fact.id, fact.taker_fee, False),
+            (fact.maker_order_id, fact.taker_order_id, fact.id - 1, fact.maker_fee, True),
+            (fact.taker_order_id, fact.maker_order_id, fact.id, fact.taker_fee, False),
         )
-        for order_id, exec_id, fee, is_maker in sides:
+        for order_id, other, exec_id, fee, is_maker in sides:
             order = self.orders.get(order_id)
             if order is None:
                 continue
-            fill = self._fills[exec_id] = Fill("", fact.at, fact.qty, fact.price, fee, is_maker)
+            fill = self._fills[exec_id] = Fill("", fact.at, fact.qty, fact.price, fee, is_maker, other=other)
             order.fills.append(fill)
             if not is_maker and order.decisions and order.decisions[-1].at == fact.at:
                 order.decisions[-1].fills.append(fill)

@@ -20,12 +20,17 @@ from brokerfix.fix.session.sessions import Sessions, SessionsError
 from brokerfix.operate import killfile
 from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
+from brokerfix.process.clustered import ClusterWatch
 from brokerfix.process.helpers import Helper
 from brokerfix.process.idle import Idle
+from brokerfix.process.member import Ended, Member, begin_anew
 from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
+from brokerfix.projections.lag import events_lag, lag_of
+from brokerfix.queues.needed import check_installed
+from brokerfix.record.confirmed import FILE as SHARED
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -33,6 +38,7 @@ from brokerfix.settings.registry import complete
 from brokerfix.settings.schedule import day_ends, trading_day
 from brokerfix.settings.sections import ClientSection, Config, StartError, VenueSection
 from brokerfix.settings.start import hours_of, start_command
+from brokerfix.settings.store import NEEDS, in_postgres
 from brokerfix.simulate.chaos import Chaos
 
 log = logging.getLogger("brokerfix")
@@ -46,14 +52,19 @@ BEHIND_ORDERS = 10
 class Broker:
     """One broker, or one simulated exchange."""
 
-    def __init__(self, config: Config, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, config: Config, clock: Callable[[], int] = time.time_ns, may_begin: bool = True) -> None:
+        """`may_begin`: in a cluster it may be the first primary of all."""
         complete(config)
         self.config = config
         self.clock = clock
         self.receiver = Receiver(config, clock)
         self.outbox = Outbox(config.broker.resend_messages, tuple(config.makers), config.data / "missed")
         self.sessions = Sessions(config, self.receiver, self.outbox, clock)
-        self.journal = Journal(config.data / "journal", config.broker.durability == "disk")
+        self.member = Member(config, may_begin) if config.cluster is not None else None
+        durability = config.broker.durability
+        self.journal = Journal(
+            config.data / "journal", "disk" in durability, self.member, awaited="cluster" in durability
+        )
         send = self.sessions.send if config.chaos is None else self._spoil
         self.pipeline = Pipeline(self.journal, send, self.sessions.tell, self.outbox, posts=config.chaos is None)
         self.state = self.pipeline.state
@@ -74,17 +85,28 @@ class Broker:
         self.timers = Timers(self)
         self.running = False
         self._lock = -1
+        self._switched = ("", "")
         self.helpers: list[Helper] = []
 
     def start(self) -> None:
-        """Take the data folder, replay the journal, open the sessions. Raises StartError."""
+        """Take the data folder, replay the journal, open the sessions; in a cluster, once this node is the primary.
+        Raises StartError, and Ended of a standby that is told to end."""
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
+        for name, events in config.events.items():
+            check_installed(config.path, f"events.{name}", config.queues[events.queue].kind)
+        if in_postgres(config) and find_spec("psycopg") is None:
+            raise StartError(f"{config.path}: {NEEDS}")
         try:
             config.data.mkdir(parents=True, exist_ok=True)
             self._lock = lock(config.data)
             self._idle = Idle()
+            if self.member is not None:
+                self._follow(self.member)
+            else:
+                # One of before, when there was a cluster, would hold projections back.
+                (config.data / SHARED).unlink(missing_ok=True)
             unsent = self.pipeline.recover(self.trading_day(self.clock()))
             self.outbox.open(config.data / "sessions", config.data / "fix", self.sessions.file_names())
             self._check_journal()
@@ -92,7 +114,8 @@ class Broker:
             raise StartError(str(error)) from error
         if config.gateway is not None:
             self.sessions.secret = make_secret(config)
-        warm_up()
+        if self.member is None:
+            warm_up(versions=[client.fix for client in config.clients.values()])
         missed_a_roll = 0 < self.state.day < self.trading_day(self.clock())
         try:
             self.sessions.start(anew=missed_a_roll and config.broker.session_reset == "daily")
@@ -103,6 +126,9 @@ class Broker:
         if not self.pipeline.submit(start_command(config, self.hours, self.clock())):
             self.sessions.close()
             raise StartError(f"{self.journal.folder}: the disk is full: the start itself can't be recorded")
+        if self.member is not None:
+            self.cluster_watch = ClusterWatch(self, self.member)
+            self.cluster_watch.took_over()
         self._carry_out_kills()
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, *config.makers)):
             log.warning("%s", line)
@@ -116,20 +142,41 @@ class Broker:
         gc.set_threshold(50_000, 50, 1000)
         log.info("%s is up on port %d, data in %s", config.broker.name, config.broker.port, config.data)
 
+    def _follow(self, member: Member) -> None:
+        """Be a standby as long as this node is not the primary."""
+        member.helpers = self.helpers
+        member.start()
+        warm_up(versions=[client.fix for client in self.config.clients.values()])
+        try:
+            member.follow(self.pipeline)
+        except Ended:
+            self._idle.close()
+            os.close(self._lock)
+            raise
+
     def _start_helpers(self) -> None:
         """The processes beside this one."""
         config, told = self.config, (str(self.config.data), str(os.getpid()))
-        for is_wanted, name, module in (
-            (config.broker.store, "the SQLite projection", "brokerfix.projections.sqlite"),
-            (config.broker.history, "the market history", "brokerfix.projections.history"),
-        ):
+        if in_postgres(config):
+            store = "the PostgreSQL projection", "brokerfix.projections.postgres", *told, str(config.path)
+        else:
+            store = "the SQLite projection", "brokerfix.projections.sqlite", *told, str(config.broker.store_days)
+        history = "the market history", "brokerfix.projections.history", *told
+        for is_wanted, helper in ((config.broker.store, store), (config.broker.history, history)):
             if is_wanted:
-                self.helpers.append(Helper(name, module, *told, niceness=BEHIND_ORDERS))
+                self.helpers.append(Helper(*helper, niceness=BEHIND_ORDERS))
+        if config.proof is not None:
+            told = str(config.path), str(os.getpid())
+            signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
+            self.helpers.append(signing)
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
             webhook = Helper("the alerts' webhook", "brokerfix.projections.webhook", *posts, niceness=BEHIND_ORDERS)
             self.helpers.append(webhook)
+        for name in config.events:
+            stream = f"the event stream {name}", "brokerfix.process.events", str(config.path), name
+            self.helpers.append(Helper(*stream, str(os.getpid()), niceness=BEHIND_ORDERS))
         if config.gateway is not None and not config.gateway.upstream:
             self.helpers.append(Helper("the gateway", "brokerfix.gateway", str(config.path), str(os.getpid())))
 
@@ -204,8 +251,10 @@ class Broker:
     def turn(self) -> None:
         """One turn of the loop: sessions, held messages, timers."""
         began = time.perf_counter_ns()
+        if self.member is not None:
+            self.member.check()
         self.sessions.poll()
-        if self.journal.disk:
+        if self.journal.waits:
             self.pipeline.release()
             if self.pipeline.failed is not None:
                 log.critical("%s: the disk has failed: %s; stopping", self.journal.folder, self.pipeline.failed)
@@ -227,19 +276,29 @@ class Broker:
     def stop(self) -> int:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
         self.timers.every.clear()
+        if self.member is not None:
+            self.member.stopping = True
         deadline = self.clock() + LOGOUT_SECONDS * SECOND
         while self.sessions.logout() and self.clock() < deadline:
             self.turn()
         if self.pipeline.failed is None:
-            self.pipeline.submit(cmd.Stop(self.clock()))
+            self.pipeline.submit(cmd.Stop(self.clock()), Origin(who=self._switched[0]) if self._switched[0] else OURS)
             self.pipeline.flush()
         self.admin.close()
         self.sessions.close()
+        if self.member is not None:
+            self.member.settle(self.journal.position)
         self.pipeline.close()
         self._idle.close()
+        if self.member is not None:
+            self.member.hand_over(self._switched[1])
+            self.member.close()
         for helper in self.helpers:
             helper.stop()
         os.close(self._lock)
+        if self._switched[0]:
+            log.info("%s is down here; this node begins anew as a standby", self.config.broker.name)
+            begin_anew()
         log.info("%s is down; its orders stay", self.config.broker.name)
         return 0 if self.pipeline.failed is None else 1
 
@@ -292,10 +351,41 @@ class Broker:
                 "since_start": round(max(pauses.ever, pauses.last_minute) / MILLISECOND, 3),
                 "fork": round(self.pipeline.keeper.pause * 1000, 3),
             },
+            "cluster": self._cluster_status(),
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
+            "events": {
+                name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
+                for name in self.config.events
+            },
+            "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
+
+    def _cluster_status(self) -> dict[str, Any]:
+        """What of the cluster is for everyday: {} in none."""
+        if self.member is None:
+            return {}
+        told = self.member.status()
+        keys = ("node", "role", "epoch", "quorum", "standbys", "behind_bytes", "behind_ms")
+        return {key: told[key] for key in keys}
+
+    def cluster(self) -> dict[str, Any]:
+        """How this node sees the cluster. Raises ActionRefused where it is in none."""
+        if self.member is None:
+            raise ActionRefused(f"{self.config.path}: has no [cluster]")
+        return self.member.status()
+
+    def switch(self, operator: str, to: str) -> str:
+        """Hand over to a standby, `to` or the one that is closest, and be a standby. Returns its name. Raises
+        ActionRefused where there is none that could take over at once."""
+        if self.member is None:
+            raise ActionRefused(f"{self.config.path}: has no [cluster]")
+        chosen = self.member.successor(to)
+        log.warning("operator %s hands over to node %s", operator, chosen)
+        self._switched = operator, chosen
+        self.running = False
+        return chosen
 
     def disconnect(self, name: str) -> None:
         self.sessions.disconnect(name)

@@ -29,6 +29,11 @@ class Helper:
         if self._niceness:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
 
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The one that runs now, or has ended."""
+        return self._process
+
     def look_after(self) -> None:
         """Start it again if it has ended; later each time, if it does so at once."""
         lived = time.monotonic() - self._started

@@ -92,9 +92,17 @@ class Timers:
         if config.makers:
             timers.append(Timer(STIRRED_EVERY, self._requote_stirred))
             timers.append(Timer(LOOK_EVERY, self._requote_all))
+        if self.broker.member is not None:
+            timers.append(Timer(WATCH_EVERY, self.broker.cluster_watch.look))
+            if self.broker.member.section.check_seconds:
+                every = self.broker.member.section.check_seconds * SECOND
+                timers.append(Timer(every, self._begin_check))
         if self.broker.chaos is not None:
             timers.append(Timer(MILLISECOND, self.broker.chaos.release))
         self.every = timers
+
+    def _begin_check(self, now: int) -> None:
+        self.broker.pipeline.submit(cmd.BeginCheck(now))
 
     def _publish(self, now: int) -> None:
         self.broker.receiver.publish(now)

@@ -3,6 +3,7 @@ run. No journal, no sockets.
 """
 
 import time
+from collections.abc import Iterable
 
 from brokerfix import commands as cmd
 from brokerfix.domain import ClientOptions, Instrument, Limits, Venue
@@ -12,15 +13,19 @@ from brokerfix.fix.incoming.reports import from_venue
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.text import timestamp
+from brokerfix.fix.versions.rules import RULES
 
 ROUNDS = 50
 DAY = 20000101
 CLIENT, VENUE, SYMBOL = "CLIENT", "VENUE", "WARM"
 
 
-def warm_up(rounds: int = ROUNDS) -> State:
+def warm_up(rounds: int = ROUNDS, versions: Iterable[str] = ()) -> State:
     """Each round is an order that an exchange acknowledges and fills and one that is replaced and canceled there, from
-    FIX text to FIX text. Returns the scratch state as they have left it."""
+    FIX text to FIX text. `versions` are the BeginStrings that clients speak: the rules of each are made. Returns the
+    scratch state as they have left it."""
+    for begin_string in versions:
+        RULES[begin_string]
     at = time.time_ns()
     scratch = _Scratch(at)
     for number in range(rounds):

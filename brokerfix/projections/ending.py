@@ -16,6 +16,10 @@ class Ending:
         self._told = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         signal.signal(signal.SIGTERM, lambda number, frame: os.eventfd_write(self._told, 1))
 
+    def fileno(self) -> int:
+        """For a loop that waits for other things too: it is readable once SIGTERM has come."""
+        return self._told
+
     def wait(self, seconds: float = 0) -> bool:
         """Wait for it so long at most. Returns whether it has come."""
         return bool(select.select([self._told], [], [], seconds)[0])

@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlite_utils
 
 from brokerfix.domain import Instrument, average_text, day_of, to_text
 from brokerfix.facts import Fact, Quoted
@@ -33,6 +32,7 @@ from brokerfix.projections.columns import (
     terms_of,
     write,
 )
+from brokerfix.projections.database import Database
 from brokerfix.projections.published import moment
 from brokerfix.projections.sqlite import remove
 from brokerfix.projections.tail import Anew, Tail, follow_until_ended
@@ -243,13 +243,13 @@ class History:
             files.folder.parent.rmdir()
 
 
-def _opened(path: Path) -> sqlite_utils.Database:
+def _opened(path: Path) -> Database:
     """The database; one of another schema is made anew."""
-    db = sqlite_utils.Database(path)
+    db = Database(path)
     if db.table_names() and db.execute("pragma user_version").fetchone()[0] != SCHEMA:
         db.close()
         remove(path)
-        db = sqlite_utils.Database(path)
+        db = Database(path)
     db.enable_wal()
     # A power loss may take the last transactions: then what the files have beyond them is cut off and made again.
     db.execute("pragma synchronous = normal")

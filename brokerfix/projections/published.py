@@ -72,8 +72,8 @@ def decision_row(fact: RouteDecided, instrument: Instrument) -> dict[str, Any]:
         "quotes": _json(quotes),
         "exchanges": _json(exchanges),
         "expected_qty": to_text(fact.expected_qty, qty),
-        "expected_px": fact.expected_px,
-        "expected_fee": fact.expected_fee,
+        "expected_px": fact.expected_px or None,
+        "expected_fee": fact.expected_fee or None,
         "note": fact.note,
     }
 

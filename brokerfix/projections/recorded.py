@@ -14,7 +14,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import sqlite_utils
 
 from brokerfix.domain import to_text
 from brokerfix.projections.columns import (
@@ -30,6 +29,7 @@ from brokerfix.projections.columns import (
     in_order,
     table_of,
 )
+from brokerfix.projections.database import Database
 from brokerfix.settings.registry import market_path
 
 DAY_SECONDS = 86_400
@@ -83,7 +83,7 @@ class Recorded:
         if not path.exists():
             raise NoHistory(f"{path}: there is no market history yet; start the broker with history = true in [broker]")
         self.data = data
-        self.db = sqlite_utils.Database(path)
+        self.db = Database(path)
         self._decode = msgspec.msgpack.Decoder(Row).decode
 
     def terms(self, symbol: str) -> Terms:

@@ -14,8 +14,10 @@ from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import Fact
 from brokerfix.projections.ending import Ending
+from brokerfix.record.confirmed import Confirmed
 from brokerfix.record.journal import Place, Record, exists, places
 from brokerfix.record.kept import belongs, newest, oldest, place_of
+from brokerfix.record.place import position_of
 
 
 class Anew(Exception):
@@ -29,7 +31,8 @@ class Tail:
     def __init__(self, folder: Path, stored: Place, stored_id: int) -> None:
         self.folder = folder
         self.stored = stored
-        self._stored_id = stored_id
+        self.stored_id = stored_id
+        self._confirmed = Confirmed(folder.parent)
         self.touched = Touched()
         self.begins_with_state = False
         if stored_id and not exists(folder, stored):
@@ -46,15 +49,17 @@ class Tail:
 
     def _compare(self) -> None:
         """The journal must have, where the projection stands, the fact that it has been made from."""
-        if self.place == self.stored and self.state.last_id != self._stored_id:
+        if self.place == self.stored and self.state.last_id != self.stored_id:
             raise Anew
 
     def follow(self, tell: Callable[[Fact, Record], None], most: int) -> int:
         """Apply the next records, so many at most, and tell each fact that the projection has not, with its record, as
         soon as it is applied. Returns how many records that were. Raises Anew."""
-        count = 0
+        count, limit = 0, self._confirmed.limit()
         # A last record may be in the middle of its write: it is whole at the next look.
         for record, place in islice(places(self.folder, since=self.place), most):
+            if limit is not None and position_of(place) > limit:
+                break
             is_new = place > self.stored
             for fact in record.facts:
                 evolve(self.state, fact)
@@ -80,7 +85,7 @@ class Tail:
     def is_stored(self) -> None:
         """The projection has all up to `place` now: what was touched counts anew."""
         if self.place > self.stored:
-            self.stored, self._stored_id = self.place, self.state.last_id
+            self.stored, self.stored_id = self.place, self.state.last_id
         self.touched = Touched()
 
 

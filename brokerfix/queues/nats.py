@@ -9,27 +9,25 @@ from pathlib import Path
 from nats.aio.client import Client
 from nats.errors import AuthorizationError
 
+from brokerfix.queues.away import FIRST_CONNECT_SECONDS
+from brokerfix.queues.away import ServerAway as ServerAway
+from brokerfix.queues.away import told as told_away
 from brokerfix.settings.servers import ServersSection, password_of, tls_of
 
 log = logging.getLogger("brokerfix.queues")
 RECONNECT_SECONDS = 0.1
 CONNECT_SECONDS = 2
-FIRST_CONNECT_SECONDS = 4.0
-"""Within which one of the servers has to be there."""
-
-
-class ServerAway(Exception):
-    """No server of a section can be used now: which, why, and what to do."""
 
 
 async def connect(
     path: Path, key: str, section: ServersSection, name: str,
     disconnected: Callable[[], Awaitable[None]] | None = None,
     reconnected: Callable[[], Awaitable[None]] | None = None,
+    seconds: float = CONNECT_SECONDS,
 ) -> Client:  # fmt: skip
-    """A client of the servers that the section `key` of the configuration `path` names; once connected it connects
-    anew by itself for ever. `name` is what the servers show of it. Raises ServerAway, and ConfigError for what is
-    configured and can't be used."""
+    """A client of the servers that the section `key` of the configuration `path` names; once connected it connects anew
+    by itself for ever. `name` is what the servers show of it; each has so many `seconds` to answer. Raises ServerAway,
+    and ConfigError for what is configured and can't be used."""
     last: list[Exception] = []
 
     async def failed(error: Exception) -> None:
@@ -49,7 +47,7 @@ async def connect(
         reconnected_cb=reconnected,
         max_reconnect_attempts=-1,
         reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]
-        connect_timeout=CONNECT_SECONDS,
+        connect_timeout=seconds,  # type: ignore[arg-type]
     )
     try:
         await asyncio.wait_for(connecting, FIRST_CONNECT_SECONDS)
@@ -62,9 +60,5 @@ async def connect(
 
 def told(path: Path, key: str, section: ServersSection, error: Exception) -> str:
     """Why servers can't be used, for people."""
-    where = f"{path}: {key}.servers: {', '.join(section.servers)}"
-    if isinstance(error, AuthorizationError) or "authorization" in str(error).lower():
-        who = f"user {section.user!r}" if section.user else "a client without a name"
-        return f"{where}: {who} is not let in: look at {key}.user and its password"
-    why = str(error) or type(error).__name__
-    return f"{where}: can't connect: {why}: is a server running there?"
+    is_refused = isinstance(error, AuthorizationError) or "authorization" in str(error).lower()
+    return told_away(path, key, section, error, is_refused)

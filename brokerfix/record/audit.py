@@ -9,10 +9,14 @@ import msgspec
 from brokerfix.domain import Side, day_of, money_text, sequence_of, to_money
 from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.invariants import broken_in_order, broken_in_state
+from brokerfix.engine.risk.moves import holdings_of
 from brokerfix.engine.state import State
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import (
+    AccountMovedIn,
+    AccountMovedOut,
     BalancesConverted,
+    CheckBegun,
     ChildFilled,
     DayRolled,
     DeficitBooked,
@@ -20,11 +24,13 @@ from brokerfix.facts import (
     FillReversed,
     InterestBooked,
     SplitApplied,
+    StateChecked,
     StateKept,
     Trade,
     TradeBusted,
     TradeCorrected,
 )
+from brokerfix.record.checked import PARTS
 from brokerfix.record.journal import Place, Torn, places
 from brokerfix.record.kept import BadState, kept_states, oldest, place_of, read_head
 from brokerfix.record.kept import read as read_kept
@@ -59,6 +65,7 @@ class Auditor:
         self._filled: Counter[int] = Counter()
         self._fills: dict[int, tuple[int, int, int, str]] = {}
         self._last = 0
+        self._hashes: dict[int, str] = {}
         self.touched = Touched()
 
     def begin(self) -> None:
@@ -79,6 +86,9 @@ class Auditor:
     def before(self, fact: Fact) -> None:
         """Count a fact that is about to be applied."""
         self.report.facts += 1
+        counted = self._hashes.pop(fact.of, "") if isinstance(fact, StateChecked) else ""
+        if counted and isinstance(fact, StateChecked) and fact.parts == PARTS and fact.state_hash != counted:
+            self._problem(f"fact {fact.id}: the state was another one at fact {fact.of} when it was written")
         if isinstance(fact, StateKept):
             # An older version kept it; its hash was another one.
             return
@@ -116,6 +126,18 @@ class Auditor:
                 self._cash[fact.account, currency] -= to_money(money)
         elif isinstance(fact, DeficitBooked):
             self._cash[fact.account, ""] += to_money(fact.amount)
+        elif isinstance(fact, AccountMovedOut):
+            for counter in (self._bought, self._sold, self._cash):
+                for key in [key for key in counter if key[0] == fact.account]:
+                    counter[key] = 0
+        elif isinstance(fact, AccountMovedIn):
+            self._moved_in(fact)
+
+    def after(self, fact: Fact) -> None:
+        """A fact was applied."""
+        if isinstance(fact, CheckBegun):
+            self._hashes[fact.id] = self.state.hash()
+        note(self.state, fact, self.touched)
 
     def after_record(self, last_id: int) -> None:
         """Check the orders that a record was about."""
@@ -172,6 +194,17 @@ class Auditor:
                     filled = self._filled[order.order_id]
                     self._filled[order.order_id] = filled * fact.numerator // fact.denominator
 
+    def _moved_in(self, fact: AccountMovedIn) -> None:
+        """What an account has brought from another shard is as if it had been traded here."""
+        image = holdings_of(fact.holdings).account
+        paid_in, cash, *_ = map(int, image.numbers)
+        self._cash[fact.account, ""] += cash - paid_in
+        for currency, money in image.balances.items():
+            self._cash[fact.account, currency] += int(money)
+        for symbol, (_, bought, sold, *_) in image.positions.items():
+            self._bought[fact.account, symbol] += int(bought)
+            self._sold[fact.account, symbol] += int(sold)
+
     def _fill(self, exec_id: int, order_id: int, qty: int, price: int, fee: str) -> None:
         """Count a fill; a negative quantity takes it back."""
         self._fills[exec_id] = order_id, qty, price, fee
@@ -215,7 +248,7 @@ def verify(folder: Path, progress: Callable[[int], None] = lambda facts: None) -
         for fact in record.facts:
             auditor.before(fact)
             evolve(state, fact)
-            note(state, fact, auditor.touched)
+            auditor.after(fact)
             if isinstance(fact, StateKept) and auditor.report.facts == 1:
                 # An older version's journal, whose first days are gone, begins with the state.
                 auditor.begin()

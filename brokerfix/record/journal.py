@@ -1,8 +1,7 @@
 """The journal: every fact, in order, in append-only segments, one per trading day.
 
-A segment is `<day>.journal`: the line MAGIC, then records. A record is one input's facts with what brought them about:
-length and CRC32 of the payload (little-endian u32 each), then the payload, a MessagePack array, see `Record`. Older
-versions wrote nothing but a list of facts. One record is one `os.write`.
+A segment is `<day>.journal`, see `frames`. A record is one input's facts with what brought them about: its payload is a
+MessagePack array, see `Record`. Older versions wrote nothing but a list of facts. One record is one `os.write`.
 """
 
 import fcntl
@@ -12,17 +11,17 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from struct import Struct
-from typing import NamedTuple
+from typing import Protocol
 
 import msgspec
 
 from brokerfix.facts import KINDS, AnyFact, DayRolled, Fact, StateKept
+from brokerfix.record.frames import HEADER, MAGIC, MAX_RECORD, last_link, link
+from brokerfix.record.frames import record_end as _record_end
+from brokerfix.record.place import Place as Place
+from brokerfix.record.place import position_of
 from brokerfix.record.syncer import Syncer
 
-MAGIC = b"brokerfix journal 1\n"
-HEADER = Struct("<II")
-MAX_RECORD = 1 << 30
 MIN_FREE = 16 << 20
 """Bytes free on the disk below which it counts as full."""
 RESERVE = 4 << 20
@@ -47,12 +46,14 @@ OURS = Origin()
 
 class Record(msgspec.Struct, array_like=True, tag="r2", gc=False):
     """One input: its facts, its origin, when it was written (ns UTC; its messages went at once, or once it was synced),
-    and the next numbers of sessions that used some otherwise, as `outbox.Noted`. An older version's has facts only."""
+    the next numbers of sessions that used some otherwise, as `outbox.Noted`, and the link to the record `before` it
+    (`frames.link`; empty: it is the first, or an older version's). An older version's has facts only."""
 
     facts: list[AnyFact]
     origin: Origin = OURS
     written: int = 0
     noted: list[tuple[str, int, int]] = []
+    before: bytes = b""
 
     @property
     def is_old(self) -> bool:
@@ -74,7 +75,8 @@ _decode_facts = msgspec.msgpack.Decoder(list[AnyFact]).decode
 _decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
-def _decode(payload: memoryview) -> Record:
+def read_payload(payload: memoryview) -> Record:
+    """A record from its payload. Raises msgspec.MsgspecError."""
     # A Record is a short array that begins with its tag, an older version's list one that begins with an array.
     is_new = len(payload) > 1 and payload[1] == NEW[0] and payload[0] < LONG_ARRAY
     return _decode_record(payload) if is_new else Record(_decode_facts(payload))
@@ -103,13 +105,6 @@ class Torn(msgspec.Struct, frozen=True):
 def segments(folder: Path) -> list[Path]:
     """The segments of a journal, oldest first."""
     return sorted(folder.glob("*.journal"))
-
-
-class Place(NamedTuple):
-    """A byte of a segment, by the segment's name."""
-
-    segment: str
-    offset: int
 
 
 START = Place("", len(MAGIC))
@@ -185,13 +180,13 @@ def records(
     while offset - base < len(data):
         end = _record_end(data, offset - base)
         if end is None:
-            _check_torn(segment, data, base, offset, may_tear)
+            check_torn(segment, data, base, offset, may_tear)
             if torn is not None:
                 torn(Torn(segment, offset, base + len(data) - offset))
             return
         try:
-            record = _decode(data[offset - base + HEADER.size : end])
-        except msgspec.MsgspecError as error:
+            record = read_payload(data[offset - base + HEADER.size : end])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise JournalError(
                 f"{segment}: the record at byte {offset} is whole but is not understood ({error}); "
                 "it was written by another version of brokerfix: read it with that version"
@@ -206,19 +201,7 @@ def _not_ours(segment: Path, first_line: bytes) -> str:
     return f"{segment}: this is no journal of brokerfix (its first line is not {MAGIC!r})"
 
 
-def _record_end(data: memoryview, offset: int) -> int | None:
-    """Where the record at `offset` ends, or None if there is no whole record."""
-    start = offset + HEADER.size
-    if start > len(data):
-        return None
-    length, crc = HEADER.unpack_from(data, offset)
-    end: int = start + length
-    if not 0 < length <= MAX_RECORD or end > len(data) or zlib.crc32(data[start:end]) != crc:
-        return None
-    return end
-
-
-def _check_torn(segment: Path, data: memoryview, base: int, offset: int, may_tear: bool) -> None:
+def check_torn(segment: Path, data: memoryview, base: int, offset: int, may_tear: bool) -> None:
     """A torn tail has nothing whole behind it. Anything else is damage, which is never cut silently. `data` begins at
     byte `base` of the segment."""
     starts = (found.start() - HEADER.size for found in PAYLOAD.finditer(data, offset - base + 1 + HEADER.size))
@@ -257,36 +240,63 @@ def lock(data: Path) -> int:
     return descriptor
 
 
+class Replica(Protocol):
+    """Where other machines have the journal from. Positions are those of `place`."""
+
+    def appended(self, position: int) -> None:
+        """The journal is written up to there."""
+
+    def confirmed(self) -> int:
+        """Up to where others have it. Ends the process where it may not be the primary any more."""
+
+    def check(self) -> bool:
+        """Whether this process may send. Ends it where not, but where it is to go on all the same."""
+
+    def wait(self, position: int) -> None:
+        """Block until others have it up to there; no longer than this process may be the primary."""
+
+
 class Journal:
     """The open journal of a running broker: appends to the segment of the trading day.
 
-    `position` counts the bytes appended since the start. With `disk`, `synced` follows it on a thread of its own.
+    `position` is its end as one number, see `place`. With `disk`, a sync follows it on a thread of its own. With a
+    `replica` it is on other machines too; `waits` says whether messages wait for the sync or, as `awaited` says, for
+    that.
     """
 
-    def __init__(self, folder: Path, disk: bool = False) -> None:
+    def __init__(self, folder: Path, disk: bool = False, replica: Replica | None = None, awaited: bool = False) -> None:
         self.folder = folder
         self.disk = disk
+        self.replica = replica
+        self._awaited = replica if awaited else None
+        self.waits = disk or self._awaited is not None
         self.position = 0
         self.full = False
         self._descriptor = -1
         self._size = 0
         self._is_torn = False
         self._name = ""
+        self._before = b""
         self._syncer: Syncer | None = Syncer() if disk else None
         folder.mkdir(parents=True, exist_ok=True)
         self._reserve = folder / "reserve"
 
-    def open(self, day: int, torn: Torn | None = None) -> None:
-        """Go on with the last segment, cutting a torn tail, or begin the first one. `day` is YYYYMMDD."""
+    def open(self, day: int, torn: Torn | None = None, since: Place = START) -> None:
+        """Go on with the last segment, cutting a torn tail, or begin the first one. `day` is YYYYMMDD; a record ends at
+        `since`."""
         self.hold_reserve()
         existing = segments(self.folder)
         path = existing[-1] if existing else self.folder / f"{day}.journal"
         if torn is not None:
             os.truncate(torn.segment, torn.offset)
+        self._before = last_link(existing, *since)
         self._begin(path)
-        if self.disk:
+        if self._syncer is not None:
             # What the last process wrote but did not sync is about to be told.
             os.fdatasync(self._descriptor)
+            self._syncer.begin(self.position)
+        if self.replica is not None:
+            self.replica.appended(self.position)
 
     def append(
         self,
@@ -300,7 +310,7 @@ class Journal:
         Raises DiskFull or TooLarge, and then has written nothing.
         """
         try:
-            payload = _encode(Record(facts, origin, written, list(noted)))
+            payload = _encode(Record(facts, origin, written, list(noted), self._before))
         except OverflowError as error:
             raise TooLarge(f"{self.folder}: a number is beyond 64 bits ({error})") from error
         if len(payload) > MAX_RECORD:
@@ -308,8 +318,11 @@ class Journal:
         if facts and type(facts[0]) is DayRolled:
             self._begin(self.folder / f"{facts[0].day}.journal")
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
+        self._before = link(payload)
         if self._syncer is not None:
             self._syncer.request(self.position)
+        if self.replica is not None:
+            self.replica.appended(self.position)
         return self.position
 
     @property
@@ -320,12 +333,15 @@ class Journal:
     @property
     def synced(self) -> int:
         """Messages whose position is not beyond this may go. Raises OSError if the disk has failed."""
-        return self._syncer.synced() if self._syncer is not None else self.position
+        synced = self._syncer.synced() if self._syncer is not None else self.position
+        return synced if self._awaited is None else min(synced, self._awaited.confirmed())
 
     def wait_synced(self) -> None:
-        """Block until all that was appended is on disk (at the stop)."""
+        """Block until all that was appended is on disk, and where others have to have it, there."""
         if self._syncer is not None:
             self._syncer.wait(self.position)
+        if self._awaited is not None:
+            self._awaited.wait(self.position)
 
     def close(self) -> None:
         if self._syncer is not None:
@@ -388,6 +404,7 @@ class Journal:
             size = written
         before = self._descriptor
         self._descriptor, self._size, self._name = descriptor, size, path.name
+        self.position = position_of(self.place)
         if self._syncer is not None:
             self._syncer.follow(self._descriptor)
         if before >= 0:

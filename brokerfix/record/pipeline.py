@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from operator import attrgetter
 
@@ -16,13 +16,38 @@ from brokerfix import commands as cmd
 from brokerfix.domain import BusinessRejectReason, id_text
 from brokerfix.engine.engine import State, decide, done, evolve, follow_up
 from brokerfix.engine.step import Step
-from brokerfix.facts import Alerted, ClientDown, ClientUp, Fact, MessageRefused, ReportsResent, Stopped
+from brokerfix.facts import (
+    Alerted,
+    CheckBegun,
+    ClientDown,
+    ClientUp,
+    Fact,
+    MessageRefused,
+    ReportsResent,
+    StateChecked,
+    Stopped,
+)
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
-from brokerfix.record.journal import OURS, DiskFull, Journal, JournalError, Origin, Place, TooLarge, Torn, read
+from brokerfix.fix.session.mailbox import Mailbox
+from brokerfix.record.checked import Checker, Comparison
+from brokerfix.record.journal import (
+    OURS,
+    START,
+    DiskFull,
+    Journal,
+    JournalError,
+    Origin,
+    Place,
+    Record,
+    TooLarge,
+    Torn,
+    places,
+)
 from brokerfix.record.kept import BadState, Keeper, begin, belongs, kept_states, read_head
 from brokerfix.record.oplog import LINES
 from brokerfix.record.outbox import Outbox
+from brokerfix.record.place import position_of
 
 log = logging.getLogger("brokerfix")
 
@@ -55,6 +80,7 @@ MOST_RESENT = 1000
 CAUGHT_UP = 60 * 10**9
 """Nanoseconds after which a client whose session is up has had what it missed resent."""
 _TO_VENUE = attrgetter("to_venue")
+CHECKS = frozenset((CheckBegun, StateChecked))
 FOLLOWED = frozenset((ClientUp, ClientDown, ReportsResent))
 """The facts that say what a client may have missed."""
 TELL_EVERY = 2.0
@@ -77,10 +103,11 @@ def _die() -> None:
 
 class Pipeline:
     """The state, its journal and the one way to change both. `send` hands a message that is posted to its session,
-    `tell` one that no record stands behind; `decided` are the facts of the last command that was submitted;
-    `behind` are clients that have yet to be told what they missed before their numbers began anew. Without
-    `posts` (a simulated exchange with faults, which sends other messages than those that follow from its facts) nothing
-    is posted here."""
+    `tell` one that no record stands behind; `decided` are the facts of the last command that was submitted; `follows`:
+    this is a standby, that compares states as the primary says. `takes_orders`: what is not more urgent is taken too;
+    `behind` are clients that have yet to be told what they missed before their numbers began anew. Without `posts` (a
+    simulated exchange with faults, which sends other messages than those that follow from its facts) nothing is posted
+    here."""
 
     def __init__(
         self,
@@ -106,10 +133,20 @@ class Pipeline:
         self._kept_again = 0.0
         self._oversized = False
         self.failed: OSError | None = None
+        self.takes_orders = True
+        self.checker = Checker()
+        self.comparison = Comparison(self.checker)
         self.decided: list[Fact] = []
         self._up_since: dict[str, int] = {}
         self.behind: dict[str, None] = {}
-        self._held: deque[tuple[int, list[Out]]] = deque()
+        self._held: deque[tuple[int, list[Out], Iterable[tuple[Mailbox, int]]]] = deque()
+        self._place: Place | None = None
+        # Where the last record that was replayed begins.
+        self._last = START
+        self._torn: Torn | None = None
+        self._unsent: list[Out] = []
+        self._replayed = 0
+        self.follows = False
 
     def recover(self, first_day: int) -> list[Out]:
         """Replay the journal into the state and the outbox, and open it (`first_day` names a first segment).
@@ -117,43 +154,69 @@ class Pipeline:
         Returns what an older version, which did not know its sessions' numbers, may not have sent before it died: the
         messages of its last record. Raises JournalError.
         """
-        torn: list[Torn] = []
-        started = told = time.perf_counter()
-        facts = 0
-        unsent: list[Out] = []
-        for record in read(self.journal.folder, torn.append, self._load_kept()):
-            if not record.is_old:
-                self.outbox.replay(record.noted, record.origin.session, record.origin.seq_num)
-            outs: list[Out] = []
-            for fact in record.facts:
-                self._replay(fact)
-                outs += self._messages(fact)
-                if type(fact) in FOLLOWED:
-                    self._follow(fact)
-            if self.state.copies:
-                outs += self._copies(outs)
-            if record.is_old:
-                unsent = [] if isinstance(record.facts[-1], Stopped) else sorted(outs, key=_TO_VENUE, reverse=True)
-            else:
-                unsent = []
-                self._post(outs, record.written)
-            self._bugs.clear()
-            facts += len(record.facts)
-            if time.perf_counter() - told > TELL_EVERY:
-                told = time.perf_counter()
-                log.info("replaying the journal: %d facts so far", facts)
-        self.journal.open(self.state.day or first_day, torn[0] if torn else None)
-        for tail in torn:
+        started, before = time.perf_counter(), self.state.last_id
+        self.follow()
+        self.journal.open(self.state.day or first_day, self._torn, self._last)
+        if self._torn is not None:
+            tail = self._torn
             log.warning("%s: cut %d bytes of a torn last record at byte %d", tail.segment, tail.size, tail.offset)
-        if facts:
+        if self._replayed and self.state.last_id != before:
             seconds = time.perf_counter() - started
-            log.info("replayed %d facts in %.2f s: %d orders", facts, seconds, len(self.state.orders))
+            log.info("replayed %d facts in %.2f s: %d orders", self._replayed, seconds, len(self.state.orders))
         if self.journal.full:
             log.error("%s: the disk is full: %s", self.journal.folder, UNAVAILABLE)
-        return unsent
+        return self._unsent
 
-    def _load_kept(self) -> Place:
-        """Begin with the newest kept state that is of use. Returns where the facts after it begin."""
+    def follow(self, until: int | None = None) -> int:
+        """Replay the journal's next whole records, those that end up to a position (all that are there); the first call
+        begins with the newest kept state. Returns how many those were. Raises JournalError."""
+        if self._place is None:
+            self._place = self._load_kept(until)
+        self._torn = None
+        count, told = 0, time.perf_counter()
+        for record, place in places(self.journal.folder, self._is_torn, self._place):
+            if until is not None and position_of(place) > until:
+                break
+            self._replay_record(record)
+            self._last, self._place = self._place, place
+            self._replayed += len(record.facts)
+            count += 1
+            if time.perf_counter() - told > TELL_EVERY:
+                told = time.perf_counter()
+                log.info("replaying the journal: %d facts so far", self._replayed)
+        return count
+
+    def _is_torn(self, torn: Torn) -> None:
+        self._torn = torn
+
+    def _replay_record(self, record: Record) -> None:
+        if not record.is_old:
+            self.outbox.replay(record.noted, record.origin.session, record.origin.seq_num)
+        outs: list[Out] = []
+        for fact in record.facts:
+            self._replay(fact)
+            outs += self._messages(fact)
+            if type(fact) in FOLLOWED:
+                self._follow(fact)
+            elif self.follows and type(fact) in CHECKS:
+                self._check(fact)
+        if self.state.copies:
+            outs += self._copies(outs)
+        self._unsent = []
+        if not record.is_old:
+            self._post(outs, record.written)
+        elif not isinstance(record.facts[-1], Stopped):
+            self._unsent = sorted(outs, key=_TO_VENUE, reverse=True)
+        self._bugs.clear()
+
+    @property
+    def position(self) -> int:
+        """Up to where the journal is replayed."""
+        return position_of(self._place) if self._place is not None else 0
+
+    def _load_kept(self, until: int | None) -> Place:
+        """Begin with the newest kept state that is of use, and not beyond a position. Returns where the facts after it
+        begin."""
         folder = self.journal.folder
         self.keeper.clean_up()
         for path in kept_states(folder):
@@ -161,7 +224,7 @@ class Pipeline:
                 if not belongs(folder, read_head(path)):
                     log.warning("%s: this kept state is not one of this journal; it is let go", path)
                     path.unlink()
-        state, outbox, since = begin(folder, log.warning)
+        state, outbox, since = begin(folder, log.warning, until)
         if state.last_id:
             self.state.become(state)
             self._kept_day, self._kept_at = state.day_began, state.last_id
@@ -183,6 +246,13 @@ class Pipeline:
             self.outbox.box(False, fact.client).has({text for text, _ in fact.messages})
         elif isinstance(fact, ClientDown) and fact.at - self._up_since.pop(fact.client, fact.at) >= CAUGHT_UP:
             self.outbox.box(False, fact.client).has_all()
+
+    def _check(self, fact: Fact) -> None:
+        """The state is as the primary had it when it counted its hash; or here is what it has counted."""
+        if isinstance(fact, CheckBegun):
+            self.checker.begin(self.state)
+        elif isinstance(fact, StateChecked):
+            self.comparison.told(fact.of, fact.parts, fact.state_hash)
 
     def _replay(self, fact: Fact) -> None:
         try:
@@ -252,6 +322,15 @@ class Pipeline:
         if due and not state.jobs and not state.agenda and not self.journal.full and self.keep():
             self._kept_day, self._kept_at = state.day_began, state.last_id
 
+    def keep_followed(self) -> None:
+        """As a standby: keep the state as `look_after` does."""
+        state, place = self.state, self._place
+        due = state.day_began != self._kept_day or state.last_id - self._kept_at > KEEP_EVERY
+        if not due or state.jobs or state.agenda or place is None or not place.segment:
+            return
+        if self.keeper.keep(state, *place, self.outbox.dump):
+            self._kept_day, self._kept_at = state.day_began, state.last_id
+
     def keep(self) -> bool:
         """Have the state as it is now kept beside the journal. Returns whether that is under way."""
         # What waits for the disk is sent first: a recovery does not look behind the kept state.
@@ -316,7 +395,7 @@ class Pipeline:
 
     def commit(self, facts: list[Fact], command: cmd.Command, origin: Origin) -> bool:
         """Append the facts, apply them, send what they tell. Returns as `submit`."""
-        if self.journal.full and not isinstance(command, USES_RESERVE):
+        if (self.journal.full or not self.takes_orders) and not isinstance(command, USES_RESERVE):
             return self._unrecorded(command)
         noted = self.outbox.take_noted()
         written = time.time_ns()
@@ -343,13 +422,17 @@ class Pipeline:
             outs += self._messages(fact)
             if type(fact) in FOLLOWED:
                 self._follow(fact)
+        if facts and type(facts[0]) is CheckBegun:
+            self.checker.begin(state)
         self._log(facts)
         if state.copies:
             outs += self._copies(outs)
         self._post(outs, written)
-        if self.journal.disk:
-            self._held.append((position, outs))
+        if self.journal.waits:
+            self._held.append((position, outs, self.outbox.noted_waits() if noted else ()))
         else:
+            if self.journal.replica is not None:
+                self.journal.replica.check()
             self._send(outs)
         if self._bugs:
             self._alert_bugs(command.at)
@@ -389,7 +472,8 @@ class Pipeline:
             self.failed = error
             return
         while self._held and self._held[0][0] <= synced:
-            _, outs = self._held.popleft()
+            _, outs, counted = self._held.popleft()
+            self.outbox.noted_is_safe(counted)
             self._send(outs)
 
     @property
@@ -409,6 +493,8 @@ class Pipeline:
         try:
             self.journal.append([], OURS, time.time_ns(), noted)
             self.journal.wait_synced()
+            # With that, what other records have noted before it is there too.
+            self.release()
         except (JournalError, OSError) as error:
             self.outbox.note_again(noted)
             log.error("%s: the sessions' numbers can't be noted: %s", self.journal.folder, error)

@@ -16,6 +16,11 @@ class Syncer:
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
         self._thread.start()
 
+    def begin(self, position: int) -> None:
+        """All up to there is on disk."""
+        with self._changed:
+            self._wanted = self._synced = position
+
     def follow(self, descriptor: int) -> None:
         """Sync this segment from now on. When it returns the one before is not used any more."""
         with self._changed:

@@ -27,6 +27,7 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.sections import (
@@ -45,13 +46,15 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_servers
+from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
+from brokerfix.settings.store import check_store
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
     """The settings of a file's tables. Raises ConfigError."""
     _zone(path, "broker.time_zone", read["broker"].time_zone)
     _network(path, "broker.address", read["broker"].address)
+    check_store(path, read["broker"])
     instruments = {
         symbol: _instrument(path, symbol, section, read["venues"]) for symbol, section in read["instruments"].items()
     }
@@ -91,7 +94,9 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _queues(path, read),
         read["events"],
         read["orders_from"],
+        proof=read.get("proof"),
         router=_router(path, read),
+        compliance=check_compliance(path, read),
     )
 
 
@@ -130,6 +135,10 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
         raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
     if cluster is not None:
         check_servers(path, "cluster", cluster)
+    placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
+    if placed and (cluster is None or not cluster.shards):
+        name = next(iter(placed))
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
     return cluster
 
 
@@ -141,7 +150,35 @@ def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
         for name, user in read[table].items():
             if user.queue not in queues:
                 raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
+    check_events(path, read["events"], read["accounts"])
+    _orders_from(path, read)
     return queues
+
+
+def _orders_from(path: Path, read: Mapping[str, Any]) -> None:
+    """A client has one session, and so its API keys one door: a queue that names them, or else HTTP."""
+    doors: dict[str, tuple[str, str]] = {}
+    named: dict[str, str] = {}
+    subjects: dict[tuple[str, str], str] = {}
+    for name, section in read["orders_from"].items():
+        where = f"{path}: orders_from.{name}"
+        if read.get("gateway") is None:
+            raise ConfigError(f"{where}: needs a [gateway], whose budgets and secret it uses")
+        other = subjects.setdefault((section.queue, section.subject), name)
+        if other != name:
+            raise ConfigError(f"{where}.subject: orders_from.{other} takes the orders of {section.subject} already")
+        for key in section.api_keys:
+            if key not in read["api_keys"]:
+                raise ConfigError(f"{where}.api_keys: there is no [api_keys.{key}]")
+            if key in named:
+                raise ConfigError(f"{where}.api_keys: {key} is of orders_from.{named[key]} already")
+            named[key] = name
+    for key, section in read["api_keys"].items():
+        door = f"orders_from.{named[key]}" if key in named else "http"
+        other_key, other = doors.setdefault(section.client, (key, door))
+        if door != other and named and not (door == "http" and read.get("http") is None):
+            one = f"{section.client}'s session can be used by one door: key {other_key} is of {other}, {key} of {door}"
+            raise ConfigError(f"{path}: api_keys.{key}.client: {one}")
 
 
 OF_ONE_LEVEL = {"max_loss": "an account, [accounts.NAME] limits", "max_fills": "a client, [clients.NAME] limits"}
@@ -365,6 +402,11 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def addresses(text: str) -> list[tuple[str, int]]:
+    """(host, port) of each of HOST:PORT, HOST:PORT, ...: of the nodes of a cluster. Raises ValueError."""
+    return [address(one.strip()) for one in text.split(",")]
+
+
 def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, ClientSection]) -> GatewaySection | None:
     """Check what strangers' access hangs on."""
     for name, client in clients.items():
@@ -387,7 +429,8 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
     for key in ("tls", "upstream"):
         try:
             if getattr(gateway, key):
-                ip_address(address(getattr(gateway, key))[0])
+                for host, _ in addresses(getattr(gateway, key)) if key == "upstream" else [address(gateway.tls)]:
+                    ip_address(host)
         except ValueError as error:
             raise ConfigError(f"{path}: gateway.{key}: {error}") from error
     if gateway.plain:
@@ -398,7 +441,7 @@ def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, C
         raise ConfigError(f"{path}: gateway.tls: needs certificate and key; `brokerfix certificates` makes a set")
     if gateway.client_certificates != "none" and not gateway.client_ca:
         raise ConfigError(f"{path}: gateway.client_certificates: needs client_ca")
-    if gateway.upstream and not ip_address(address(gateway.upstream)[0]).is_private:
+    if gateway.upstream and not all(ip_address(host).is_private for host, _ in addresses(gateway.upstream)):
         raise ConfigError(f"{path}: gateway.upstream: needs an address of a private network: the link is not secured")
     if gateway.upstream and not gateway.secret:
         raise ConfigError(f"{path}: gateway.upstream: a gateway on another machine needs a secret that both can read")

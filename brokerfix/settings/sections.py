@@ -29,8 +29,10 @@ from brokerfix.settings.base import CompId as CompId
 from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
+from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
+from brokerfix.settings.proof import ProofSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
 MAKER = "MAKER"
@@ -61,7 +63,9 @@ class BrokerSection(Section, frozen=True):
     session_reset: Literal["daily", "never"] = "daily"
     market_data_interval_ms: Annotated[int, Meta(ge=1, le=10_000)] = 10
     record_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1000
-    store: bool = True
+    store: bool | str = True
+    store_password_file: str = ""
+    store_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     history: bool = False
     shard: Annotated[int, Meta(ge=0, le=SHARDS - 1)] = 0
     reconcile_seconds: Seconds = 300
@@ -339,7 +343,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "credit": CreditSection,
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
+    "compliance": ComplianceSection,
     "cluster": ClusterSection,
+    "proof": ProofSection,
     "gateway": GatewaySection,
     "router": RouterSection,
     "http": HttpSection,
@@ -408,12 +414,20 @@ class Config(msgspec.Struct, frozen=True):
     queues: dict[str, QueueSection] = {}
     events: dict[str, EventsSection] = {}
     orders_from: dict[str, OrdersFromSection] = {}
+    proof: ProofSection | None = None
     router: RouterSection | None = None
+    compliance: ComplianceSection = ComplianceSection()
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
         own = self.clients[client].budgets
         return own if own is not None else self.gateway.budgets if self.gateway is not None else BudgetsSection()
+
+    @property
+    def http_keys(self) -> dict[str, ApiKeySection]:
+        """The API keys that come over HTTP: those that no queue has."""
+        queued = {key for section in self.orders_from.values() for key in section.api_keys}
+        return {name: key for name, key in self.api_keys.items() if name not in queued}
 
     @property
     def limits(self) -> dict[Level, Limits]:
@@ -424,6 +438,11 @@ class Config(msgspec.Struct, frozen=True):
         for name, account in self.accounts.items():
             found |= {Level("account", name, symbol): limits for symbol, limits in account.symbols.items()}
         return {level: limits for level, limits in found.items() if limits != Limits()}
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether the broker is one of several that share accounts and limits."""
+        return self.cluster is not None and self.cluster.shards
 
     @property
     def options(self) -> dict[str, ClientOptions]:

@@ -3,11 +3,13 @@
 import os
 import socket
 import ssl
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from brokerfix.facts import KINDS
 from brokerfix.settings.base import CompId, ConfigError, Section
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
@@ -26,7 +28,8 @@ class ServersSection(Section, frozen=True):
 
 
 class ClusterSection(ServersSection, frozen=True):
-    """The NATS servers that hold a broker's journal for its standby, and who is primary."""
+    """The NATS servers that hold a broker's journal for its standby, and who is primary; and, of several brokers that
+    are `shards`, who has which account and which part of the limits."""
 
     name: Name = "brokerfix"
     node: str = ""
@@ -34,6 +37,7 @@ class ClusterSection(ServersSection, frozen=True):
     lease_seconds: Annotated[float, Meta(ge=0.5, le=60)] = 2.0
     check_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
     cancels_without_quorum: Literal["wait", "send"] = "wait"
+    shards: bool = False
 
     @property
     def node_name(self) -> str:
@@ -42,9 +46,10 @@ class ClusterSection(ServersSection, frozen=True):
 
 
 class QueueSection(ServersSection, frozen=True, kw_only=True):
-    """A message queue that the desk has."""
+    """A message queue that the desk has. `sasl` is how Kafka asks for a user's password."""
 
     kind: Literal["nats", "rabbitmq", "kafka"]
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
 
 
 class EventsSection(Section, frozen=True):
@@ -62,12 +67,15 @@ class EventsSection(Section, frozen=True):
 
 
 class OrdersFromSection(Section, frozen=True):
-    """Orders that come from a queue: `subject` is what its streams and queues are called by."""
+    """Orders that come from a queue: `subject` is what its streams and queues are called by, `api_keys` are whose
+    orders; the clients of these keys have no other door."""
 
     queue: str
+    api_keys: Annotated[tuple[str, ...], Meta(min_length=1)]
     subject: Name = "brokerfix"
     answer_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
     tries: Annotated[int, Meta(ge=1, le=100)] = 5
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 7
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
 
@@ -125,3 +133,25 @@ def check_servers(path: Path, key: str, section: ServersSection) -> None:
             raise ConfigError(f"{path}: {key}.servers: a name or password does not belong there: use {told}")
     if section.key and not section.certificate:
         raise ConfigError(f"{path}: {key}.key: needs {key}.certificate")
+
+
+def check_events(path: Path, events: Mapping[str, EventsSection], accounts: Container[str]) -> None:
+    """Raises ConfigError where two streams would be one, or one is of what there is not."""
+    kinds = {kind.__name__ for kind in KINDS}
+    places: dict[tuple[str, str], str] = {}
+    for name, section in events.items():
+        place = section.queue, section.subject
+        if place in places:
+            raise ConfigError(
+                f"{path}: events.{name}.subject: {section.subject} at the queue {section.queue} is that of "
+                f"events.{places[place]} already"
+            )
+        places[place] = name
+        for kind in section.kinds:
+            if kind not in kinds:
+                raise ConfigError(
+                    f"{path}: events.{name}.kinds: there is no {kind}: `brokerfix schema --kinds` has all"
+                )
+        for account in section.accounts:
+            if account not in accounts:
+                raise ConfigError(f"{path}: events.{name}.accounts: there is no [accounts.{account}]")

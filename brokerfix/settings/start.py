@@ -44,4 +44,6 @@ def start_command(config: Config, hours: dict[str, Hours], now: int) -> Start:
         tuple((name, one.route_mode) for name, one in config.accounts.items() if one.route_mode),
         tuple(config.makers.values()),
         tuple(config.quoters.values()),
+        config.is_shard,
+        tuple((name, one.shard) for name, one in config.accounts.items()) if config.is_shard else (),
     )

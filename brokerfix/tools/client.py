@@ -2,10 +2,12 @@
 
 It shares no code with the broker's side of the wire (the codec is simplefix), so both ends are never wrong together.
 Sequence numbers are kept in a file, if one is named, so that the session goes on over runs; messages sent are kept
-in memory and sent again when the broker asks. A client that has lost them answers with a gap fill.
+in memory and sent again when the broker asks. A client that has lost them answers with a gap fill. The number of a
+message is in the file before the message goes: who is killed between the two uses no number twice.
 """
 
 import json
+import os
 import select
 import socket
 import time
@@ -34,13 +36,16 @@ class TooLow(Disconnected):
     """One side's sequence numbers have begun anew, and the other's not: `connect(reset=True)` begins both anew."""
 
 
+STORE_BYTES = 64
+"""Of the file with the numbers."""
 MOST_SENT = 10_000
 """How many messages are kept to be sent again; what is older is gap filled."""
 
 
 class Client:
     """One FIX client session. Not thread-safe. `messages` holds application messages not taken yet; `sender_sub_id`
-    gives the SenderSubID(50) of each that is sent, if it has one."""
+    gives the SenderSubID(50) of each that is sent, if it has one; `resume_at` the MsgSeqNum that the next run is to go
+    on with, so that it is told again what this one may not be done with."""
 
     def __init__(
         self,
@@ -64,10 +69,13 @@ class Client:
         self.password = password
         self.username = username or comp_id
         self.sender_sub_id: Callable[[], str] = str
+        self.resume_at: Callable[[], int] = lambda: self.next_in
         self.messages: deque[Message] = deque()
         self.admin: deque[Message] = deque()
         self.next_out = self.next_in = 1
         self._store = store
+        self._saved: list[int] = []
+        self._file: int | None = None
         self._sent: dict[int, list[tuple[int, str]]] = {}
         self._ahead: dict[int, tuple[Message, list[tuple[int, str]]]] = {}
         self._socket: socket.socket | None = None
@@ -75,7 +83,7 @@ class Client:
         self._last_sent = time.monotonic()
         self.received_pairs: deque[list[tuple[int, str]]] = deque()
         self.last: list[tuple[int, str]] = []
-        if store is not None and store.exists():
+        if store is not None and store.exists() and store.stat().st_size:
             try:
                 self.next_out, self.next_in = (int(number) for number in json.loads(store.read_text()))
             except ValueError as error:
@@ -136,7 +144,10 @@ class Client:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        self._save()
+        self.save()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     @property
     def connected(self) -> bool:
@@ -235,7 +246,7 @@ class Client:
         while (parsed := self._parser.get_message()) is not None:
             every = [(int(tag), value.decode("utf-8", "surrogateescape")) for tag, value in parsed.pairs]
             self._received(dict(reversed(every)), every)
-        self._save()
+        self.save()
 
     # Inside
 
@@ -313,8 +324,8 @@ class Client:
             self._sent[number] = [(35, message_type), *body]
             if len(self._sent) > MOST_SENT:
                 del self._sent[next(iter(self._sent))]
+        self.save()
         self._write(message_type, body, number)
-        self._save()
         return number
 
     def _write(self, message_type: str, body: list[tuple[int, str]], number: int) -> None:
@@ -345,12 +356,16 @@ class Client:
         kind = TooLow if "MsgSeqNum too low" in text else Disconnected
         raise kind(text or "the broker closed the connection")
 
-    def _save(self) -> None:
-        if self._store is not None:
-            self._store.parent.mkdir(parents=True, exist_ok=True)
-            written = self._store.with_suffix(".new")
-            written.write_text(json.dumps([self.next_out, self.next_in]))
-            written.replace(self._store)
+    def save(self) -> None:
+        """Keep the numbers in the file, if they are not there already."""
+        numbers = [self.next_out, self.resume_at()]
+        if self._store is not None and numbers != self._saved:
+            if self._file is None:
+                self._store.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self._store, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # So few bytes are written at once, or not.
+            os.pwrite(self._file, json.dumps(numbers).encode().ljust(STORE_BYTES), 0)
+            self._saved = numbers
 
 
 def utc_now() -> str:

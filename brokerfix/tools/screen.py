@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import sqlite_utils
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,6 +13,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from brokerfix.projections.database import Database
 from brokerfix.settings.registry import database_path
 from brokerfix.tools.trader import Trader
 
@@ -109,7 +109,7 @@ class LiveView:
         table = Table(title=title, title_justify="left")
         if not self._path.exists():
             return table
-        database = sqlite_utils.Database(self._path)
+        database = Database(self._path)
         try:
             rows = list(database.query(query))
         except sqlite3.OperationalError:

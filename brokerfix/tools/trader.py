@@ -130,7 +130,8 @@ class Trader:
             self.counts["rejects"] += 1
         if message[150] in ("4", "5") and 41 in message:
             self.working.pop(message[41], None)
-        if message[39] in ENDED:
+        # Filled while a cancel is asked for, its OrdStatus is pending still.
+        if message[39] in ENDED or message[151] == "0":
             self.working.pop(message[11], None)
         elif message[150] in ("0", "5"):
             self.working[message[11]] = (message[55], message[54])

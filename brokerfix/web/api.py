@@ -52,6 +52,7 @@ def build(config: Config) -> Litestar:
 
     async def end(app: Litestar) -> None:
         await asyncio.gather(*(user.session.stop() for user in door.users.values()))
+        door.archive.close()
 
     app = Litestar(
         [*orders.ROUTES, *quotes.ROUTES, *reference.ROUTES, *page.ROUTES, health, stream],

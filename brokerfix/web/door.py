@@ -1,10 +1,7 @@
 """What all requests share: who may ask for what, and how much of it."""
 
-import asyncio
-import hashlib
 import logging
 import math
-import secrets
 import time
 from collections import Counter
 from typing import Annotated, Any
@@ -19,19 +16,15 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 from litestar.types import Guard, Message, Scope
 
+from brokerfix.doors.desk import Caller, Desk, hash_of, key_of
+from brokerfix.doors.limits import headers
+from brokerfix.doors.model import Problem
 from brokerfix.gateway.budgets import KINDS
 from brokerfix.gateway.sources import Sources, to_address
 from brokerfix.settings.schedule import Hours
-from brokerfix.settings.sections import ApiKeySection, Config, GatewaySection
-from brokerfix.web.archive import Archive
-from brokerfix.web.limits import headers
-from brokerfix.web.model import Order, Problem
-from brokerfix.web.quote_model import FirmQuote
-from brokerfix.web.users import KEY_NAME, User
-from brokerfix.web.waiting import Unavailable
+from brokerfix.settings.sections import Config, GatewaySection
 
 log = logging.getLogger("brokerfix.http")
-CATCH_UP_SECONDS = 0.02
 PROBLEM = "application/problem+json"
 
 ClOrdId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$", description="The order's ClOrdID")]
@@ -51,27 +44,18 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-class Caller(msgspec.Struct, frozen=True):
-    """Who calls: an API key."""
-
-    name: str
-    key: ApiKeySection
-
-
-class Door:
-    """Users by client, keys by hash, sources of wrong keys, and the database."""
+class Door(Desk):
+    """The desk of the keys that come over HTTP, and sources of wrong keys."""
 
     def __init__(self, config: Config) -> None:
         assert config.http is not None
-        self.config, self.http = config, config.http
-        self.users = {name: User(config, name) for name in {key.client for key in config.api_keys.values()}}
-        self.keys = {key.hash: Caller(name, key) for name, key in config.api_keys.items()}
+        self.http = config.http
+        super().__init__(config, config.http_keys, config.http.answer_seconds)
         limits = GatewaySection(
             failures_before_lockout=self.http.failures_before_lockout, lockout_seconds=self.http.lockout_seconds
         )
         self.sources = Sources(msgspec.structs.replace(config, gateway=limits))
         self.streams: Counter[str] = Counter()
-        self.archive = Archive(config)
         self.schedules = {
             symbol: Hours(instrument, config.calendars.get(symbol, ""))
             for symbol, instrument in config.instruments.items()
@@ -83,56 +67,15 @@ class Door:
         now = time.monotonic()
         if self.sources.is_locked(address, now):
             raise NotAuthorizedException("too many wrong API keys from this address; try again later")
-        scheme, _, key = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
+        key = key_of(connection.headers.get("authorization", ""))
+        if not key:
             raise NotAuthorizedException("an API key is needed: Authorization: Bearer KEY")
-        found = self.keys.get(hash_of(key.strip()))
+        found = self.keys.get(hash_of(key))
         if found is None:
             if self.sources.failed(address, now):
                 log.warning("%s is locked out after wrong API keys", address)
             raise NotAuthorizedException("there is no such API key")
         return found
-
-    def user(self, caller: Caller) -> User:
-        """The session that the key's requests go through; they are on record with the key's name."""
-        KEY_NAME.set(caller.name)
-        return self.users[caller.key.client]
-
-    def accounts(self, caller: Caller) -> tuple[str, ...]:
-        """The accounts that a key may see and use."""
-        return caller.key.accounts or self.config.clients[caller.key.client].accounts
-
-    def chosen(self, caller: Caller, accounts: list[str] | None) -> tuple[str, ...]:
-        """The accounts that a request is about: those that it names, or all of the key. Raises HTTPException 403."""
-        own = self.accounts(caller)
-        for account in accounts or ():
-            if account not in own:
-                raise PermissionDeniedException(f"this API key may not use account {account}")
-        return tuple(dict.fromkeys(accounts or own))
-
-    def sees_all(self, caller: Caller) -> bool:
-        """Whether a key is for all of the client's accounts."""
-        return set(self.accounts(caller)) == set(self.config.clients[caller.key.client].accounts)
-
-    def sees(self, caller: Caller, order: Order | FirmQuote) -> bool:
-        """Whether a key may see an order, or a quote. One of which no account is known is for keys of all the client's
-        accounts."""
-        return order.account in self.accounts(caller) or (not order.account and self.sees_all(caller))
-
-    async def catch_up(self, user: User) -> None:
-        """Wait until the open orders are known from the session, and what was before it from the database: what comes
-        later is told by the session. Raises Unavailable."""
-        if not user.is_up:
-            return
-        await user.know_all()
-        if not self.archive.exists or user.archived_at == user.session.began_at:
-            return
-        deadline, began_at = time.monotonic() + self.http.answer_seconds, user.session.began_at
-        while not await asyncio.to_thread(self.archive.has_logon, user.name, began_at):
-            if time.monotonic() > deadline:
-                raise Unavailable("the database is behind the broker; try again")
-            await asyncio.sleep(CATCH_UP_SECONDS)
-        user.archived_at = began_at
 
     def spend(self, scope: Scope, message_type: bytes, cost: int = 1) -> None:
         """Take a request from its client's budget, and remember which for the answer's headers. Raises HTTPException
@@ -145,16 +88,6 @@ class Door:
             raise HTTPException(
                 f"too many {name.replace('_', ' ')}", status_code=429, headers={"Retry-After": str(wait)}
             )
-
-
-def hash_of(key: str) -> str:
-    """What the configuration keeps of an API key. It is random and long, so that a fast hash is enough."""
-    return f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}"
-
-
-def make_key(name: str) -> str:
-    """A new API key."""
-    return f"{name}_{secrets.token_urlsafe(32)}"
 
 
 class Authentication(AbstractAuthenticationMiddleware):
@@ -187,10 +120,3 @@ async def tell_limits(message: Message, scope: Scope) -> None:
 def door_of(request: Request[Caller, None, Any]) -> Door:
     door: Door = request.app.state.door
     return door
-
-
-def own(door: Door, caller: Caller, order: Order | None, cl_ord_id: str) -> Order:
-    """The order, if the key may see it. Raises HTTPException 404."""
-    if order is None or not door.sees(caller, order):
-        raise HTTPException(f"there is no order {cl_ord_id}", status_code=404)
-    return order

@@ -2,19 +2,19 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, delete, get, patch, post
-from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, QueryParameter
 
 from brokerfix.domain import id_number
-from brokerfix.web.door import Caller, ClOrdId, Door, Limit, door_of, needs, own, problems
-from brokerfix.web.model import Execution, NewOrder, Order, Replace, Status, Strategy
+from brokerfix.doors.desk import Caller
+from brokerfix.doors.model import Execution, NewOrder, Order, Replace, Status
+from brokerfix.doors.orders import cancel, enter, look, replace
+from brokerfix.web.door import ClOrdId, Limit, door_of, needs, problems
 from brokerfix.web.pages import (
     LINK,
     Accounts,
@@ -27,10 +27,6 @@ from brokerfix.web.pages import (
     page,
     wanted_of,
 )
-from brokerfix.web.strategies import fix_time
-from brokerfix.web.terms import UNPRICED, exact, has_terms, is_same, new_order_fields
-from brokerfix.web.users import User
-from brokerfix.web.waiting import RequestRefused
 
 NewId = Annotated[
     str | None,
@@ -67,51 +63,6 @@ OrderIdFilter = Annotated[
 ]
 
 
-def _same(user: User, order: Order, asked: NewOrder, account: str) -> bool:
-    """Whether an order that has the ClOrdID already is the one that is asked for: by what was asked for then or, where
-    that was before a restart of ours, by its report. Of one that was replaced since, that tells less."""
-    before = user.orders.asked.get(asked.cl_ord_id)
-    if isinstance(before, NewOrder):
-        return exact(before) == exact(asked) and user.orders.accounts.get(asked.cl_ord_id) == account
-    return account == (order.account or account) and is_same(order, asked)
-
-
-def _is_immediate(asked: NewOrder) -> bool:
-    """Whether an order will have ended, or have had what it gets at once, by its last report."""
-    if (
-        asked.manual
-        or (asked.strategy is not None and asked.strategy.name)
-        or asked.type in ("stop", "stop_limit", "pegged", "market_to_limit")
-    ):
-        return False
-    if asked.time_in_force in ("opening", "closing"):
-        return False
-    return asked.type == "market" or asked.time_in_force in ("ioc", "fok")
-
-
-def _fields(asked: NewOrder, account: str) -> list[tuple[int, str]]:
-    """An order's fields. What FIX would leave out of account, not saying so, is refused here. Raises HTTPException."""
-    if asked.price is not None and asked.type in UNPRICED:
-        raise HTTPException(f"a {asked.type} order has no price", status_code=400)
-    if asked.qty is not None and asked.cash_order_qty is not None:
-        raise HTTPException("an order has qty or cash_order_qty, not both", status_code=400)
-    _check_times(asked)
-    return new_order_fields(asked, account)
-
-
-def _check_times(asked: NewOrder | Replace) -> None:
-    """Raises HTTPException 400 for what is no time in UTC, as the first hours of the year 1 in the east, and for a
-    strategy that says nothing."""
-    worked = asked.strategy or Strategy()
-    for name, moment in (("expire_time", asked.expire_time), ("start", worked.start), ("end", worked.end)):
-        try:
-            fix_time(moment or datetime.now(UTC))
-        except OverflowError as error:
-            raise HTTPException(f"{name} is no time in UTC", status_code=400) from error
-    if asked.strategy is not None and worked.name is None and worked.route_mode is None:
-        raise HTTPException("a strategy has a name or a route_mode", status_code=400)
-
-
 @post(
     "/v1/orders", guards=[needs("trade", spends=b"D")], status_code=201, tags=["orders"],
     operation_id="new_order", summary="Enter an order",
@@ -125,40 +76,8 @@ async def new_order(request: Request[Caller, None, Any], data: Annotated[NewOrde
     """Enter an order, and wait for its first report, of a market, ioc or fok order for its last. The same ClOrdID again
     is the same order, and answered as such; another order with it is a conflict, as long as the broker does not take
     the ClOrdID for free again: it is unique in a trading day and among open orders."""
-    door = door_of(request)
-    user, account = door.user(request.user), data.account or door.accounts(request.user)[0]
-    door.chosen(request.user, [account])
-    body = _fields(data, account)
-    # Whether the broker knows it from before a restart of ours is asked first.
-    known = await user.holder(data.cl_ord_id)
-    if known is not None:
-        known = await _completed(door, user, known)
-        if not (door.sees(request.user, known) and _same(user, known, data, account)):
-            shown = {"order": known} if door.sees(request.user, known) else None
-            raise HTTPException(f"there is another order {data.cl_ord_id} already", status_code=409, extra=shown)
-        if known.status == "rejected":
-            raise RequestRefused(known.text or "rejected", known)
-        return Response(known, status_code=200)
-    order = await user.new_order(data, account, body, _is_immediate(data))
-    return Response(own(door, request.user, order, data.cl_ord_id), status_code=201)
-
-
-async def _found(door: Door, caller: Caller, cl_ord_id: str) -> Order:
-    """The order, from the database if it ended so long ago that the broker does not know it. Raises HTTPException 404
-    where there is none, or the key may not see it."""
-    user = door.user(caller)
-    order = await user.status(cl_ord_id)
-    if order is None and door.archive.exists:
-        order = await asyncio.to_thread(door.archive.order, user.name, cl_ord_id)
-    return own(door, caller, order, cl_ord_id)
-
-
-async def _completed(door: Door, user: User, order: Order) -> Order:
-    """An order of before this door was opened, with what its reports leave out, if the database has it by now."""
-    if (order.entered is None or order.manual is None) and door.archive.exists:
-        for archived in await asyncio.to_thread(door.archive.by_id, [order.order_id]):
-            user.orders.complete(archived)
-    return user.orders.by_id.get(order.order_id, order)
+    order, is_new = await enter(door_of(request), request.user, data, waits_for_end=True)
+    return Response(order, status_code=201 if is_new else 200)
 
 
 @get(
@@ -240,9 +159,7 @@ async def executions(
 async def order_status(request: Request[Caller, None, Any], cl_ord_id: ClOrdId) -> Order:
     """An order by any of its ClOrdIDs; one that has ended long ago, by its last. Of several orders that had the same,
     it is the newest."""
-    door = door_of(request)
-    user = door.user(request.user)
-    return await _completed(door, user, await _found(door, request.user, cl_ord_id))
+    return await look(door_of(request), request.user, cl_ord_id)
 
 
 @delete(
@@ -251,12 +168,7 @@ async def order_status(request: Request[Caller, None, Any], cl_ord_id: ClOrdId) 
 )  # fmt: skip
 async def cancel_order(request: Request[Caller, None, Any], cl_ord_id: ClOrdId, new_id: NewId = None) -> Order:
     """Cancel an order, and wait until it is. Canceling a canceled order tells its state."""
-    door = door_of(request)
-    user = door.user(request.user)
-    order = await _found(door, request.user, cl_ord_id)
-    if order.status == "canceled":
-        return order
-    return own(door, request.user, await user.cancel(order, new_id or f"c-{time.time_ns()}"), cl_ord_id)
+    return await cancel(door_of(request), request.user, cl_ord_id, new_id or f"c-{time.time_ns()}")
 
 
 @delete(
@@ -297,23 +209,7 @@ async def replace_order(
 ) -> Order:
     """Give an order other terms, and wait until it has them. What is left out stays as it is. The same request again
     tells the order's state."""
-    door = door_of(request)
-    user = door.user(request.user)
-    _check_times(data)
-    order = await _found(door, request.user, cl_ord_id)
-    done = user.orders.named(data.cl_ord_id)
-    if done is not None and done.order_id == order.order_id:
-        before = user.orders.asked.get(data.cl_ord_id)
-        # Of a request before a restart of ours it is only known what the order is now, unless that has changed since.
-        if before == data or (before is None and (done.cl_ord_id != data.cl_ord_id or has_terms(done, data))):
-            return done
-        raise HTTPException(f"there is another request {data.cl_ord_id} already", status_code=409)
-    if done is not None and done.is_open:
-        raise HTTPException(f"there is another order {data.cl_ord_id} already", status_code=409)
-    order = await _completed(door, user, order)
-    if data.price is not None and order.type in UNPRICED:
-        raise HTTPException(f"a {order.type} order has no price", status_code=400)
-    return own(door, request.user, await user.replace(order, data), data.cl_ord_id)
+    return await replace(door_of(request), request.user, cl_ord_id, data)
 
 
 ROUTES = [

@@ -15,11 +15,12 @@ from litestar.params import QueryParameter
 from sortedcontainers import SortedDict
 
 from brokerfix.domain import id_number
-from brokerfix.web.archive import Archive, Wanted
-from brokerfix.web.door import Caller, door_of
-from brokerfix.web.model import Account, Symbol
-from brokerfix.web.strategies import fix_time
-from brokerfix.web.terms import iso
+from brokerfix.doors.archive import Archive, Wanted
+from brokerfix.doors.desk import Caller
+from brokerfix.doors.model import Account, Symbol
+from brokerfix.doors.strategies import fix_time
+from brokerfix.doors.terms import iso
+from brokerfix.web.door import door_of
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from brokerfix.doors.model import Order, Problem
+from brokerfix.doors.waiting import RequestRefused, Unavailable
 from brokerfix.web.door import PROBLEM
-from brokerfix.web.model import Order, Problem
-from brokerfix.web.waiting import RequestRefused, Unavailable
 
 log = logging.getLogger("brokerfix.http")
 

@@ -8,14 +8,15 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, PathParameter
 
+from brokerfix.doors.desk import Caller
+from brokerfix.doors.model import Order, Side
+from brokerfix.doors.quote_model import AcceptQuote, AskQuote, Countered, CounterQuote, FirmQuote
+from brokerfix.doors.quoting import Requoted
+from brokerfix.doors.terms import SIDES
+from brokerfix.doors.users import User
+from brokerfix.doors.waiting import RequestRefused
 from brokerfix.tools.client import utc_now
-from brokerfix.web.door import Caller, Door, door_of, needs, own, problems
-from brokerfix.web.model import Order, Side
-from brokerfix.web.quote_model import AcceptQuote, AskQuote, Countered, CounterQuote, FirmQuote
-from brokerfix.web.quoting import Requoted
-from brokerfix.web.terms import SIDES
-from brokerfix.web.users import User
-from brokerfix.web.waiting import RequestRefused
+from brokerfix.web.door import Door, door_of, needs, problems
 
 QuoteId = Annotated[
     str, PathParameter(pattern=r"^[0-9]{8}-[0-9]{2}-[0-9]{1,9}(?!\n)$", description="The quote's QuoteID")
@@ -90,7 +91,7 @@ async def accept_quote(
         (38, data.qty or quote.left(side)), (40, "D"), (59, "0"), (117, quote_id),
     ]  # fmt: skip
     order = await user.take_quote(data.cl_ord_id, quote.account, "D", body)
-    return Response(own(door, request.user, order, data.cl_ord_id), status_code=201)
+    return Response(door.own(request.user, order, data.cl_ord_id), status_code=201)
 
 
 def _before(door: Door, caller: Caller, user: User, quote: FirmQuote, known: Order, cl_ord_id: str) -> Order:
@@ -126,7 +127,7 @@ async def counter_quote(
         order = await user.take_quote(name, quote.account, "AJ", body)
     except Requoted as other:
         return Countered(quote=other.quote)
-    return Countered(order=own(door, request.user, order, name))
+    return Countered(order=door.own(request.user, order, name))
 
 
 @post(

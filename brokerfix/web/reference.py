@@ -10,13 +10,9 @@ from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
 
 from brokerfix.domain import day_of, to_text
-from brokerfix.projections.published import moment
-from brokerfix.settings.schedule import Hours as Schedule
-from brokerfix.settings.schedule import trading_day
-from brokerfix.settings.sections import Config
-from brokerfix.web.door import Caller, SymbolPath, door_of, needs, problems
-from brokerfix.web.market import DEPTH, MOST_DEPTH, Market
-from brokerfix.web.model import (
+from brokerfix.doors.desk import Caller
+from brokerfix.doors.market import DEPTH, MOST_DEPTH, Market
+from brokerfix.doors.model import (
     AccountLimits,
     AccountRisk,
     AccountState,
@@ -28,8 +24,13 @@ from brokerfix.web.model import (
     Position,
     Statistics,
 )
-from brokerfix.web.terms import day, to_ms
-from brokerfix.web.users import User
+from brokerfix.doors.terms import day, to_ms
+from brokerfix.doors.users import User
+from brokerfix.projections.published import moment
+from brokerfix.settings.schedule import Hours as Schedule
+from brokerfix.settings.schedule import trading_day
+from brokerfix.settings.sections import Config
+from brokerfix.web.door import SymbolPath, door_of, needs, problems
 
 PRICES_OF_A_REQUEST = 50
 Depth = Annotated[

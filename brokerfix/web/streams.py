@@ -9,10 +9,11 @@ import msgspec
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 
-from brokerfix.web.door import Caller, Door
-from brokerfix.web.market import Kind, Market
-from brokerfix.web.told import WHOLE, Sent, Stream, Wants
-from brokerfix.web.waiting import RequestRefused, Unavailable
+from brokerfix.doors.desk import Caller
+from brokerfix.doors.market import Kind, Market
+from brokerfix.doors.told import WHOLE, Sent, Stream, Wants
+from brokerfix.doors.waiting import RequestRefused, Unavailable
+from brokerfix.web.door import Door
 
 log = logging.getLogger("brokerfix.http")
 MOST_STREAMS = 10

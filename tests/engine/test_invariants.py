@@ -57,7 +57,7 @@ from brokerfix.engine.orders.ending import is_cancelable
 from brokerfix.engine.orders.order import Child, Order
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import ChildFilled, Trade, TradeBusted, TradeCorrected
-from brokerfix.projections.sqlite import account_row, child_row, order_row, position_row
+from brokerfix.projections.rows import account_row, child_row, order_row, position_row
 from tests.scenario import World, limits_of
 
 CLIENTS = st.sampled_from(["ALICE", "BOB"])

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokerfix.domain import ALGORITHMS, ROUTE_MODES, Strategy
+from brokerfix.doors.strategies import strategy_fields, strategy_of
 from brokerfix.fix.incoming.strategies import strategy
 from brokerfix.fix.outgoing.strategies import strategy_tags
-from brokerfix.web.strategies import strategy_fields, strategy_of
 
 MILLISECOND = 10**6
 SECOND = 10**9

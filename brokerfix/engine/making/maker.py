@@ -27,6 +27,7 @@ from brokerfix.engine.making.quotes import wanted
 from brokerfix.engine.making.reference import Seen, look, quotes_of
 from brokerfix.engine.making.rfq import take_back
 from brokerfix.engine.making.room import places, room
+from brokerfix.engine.sharing import is_elsewhere
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -52,6 +53,9 @@ def define(state: State, c: Start, step: Step) -> None:
     """The makers of the configuration, as far as it says something else of them than before: what an operator has set
     since stays. One that is gone quotes nothing any more."""
     for maker in c.makers:
+        if is_elsewhere(state, c, maker.account):
+            # The shard that has its account has it.
+            continue
         known = state.makers.get(maker.maker)
         if known is None or known.configured != maker:
             quoted = {quoting.symbol for quoting in maker.quoting}

@@ -14,6 +14,7 @@ from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk.controls import Near
 from brokerfix.engine.risk.levels import nearly
 from brokerfix.engine.routing.algorithms import begin
+from brokerfix.engine.sharing import lack
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -43,6 +44,8 @@ def new_order(state: State, c: NewOrder, step: Step) -> None:
     near: Near = []
     account = state.accounts[name]
     refused = risk.check_terms(state, client, account, instrument, terms, c.at, may_repeat=False, near=near)
+    if refused is not None and refused.lacks is not None:
+        lack(state, refused, step)
     refused = refused or _no_venue(state, c, instrument)
     if refused is None and asked is not None:
         refused = refusal(instrument, c.ord_type, c.time_in_force, qty, asked)

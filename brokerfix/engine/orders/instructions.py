@@ -122,7 +122,7 @@ def refusal(
         ),
     ):
         if wrong:
-            return Reject(OrdRejReason.OTHER, *why)
+            return Reject(OrdRejReason.OTHER, *why)  # type: ignore[arg-type]
     return None
 
 

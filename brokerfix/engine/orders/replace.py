@@ -24,6 +24,7 @@ from brokerfix.engine.risk import checks as risk
 from brokerfix.engine.risk.controls import Near
 from brokerfix.engine.risk.levels import nearly
 from brokerfix.engine.routing.own import would_meet_own
+from brokerfix.engine.sharing import lack
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -45,6 +46,8 @@ def replace_order(state: State, c: ReplaceOrder, step: Step) -> None:
         return
     near: Near = []
     refused = _bad_terms(state, c, order, near)
+    if refused is not None:
+        lack(state, refused, step)
     if refused is not None:
         return _refuse(order, c.cl_ord_id, refused, step)
     asked = _kept(order, c.instructions)
@@ -171,6 +174,7 @@ def next_request(state: State, c: NextRequest, step: Step) -> None:
         return cancel(alone, waiting.cl_ord_id, step, waiting.reason, waiting.text, waiting.operator)
     wrong = _bad_values(state, order, waiting.qty, waiting.price, waiting.instructions, c.at)
     if wrong is not None:
+        lack(state, wrong, step)
         return _refuse(order, waiting.cl_ord_id, wrong, step)
     replace_with(state, order, waiting, step)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from brokerfix.domain import Level, Limits, Side, to_money
 from brokerfix.engine.entities import Account, Bound, Client, Exposure, Position
 from brokerfix.engine.risk.controls import checks_of
+from brokerfix.engine.sharing import divided
 
 if TYPE_CHECKING:
     from brokerfix.engine.state import State
@@ -30,13 +31,17 @@ def set_level(state: "State", level: Level, limits: Limits) -> None:
     state.limits[level] = limits
     most = limits.numbers()
     bound = state.bounds.get(level)
+    parts = state.sharing.parts.get(level)
+    if parts:
+        # What comes back later begins anew.
+        state.sharing.parts[level] = {name: part for name, part in parts.items() if name in most}
     if not most:
         state.bounds.pop(level, None)
         bound = None
     elif bound is None:
         bound = state.bounds[level] = Bound(level, most)
     if bound is not None:
-        bound.most, bound.checks = most, checks_of(most)
+        set_most(state, bound, most)
         bound.window, bound.same_window = limits.window_seconds * SECOND, limits.duplicate_seconds * SECOND
         bound.own_locates = limits.own_locates
         bound.counts, bound.exposed = not COUNTED.isdisjoint(most), not EXPOSED.isdisjoint(most)
@@ -55,6 +60,20 @@ def set_level(state: "State", level: Level, limits: Limits) -> None:
             account.own.pop(level.symbol, None)
     for name in names:
         arrange_anew(state, name)
+
+
+def set_most(state: "State", bound: Bound, most: dict[str, int]) -> None:
+    """Say again what the bound's limits are, which is less where this broker has only a part of them."""
+    bound.most, bound.whole = divided(state, bound.level, most)
+    bound.checks = checks_of(bound.most, bound.whole)
+
+
+def say_again(state: "State", *levels: Level) -> None:
+    """Say again what limits of these levels are, as their accounts may be on other shards than before."""
+    for level in levels:
+        bound = state.bounds.get(level)
+        if bound is not None:
+            set_most(state, bound, state.limits[level].numbers())
 
 
 def is_known(state: "State", level: Level) -> bool:

@@ -36,6 +36,7 @@ from brokerfix.engine.risk.batch import Batch
 from brokerfix.engine.risk.bounds import bounds_of
 from brokerfix.engine.risk.controls import Asked, Near, broken_together, refusal, worst
 from brokerfix.engine.risk.halts import halted_by
+from brokerfix.engine.sharing import not_here
 from brokerfix.engine.state import State
 
 SECOND = 10**9
@@ -174,6 +175,10 @@ def check_market(state: State, client: Client, account: str, symbol: str, strate
     instrument = state.instruments.get(symbol)
     if instrument is None:
         return Reject(OrdRejReason.UNKNOWN_SYMBOL, "UNKNOWN_SYMBOL", value=symbol)
+    if (state.sharing.divided or state.sharing.moving) and account in client.accounts:
+        away = not_here(state.sharing, account)
+        if away is not None:
+            return away
     if account not in client.accounts or account not in state.accounts:
         return Reject(OrdRejReason.UNKNOWN_ACCOUNT, "UNKNOWN_ACCOUNT", value=account)
     if instrument.halted:

@@ -6,7 +6,7 @@ position passes all controls but those of the single order. (FIX RiskLimitType(1
 limits; SEC Rule 15c3-5 and MiFID II RTS 6 article 15 ask for the others.)
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -143,19 +143,25 @@ CONTROLS: dict[str, Control] = {
 RANK = {name: rank for rank, name in enumerate(CONTROLS)}
 
 
+NO_PARTS: Mapping[str, int] = {}
 FILLING = frozenset(
     ("located", "max_window_qty", "max_window_notional", "max_long", "max_short", "max_gross", "max_net")
 )
 """The limits that fill up: operators are told before."""
 
 
-def checks_of(most: dict[str, int]) -> tuple[tuple[Any, bool, int, int, str], ...]:
+def checks_of(
+    most: Mapping[str, int], whole: Mapping[str, int] = NO_PARTS
+) -> tuple[tuple[Any, bool, int, int, str], ...]:
     """Limits as `broken` goes through them: (value, whether it is also for what only closes, the value above which
-    operators are told, limit, name)."""
+    operators are told, limit, name). A part of a limit may be used up at any time."""
     return tuple(
-        (CONTROLS[name].value, CONTROLS[name].closing_too, limit * 9 // 10 if name in FILLING else limit, limit, name)
+        (
+            CONTROLS[name].value, CONTROLS[name].closing_too,
+            limit * 9 // 10 if name in FILLING and name not in whole else limit, limit, name,
+        )
         for name, limit in most.items()
-    )
+    )  # fmt: skip
 
 
 Near = list[tuple[Bound, str, int]]
@@ -201,8 +207,14 @@ def refusal(asked: Asked, bounds: Iterable[Bound], near: Near | None = None) -> 
 def worst(found: list[tuple[int, int, Bound, str, int]]) -> Reject:
     """The refusal for the first control that is broken, at the tightest level."""
     _, _, bound, name, value = min(found, key=lambda one: one[:2])
-    control, most = CONTROLS[name], bound.most[name]
-    return Reject(control.reason, control.code, limit=number(most), value=number(value), at=str(bound.level))
+    control, most, whole = CONTROLS[name], bound.most[name], bound.whole.get(name)
+    if whole is None or value > whole:
+        told = number(most if whole is None else whole)
+        return Reject(control.reason, control.code, limit=told, value=number(value), at=str(bound.level))
+    kind, of, _ = bound.level
+    at = f"{bound.level} (this shard's part of {number(whole)})"
+    lacks = kind, of, name, money_text(value)
+    return Reject(control.reason, control.code, "more is asked for", number(most), number(value), at, lacks)
 
 
 def number(scaled: int) -> str:

@@ -12,7 +12,7 @@ from brokerfix.engine import touched
 from brokerfix.engine.entities import Account, Bound
 from brokerfix.engine.orders.booking import REVIEW
 from brokerfix.engine.risk.approvals import note_override, propose
-from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, is_known, set_level
+from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, is_known, say_again, set_level
 from brokerfix.engine.risk.controls import NOTHING, Near, number
 from brokerfix.engine.risk.standing import watch_anew
 from brokerfix.engine.state import State
@@ -117,6 +117,7 @@ def _group_defined(state: State, fact: f.GroupDefined) -> None:
         del state.groups[fact.group]
     for name in sorted({*had, *fact.accounts}):
         arrange(state, name)
+    say_again(state, Level("group", fact.group))
 
 
 @EVOLVE.on(f.SymbolGroupDefined, touched.nothing)
@@ -186,4 +187,5 @@ def _rows(bound: Bound, used: dict[str, int]) -> Iterator[dict[str, Any]]:
     for name, most in bound.most.items():
         told = number(used[name]) if name in used else ""
         share = round(100 * used[name] / most, 1) if name in used and most else None
-        yield {"limit": name, "most": number(most), "used": told, "percent": share}
+        row = {"limit": name, "most": number(most), "used": told, "percent": share}
+        yield {**row, "part of": number(bound.whole[name])} if name in bound.whole else row

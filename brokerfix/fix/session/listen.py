@@ -7,10 +7,11 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from brokerfix.access.vouch import socket_path
-from brokerfix.settings.checks import address
+from brokerfix.settings.checks import addresses
 from brokerfix.settings.sections import Config
 
 BACKLOG = 128
@@ -73,8 +74,17 @@ def place(config: Config, client: str = "", port: int = 0) -> tuple[str, int] | 
         return config.broker.address, port or config.broker.port
     if not gateway.upstream:
         return socket_path(config, client if port else "")
-    host, common = address(gateway.upstream)
+    host, common = _ours(addresses(gateway.upstream))
     return host, port or common
+
+
+def _ours(found: list[tuple[str, int]]) -> tuple[str, int]:
+    """Of the nodes' addresses the one that is this machine's; the first, if none is."""
+    for host, port in found if len(found) > 1 else ():
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((host, 0))
+            return host, port
+    return found[0]
 
 
 def _on(where: tuple[str, int]) -> socket.socket:

@@ -4,7 +4,7 @@ What QuickFIX's dictionary has checked before (required tags, types, known enum 
 """
 
 from brokerfix.fix.text import Fields, Reader
-from brokerfix.fix.versions.dialect import SPECS, Taken, dialect
+from brokerfix.fix.versions.dialect import Taken, dialect
 from brokerfix.fix.versions.recode import SEVERAL, incoming
 
 HEADER_AND_TRAILER = frozenset(
@@ -120,13 +120,19 @@ class Rules:
         return ""
 
 
-RULES = {
-    begin_string: {
-        message_type: Rules(message_type, taken, begin_string)
-        for message_type, taken in dialect(begin_string).incoming.items()
-    }
-    for begin_string in SPECS
-}
+class _Versions(dict[str, dict[str, Rules]]):
+    """A version's rules are made when they are first asked for: it takes longer than all else of an import."""
+
+    def __missing__(self, begin_string: str) -> dict[str, Rules]:
+        self[begin_string] = {
+            message_type: Rules(message_type, taken, begin_string)
+            for message_type, taken in dialect(begin_string).incoming.items()
+        }
+        return self[begin_string]
+
+
+RULES = _Versions()
+"""BeginString -> MsgType -> the rules of what clients send."""
 UNKNOWN_TYPE = Reader("[^\x01]*", (11, 262), ())
 
 

@@ -1,0 +1,152 @@
+"""Files of regulatory records: the records, and beside them what they are, what is missing, and how they add up."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TextIO
+from xml.etree import ElementTree as Xml
+
+import msgspec
+
+from brokerfix.compliance.ledger import Ledger
+from brokerfix.compliance.words import NOT_CERTIFIED
+
+LABEL = "notcertified"
+"""What every file's name has."""
+# Prices are exact numbers, and not floats.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Problems:
+    """What of records is missing or not as the specification has it, counted."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, record: str, found: Iterable[tuple[str, str]]) -> None:
+        for name, why in found:
+            self._counts[record, name, why] += 1
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [
+            {"record": record, "field": name, "problem": why, "records": count}
+            for (record, name, why), count in sorted(self._counts.items())
+        ]
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    return _encode(record).decode() + "\n"
+
+
+def cell(value: Any) -> str:
+    """A value of a CSV file: pairs are name=value with | between, elements of a list have | between, their parts @."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "|".join(name if one is True else f"{name}={cell(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return "|".join("@".join(map(cell, one)) if isinstance(one, list) else cell(one) for one in value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows([cell(value) for value in row] for row in rows)
+    return written.getvalue()
+
+
+def table(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """A CSV file with a head."""
+    return csv_lines([names, *([record.get(name) for name in names] for record in records)])
+
+
+XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {NOT_CERTIFIED} -->\n'
+
+
+def xml_text(root: Xml.Element) -> str:
+    """With what it is in a comment before all."""
+    Xml.indent(root)
+    return XML_HEAD + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def element(parent: Xml.Element, name: str, text: str | None = None, **attributes: str) -> Xml.Element:
+    """A new element of a parent."""
+    found = Xml.SubElement(parent, name, attributes)
+    found.text = text
+    return found
+
+
+def sidecar(
+    report: str, specification: str, day: int, notes: Sequence[str], problems: Problems,
+    ledger: Ledger | None = None, differences: Sequence[str] = (), **more: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """What goes beside a file of records."""
+    told: dict[str, Any] = {
+        "report": report, "status": NOT_CERTIFIED, "specification": specification, "trading_day": day,
+        "notes": [*notes], "problems": problems.rows, "differences": [*differences],
+    }  # fmt: skip
+    if ledger is not None:
+        told["records"] = dict(sorted(ledger.records.items()))
+        told["reconciliation"] = [row._asdict() for row in ledger.rows]
+    return told | more
+
+
+def make(folder: Path) -> None:
+    """A folder for files that say who clients are: others can't read it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write(folder: Path, files: Mapping[str, str], beside: str, told: Mapping[str, Any]) -> list[Path]:
+    """Write files and, as `beside`, what is told of them. Returns the paths."""
+    make(folder)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return write_beside([folder / name for name in files], folder / beside, told)
+
+
+def write_beside(files: Sequence[Path], beside: Path, told: Mapping[str, Any]) -> list[Path]:
+    """Write what is told of files. Returns all paths."""
+    told = {**told, "files": sorted(file.name for file in files)}
+    beside.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+    return [*files, beside]
+
+
+class Output:
+    """A file that is written record by record, as a day may have millions. One that gets none is not there, unless it
+    is `always`; an earlier one of its name is gone."""
+
+    def __init__(
+        self, path: Path, line: Callable[[Any], str], head: str = "", foot: str = "", always: bool = True
+    ) -> None:
+        self.path, self._line, self._head, self._foot = path, line, head, foot
+        self._file: TextIO | None = None
+        self.count = 0
+        make(path.parent)
+        path.unlink(missing_ok=True)
+        if always:
+            self._begin()
+
+    def _begin(self) -> TextIO:
+        self._file = self.path.open("w", encoding="utf-8")
+        self._file.write(self._head)
+        return self._file
+
+    def put(self, record: Any) -> None:
+        file = self._file or self._begin()
+        file.write(self._line(record))
+        self.count += 1
+
+    def close(self) -> list[Path]:
+        """Returns the path, if there is a file."""
+        if self._file is None:
+            return []
+        self._file.write(self._foot)
+        self._file.close()
+        return [self.path]

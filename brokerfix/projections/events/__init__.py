@@ -1,0 +1,1 @@
+"""The event stream: every fact, at a queue of the desk's, for whoever wants to know."""

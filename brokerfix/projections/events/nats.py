@@ -1,0 +1,239 @@
+"""The stream at NATS JetStream: `SUBJECT.facts.<shard>.<kind>.<account>`, a stream of the server for each shard.
+
+Every message says which sequence number it expects to be behind (Nats-Expected-Last-Sequence), so that the server takes
+them in order, without a gap and from one publisher only, and one confirmation is enough for many.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.errors import APIError, NotFoundError
+
+from brokerfix.domain import id_number, id_text
+from brokerfix.projections.events.destination import CONFIRM_SECONDS, SILENT, Has, ServerAway, Where, first_away, token
+from brokerfix.projections.events.form import DECODERS, Message
+from brokerfix.queues.nats import connect
+
+log = logging.getLogger("brokerfix.projections.events")
+DUPLICATE_SECONDS = 120
+"""For so long the server knows a message by its id."""
+MSG_ID, EXPECTED = "Nats-Msg-Id", "Nats-Expected-Last-Sequence"
+NEXT_SECONDS, ASK_SECONDS = 0.5, 2.0
+WRONG_SEQUENCE = 10071
+"""The server's error that a message is not behind the one that it expects to be behind."""
+OTHERS = "it has other messages than this publisher has sent: does another one write there?"
+NO_LEADER = "nobody takes messages for it: it has no leader now, or was deleted"
+HUNG_UP = "the server has hung up"
+
+
+HEADERS_BYTES = 4096
+"""A message's headers count as well."""
+
+
+class Names:
+    """What a destination's streams and subjects are called."""
+
+    def __init__(self, where: Where) -> None:
+        subject, shard = where.section.subject, where.shard
+        self.facts, self.market = f"{subject}-facts-{shard}", f"{subject}-market-{shard}"
+        self.facts_subject, self.market_subject = f"{subject}.facts.{shard}", f"{subject}.market.{shard}"
+
+
+class NatsDestination:
+    """See `Destination`."""
+
+    def __init__(self, where: Where) -> None:
+        self.where, self.names = where, Names(where)
+        self._told = f"{where.path}: events.{where.name}: NATS stream {self.names.facts}"
+        self._client: Client | None = None
+        self._sequence = 0
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._inbox, self._asked = "", 0
+        self._is_away = False
+        self.most_bytes = 0
+
+    async def open(self) -> Has:
+        where, names = self.where, self.names
+        self._is_away = False
+        self._client = client = await connect(where.path, where.key, where.queue, where.client, self._disconnected)
+        self.most_bytes = client.max_payload - HEADERS_BYTES
+        try:
+            stream = client.jetstream(timeout=ASK_SECONDS)
+            info = await self._ensure(stream, self._facts_config())
+            if where.section.market_data_ms:
+                await self._ensure(stream, self._market_config())
+            self._inbox = client.new_inbox()
+            await client.subscribe(f"{self._inbox}.*", cb=self._confirmed)
+            self._sequence = info.state.last_seq
+            if not info.state.messages:
+                return Has(0, "", 0, lambda message: True, has_forgotten=info.state.last_seq > 0)
+            last = await stream.get_msg(names.facts, seq=info.state.last_seq)
+        except (NatsError, APIError, TimeoutError, OSError) as error:
+            raise first_away(error, self._told) from error
+        number = id_number((last.headers or {}).get(MSG_ID, ""))
+        if not number:
+            raise ServerAway(f"{self._told}: its last message is none of ours: use another subject")
+        at = DECODERS[where.section.format](last.data or b"")["at"]
+        return Has(number, at, number, lambda message: message.number > number)
+
+    def _facts_config(self) -> StreamConfig:
+        section, names = self.where.section, self.names
+        keep = float(self.where.keep_seconds)
+        return StreamConfig(
+            name=names.facts, subjects=[f"{names.facts_subject}.>"], storage=StorageType.FILE,
+            num_replicas=section.replicas, max_age=keep, duplicate_window=float(DUPLICATE_SECONDS),
+        )  # fmt: skip
+
+    def _market_config(self) -> StreamConfig:
+        names = self.names
+        return StreamConfig(
+            name=names.market, subjects=[f"{names.market_subject}.*"], storage=StorageType.FILE,
+            num_replicas=self.where.section.replicas, max_msgs_per_subject=1,
+        )  # fmt: skip
+
+    @staticmethod
+    async def _ensure(stream: JetStreamContext, wanted: StreamConfig) -> StreamInfo:
+        """Make a stream, or have it as it is now configured; what else an operator has set of it stays."""
+        assert wanted.name is not None
+        try:
+            info = await stream.stream_info(wanted.name)
+        except NotFoundError:
+            return await stream.add_stream(wanted)
+        now = info.config
+        if (now.max_age or 0) != (wanted.max_age or 0) or now.num_replicas != wanted.num_replicas:
+            return await stream.update_stream(now.evolve(max_age=wanted.max_age, num_replicas=wanted.num_replicas))
+        return info
+
+    async def send(self, messages: Sequence[Message]) -> Awaitable[None]:
+        client, prefix = self._client, self.names.facts_subject
+        assert client is not None
+        if self._is_away:
+            raise ServerAway(f"{self._told}: {HUNG_UP}")
+        self._asked += 1
+        reply = f"{self._inbox}.{self._asked}"
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[reply] = waiting
+        last = messages[-1]
+        try:
+            for message in messages:
+                await client.publish(
+                    f"{prefix}.{message.kind}.{token(message.account)}",
+                    message.body,
+                    # If one before was refused, so is the last.
+                    reply if message is last else "",
+                    {MSG_ID: id_text(message.number), EXPECTED: str(self._sequence)},
+                )
+                self._sequence += 1
+        except (NatsError, OSError) as error:
+            raise first_away(error, self._told) from error
+        return asyncio.wait_for(waiting, CONFIRM_SECONDS)
+
+    async def _confirmed(self, msg: Msg) -> None:
+        waiting = self._waiting.pop(msg.subject, None)
+        if waiting is None or waiting.done():
+            return
+        # An empty answer: nobody has the stream.
+        answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": NO_LEADER}}
+        error = answer.get("error", {})
+        if error.get("err_code") == WRONG_SEQUENCE or answer.get("duplicate"):
+            waiting.set_exception(ServerAway(f"{self._told}: {OTHERS}"))
+        elif error:
+            waiting.set_exception(ServerAway(f"{self._told}: {error.get('description', error)}"))
+        else:
+            waiting.set_result(None)
+
+    async def _disconnected(self) -> None:
+        self._is_away = True
+        self._fail(HUNG_UP)
+
+    def _fail(self, why: str) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ServerAway(f"{self._told}: {why}"))
+                # Perhaps nobody waits for it any more.
+                waiting.exception()
+        self._waiting.clear()
+
+    async def send_market(self, messages: Sequence[Message]) -> None:
+        client = self._client
+        assert client is not None
+        try:
+            for message in messages:
+                await client.publish(f"{self.names.market_subject}.{token(message.symbol)}", message.body)
+        except (NatsError, OSError) as error:
+            raise first_away(error, self._told) from error
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        self._fail("closed")
+        if client is not None:
+            # What waits in it is sent again.
+            with contextlib.suppress(Exception):
+                await client.close()
+
+
+class NatsReader:
+    """See `Reader`."""
+
+    def __init__(self, where: Where, market: bool) -> None:
+        self.where, names = where, Names(where)
+        self.stream = names.market if market else names.facts
+        self.subject = f"{names.market_subject}.*" if market else f"{names.facts_subject}.>"
+        self._told = f"{where.path}: events.{where.name}: NATS stream {self.stream}"
+
+    async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
+        where = self.where
+        is_away = asyncio.Event()
+
+        async def disconnected() -> None:
+            is_away.set()
+
+        client = await connect(where.path, where.key, where.queue, f"{where.client}-reader", disconnected)
+        try:
+            stream = client.jetstream()
+            info = await stream.stream_info(self.stream)
+            end = info.state.last_seq
+            if not follow and not info.state.messages:
+                return
+            config = ConsumerConfig(
+                deliver_policy=DeliverPolicy.BY_START_TIME if since else DeliverPolicy.ALL,
+                opt_start_time=datetime.fromtimestamp(since / 10**9, UTC) if since else None,
+            )  # fmt: skip
+            found = await stream.subscribe(self.subject, stream=self.stream, ordered_consumer=True, config=config)
+            consumer = await found.consumer_info()
+            came = consumer.delivered.consumer_seq if consumer.delivered is not None else 0
+            if not follow and not (consumer.num_pending or came):
+                return
+            quiet_since = time.monotonic()
+            while True:
+                try:
+                    msg = await found.next_msg(NEXT_SECONDS)
+                except TimeoutError:
+                    if is_away.is_set():
+                        # The server has forgotten this consumer.
+                        raise ServerAway(f"{self._told}: {HUNG_UP}") from None
+                    if not follow and time.monotonic() - quiet_since > CONFIRM_SECONDS:
+                        raise ServerAway(f"{self._told}: {SILENT}") from None
+                    continue
+                quiet_since = time.monotonic()
+                yield msg.data
+                if not follow and msg.metadata.sequence.stream >= end:
+                    return
+        except NotFoundError as error:
+            raise ServerAway(f"{self._told}: there is no such stream: has its broker published anything?") from error
+        except (NatsError, APIError, OSError) as error:
+            raise first_away(error, self._told) from error
+        finally:
+            with contextlib.suppress(Exception):
+                await client.close()

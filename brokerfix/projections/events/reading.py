@@ -1,0 +1,140 @@
+"""Reading the stream: at its queue, or out of the journal itself."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from brokerfix.domain import day_of, id_number
+from brokerfix.projections.events.destination import ServerAway, Where
+from brokerfix.projections.events.form import DECODERS, MARKET
+from brokerfix.projections.events.queues import reader_of
+from brokerfix.projections.events.source import Source
+from brokerfix.projections.events.values import moment_of
+
+POLL_SECONDS, AGAIN_SECONDS = 0.05, 0.5
+AHEAD = timedelta(days=1)
+"""A trading day begins so long before its date at most, in whatever time zone."""
+LATE_NS = 60 * 10**9
+"""A queue's clock may be so far from the broker's."""
+FIELDS = ("kind", "account", "symbol")
+ENVELOPE = ("v", "id", "at", "shard", *FIELDS)
+Row = dict[str, Any]
+
+
+class BadQuestion(Exception):
+    """What is asked for is not understood."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Which facts are wanted: by number or time (ns) from which on, and by the values of fields (none: any)."""
+
+    number: int = 0
+    since: int = 0
+    values: dict[str, frozenset[str]] = {}
+
+    @classmethod
+    def of(cls, since: str, filters: Iterable[str]) -> "Asked":
+        """As people write it: an id or a time, and `kind=Trade,account=BOB`. Raises BadQuestion."""
+        values: dict[str, set[str]] = {}
+        for pair in ",".join(filters).split(","):
+            name, _, value = pair.strip().partition("=")
+            if not name:
+                continue
+            if name not in FIELDS or not value:
+                raise BadQuestion(f"{pair!r} is no filter: write {', '.join(f'{one}=VALUE' for one in FIELDS)}")
+            values.setdefault(name, set()).add(value)
+        number = id_number(since)
+        try:
+            at = 0 if number or not since else moment_of(since)
+        except ValueError as error:
+            raise BadQuestion(f"{since!r} is no fact's id, and no time like 2026-11-27T08:00:00Z") from error
+        return cls(number, at, {name: frozenset(wanted) for name, wanted in values.items()})
+
+    def takes(self, row: Row) -> bool:
+        if self.number and id_number(row["id"]) < self.number:
+            return False
+        if self.since and moment_of(row["at"]) < self.since:
+            return False
+        return all(row.get(name, "") in wanted for name, wanted in self.values.items())
+
+    @property
+    def begins(self) -> int:
+        """The time (ns) from which on a queue has to be read."""
+        if self.number:
+            day = datetime.strptime(str(day_of(self.number)), "%Y%m%d").replace(tzinfo=UTC)
+            return int((day - AHEAD).timestamp()) * 10**9
+        return max(0, self.since - LATE_NS)
+
+
+class Once:
+    """What came before comes once more where a publisher could not know that it had arrived. An account's facts come in
+    their order."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def is_new(self, row: Row) -> bool:
+        # Market data are ordered by symbol.
+        number, of = id_number(row["id"]), row["symbol"] if row["kind"] == MARKET else row["account"]
+        if number <= self._last.get(of, 0):
+            return False
+        self._last[of] = number
+        return True
+
+
+async def at_queue(where: Where, asked: Asked, follow: bool, market: bool = False) -> AsyncGenerator[Row, None]:
+    """The wanted facts that a queue has, or its market data. With `follow` it never ends. Raises ServerAway, but not of
+    a server that goes away while it is followed."""
+    decode, once, begins, has_begun = DECODERS[where.section.format], Once(), asked.begins, False
+    while True:
+        try:
+            async with aclosing(reader_of(where, market).read(begins, follow)) as bodies:
+                async for body in bodies:
+                    has_begun = True
+                    row = decode(body)
+                    begins = max(begins, moment_of(row["at"]) - LATE_NS)
+                    if once.is_new(row) and asked.takes(row):
+                        yield row
+            return
+        except ServerAway:
+            # Who follows waits for it to be back, and goes on.
+            if not (follow and has_begun):
+                raise
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+def in_journal(folder: Path, asked: Asked, follow: bool) -> Iterator[Row]:
+    """The wanted facts of the journal in a folder. Raises JournalError."""
+    source = Source(folder, max(0, asked.number - 1))
+    while True:
+        messages = source.read(1000)
+        for message in messages:
+            row: Row = msgspec.json.decode(message.body)
+            if asked.takes(row):
+                yield row
+        if not messages:
+            if not follow:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def line(row: Row) -> str:
+    """A fact for people."""
+    said = {name: row[name] for name in row if name not in ENVELOPE} if row["kind"] == MARKET else row["fact"] or {}
+    told = " ".join(f"{name}={value}" for name, value in _told(said))
+    who = " ".join(filter(None, (row.get("account", ""), row["symbol"])))
+    return f"{row['at']}  {row['id']}  {row['kind']:<18} {who:<14} {told}".rstrip()
+
+
+def _told(fact: Row) -> Iterator[tuple[str, str]]:
+    """What a fact says, but for what it says nothing of."""
+    for name, value in fact.items():
+        if value in (None, "", [], {}, False) or name in FIELDS:
+            continue
+        yield name, value if isinstance(value, str) else msgspec.json.encode(value).decode()

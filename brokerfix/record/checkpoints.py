@@ -1,0 +1,189 @@
+"""Signed checkpoints of a running broker's journal: how many records a day has, and the root over them.
+
+They stand in `checkpoints/<day>.notes` of the data folder, a line of JSON each, the newest last. A checkpoint says only
+what is on the disk: its segment is synced before it is signed. Who holds a copy of a day's newest checkpoint can tell
+whether any record up to there was changed, taken away or put in.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from brokerfix.record import keys
+from brokerfix.record.confirmed import Confirmed
+from brokerfix.record.frames import MAGIC, payloads
+from brokerfix.record.journal import segments
+from brokerfix.record.merkle import Tree, consistency_proof, leaf_hash
+from brokerfix.record.notes import BadNote, Checkpoint, origin_of, parse, sign
+from brokerfix.record.place import Place, position_of
+
+log = logging.getLogger("brokerfix.checkpoints")
+FOLDER = "checkpoints"
+SUFFIX = ".notes"
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A checkpoint: when it was signed (ISO 8601, UTC) and its note."""
+
+    at: str
+    note: str
+
+
+class Contradicted(Exception):
+    """The journal is not what a checkpoint of it says: it was changed since, and nothing more is signed."""
+
+
+def notes_path(folder: Path, segment: Path) -> Path:
+    """The checkpoints of a segment, in a folder."""
+    return folder / (segment.stem + SUFFIX)
+
+
+def read_notes(path: Path) -> Iterator[tuple[int, Signed]]:
+    """A file's checkpoints, each with its line. A last line that was being written is left out. Raises BadNote."""
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            signed = msgspec.json.decode(line, type=Signed)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise BadNote(f"{path}: line {number} is no checkpoint ({error})") from error
+        if msgspec.json.encode(signed) != line:
+            raise BadNote(f"{path}: line {number} is not as it was written")
+        yield number, signed
+
+
+class Checkpointer:
+    """Follows a data folder's journal and signs it every `seconds`, at a day's end, and when asked to. Each checkpoint
+    is written to the data folder and to the folders `copies`; `cosign` may add witnesses' signatures to it: it gets the
+    note, and what makes the proof from a size that a witness has. Raises BadKeys, and Contradicted."""
+
+    def __init__(
+        self, data: Path, broker: str, shard: int, key_folder: Path, seconds: float, copies: Sequence[Path] = (),
+        cosign: Callable[[str, Callable[[int], list[bytes]]], str] | None = None,
+    ) -> None:  # fmt: skip
+        self.journal, self.folders = data / "journal", (data / FOLDER, *copies)
+        self._confirmed = Confirmed(data)
+        self.broker, self.shard, self.seconds = broker, shard, seconds
+        self._key_folder, self._cosign = key_folder, cosign
+        keys.private(key_folder)
+        self._segment: Path | None = None
+        self._offset, self._signed, self._signed_at = len(MAGIC), 0, 0.0
+        self._tree, self._leaves = Tree(), list[bytes]()
+
+    def follow(self, now: float, at_once: bool = False) -> None:
+        """Take in what is new and sign it where that is due; `now` is in seconds and never goes back."""
+        while True:
+            every = segments(self.journal)
+            if not every:
+                return
+            if self._segment is None:
+                self._begin(self._first(every))
+            assert self._segment is not None
+            self._take_in()
+            later = [one for one in every if one.name > self._segment.name]
+            is_due = at_once or later or now - self._signed_at >= self.seconds
+            if self._tree.size > self._signed and is_due:
+                self._sign(now)
+            if not later:
+                return
+            self._begin(later[0])
+
+    def _first(self, every: list[Path]) -> Path:
+        """The newest segment that has checkpoints, else the newest: what is before it is covered by the links."""
+        known = [one for one in every if notes_path(self.folders[0], one).exists()]
+        return known[-1] if known else every[-1]
+
+    def _begin(self, segment: Path) -> None:
+        self._segment, self._offset, self._signed = segment, len(MAGIC), 0
+        self._tree, self._leaves = Tree(), []
+        path = notes_path(self.folders[0], segment)
+        if not path.exists():
+            return
+        known = [signed for _, signed in read_notes(path)]
+        if not known:
+            return
+        last = known[-1]
+        checkpoint, _ = parse(last.note)
+        for end, payload in payloads(segment):
+            self._offset = end
+            self._add(payload)
+            if self._tree.size == checkpoint.size:
+                break
+        if (self._tree.size, self._tree.root()) != (checkpoint.size, checkpoint.root):
+            raise Contradicted(
+                f"{segment}: is not what its checkpoint of {last.at} says ({checkpoint.size} records): it was changed. "
+                "`brokerfix verify` tells where; nothing more is signed"
+            )
+        self._signed = checkpoint.size
+
+    def _take_in(self) -> None:
+        assert self._segment is not None
+        limit = self._confirmed.limit()
+        for end, payload in payloads(self._segment, self._offset):
+            if limit is not None and position_of(Place(self._segment.name, end)) > limit:
+                break
+            self._offset = end
+            self._add(payload)
+
+    def _add(self, payload: bytes | memoryview) -> None:
+        leaf = leaf_hash(payload)
+        self._tree.append(leaf)
+        if self._cosign is not None:
+            self._leaves.append(leaf)
+
+    def _sign(self, now: float) -> None:
+        assert self._segment is not None
+        _sync(self._segment)
+        day = int(self._segment.stem)
+        checkpoint = Checkpoint(origin_of(self.broker, self.shard, day), self._tree.size, self._tree.root())
+        # A rotation may have made another one.
+        note = sign(checkpoint, keys.private(self._key_folder))
+        self._write(note)
+        self._signed, self._signed_at = checkpoint.size, now
+        if self._cosign is not None:
+            cosigned = self._cosign(note, lambda old: consistency_proof(self._leaves, old))
+            if cosigned != note:
+                self._write(cosigned)
+
+    def _write(self, note: str) -> None:
+        assert self._segment is not None
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = msgspec.json.encode(Signed(at, note)) + b"\n"
+        for folder in self.folders:
+            try:
+                _append(notes_path(folder, self._segment), line)
+            except OSError as error:
+                if folder == self.folders[0]:
+                    raise
+                # A copy's place may be away for a while; its next checkpoint says all that this one does.
+                log.error("%s: a checkpoint can't be written: %s", folder, error)
+
+
+def _append(path: Path, line: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                # The process was killed in the middle of a line.
+                file.truncate(_last_line(path))
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _last_line(path: Path) -> int:
+    """Where a file's last line, that is not whole, begins."""
+    return path.read_bytes().rfind(b"\n") + 1
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)

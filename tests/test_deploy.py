@@ -1,0 +1,56 @@
+"""What config/deploy has is what the programs that read it take."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from brokerfix.cli import main
+from brokerfix.settings.load import load
+from brokerfix.tools.certificates import Authority
+from brokerfix.tools.nats_servers import program
+
+DEPLOY = Path(__file__).parent.parent / "config" / "deploy"
+UNITS = sorted(DEPLOY.glob("*.service"))
+
+
+def test_the_configuration_is_one() -> None:
+    config = load(DEPLOY / "broker.toml")
+    assert config.cluster is not None
+    assert config.broker.durability == "disk+cluster"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_runs_what_there_is(unit: Path) -> None:
+    (line,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.M)
+    program, command, *_ = line.split()
+    if program.endswith("brokerfix"):
+        assert command in main.commands
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
+def test_systemd_understands_the_units() -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, UNITS)], capture_output=True, text=True, timeout=60, check=False
+    )
+    # The programs are not where they will be.
+    said = [line for line in done.stderr.splitlines() if "is not executable: No such file" not in line]
+    assert [line for line in said if "brokerfix" in line or "nats" in line] == []
+
+
+def test_the_nats_server_takes_its_configuration(tmp_path: Path) -> None:
+    Authority(tmp_path).issue("server", ["nats-1"])
+    text = (DEPLOY / "nats.conf").read_text()
+    for name in ("server.pem", "server.key", "ca.pem"):
+        text = text.replace(f"/etc/nats/{name}", str(tmp_path / name))
+    (tmp_path / "nats.conf").write_text(text.replace("/var/lib/nats", str(tmp_path / "store")))
+    hashed = "$2a$11$" + "a" * 53
+    told = {"NATS_NAME": "nats-1", "NATS_BROKER_PASSWORD": hashed, "NATS_READER_PASSWORD": hashed}
+    done = subprocess.run(
+        [program(), "-t", "-c", str(tmp_path / "nats.conf")],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **told},
+    )  # fmt: skip
+    assert "is valid" in done.stdout + done.stderr
