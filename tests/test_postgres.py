@@ -34,8 +34,9 @@ from brokerfix.record.journal import Journal
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
 from brokerfix.tools.certificates import Authority
+from brokerfix.tools.postgres_server import PostgresServer
 from tests.live import INSTRUMENT, until
-from tests.postgres_server import PostgresServer, tls_proxy
+from tests.postgres_server import tls_proxy
 from tests.scenario import FACTS, World, run_step
 from tests.test_scenarios import SCENARIOS
 from tests.test_store import CHANGES, STEPS
