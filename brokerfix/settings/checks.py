@@ -136,9 +136,9 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
     if cluster is not None:
         check_servers(path, "cluster", cluster)
     placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
-    if placed and (cluster is None or not cluster.shards):
+    if placed and (cluster is None or not cluster.shards) and read.get("router") is None:
         name = next(iter(placed))
-        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true, or a [router]")
     return cluster
 
 
