@@ -45,7 +45,7 @@ def test_where_cancels_are_sent_without_a_quorum_sessions_stay_and_orders_are_re
         alice = desk.client("a")
         assert order(alice, "rests", "140.00")[150] == "0"
         servers.pause(0)
-        until_said(lambda: not desk["a"].status()["quorum"])
+        until(lambda: "ALERT NO_QUORUM" in desk["a"].tail())
         alice.cancel("cancel", "rests", "1", "AAPL")
         refused = order(alice, "new", "140.00", 30)
         assert (refused[35], refused[58]) == ("j", "orders can't be recorded now and are not taken; cancels are")
@@ -145,6 +145,22 @@ def test_what_an_operator_reads_when_the_servers_can_not_be_used(tmp_path: Path,
     no_cluster = tmp_path / "none.toml"
     no_cluster.write_text(desk["a"].config.read_text().split("[cluster]")[0].replace('"cluster"', '"process"'))
     assert "has no [cluster]: a standby needs one" in run_cli("standby", str(no_cluster)).stderr
+
+
+def test_a_wrong_password_is_told_with_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKERFIX_CLUSTER_PASSWORD", "wrong")
+    guarded = NatsServers(tmp_path, free_port, more="authorization { user: broker, password: right }\n")
+    guarded.start()
+    try:
+        desk = Desk(tmp_path, guarded, "a", more='user = "broker"')
+        said = run_cli("cluster", str(desk["a"].config))
+        assert said.returncode == 1
+        assert "user 'broker' is not let in: look at cluster.user and its password" in said.stderr
+        desk["a"].start()
+        until(lambda: "user 'broker' is not let in" in desk["a"].tail())
+        assert desk["a"].stop() == 0, "it waits, and ends when it is told to"
+    finally:
+        guarded.stop()
 
 
 def test_hashes_are_counted_beside_and_compared_when_both_are_known() -> None:

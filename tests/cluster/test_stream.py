@@ -203,6 +203,37 @@ async def test_another_brokers_journal_is_refused(servers: NatsServers, tmp_path
 
 
 @in_a_loop
+async def test_servers_whose_disk_is_full_confirm_nothing_and_say_so(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    small = NatsServers(tmp_path_factory.mktemp("small"), free_port, space="100K")
+    small.start()
+    try:
+        async with stream_of(small, "full") as stream:
+            folder = written(tmp_path / "a", [150] * 1000)
+            told: list[str] = []
+            one = Publisher(
+                stream,
+                Outgoing(folder),
+                Head(0, 0, 0, 0, 1, "a", 1),
+                lambda: end_of(folder),
+                lambda at: None,
+                told.append,
+            )
+            one.begin(await stream.append(one.me, b"", 0), 0)
+            running = asyncio.create_task(one.run(SECONDS))
+            async with asyncio.timeout(20):
+                while not told:
+                    one.woken.set()
+                    await asyncio.sleep(0.005)
+            assert told[0].startswith("the servers refuse it: "), told
+            assert 0 < one.confirmed < end_of(folder)
+            running.cancel()
+    finally:
+        small.stop()
+
+
+@in_a_loop
 async def test_a_standby_follows_a_journal_that_an_older_version_wrote(servers: NatsServers, tmp_path: Path) -> None:
     """The primary was upgraded and goes on with it; the standby has nothing yet."""
     folder = tmp_path / "a"
