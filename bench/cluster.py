@@ -305,36 +305,47 @@ def costs(folder: Path, servers: NatsServers, count: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def shards(folder: Path, servers: NatsServers, count: int) -> None:
-    """Some brokers at once, each with a load of its own."""
+def together(stacks: Sequence[Stack]) -> float:
+    """Orders a second of some brokers that run at once, each with a load of its own."""
+    for stack in stacks:
+        stack.go_on()
+    began = time.monotonic()
+    for stack in stacks:
+        stack.ask("rate", TURN)
+    for stack in stacks:
+        stack.answer()
+    seconds = time.monotonic() - began
+    for stack in stacks:
+        stack.pause()
+    return len(stacks) * TURN / seconds
+
+
+def shards(folder: Path, servers: NatsServers, turns: int) -> None:
+    """1, 2 and 4 brokers at once, in turns."""
     rows = []
     for title in ("process", "cluster, one copy"):
         durability, copies = WAYS[title]
-        alone = 0.0
-        for number in (1, 2, 4):
-            stacks = [Stack(folder / f"s{title[0]}{number}{n}", durability, servers, copies) for n in range(number)]
-            began, before = time.monotonic(), [stack.cpu() for stack in stacks]
-            for stack in stacks:
-                stack.ask("rate", count)
-            rates = [stack.answer() for stack in stacks]
-            total = number * count / (time.monotonic() - began)
-            after = [stack.cpu() for stack in stacks]
-            us = [1e6 * (b["broker"] - a["broker"]) / count for a, b in zip(before, after, strict=True)]
-            alone = alone or total
-            rows.append(
-                [
-                    title,
-                    str(number),
-                    f"{total:,.0f}",
-                    f"{total / alone:.2f}x",
-                    f"{middle(us):.0f}",
-                    f"{middle(rates):,.0f}",
-                ]
-            )
+        stacks = [Stack(folder / f"{title[:4]}{number}", durability, servers, copies) for number in range(4)]
+        for stack in stacks:
+            stack.pause()
+        found: dict[int, list[float]] = {1: [], 2: [], 4: []}
+        spent: dict[int, list[float]] = {1: [], 2: [], 4: []}
+        try:
+            for _ in range(turns):
+                for number, rates in found.items():
+                    before = sum(stack.cpu()["broker"] for stack in stacks)
+                    rates.append(together(stacks[:number]))
+                    after = sum(stack.cpu()["broker"] for stack in stacks)
+                    spent[number].append(1e6 * (after - before) / (number * TURN))
+        finally:
             for stack in stacks:
                 stack.stop()
-    head = ["durability", "shards", "orders/s together", "ratio", "broker us an order", "orders/s of one (median)"]
-    show(f"shards on one machine of two processors, {count:,} orders each", head, rows)
+        for number, rates in found.items():
+            us = sum(spent[number]) / len(spent[number])
+            ratio = middle(rates) / middle(found[1])
+            rows.append([title, str(number), f"{middle(rates):,.0f}", f"{ratio:.2f}x", f"{us:.0f}"])
+    head = ["durability", "shards", "orders/s together", "ratio", "broker us an order"]
+    show(f"shards on one machine of two processors, {turns} turns; load average {os.getloadavg()[0]:.1f}", head, rows)
 
 
 def paper(constants: dict[str, float]) -> None:
@@ -354,7 +365,7 @@ def paper(constants: dict[str, float]) -> None:
 
 @click.command()
 @click.option("--turns", default=20, show_default=True, help=f"Turns of {TURN} orders, for each durability.")
-@click.option("--orders", default=4000, show_default=True, help="Orders of the costs, and of each shard.")
+@click.option("--orders", default=4000, show_default=True, help="Orders of the costs.")
 def main(turns: int, orders: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -364,7 +375,7 @@ def main(turns: int, orders: int) -> None:
             durabilities(folder, servers, turns)
             constants = costs(folder, servers, orders)
             show("in the broker, in process", ["part", "us an order", "bytes"], inside(folder, orders))
-            shards(folder, servers, orders)
+            shards(folder, servers, turns)
         finally:
             servers.stop()
     paper(constants)
