@@ -1,9 +1,10 @@
-"""Orders from a queue: how many a second, and how long one takes from its publication to its answer:
-`python bench/orders_from.py`. A NATS server, a broker with its own book, `brokerfix orders-from`, and this process.
+"""Orders from a queue: how many a second, how long one takes from its publication to its answer, and what it costs each
+process: `python bench/orders_from.py`. A NATS server, a broker with its own book, `brokerfix orders-from`, this one.
 """
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -115,14 +116,26 @@ class Desk:
         return count / (time.perf_counter() - started)
 
 
-async def measure(url: str, key: str, orders: int, rounds: int) -> tuple[list[float], list[float]]:
+def worked(pids: list[int]) -> list[float]:
+    """Seconds of a processor that each of these processes has had."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return [(int(one[11]) + int(one[12])) / os.sysconf("SC_CLK_TCK") for one in fields]
+
+
+async def measure(
+    url: str, key: str, pids: list[int], orders: int, rounds: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Microseconds of single orders, orders a second of each round, and microseconds of a processor that an order of
+    these took of each process."""
     desk = Desk(url, key)
     await desk.connect()
     await desk.many(200)
     times = [await desk.one() for _ in range(500)]
+    before = worked(pids)
     rates = [await desk.many(orders) for _ in range(rounds)]
+    costs = [(late - early) / (orders * rounds) * 1e6 for early, late in zip(before, worked(pids), strict=True)]
     await desk.client.close()
-    return times, rates
+    return times, rates, costs
 
 
 @click.command()
@@ -145,9 +158,13 @@ def main(orders: int, rounds: int) -> None:
     try:
         while "are taken" not in log.read_text():
             time.sleep(0.1)
-        times, rates = uvloop.run(measure(server.urls[0], key, orders, rounds))
-        rows = [[f"{percentile(times, 0.5):,.0f}", f"{percentile(times, 0.99):,.0f}", f"{middle(rates):,.0f}"]]
-        show("Orders from NATS", ["one: p50 us", "p99 us", "orders/s"], rows)
+        nats = server.processes[0]
+        assert nats is not None
+        pids = [door.pid, broker.pid, nats.pid]
+        times, rates, costs = uvloop.run(measure(server.urls[0], key, pids, orders, rounds))
+        head = ["one: p50 us", "p99 us", "orders/s", "CPU us an order: door", "broker", "NATS"]
+        figures = [percentile(times, 0.5), percentile(times, 0.99), middle(rates), *costs]
+        show("Orders from NATS", head, [[f"{figure:,.0f}" for figure in figures]])
     finally:
         door.terminate()
         door.wait()

@@ -28,7 +28,8 @@ from brokerfix.projections.tail import Tail
 from brokerfix.record.journal import Place
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
-from tests.postgres_server import PostgresServer, postgres_server
+from brokerfix.tools.postgres_server import PostgresServer
+from tests.postgres_server import postgres_server
 
 CONFIG = """
 [broker]

@@ -2,9 +2,12 @@
 and passwords that clients have changed."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from brokerfix.cluster.keys import Keys
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
+
+if TYPE_CHECKING:
+    from brokerfix.cluster.keys import Keys
 
 ADDED = (ADDED_CLIENTS, ADDED_VENUES)
 """Those that a broker reads at its start only."""
@@ -14,7 +17,7 @@ COPIED = (*ADDED, "passwords.json")
 class Files:
     """A data folder's files, as the cluster's keys have them."""
 
-    def __init__(self, keys: Keys, shard: int, data: Path) -> None:
+    def __init__(self, keys: "Keys", shard: int, data: Path) -> None:
         self.keys = keys
         self.shard = shard
         self.data = data

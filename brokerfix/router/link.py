@@ -55,7 +55,7 @@ class Link(asyncio.Protocol):
         self._early: dict[int, Cut] = {}
         self._asked_to = 0
         self._anew = self._closing = self._tries = self._not_yet = False
-        self._refused = 0
+        self._refused = self._logon = 0
         self._sent_to = hub.state.shard(shard).next_out - 1
         self._told = self._why = ""
         self._failures = 0
@@ -168,6 +168,7 @@ class Link(asyncio.Protocol):
             self._sent_to = 0
         else:
             number = hub.use(self.shard)
+        self._logon = number
         sent, reset = timestamp(now_ms()).decode(), "Y" if self._anew else ""
         signed = voucher(self._secret(), hub.name, self.broker, str(number), sent, reset)
         rest = b"98=0\x01108=%d\x01" % HEARTBEAT_SECONDS
@@ -305,6 +306,10 @@ class Link(asyncio.Protocol):
         if number < expected:
             self._begin_anew(f"its MsgSeqNum is {number}, and {expected} was expected")
             return
+        behind_logon = self._logon + 1
+        if not self._tries and self.hub.state.shard(self.shard).next_out > behind_logon:
+            # It came while the Logon was under way: the shard sees no gap that it could ask for.
+            resend(self.hub, self.shard, behind_logon, 0)
         self._anew = self._tries = self._not_yet = False
         self._refused = 0
         self._failures %= len(self.addresses)

@@ -1,6 +1,7 @@
 """The stream on a real server: a stale writer is refused, a node finds out where it parted, and what it can't mend."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -19,11 +20,13 @@ from brokerfix.cluster.publish import Fenced, Publisher
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
 from brokerfix.cluster.stream import Head, Refused, Stream
 from brokerfix.cluster.versions import Known, check_kinds, fingerprint, known_kinds, tell_kinds, unknown
+from brokerfix.commands import RollDay
 from brokerfix.facts import ClientUp
 from brokerfix.record.journal import Journal
 from brokerfix.tools.demo import free_port
 from brokerfix.tools.nats_servers import NatsServers
 from tests.cluster.test_segments import contents, written
+from tests.test_older_journals import OLD, OPEN, recovered, working
 
 SECONDS = 5.0
 
@@ -237,6 +240,29 @@ async def test_servers_whose_disk_is_full_confirm_nothing_and_say_so(
             running.cancel()
     finally:
         small.stop()
+
+
+@in_a_loop
+async def test_a_standby_follows_a_journal_that_an_older_version_wrote(servers: NatsServers, tmp_path: Path) -> None:
+    """The primary was upgraded and goes on with it; the standby has nothing yet."""
+    folder = tmp_path / "a"
+    shutil.copytree(OLD, folder)
+    async with stream_of(servers, "upgraded") as stream:
+        await publish(stream, folder, 1)
+        await follow(stream, tmp_path / "b")
+        assert contents(tmp_path / "b") == contents(OLD)
+        end = end_of(folder)
+        primary = recovered(folder)
+        assert primary.submit(RollDay(1_700_000_100_000_000_000, 20261123))
+        primary.close()
+        await publish(stream, folder, 2, position=end)
+        await follow(stream, tmp_path / "b")
+    assert contents(tmp_path / "b") == contents(folder)
+    assert len(contents(folder)) == len(contents(OLD)) + 1
+    standby = recovered(tmp_path / "b")
+    assert standby.state.hash() == primary.state.hash()
+    assert working(standby.state) == OPEN
+    standby.close()
 
 
 @in_a_loop

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from brokerfix.domain import id_number, id_text
 from brokerfix.projections.events.destination import ServerAway
-from brokerfix.projections.events.publisher import BATCH
+from brokerfix.projections.events.publisher import BATCH, Publisher
 from brokerfix.projections.events.queues import destination_of
 from brokerfix.projections.events.reading import Asked, at_queue
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.lag import lag_of
-from brokerfix.record.journal import Journal
+from brokerfix.record.journal import Journal, segments
 from tests.live import until
 from tests.queues.flow import Flow, by_account, publish, publishing, quietly, until_confirmed
 from tests.servers import Server
@@ -273,6 +274,38 @@ def test_a_queue_with_other_facts_gets_none(
     if queue_server.kind != "kafka":
         asyncio.run(refused("has lost its end since, or is another broker's"))
     assert asyncio.run(flow.raw()) == before, "nothing was added"
+
+
+def test_what_can_not_be_used_is_told_until_it_can(tmp_path: Path, nats_server: Server) -> None:
+    """A certificate that is missing, and a journal that is damaged."""
+    flow = Flow(tmp_path, nats_server)
+    flow.trade(5)
+    usable = flow.where
+    (segment,) = segments(flow.folder / "journal")
+    whole = segment.read_bytes()
+
+    async def trouble(publisher: Publisher, words: str) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                publisher.lag.tell()
+                found = lag_now(flow)
+                if found is not None and words in str(found["trouble"]):
+                    return
+                await asyncio.sleep(0.01)
+
+    async def mend() -> None:
+        flow.where = usable._replace(queue=structs.replace(usable.queue, ca="missing.pem"))
+        async with publishing(flow) as publisher:
+            await trouble(publisher, "its certificates can't be used")
+        flow.where = usable
+        segment.write_bytes(whole[:200] + b"x" + whole[201:])
+        async with publishing(flow) as publisher:
+            await trouble(publisher, "is damaged")
+            segment.write_bytes(whole)
+            await until_confirmed(publisher, flow.last)
+
+    asyncio.run(mend())
+    assert asyncio.run(flow.rows()) == flow.journaled()
 
 
 def test_the_last_market_data_of_a_symbol(tmp_path: Path, queue_server: Server) -> None:

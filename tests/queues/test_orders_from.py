@@ -22,23 +22,17 @@ from brokerfix.record.journal import read
 from brokerfix.settings.load import load
 from brokerfix.tools.client import Client
 from tests.live import run_cli
-from tests.queues.desks import KINDS, Place, order
+from tests.queues.desks import Place, order
+from tests.servers import KINDS
 
 T = TypeVar("T")
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    make, desk = KINDS[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
-    server = make(folder)
-    server.start()
-    try:
-        place = Place(folder, request.param, server, desk)
-        yield place
-        place.stop()
-    finally:
-        server.stop()
+    made = Place(tmp_path_factory.mktemp(request.param), request.getfixturevalue(f"{request.param}_server"))
+    yield made
+    made.stop()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -231,12 +225,12 @@ def test_what_was_answered_but_not_acknowledged_is_answered_the_same_again(place
     desk.send(order("I2", account="CAROL", qty="999999999"), "desk", desk.replies_to, "I2")
     desk.send({"action": "cancel", "orig_cl_ord_id": "I0", "cl_ord_id": "I3"}, "few", desk.replies_to, "I3")
     until(lambda: all(f"{name} of" in place.log for name in ("I1", "I2", "I3")))
-    place.server.pause()
+    place.pause_server()
     place.broker.send_signal(signal.SIGCONT)
     told = {"OrderAccepted": "I1", "OrderRejected": "I2", "RequestRejected": "I3"}.items()
     until(lambda: {(type(one).__name__, getattr(one, "cl_ord_id", "")) for one in facts(place)} >= {*told})
     place.kill_door()
-    place.server.go_on()
+    place.server_goes_on()
     # What it has written to the server before may be read now; acknowledged it is not.
     answered = {name: len(desk.answers(name)) for _, name in told}
     place.start_door()
@@ -261,9 +255,9 @@ def test_reports_that_the_door_has_missed_come_after_its_start(place: Place) -> 
     place.start_door()
     until(lambda: place.desk.reports("BOB", "J1")[-1]["order"]["cum_qty"] == "10")
     # What is written to a server that only stands still may be read later.
-    lose, come_back = place.server.pause, place.server.go_on
+    lose, come_back = place.pause_server, place.server_goes_on
     if place.kind == "nats":
-        lose, come_back = place.server.kill, place.server.start
+        lose, come_back = place.server.lose, place.server.come_back
     before = len(place.log)
     lose()
     sell(place, "J-unpublished", qty="10")
@@ -282,12 +276,12 @@ def test_while_the_queue_takes_no_reports_the_broker_keeps_them(place: Place) ->
     if place.kind != "nats":
         pytest.skip("all kinds do this alike")
     place.desk.ask(order("O1", qty="150", price="145.00"))
-    place.server.pause()
+    place.pause_server()
     sell(place, *(f"O-{number}" for number in range(60)))
     time.sleep(AWAY_SECONDS)
     sell(place, *(f"O-{number}" for number in range(60, 150)))
     until(lambda: "its session ends until they are gone" in place.log)
-    place.server.go_on()
+    place.server_goes_on()
     until(lambda: place.desk.reports("BOB", "O1")[-1]["order"]["status"] == "filled")
     told = [one["order"]["cum_qty"] for one in place.desk.reports("BOB", "O1")]
     assert told == [str(number) for number in range(151)]
@@ -318,13 +312,11 @@ def test_orders_wait_while_the_broker_is_away(place: Place) -> None:
     assert not dead(place)
 
 
-def test_orders_go_on_after_a_kill_of_the_server(place: Place) -> None:
-    if place.kind == "kafka":
-        pytest.skip("the mock cluster keeps nothing")
+def test_orders_go_on_after_a_restart_of_the_server(place: Place) -> None:
     for number in range(40):
         place.desk.send(order(f"L{number}"))
-    place.server.kill()
-    place.server.start()
+    place.server.lose()
+    place.server.come_back()
     for number in range(40, 60):
         place.desk.send(order(f"L{number}"))
     until(lambda: len(entered(place, "L")) == 60)

@@ -13,7 +13,8 @@ from brokerfix.projections.events.form import Message, without_fact
 from brokerfix.projections.events.source import Source, Wanted
 from brokerfix.projections.events.values import moment_text
 from brokerfix.projections.lag import Lag
-from brokerfix.record.journal import Place
+from brokerfix.record.journal import JournalError, Place
+from brokerfix.settings.base import ConfigError
 
 log = logging.getLogger("brokerfix.projections.events")
 BATCH = 256
@@ -54,12 +55,16 @@ class Publisher:
         self._made_progress = False
 
     async def run(self, ended: Callable[[], bool]) -> None:
-        """Until `ended` says so; then what is left is sent, if that takes no time. Raises JournalError."""
+        """Until `ended` says so; then what is left is sent, if that takes no time."""
         pause = FIRST_PAUSE
         while not ended():
             try:
                 await self._session(ended)
-            except (ServerAway, OtherFacts) as error:
+            except (ServerAway, OtherFacts, ConfigError) as error:
+                self._note(str(error))
+            except JournalError as error:
+                # What it has read of the journal is of no use any more.
+                self._source = None
                 self._note(str(error))
             finally:
                 await self._close()
