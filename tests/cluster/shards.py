@@ -144,7 +144,7 @@ class Shards:
         with standby.log.open("ab") as log:
             standby._process = subprocess.Popen(standby.command, stdout=log, stderr=log)
         self.processes.append(standby)
-        until(lambda: self.asked(shard, "cluster").get("nodes", {}).get(f"other-{shard}", {}).get("behind") == 0)
+        until(lambda: self.asked(shard, "cluster").get("nodes", {}).get(f"other-{shard}", {}).get("behind") == 0, 60)
         self.kill(shard)
         shutil.rmtree(self.folders[shard])
         self.processes[shard], self.folders[shard] = self.processes.pop(), self.folder / "standby"
