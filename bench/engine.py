@@ -57,8 +57,7 @@ def lifecycles(count: int) -> float:
             state,
             NewOrder(number, "LOAD", name, "", "AAPL", Side.BUY, OrdType.LIMIT, TimeInForce.DAY, 100, 15000),
         )
-        routed = facts[1]
-        assert isinstance(routed, OrderRouted)
+        routed = next(fact for fact in facts if isinstance(fact, OrderRouted))
         run(state, VenueReport(number, "XNAS", f"A{name}", "0", "0", routed.id, 0, name))
         run(state, VenueReport(number, "XNAS", f"F{name}", "F", "2", routed.id, 0, name, 100, 15000, 100))
     assert all(order.leaves == 0 for order in state.orders.values())

@@ -17,7 +17,7 @@ from table import middle, plot_bars, show
 from brokerfix.commands import Command, NewOrder, VenueReport
 from brokerfix.domain import OrdType, Side, TimeInForce
 from brokerfix.engine.engine import State, decide, evolve
-from brokerfix.facts import Fact
+from brokerfix.facts import Fact, OrderRouted
 from brokerfix.record.journal import Journal, Origin, read, segments
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
@@ -47,7 +47,7 @@ def write(folder: Path, orders: int) -> tuple[int, str]:
     for number in range(orders):
         name = str(number)
         new = NewOrder(number, "LOAD", name, "", "AAPL", Side.BUY, OrdType.LIMIT, TimeInForce.DAY, 100, 15000)
-        child = run(new)[1].id
+        child = next(fact.id for fact in run(new) if isinstance(fact, OrderRouted))
         run(VenueReport(number, "XNAS", f"A{name}", "0", "0", child, 0, name))
         run(VenueReport(number, "XNAS", f"F{name}", "F", "2", child, 0, name, 100, 15000, 100))
     journal.close()

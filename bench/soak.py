@@ -62,12 +62,12 @@ class Soak:
     def trade(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            demo._turn(self.traders, acting=True)
+            demo.turn(self.traders, acting=True)
 
     def roll(self) -> None:
         ask(self.folder / "var" / "broker", {"action": "roll"})
         while self.status()["jobs"]:
-            demo._turn(self.traders, acting=True)
+            demo.turn(self.traders, acting=True)
 
     def run(self) -> int:
         for process in self.processes.values():

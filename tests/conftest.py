@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from brokerfix.tools import demo
-from tests.postgres_server import PostgresServer, postgres_server
+from brokerfix.tools.postgres_server import PostgresServer
+from tests.postgres_server import postgres_server
 from tests.servers import kafka_server, nats_server, queue_server, rabbitmq_server
 
 __all__ = ["kafka_server", "nats_server", "queue_server", "rabbitmq_server"]

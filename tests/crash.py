@@ -120,7 +120,7 @@ class Harness:
         self.kills += 1
 
     def turn(self) -> None:
-        demo._turn(self.traders, acting=True)
+        demo.turn(self.traders, acting=True)
 
     def settle(self) -> dict[str, State]:
         """Start once more and trade no more, until no answer of an exchange is owed; then hold the exchanges, take in
@@ -144,7 +144,7 @@ class Harness:
         while quiet < QUIET_TURNS:
             assert time.monotonic() < deadline, f"exchanges still owe answers: {self._status()}"
             before = sum(len(trader.exec_ids) for trader in self.traders)
-            demo._turn(self.traders, acting=False)
+            demo.turn(self.traders, acting=False)
             told = sum(len(trader.exec_ids) for trader in self.traders) - before
             connected = all(trader.client.connected for trader in self.traders)
             quiet = quiet + 1 if not told and connected and settled(self._status()) else 0

@@ -31,14 +31,12 @@ SETTLE_SECONDS = 30.0
 class Harness:
     """Two shards and an exchange, a router that can be killed, and a client under load."""
 
-    def __init__(self, folder: Path, seed: int, durability: str = "process") -> None:
+    def __init__(self, market: Market, seed: int) -> None:
+        """The market has been started; its gateway and router are stopped."""
         self.random = random.Random(seed)
-        self.market = Market(folder, more=f'durability = "{durability}"')
-        for name in ("XNAS", "SHARD0", "SHARD3", "router", "gateway"):
-            self.market.processes[name].start()
-        self.market.wait_for_exchange()
-        self.market.gateway.stop()
-        self.market.router.stop()
+        self.market = market
+        market.gateway.stop()
+        market.router.stop()
         self.client: Client = self.market.direct("BOB")
         self.told: list[Message] = []
         self.exec_ids: Counter[str] = Counter()
@@ -93,18 +91,19 @@ class Harness:
             client.cancel(f"c{name}", self.random.choice(self.open), "1", "AAPL")
         elif pick < 0.15 and self.open:
             orig = self.random.choice(self.open)
-            client.replace(f"r{name}", orig, "1", "20", "AAPL", "148.00")
             self.sent.append(f"r{name}")
+            client.replace(f"r{name}", orig, "1", "20", "AAPL", "148.00")
         elif pick < 0.17:
-            client.send("q", [(11, f"q{name}"), (530, "7"), (60, "20261127-00:00:00")])
+            # It counts before it is sent: where that fails it is sent again after the next Logon.
             self.mass.append(f"q{name}")
+            client.send("q", [(11, f"q{name}"), (530, "7"), (60, "20261127-00:00:00")])
         elif pick < 0.19:
-            client.send("AF", [(584, f"m{name}"), (585, "7")])
             self.mass.append(f"m{name}")
+            client.send("AF", [(584, f"m{name}"), (585, "7")])
         else:
             price = "151.00" if pick < 0.8 else "149.00"
-            client.new_order(f"o{name}", "1", "10", "AAPL", price, t1=self.random.choice(ACCOUNTS))
             self.sent.append(f"o{name}")
+            client.new_order(f"o{name}", "1", "10", "AAPL", price, t1=self.random.choice(ACCOUNTS))
 
     def _take(self, message: Message) -> None:
         self.told.append(message)
@@ -164,12 +163,6 @@ class Harness:
         assert not missing, f"no shard has heard of {missing[:5]}"
         return len(self.sent), sum(told.values())
 
-    def stop(self) -> None:
-        self.client.close()
-        for process in reversed(self.market.processes.values()):
-            process.stop(signal.SIGKILL)
-        self.market.stop()
-
 
 def _told(folder: Path) -> Counter[str]:
     """The ExecIDs of what a shard's journal says that it has told the client; reports that nothing works are none."""
@@ -195,15 +188,18 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}")
     with tempfile.TemporaryDirectory() as name:
-        harness = Harness(Path(name), arguments.seed, arguments.durability)
+        market = Market(Path(name), more=f'durability = "{arguments.durability}"')
         try:
+            market.start()
+            market.wait_for_exchange()
+            harness = Harness(market, arguments.seed)
             while harness.kills < arguments.kills:
                 harness.kill_at_random()
                 print(f"\r{harness.kills}/{arguments.kills} kills", end="", flush=True)
             harness.finish()
             orders, reports = harness.compare()
         finally:
-            harness.stop()
+            market.stop()
     print(f"\n{orders} orders, {reports} reports of the shards: none lost, none doubled; one sequence of numbers")
 
 

@@ -161,8 +161,10 @@ class Takeovers(Harness):
         for node in self.nodes.values():
             if not node.has_ended:
                 node.signal(signal.SIGKILL)
-        super().stop()
-        self.nats.stop()
+        try:
+            super().stop()
+        finally:
+            self.nats.stop()
 
     def lose_servers(self) -> list[float]:
         """Kill each NATS server in turn, and start it again. Returns how long no order was taken, each time."""
@@ -198,6 +200,7 @@ class Takeovers(Harness):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=600.0, help="end after so long, with fewer kills")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--lease", type=float, default=1.0)
     parser.add_argument("--replicas", type=int, choices=(1, 3), default=3)
@@ -215,7 +218,8 @@ def main() -> None:
             pauses = harness.lose_servers()
             print("longest pauses (s), each server killed and started again:", [round(one, 2) for one in pauses])
         else:
-            while harness.kills < arguments.kills:
+            until_then = time.monotonic() + 60 * arguments.minutes
+            while harness.kills < arguments.kills and time.monotonic() < until_then:
                 harness.kill_primary()
                 print(f"\r{harness.kills}/{arguments.kills} takeovers", end="", flush=True)
             times = sorted(harness.times)

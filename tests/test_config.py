@@ -102,3 +102,92 @@ symbol_protection = { window_ms = 500, fills = 3, sliding = true }
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be read: No such file"):
         load(tmp_path / "none.toml")
+
+
+QUEUE = """
+[queues.bus]
+kind = "nats"
+servers = ["nats://127.0.0.1:4222"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ('[events.a]\nqueue = "other"', "events.a.queue: there is no [queues.other]"),
+        ('[events.a]\nqueue = "bus"\nkinds = ["Trades"]', "events.a.kinds: there is no Trades: `brokerfix schema"),
+        ('[events.a]\nqueue = "bus"\naccounts = ["NOBODY"]', "events.a.accounts: there is no [accounts.NOBODY]"),
+        (
+            '[events.a]\nqueue = "bus"\n[events.b]\nqueue = "bus"\nkinds = ["Trade"]',
+            "events.b.subject: brokerfix at the queue bus is that of events.a already",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_event_stream(tmp_path: Path, sections: str, told: str) -> None:
+    path = tmp_path / "broker.toml"
+    path.write_text(BROKER.read_text() + QUEUE + sections)
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: {told}")
+
+
+def test_two_event_streams_at_one_queue(tmp_path: Path) -> None:
+    path = tmp_path / "broker.toml"
+    two = '[events.a]\nqueue = "bus"\n[events.b]\nqueue = "bus"\nsubject = "trades"\nkinds = ["Trade"]'
+    path.write_text(BROKER.read_text() + QUEUE + two)
+    assert [section.subject for section in load(path).events.values()] == ["brokerfix", "trades"]
+
+
+QUEUED = """
+[queues.bus]
+kind = "nats"
+servers = ["nats://127.0.0.1:4222"]
+[orders_from.desk]
+queue = "bus"
+api_keys = ["one"]
+[api_keys.one]
+hash = "sha256:{}"
+client = "CAROL"
+[api_keys.two]
+hash = "sha256:{}"
+client = "CAROL"
+""".format("1" * 64, "2" * 64)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('queue = "bus"', 'queue = "none"', "orders_from.desk.queue: there is no [queues.none]"),
+        ('api_keys = ["one"]', 'api_keys = ["none"]', "orders_from.desk.api_keys: there is no [api_keys.none]"),
+        ('api_keys = ["one"]', "api_keys = []", "orders_from.desk.api_keys: Expected `array` of length >= 1"),
+        (
+            "[api_keys.one]",
+            '[orders_from.other]\nqueue = "bus"\nsubject = "x"\napi_keys = ["one"]\n[api_keys.one]',
+            "orders_from.other.api_keys: one is of orders_from.desk already",
+        ),
+        (
+            "[api_keys.one]",
+            '[orders_from.other]\nqueue = "bus"\napi_keys = ["two"]\n[api_keys.one]',
+            "orders_from.other.subject: orders_from.desk takes the orders of brokerfix already",
+        ),
+        (
+            "[api_keys.one]",
+            '[orders_from.other]\nqueue = "bus"\nsubject = "x"\napi_keys = ["two"]\n[api_keys.one]',
+            "api_keys.two.client: CAROL's session can be used by one door: key one is of orders_from.desk, "
+            "two of orders_from.other",
+        ),
+        (
+            "[api_keys.one]",
+            "[http]\nport = 9880\n[api_keys.one]",
+            "api_keys.two.client: CAROL's session can be used by one door: key one is of orders_from.desk, two of http",
+        ),
+    ],
+)
+def test_an_api_keys_client_has_one_door(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = tmp_path / "broker.toml"
+    path.write_text(BROKER.read_text() + QUEUED)
+    assert list(load(path).http_keys) == ["two"]
+    path.write_text(BROKER.read_text() + QUEUED.replace(old, new, 1))
+    with pytest.raises(ConfigError) as found:
+        load(path)
+    assert str(found.value).startswith(f"{path}: {told}")

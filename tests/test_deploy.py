@@ -6,9 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from brokerfix.cli import main
+from brokerfix.settings.checks import addresses
 from brokerfix.settings.load import load
 from brokerfix.tools.certificates import Authority
 from brokerfix.tools.nats_servers import program
@@ -17,10 +19,33 @@ DEPLOY = Path(__file__).parent.parent / "config" / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))
 
 
-def test_the_configuration_is_one() -> None:
-    config = load(DEPLOY / "broker.toml")
-    assert config.cluster is not None
-    assert config.broker.durability == "disk+cluster"
+SHARDS = ("broker.toml", "shard-1.toml")
+
+
+def test_the_configurations_are_of_one_desk() -> None:
+    door = load(DEPLOY / "door.toml")
+    assert door.router is not None
+    assert door.gateway is not None
+    assert door.gateway.upstream == door.router.listen
+    for number, name in enumerate(SHARDS):
+        shard = load(DEPLOY / name)
+        assert shard.broker.shard == number
+        assert shard.broker.durability == "disk+cluster"
+        assert shard.is_shard
+        assert shard.gateway is not None
+        assert shard.gateway.upstream == door.router.shards[str(number)]
+        assert len(addresses(shard.gateway.upstream)) == 2, "of each of its machines"
+        assert shard.cluster == door.cluster
+        for part in ("instruments", "limits", "accounts", "clients"):
+            assert getattr(shard, part) == getattr(door, part), f"{name}: {part}"
+        assert {one.sender for one in shard.venues.values()} == {f"BROKER-{number}"}
+    assert {account.shard for account in door.accounts.values()} == {0, 1}
+    assert set(door.orders_from) == {"desk"}
+
+
+def test_all_that_runs_by_itself_has_a_unit() -> None:
+    run = {re.findall(r"^ExecStart=\S+ (\S+)", unit.read_text(), re.M)[0] for unit in UNITS}
+    assert run >= {"start", "gateway", "router", "http", "orders-from"}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -28,7 +53,7 @@ def test_a_unit_runs_what_there_is(unit: Path) -> None:
     (line,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.M)
     program, command, *_ = line.split()
     if program.endswith("brokerfix"):
-        assert command in main.commands
+        assert main.get_command(click.Context(main), command) is not None
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = [path.relative_to(ROOT) for folder in ("specs", "config") for path in sorted((ROOT / folder).glob("*.toml"))]
-SOURCES = [path.relative_to(ROOT) for path in sorted((ROOT / "brokerfix").rglob("*.py"))]
+SOURCES = [path.relative_to(ROOT) for end in ("py", "sql") for path in sorted((ROOT / "brokerfix").rglob(f"*.{end}"))]
 BUILD = """
 import sys
 from setuptools import build_meta

@@ -34,8 +34,9 @@ from brokerfix.record.journal import Journal
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
 from brokerfix.tools.certificates import Authority
+from brokerfix.tools.postgres_server import PostgresServer
 from tests.live import INSTRUMENT, until
-from tests.postgres_server import PostgresServer, tls_proxy
+from tests.postgres_server import tls_proxy
 from tests.scenario import FACTS, World, run_step
 from tests.test_scenarios import SCENARIOS
 from tests.test_store import CHANGES, STEPS
@@ -322,6 +323,26 @@ def test_one_shard_is_made_anew_while_another_writes(postgres: PostgresServer, t
     two.close()
 
 
+def test_a_shard_that_somebody_reads_is_made_anew_later(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("brokerfix.projections.postgres.CLEAR_TIMEOUT", "50ms")
+    config = config_of(tmp_path, postgres.make("busy"))
+    desk = begun(tmp_path)
+    desk.trade(2)
+    projected_once(config)
+    forget(config)
+    one = following(config)
+    with postgres.connect("busy") as reader, reader.transaction():
+        reader.execute("select * from brokerfix.executions").fetchall()
+        assert one.follow() == 0
+        assert "canceling statement due to lock timeout; somebody reads or changes these tables" in caplog.text
+        assert len(in_postgres(config)["executions"]) == 2, "nobody waits"
+    until(lambda: one.follow() > 0)
+    assert in_postgres(config) == desk.expected()
+    one.close()
+
+
 # What may happen to the server
 
 
@@ -380,6 +401,41 @@ def test_a_server_that_is_killed_in_the_middle(
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1, "what is wrong is said once"
     assert "takes the journal again" in caplog.text
+    one.close()
+
+
+def test_a_server_that_hangs_is_let_go(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("brokerfix.projections.postgres.STUCK_SECONDS", 0.2)
+    config = config_of(tmp_path, postgres.make("hung"))
+    desk = begun(tmp_path)
+    one = following(config)
+    assert one.follow()
+    assert one._store is not None
+    backend = one._store.connection.info.backend_pid
+    desk.trade()
+    followed: list[int] = []
+
+    def cut() -> bool:
+        store = one._store
+        if store is not None:
+            store.cut_if_stuck()
+        return bool(followed)
+
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        writer = threading.Thread(target=lambda: followed.append(one.follow()))
+        writer.start()
+        until(cut)
+        writer.join()
+        assert followed == [0]
+        assert "is the server running, and can it be reached from here?" in caplog.text
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    desk.trade()
+    until(lambda: one.follow() > 0)
+    assert in_postgres(config) == desk.expected()
     one.close()
 
 

@@ -18,9 +18,9 @@ from brokerfix.projections.reading import reading_of
 from brokerfix.projections.sqlite import projected
 from brokerfix.settings.load import load
 from brokerfix.tools.demo import free_port
+from brokerfix.tools.postgres_server import PostgresServer
 from tests.door import CONFIG, KEYS, Place, order, problem
 from tests.live import until
-from tests.postgres_server import PostgresServer
 from tests.test_postgres import rows
 
 STORE = 'store = "{address}"\nstore_password_file = "secret"\nrecord_interval_ms = 50\n'

@@ -53,7 +53,7 @@ def cluster(config: str, as_json: bool) -> None:
 def switch(config: str, to: str | None) -> None:
     """Have the primary that runs here, of the file CONFIG, hand over to a standby, and follow it from then on."""
     data = _clustered(config).data
-    chosen = ask(data, {"action": "switch", "to": to or ""})["to"]
+    chosen = ask(data, {"action": "switch", "node": to or ""})["node"]
     click.echo(f"node {chosen} is to take over")
     deadline = time.monotonic() + SWITCH_SECONDS
     while time.monotonic() < deadline:

@@ -57,14 +57,13 @@ def form_option(*forms: str) -> Callable[[Callable[..., None]], Callable[..., No
 def cat(asked: Asked, form: str, repair: Path | None) -> None:
     """The day's order events as CAT wants them of industry members: orders, routes, changes, cancels and trades, with
     corrections and repairs in files of their own."""
-    from brokerfix.compliance.cat_files import BadRepairs, day_events, read_repairs, write_cat
+    from brokerfix.compliance.cat_files import BadRepairs, read_repairs, write_cat
 
     try:
         repairs = read_repairs(repair) if repair is not None else {}
     except BadRepairs as error:
         raise click.ClickException(str(error)) from error
-    found, differences = day_events(asked.journal, asked.day, asked.config.compliance, repairs)
-    tell(*write_cat(asked.output, found, asked.day, form, differences))
+    tell(*write_cat(asked.output, asked.journal, asked.day, asked.config.compliance, form, repairs))
 
 
 @report.command("606")
@@ -131,7 +130,8 @@ def tell(paths: Sequence[Path], told: dict[str, Any]) -> None:
         click.echo(f"{path}: written")
     if "reconciliation" in told:
         click.echo("\nwhat became of the day's facts")
-        show_rows(told["reconciliation"], "", False)
+        if told["reconciliation"]:
+            show_rows(told["reconciliation"], "", False)
         facts = sum(row["facts"] for row in told["reconciliation"])
         made = sum(told["records"].values())
         click.echo(f"{facts} facts: {made} records, {facts - made} with a reason for none")

@@ -120,9 +120,20 @@ def http(config: str) -> None:
 @click.option("--kill", is_flag=True, help="Kill the broker with kill -9 in the middle and start it again.")
 @click.option("--folder", default="var/demo", show_default=True, help="Where the demo's files go; emptied first.")
 @click.option("--story", type=click.Choice(["margin"]), help="Tell a story instead: a margin call, to its end.")
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="Two shards, a standby, three NATS servers and PostgreSQL; a primary is killed and its data deleted.",
+)
 @for_people
-def demo(seconds: int, kill: bool, folder: str, story: str | None) -> None:
+def demo(seconds: int, kill: bool, folder: str, story: str | None, cluster: bool) -> None:
     """Watch two exchanges, the broker and scripted clients trade over real sockets."""
+    if cluster:
+        if kill or story:
+            raise click.UsageError("--cluster has a kill of its own, and no story")
+        from brokerfix.tools.demo_cluster import run as play
+
+        sys.exit(play(Path(folder), seconds))
     if story is not None:
         from brokerfix.tools.story import run as tell
 

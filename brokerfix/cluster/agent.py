@@ -19,6 +19,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from brokerfix import __version__
+from brokerfix.cluster.files import Files
 from brokerfix.cluster.follow import Follower
 from brokerfix.cluster.keys import Keys, OneKey, open_keys
 from brokerfix.cluster.lease import KILL_AFTER, RENEWALS, Away, Held, Lease, May, Stale
@@ -112,15 +113,16 @@ class Agent:
                 await asyncio.sleep(AGAIN_SECONDS)
         self.told.update(trouble="")
         self.keys = Keys(self.client, self.section.name, self.seconds)
-        self.stream = Stream(self.client, self.section.name, self.shard, self.seconds)
+        self.stream = Stream(self.client, self.section.name, self.shard, max(1.0, self.seconds))
         me = Held(
             self.node, self.shared[Slot.INSTANCE], 0, version=__version__, kinds=fingerprint(),
             address=f"{self.config.broker.address}:{self.config.broker.port}",
         )  # fmt: skip
         self.lease = Lease(OneKey(self.keys, f"primary.{self.shard}"), self.lease_ns, me)
         folder = self.config.data / "journal"
-        self.follower = Follower(self.stream, Incoming(folder, self.config.broker.durability != "cluster"))
+        self.follower = Follower(self.stream, Incoming(folder, "disk" in self.config.broker.durability))
         self.nodes = Nodes(self.keys, self.shard, self.node)
+        self.files = Files(self.keys, self.shard, self.config.data)
         name, replicas = self.section.name, self.section.replicas
         await self._again("the keys", lambda: open_keys(self.client.jetstream(), name, replicas))
         await self._again("the stream", lambda: self.stream.open(replicas))
@@ -355,8 +357,9 @@ class Agent:
             shared[Slot.CONFIRMED] = position
 
         self.publisher = Publisher(
-            self.stream, Outgoing(self.config.data / "journal"), me, lambda: shared[Slot.TAIL], confirmed
-        )
+            self.stream, Outgoing(self.config.data / "journal"), me, lambda: shared[Slot.TAIL], confirmed,
+            lambda text: self._trouble("the journal's stream", text),
+        )  # fmt: skip
         self.publisher.begin(seq, min(end, shared[Slot.TAIL]))
         shared[Slot.QUORUM] = 1
         if self._wake >= 0:
@@ -428,8 +431,13 @@ class Agent:
         while True:
             try:
                 await self.nodes.tell(self.shared, self.publisher is not None, self.told)
-            except Away as away:
-                log.debug("%s", away)
+                if self.publisher is not None:
+                    await self.files.tell()
+                elif self.shared.role is Role.STANDBY:
+                    await self.files.take()
+                self._trouble("the nodes' keys", "")
+            except (Away, OSError) as error:
+                self._trouble("the nodes' keys", str(error))
             await asyncio.sleep(self.nodes.every)
 
 

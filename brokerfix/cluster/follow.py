@@ -4,7 +4,7 @@ import logging
 
 from brokerfix.cluster.segments import RESTORE, Incoming, crc_of, end_of
 from brokerfix.cluster.stream import MOST_AT_ONCE, Gap, Message, Refused, Stream
-from brokerfix.record.place import place_at
+from brokerfix.record.place import spoken
 
 log = logging.getLogger("brokerfix.cluster")
 
@@ -32,8 +32,8 @@ async def common(stream: Stream, incoming: Incoming) -> int:
     if crc is not None and end >= position and crc_of(incoming.folder, position) == crc:
         incoming.begin(position, crc)
         return opening.seq - 1
-    has = f"ends at {place_at(end)}" if end else "has nothing"
-    raise Refused(f"{incoming.folder}: {has}, and the stream {stream.name} begins at {place_at(head.start)}: {RESTORE}")
+    has = f"ends at {spoken(end)}" if end else "is empty"
+    raise Refused(f"{incoming.folder}: {has}, and the stream {stream.name} begins at {spoken(head.start)}: {RESTORE}")
 
 
 async def _last_same(stream: Stream, incoming: Incoming, first: int, last: int) -> tuple[Message | None, int]:
@@ -117,7 +117,7 @@ class Follower:
             messages = await self.stream.following(self.seq)
         except Gap as gap:
             raise Refused(
-                f"{self.incoming.folder}: ends at {place_at(self.position)}, and the stream {self.stream.name} has "
+                f"{self.incoming.folder}: ends at {spoken(self.position)}, and the stream {self.stream.name} has "
                 f"nothing between that and its message {gap}: {RESTORE}"
             ) from gap
         for message in messages:

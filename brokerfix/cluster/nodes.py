@@ -60,14 +60,16 @@ class Nodes:
         self._beat = 0
 
     def is_eligible(self, shared: Shared) -> bool:
-        """Whether this node's state is not known to be another than the primary's."""
-        return shared[Slot.CHECKED] != Check.DIFFERENT
+        """Whether this node's state is what its segments say, or close, and not known to be another than the
+        primary's."""
+        is_close = shared[Slot.FOLLOWED] - shared[Slot.APPLIED] <= CLOSE_BYTES
+        return is_close and shared[Slot.CHECKED] != Check.DIFFERENT
 
     async def tell(self, shared: Shared, is_primary: bool, told: Told) -> None:
         """Tell how this node is, and find out how the others are. Raises Away."""
         self._beat += 1
         role = shared.role
-        has = shared[Slot.TAIL] if is_primary else shared[Slot.FOLLOWED]
+        has = shared[Slot.TAIL] if is_primary else shared[Slot.APPLIED]
         behind = has - shared[Slot.CONFIRMED] if is_primary else shared[Slot.STREAM_END] - has
         node = Node(
             self.me, "primary" if is_primary and role is Role.PRIMARY else role.name.lower(), __version__,

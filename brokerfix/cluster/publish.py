@@ -1,7 +1,6 @@
 """The primary's side of the stream: what the journal has more than it goes there, some messages at a time."""
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,8 +8,6 @@ from collections.abc import Callable
 from brokerfix.cluster.lease import Away, Stale
 from brokerfix.cluster.segments import Outgoing
 from brokerfix.cluster.stream import Head, Message, Stream
-
-log = logging.getLogger("brokerfix.cluster")
 
 IN_FLIGHT = 4
 """Messages under way at most: what is written meanwhile goes as one."""
@@ -26,9 +23,12 @@ class Publisher:
     `tell` gets each position up to which the stream has it."""
 
     def __init__(
-        self, stream: Stream, outgoing: Outgoing, me: Head, tail: Callable[[], int], tell: Callable[[int], None]
-    ) -> None:
-        """`me` has the epoch, node and instance that each message says."""
+        self, stream: Stream, outgoing: Outgoing, me: Head, tail: Callable[[], int], tell: Callable[[int], None],
+        trouble: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """`me` has the epoch, node and instance that each message says; `trouble` gets what is wrong with the stream,
+        or "" when that is over."""
+        self.trouble = trouble
         self.stream = stream
         self.outgoing = outgoing
         self.me = me
@@ -63,7 +63,9 @@ class Publisher:
                 if oldest is not None and time.monotonic() - oldest[3] > seconds:
                     raise Away("a message is not confirmed in time")
             except (Away, Stale) as error:
-                await self._find_out(error)
+                self.trouble(str(error))
+                await asyncio.sleep(AGAIN_SECONDS)
+                await self._find_out()
                 continue
             await self.woken.wait()
 
@@ -90,12 +92,14 @@ class Publisher:
             self._in_flight.popleft()
             if found != seq:
                 raise Away(f"message {found} was to be {seq}")
-            self.confirmed, self._stuck_since = end, 0.0
+            self.confirmed = end
+            if self._stuck_since:
+                self._stuck_since = 0.0
+                self.trouble("")
             self.tell(end)
 
-    async def _find_out(self, error: Away | Stale) -> None:
+    async def _find_out(self) -> None:
         """Something was not confirmed: what the stream has tells from where to go on."""
-        log.info("%s: %s: looking at what is there", self.stream.name, error)
         self._stuck_since = self.unconfirmed_since or time.monotonic()
         while self._in_flight:
             future = self._in_flight.popleft()[0]
@@ -103,15 +107,12 @@ class Publisher:
                 future.cancel()
             elif not future.cancelled():
                 future.exception()
-        told = ""
         while True:
             try:
                 last, message = await self._last()
                 break
             except Away as away:
-                if str(away) != told:
-                    told = str(away)
-                    log.warning("%s: can't be read: %s", self.stream.name, told)
+                self.trouble(str(away))
                 await asyncio.sleep(AGAIN_SECONDS)
         if message is not None and not message.head.is_epoch:
             self.begin(last, message.head.end, message.head.crc)
@@ -119,6 +120,7 @@ class Publisher:
             self.begin(last, self.confirmed)
         if self.confirmed >= self.tail():
             self._stuck_since = 0.0
+            self.trouble("")
 
     async def _last(self) -> tuple[int, Message | None]:
         """The stream's last sequence, and its message. Raises Away, Fenced."""

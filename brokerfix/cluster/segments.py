@@ -9,7 +9,7 @@ from pathlib import Path
 from brokerfix.cluster.stream import MOST_BYTES, Head, Refused
 from brokerfix.record.frames import HEADER, MAGIC
 from brokerfix.record.journal import segments
-from brokerfix.record.place import OFFSET_BITS, Place, place_at, position_of
+from brokerfix.record.place import OFFSET_BITS, Place, place_at, position_of, spoken
 
 log = logging.getLogger("brokerfix.cluster")
 
@@ -62,7 +62,7 @@ class Outgoing:
             position = position_of(Place(first.name, 0))
         crc = crc_of(self.folder, position) if known is None else known
         if crc is None:
-            raise Refused(f"{self.folder}: ends before {place_at(position)}, up to which the stream has it")
+            raise Refused(f"{self.folder}: ends before {spoken(position)}, up to which the stream has it")
         self.position, self.crc, self._left = position, crc, 0
 
     def next(self, until: int) -> tuple[int, int, int, tuple[int, int], bytes] | None:
@@ -154,7 +154,7 @@ class Incoming:
         offset = self.position & ((1 << OFFSET_BITS) - 1)
         if head.offset > offset:
             raise Refused(
-                f"{self.folder}: ends at {place_at(self.position)}, and the stream goes on at byte "
+                f"{self.folder}: ends at {spoken(self.position)}, and the stream goes on at byte "
                 f"{head.offset}: {RESTORE}"
             )
         if head.offset < offset:
@@ -195,7 +195,7 @@ class Incoming:
         """Go on with a message of another segment, which has to follow on the one that we have."""
         if head.offset or head.before != (self.position, self.crc):
             raise Refused(
-                f"{self.folder}: ends at {place_at(self.position)}, which is not what the stream's "
+                f"{self.folder}: ends at {spoken(self.position)}, which is not what the stream's "
                 f"{head.segment} follows on: {RESTORE}"
             )
         if self.position and self._has_more():

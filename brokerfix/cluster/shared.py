@@ -65,7 +65,8 @@ class Slot(IntEnum):
     """The number of the fact that it was at."""
     INSTANCE = 28
     """Which start of this node it is: the agent holds the lease under it, and goes on with it when it was killed."""
-    OPERATOR_EPOCH = 29
+    APPLIED = 29
+    """Up to where a standby's state is."""
     WAITS = 31
     """1: messages wait for the stream, so what it has not confirmed is not told to others, see `record.confirmed`."""
 

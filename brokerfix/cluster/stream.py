@@ -213,9 +213,13 @@ class Stream:
             number = message.metadata.sequence.stream
             if number != seq + 1:
                 await self.forget()
-                if number > seq + 1 and not messages:
-                    raise Gap(number)
-                break
+                if messages:
+                    break
+                first, _ = await self.ends()
+                if first > seq + 1:
+                    raise Gap(first)
+                # It was lost on the way: what a server hands over unasked for it does not hand over again.
+                return await self.following(seq)
             messages.append(Message(number, Head.of(message.headers), message.data))
             seq = number
         if self._consumer is not None:

@@ -8,7 +8,7 @@ import msgspec
 
 from brokerfix import facts as f
 from brokerfix.compliance.cat_fields import OF_TYPE
-from brokerfix.compliance.cat_terms import CAPACITIES, child_terms, order_terms, side_of
+from brokerfix.compliance.cat_terms import CAPACITIES, child_terms, iso_of, order_terms, side_of
 from brokerfix.compliance.day import Walk
 from brokerfix.compliance.events import NOTHING, Asked, Child, Deal, Event, Order
 from brokerfix.compliance.ledger import Ledger
@@ -18,6 +18,9 @@ from brokerfix.settings.compliance import ComplianceSection
 
 Found = dict[str, Any] | str
 """An event, or the reason why there is none."""
+Put = Callable[[str, dict[str, Any]], None]
+NEW, CORRECTED, REPAIRED, MARKS = "new", "corrected", "repaired", "marks"
+PARTS = (NEW, CORRECTED, REPAIRED, MARKS)
 UNKNOWN = "of an order from before the journal"
 OPTION = "of an option: CAT's option events are not made"
 REFUSED = "refused before it was an order"
@@ -32,17 +35,18 @@ PROPRIETARY = ("O", "P", "X")
 
 
 class Cat:
-    """Takes the events of a walk. `new` are events as they happened, `corrected` tell an earlier one anew, `repaired`
-    are those whose firmROEID is in `repairs` (-> the errorROEID that CAT gave), `marks` what CAT has no field for."""
+    """Takes the events of a walk. What it makes it puts away as it comes, or keeps in `kept`: NEW events as they
+    happened, CORRECTED ones, which tell an earlier one anew, REPAIRED ones, whose firmROEID is in `repairs` (-> the
+    errorROEID that CAT gave), and as MARKS what CAT has no field for."""
 
-    def __init__(self, section: ComplianceSection, walk: Walk, repairs: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, section: ComplianceSection, walk: Walk, repairs: Mapping[str, int] | None = None, put: Put | None = None
+    ) -> None:
         self.section, self.walk = section, walk
         self.repairs = dict(repairs or {})
         self.ledger = Ledger()
-        self.new: list[dict[str, Any]] = []
-        self.corrected: list[dict[str, Any]] = []
-        self.repaired: list[dict[str, Any]] = []
-        self.marks: list[dict[str, str]] = []
+        self.kept: dict[str, list[dict[str, Any]]] = {kind: [] for kind in PARTS}
+        self._put: Put = put or (lambda kind, record: self.kept[kind].append(record))
 
     def take(self, event: Event) -> None:
         found = self._made(event)
@@ -52,13 +56,10 @@ class Cat:
         if error is not None:
             found |= {"actionType": "RPR", "errorROEID": error}
         known = {name: value for name, value in found.items() if value not in ("", None)}
-        told = {field.name: known.pop(field.name) for field in OF_TYPE[found["type"]] if field.name in known} | known
+        told = {name: known.pop(name) for name in OF_TYPE[found["type"]].names if name in known} | known
         corrects = told["actionType"] == "COR"
         self.ledger.made(event.fact, f"{told['type']} {told['actionType']}" if corrects else told["type"])
-        if error is not None:
-            self.repaired.append(told)
-        else:
-            (self.corrected if corrects else self.new).append(told)
+        self._put(REPAIRED if error is not None else CORRECTED if corrects else NEW, told)
         return None
 
     def _made(self, event: Event) -> Found:
@@ -118,7 +119,7 @@ class Cat:
             return told | {
                 "receiverIMID": self._us, "senderIMID": self._member(client.crd, client.imid),
                 "senderType": client.sender_type, "routedOrderID": order.cl_ord_id, "affiliateFlag": client.affiliate,
-                "isoInd": "NA",
+                "isoInd": iso_of(order.instructions, order.time_in_force),
             }  # fmt: skip
         known = order.account in self.section.accounts
         return told | {
@@ -135,7 +136,7 @@ class Cat:
             "locate": order.tags.locate, "capacity": order.capacity,
         }  # fmt: skip
         if told["large_trader"] or told["locate"] or told["capacity"] or order.tags.short_sale:
-            self.marks.append(told)
+            self._put(MARKS, told)
 
     def _routed(self, event: Event, order: Order) -> Found:
         child = event.child
@@ -209,7 +210,8 @@ class Cat:
             told["initiator"] = "F"
         return told | {
             "leavesQty": qty_of(order.leaves, self.walk.instruments[order.symbol]), "electronicDupFlag": False,
-            "isoInd": "NA", "custDspIntrFlag": False, "representativeInd": "N",
+            "isoInd": iso_of(order.instructions, order.time_in_force), "custDspIntrFlag": False,
+            "representativeInd": "N",
         }  # fmt: skip
 
     def _sender(self, order: Order) -> dict[str, Any]:
@@ -242,7 +244,7 @@ class Cat:
         asked_for = {"qty": asked.qty, "price": asked.price, "instructions": asked.instructions or NOTHING}
         wanted = msgspec.structs.replace(order, **asked_for)
         told = self._of("MEOMR", order, fact.id, asked.at) | self._terms(wanted) | self._sender(order)
-        return told | {"isoInd": "NA", "custDspIntrFlag": False}
+        return told | {"isoInd": iso_of(wanted.instructions, order.time_in_force), "custDspIntrFlag": False}
 
     def _held(self, event: Event, order: Order) -> Found:
         if order.holds is not Hold.MANUAL:

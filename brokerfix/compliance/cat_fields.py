@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from brokerfix.compliance.fields import Check, Field, described, is_flag, matching, number, one_of, problems, text
+from brokerfix.compliance.fields import Check, Fields, described, is_flag, matching, number, one_of, problems, text
 
 HEAD = "actionType! errorROEID firmROEID! type! CATReporterIMID "
 ORDER = HEAD + "orderKeyDate! orderID! symbol! "
@@ -145,12 +145,12 @@ def _check_of(name: str) -> tuple[Check, str]:
     return (PRICE if name.endswith("Price") else QTY) if name.endswith(("Price", "Qty")) else IDS
 
 
-def _fields(names: str) -> tuple[Field, ...]:
+def _fields(names: str) -> Fields:
     return described(names, {name.rstrip("!"): _check_of(name.rstrip("!")) for name in names.split()})
 
 
 DETAIL_FIELDS = _fields(DETAILS)
-OF_TYPE: dict[str, tuple[Field, ...]] = {kind: _fields(names) for kind, names in FIELDS.items()}
+OF_TYPE: dict[str, Fields] = {kind: _fields(names) for kind, names in FIELDS.items()}
 
 
 def wrong(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

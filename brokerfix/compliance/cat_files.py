@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from brokerfix.compliance.cat import Cat
+from brokerfix.compliance.cat import CORRECTED, MARKS, NEW, REPAIRED, Cat
 from brokerfix.compliance.cat_fields import DETAIL_FIELDS, OF_TYPE, wrong
-from brokerfix.compliance.day import Walk, facts_of
-from brokerfix.compliance.written import LABEL, Problems, csv_lines, json_lines, sidecar, write
+from brokerfix.compliance.day import Walk, count
+from brokerfix.compliance.written import LABEL, Output, Problems, csv_lines, json_line, sidecar, write_beside
 from brokerfix.settings.compliance import ComplianceSection
 
 SPECIFICATION = "CAT Reporting Technical Specifications for Industry Members 4.0.0-r18, equities' order events"
@@ -21,8 +21,11 @@ NOTES = (
     "report to a TRF was taken back, the specification wants that said there.",
     "Not made: events of options, of quotes to and from other reporters, of allocations, changes of what a desk has "
     "(MEIM, MEIC), and ATS's fields.",
-    "The large trader's id, locates and OrderCapacity have no field in these events; they are in 'marks'.",
+    "The large trader's id, locates and OrderCapacity have no field in these events; they are in a file of marks.",
 )
+
+
+MARK_NAMES = ("order", "account", "side", "large_trader", "locate", "capacity")
 
 
 class BadRepairs(ValueError):
@@ -40,60 +43,59 @@ def read_repairs(file: Path) -> dict[str, int]:
         raise BadRepairs(f"{file}: needs the columns errorROEID (a number) and firmROEID: {error}") from error
 
 
-def day_events(
-    journal: Path, day: int, section: ComplianceSection, repairs: Mapping[str, int] | None = None
-) -> tuple[Cat, list[str]]:
-    """A day's events, and where they do not add up with the facts. Raises JournalError."""
-    walk = Walk(day)
-    cat = Cat(section, walk, repairs)
-    for event in walk.read(journal):
-        cat.take(event)
-    return cat, cat.ledger.differences(facts_of(journal, day))
-
-
 def csv_row(record: Mapping[str, Any]) -> list[Any]:
     """A record's values in the order of its type's fields."""
     values = {name: _positional(value) for name, value in record.items()}
-    return [values.get(field.name) for field in OF_TYPE[record["type"]]]
+    return [values.get(name) for name in OF_TYPE[record["type"]].names]
 
 
 def _positional(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    return [[one.get(field.name) for field in DETAIL_FIELDS] for one in value]
-
-
-def files_of(cat: Cat, day: int, form: str) -> dict[str, str]:
-    """File name -> text. The third part of a name is the group, which says that it is not certified."""
-    found = {}
-    for number, records in enumerate((cat.new, cat.corrected, cat.repaired), 1):
-        if records or number == 1:
-            text = json_lines(records) if form == "json" else csv_lines(map(csv_row, records))
-            found[_name(cat.section, day, number, form)] = text
-    return found
+    return [[one.get(name) for name in DETAIL_FIELDS.names] for one in value]
 
 
 def _name(section: ComplianceSection, day: int, number: int, form: str) -> str:
+    """A file's; the fourth part is its group, which says that it is not certified."""
     parts = section.submitter or "SUBMITTER", section.imid or "IMID", str(day), LABEL, "OrderEvents"
     return f"{'_'.join(parts)}_{number:06}.{form}"
 
 
-def problems_of(cat: Cat) -> Problems:
+def _outputs(folder: Path, section: ComplianceSection, day: int, form: str) -> dict[str, Output]:
+    """A file of each part. Those of an earlier run would be taken for this one's."""
+    line = json_line if form == "json" else (lambda record: csv_lines([csv_row(record)]))
+    found = {}
+    for number, part in enumerate((NEW, CORRECTED, REPAIRED), 1):
+        (folder / _name(section, day, number, "csv" if form == "json" else "json")).unlink(missing_ok=True)
+        found[part] = Output(folder / _name(section, day, number, form), line, always=part == NEW)
+    names = csv_lines([MARK_NAMES])
+    row = lambda record: csv_lines([[record[name] for name in MARK_NAMES]])  # noqa: E731
+    found[MARKS] = Output(folder / f"cat-marks-{day}-{LABEL}.csv", row, names, always=False)
+    return found
+
+
+def write_cat(
+    folder: Path, journal: Path, day: int, section: ComplianceSection, form: str, repairs: Mapping[str, int]
+) -> tuple[list[Path], dict[str, Any]]:
+    """Returns the files that are written, and what is told of them. Raises JournalError."""
     problems = Problems()
-    for record in (*cat.new, *cat.corrected, *cat.repaired):
-        problems.add(record["type"], wrong(record))
+    outputs = _outputs(folder, section, day, form)
+
+    def put(part: str, record: dict[str, Any]) -> None:
+        if part != MARKS:
+            problems.add(record["type"], wrong(record))
+        outputs[part].put(record)
+
+    counted = count(journal, day)
+    walk = Walk(day, counted.changed)
+    cat = Cat(section, walk, repairs, put)
+    for event in walk.read(journal, counted.records):
+        cat.take(event)
     for name in cat.repairs:
         problems.add("repairs", [("firmROEID", f"{name} is no event of the day")])
-    return problems
-
-
-def write_cat(folder: Path, cat: Cat, day: int, form: str, differences: list[str]) -> tuple[list[Path], dict[str, Any]]:
-    """Returns the files that are written, and what is told of them."""
+    files = [path for output in outputs.values() for path in output.close()]
     told = sidecar(
-        "cat", SPECIFICATION, day, NOTES, problems_of(cat), cat.ledger, differences,
-        marks=cat.marks, corrections=len(cat.corrected), repairs=len(cat.repaired),
+        "cat", SPECIFICATION, day, NOTES, problems, cat.ledger, cat.ledger.differences(counted.facts),
+        **{part: output.count for part, output in outputs.items()},
     )  # fmt: skip
-    for number, other in ((number, other) for number in (1, 2, 3) for other in ("json", "csv")):
-        # Those of an earlier run would be taken for this one's.
-        (folder / _name(cat.section, day, number, other)).unlink(missing_ok=True)
-    return write(folder, files_of(cat, day, form), f"cat-{day}-{LABEL}.meta.json", told), told
+    return write_beside(files, folder / f"cat-{day}-{LABEL}.meta.json", told), told

@@ -5,21 +5,25 @@ What was before the day builds the state only.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from brokerfix import facts as f
 from brokerfix.compliance.events import COUNTED, NO_TAGS, NOTHING, Asked, Child, Deal, Event, Order, Sent
 from brokerfix.domain import Instrument, Request, day_of
 from brokerfix.engine.split import split_price
-from brokerfix.record.journal import OURS, Origin, read
+from brokerfix.operate.quality_read import Orders
+from brokerfix.record.journal import OURS, Origin, Record, read
 
 
 class Walk:
-    """Reads facts in their order. What it has is the state at the event that it gives."""
+    """Reads facts in their order. What it has is the state at the event that it gives. As the engine, it forgets at a
+    day's begin what was over before the previous one, but for the fills in `changed` (ExecIDs), and ends with `day`."""
 
-    def __init__(self, day: int) -> None:
-        self.day = day
+    def __init__(self, day: int, changed: frozenset[int] = frozenset()) -> None:
+        self.day, self.changed = day, changed
+        self._rolled = 0
         self.instruments: dict[str, Instrument] = {}
         self.clients: set[str] = set()
         self.makers: set[str] = set()
@@ -27,9 +31,10 @@ class Walk:
         self.children: dict[int, Child] = {}
         self.deals: dict[int, Deal] = {}
 
-    def read(self, folder: Path) -> Iterator[Event]:
-        """The events of the day in a journal's folder. Raises JournalError."""
-        for record in read(folder):
+    def read(self, folder: Path, records: int | None = None) -> Iterator[Event]:
+        """The events of the day in a journal's folder, of so many records (None: of all): a broker that runs writes
+        more. Raises JournalError."""
+        for record in islice(_until(folder, self.day), records):
             yield from self.apply(record.facts, record.origin)
 
     def apply(self, facts: Iterable[f.Fact], origin: Origin = OURS) -> Iterator[Event]:
@@ -40,11 +45,36 @@ class Walk:
                 yield (event or Event(fact))._replace(origin=origin)
 
     def _order(self, fact: Any) -> Event:
-        return Event(fact, self.orders.get(fact.order_id))
+        order = self.orders.get(fact.order_id)
+        if order is not None:
+            order.seen = fact.id
+        return Event(fact, order)
 
     def _child(self, fact: Any) -> Event:
         child = self.children.get(fact.child_id)
-        return Event(fact, child.order if child is not None else None, child)
+        if child is None:
+            return Event(fact)
+        child.order.seen = fact.id
+        return Event(fact, child.order, child)
+
+    def _day(self, fact: f.DayRolled) -> None:
+        """Forget what was over before the previous day; what an exchange still holds of an order is not over."""
+        before, self._rolled = self._rolled, fact.day
+        open_still = {child.order.order_id for child in self.children.values() if not child.ended}
+        over = {
+            number
+            for number, order in self.orders.items()
+            if (order.ended or not order.leaves) and day_of(order.seen) < before and number not in open_still
+        }
+        if not over:
+            return
+        self.orders = {number: order for number, order in self.orders.items() if number not in over}
+        self.children = {number: child for number, child in self.children.items() if child.order.order_id not in over}
+        self.deals = {
+            number: deal
+            for number, deal in self.deals.items()
+            if number in self.changed or any(order.order_id not in over for order in deal.orders)
+        }
 
     def _instrument(self, fact: f.InstrumentDefined) -> None:
         self.instruments[fact.instrument.symbol] = fact.instrument
@@ -62,7 +92,7 @@ class Walk:
             symbol=fact.symbol, side=fact.side, ord_type=fact.ord_type, time_in_force=fact.time_in_force, qty=fact.qty,
             price=fact.price, stop_px=asked.stop_px, instructions=asked, tags=fact.tags or NO_TAGS,
             capacity=fact.capacity, operator=fact.operator, ex_destination=fact.ex_destination, quote_id=fact.quote_id,
-            is_quote=fact.own_quote is not None,
+            is_quote=fact.own_quote is not None, seen=fact.id,
         )  # fmt: skip
         return Event(fact, order)
 
@@ -164,11 +194,18 @@ class Walk:
         order = self.orders.get(fact.order_id)
         if order is None:
             return Event(fact)
+        order.seen = fact.id
         child = self.children[fact.id] = Child(
             fact.id, order, fact.venue, fact.at, fact.qty, fact.price, fact.ord_type, fact.time_in_force,
             fact.instructions or NOTHING, fact.id,
         )  # fmt: skip
         return Event(fact, order, child)
+
+    def _child_ended(self, fact: f.ChildEnded) -> Event:
+        event = self._child(fact)
+        if event.child is not None:
+            event.child.ended = True
+        return event
 
     def _child_sent(self, fact: f.ChildCancelSent | f.ChildReplaceSent) -> Event:
         event = self._child(fact)
@@ -213,6 +250,7 @@ class Walk:
             order = self.orders.get(order_id)
             if order is not None:
                 order.cum += fact.qty
+                order.seen = fact.id
                 if fact.auction or order_id == fact.maker_order_id:
                     order.in_book = max(0, order.in_book - fact.qty)
                 sides[exec_id] = order, fact.qty, fact.price
@@ -257,6 +295,7 @@ HANDLERS: dict[type[f.Fact], Callable[[Walk, Any], Event | None]] = {
     f.InstrumentDefined: Walk._instrument,
     f.ClientDefined: Walk._client,
     f.MakerDefined: Walk._maker,
+    f.DayRolled: Walk._day,
     f.OrderAccepted: Walk._accepted,
     f.OrderHeld: Walk._held,
     f.OrderReleased: Walk._released,
@@ -276,7 +315,7 @@ HANDLERS: dict[type[f.Fact], Callable[[Walk, Any], Event | None]] = {
     f.OrderUnbooked: Walk._unbooked,
     f.OrderRouted: Walk._routed,
     f.ChildAccepted: Walk._child,
-    f.ChildEnded: Walk._child,
+    f.ChildEnded: Walk._child_ended,
     f.ChildCancelSent: Walk._child_sent,
     f.ChildReplaceSent: Walk._child_sent,
     f.ChildReplaced: Walk._child_replaced,
@@ -291,21 +330,44 @@ HANDLERS: dict[type[f.Fact], Callable[[Walk, Any], Event | None]] = {
 }
 
 
-def facts_of(folder: Path, day: int, kinds: Collection[type[f.Fact]] = COUNTED) -> Counter[str]:
-    """How many of these facts the day has, by name: the count that a report's own is held against. It looks at nothing
-    but the facts' kinds and numbers. Raises JournalError."""
-    return Counter(
-        type(fact).__name__
-        for record in read(folder)
-        for fact in record.facts
-        if type(fact) in kinds and day_of(fact.id) == day
-    )
+def _until(folder: Path, day: int) -> Iterator[Record]:
+    """The records of a journal up to those of a day."""
+    for record in read(folder):
+        if record.facts and day_of(record.facts[0].id) > day:
+            return
+        yield record
 
 
-def accepted(journal: Path, first: int, last: int) -> int:
-    """How many orders were accepted on these days, counted by the facts alone. Raises JournalError."""
-    return sum(
-        isinstance(fact, f.OrderAccepted) and first <= day_of(fact.id) <= last
-        for record in read(journal)
-        for fact in record.facts
-    )
+class Counted(NamedTuple):
+    """How many facts a day has, by name, the ExecIDs of the fills that it changes, and how many records there are until
+    its end."""
+
+    facts: Counter[str]
+    changed: frozenset[int]
+    records: int
+
+
+def count(folder: Path, day: int, kinds: Collection[type[f.Fact]] = COUNTED) -> Counted:
+    """What a report's own count is held against. It looks at nothing but the facts' kinds and numbers. Raises
+    JournalError."""
+    facts: Counter[str] = Counter()
+    changed = set()
+    records = 0
+    for record in _until(folder, day):
+        records += 1
+        for fact in record.facts:
+            if type(fact) in kinds and day_of(fact.id) == day:
+                facts[type(fact).__name__] += 1
+                if isinstance(fact, f.TradeBusted | f.TradeCorrected | f.FillReversed):
+                    changed.add(fact.exec_id)
+    return Counted(facts, frozenset(changed), records)
+
+
+def orders_of(journal: Path, first: int, last: int) -> tuple[Orders, int]:
+    """The orders of the days from `first` until `last`, and how many were accepted on them, counted by the facts alone.
+    Raises JournalError."""
+    found, accepted = Orders(first, last), 0
+    for record in read(journal):
+        found.apply(record.facts)
+        accepted += sum(isinstance(fact, f.OrderAccepted) and first <= day_of(fact.id) <= last for fact in record.facts)
+    return found, accepted

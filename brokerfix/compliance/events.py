@@ -22,7 +22,7 @@ ORDER_FACTS: tuple[type[f.Fact], ...] = (
 
 class Order(msgspec.Struct, kw_only=True):
     """A client's order as it is. `holds` is why it is with us (None: it is not), `in_book` what of it rests in our
-    book, `shown` whether some of it ever did."""
+    book, `shown` whether some of it ever did, `seen` the number of the newest fact of it."""
 
     order_id: int
     at: int
@@ -43,6 +43,7 @@ class Order(msgspec.Struct, kw_only=True):
     ex_destination: str
     quote_id: int
     is_quote: bool
+    seen: int = 0
     cum: int = 0
     holds: Hold | None = None
     released: tuple[Hold, ...] = ()
@@ -90,6 +91,7 @@ class Child(msgspec.Struct):
     instructions: Instructions
     routed: int
     cum: int = 0
+    ended: bool = False
     sent: list[Sent] = []
 
 

@@ -8,24 +8,19 @@ from typing import Any, NamedTuple
 Check = Callable[[Any], bool]
 
 
-class Field(NamedTuple):
-    """A field's name, whether every record has it, and what its value has to be."""
+class Fields(NamedTuple):
+    """A record's fields: the names in their order, what each has to be, and which every record has."""
 
-    name: str
-    required: bool
-    check: Check
-    told: str
+    names: tuple[str, ...]
+    checks: dict[str, tuple[Check, str]]
+    required: tuple[str, ...]
 
 
 def text(most: int, pattern: str = r"[ -~]*", without: str = '|,"@') -> Check:
     """Printable text of so many characters, without some."""
-    compiled = re.compile(pattern)
-    return lambda value: (
-        isinstance(value, str)
-        and 0 < len(value) <= most
-        and compiled.fullmatch(value) is not None
-        and not any(mark in value for mark in without)
-    )
+    ahead = f"(?!.*[{re.escape(without)}])" if without else ""
+    fits = re.compile(f"{ahead}(?:{pattern})").fullmatch
+    return lambda value: isinstance(value, str) and 0 < len(value) <= most and fits(value) is not None
 
 
 def matching(pattern: str) -> Check:
@@ -52,21 +47,23 @@ def is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def described(names: str, checks: Mapping[str, tuple[Check, str]]) -> tuple[Field, ...]:
+def described(names: str, checks: Mapping[str, tuple[Check, str]]) -> Fields:
     """The fields of a record, in their order; a name with ! is that of one which has to be there."""
-    return tuple(Field(name.rstrip("!"), name.endswith("!"), *checks[name.rstrip("!")]) for name in names.split())
+    every = names.split()
+    bare = tuple(name.rstrip("!") for name in every)
+    required = tuple(name.rstrip("!") for name in every if name.endswith("!"))
+    return Fields(bare, {name: checks[name] for name in bare}, required)
 
 
-def problems(record: Mapping[str, Any], fields: tuple[Field, ...]) -> Iterator[tuple[str, str]]:
+def problems(record: Mapping[str, Any], fields: Fields) -> Iterator[tuple[str, str]]:
     """(field, what is wrong with it) of a record."""
-    known = {field.name for field in fields}
-    for name in record:
-        if name not in known:
+    for name, value in record.items():
+        if name not in fields.checks:
             yield name, "is no field of this record"
-    for field in fields:
-        value = record.get(field.name)
-        if value is None:
-            if field.required:
-                yield field.name, "is missing"
-        elif not field.check(value):
-            yield field.name, f"is not {field.told}"
+        elif value is not None:
+            check, told = fields.checks[name]
+            if not check(value):
+                yield name, f"is not {told}"
+    for name in fields.required:
+        if record.get(name) is None:
+            yield name, "is missing"

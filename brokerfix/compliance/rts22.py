@@ -1,15 +1,16 @@
 """Transaction reports by RTS 22 (Regulation (EU) 2017/590): one for each fill, in the form of ISO 20022's auth.016."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.compliance.day import Walk, facts_of
+from brokerfix.compliance.day import Walk, count
 from brokerfix.compliance.events import Deal, Event, Order
 from brokerfix.compliance.ledger import Ledger
-from brokerfix.compliance.rts22_fields import NEW, document, wrong
+from brokerfix.compliance.rts22_fields import BEGIN, END, NEW, as_xml, wrong
 from brokerfix.compliance.words import price_of, qty_of, utc
-from brokerfix.compliance.written import LABEL, Problems, sidecar, table, write, xml_text
+from brokerfix.compliance.written import LABEL, XML_HEAD, Output, Problems, csv_lines, sidecar, write_beside
 from brokerfix.domain import Side
 from brokerfix.settings.compliance import ComplianceSection
 
@@ -26,6 +27,7 @@ NOTES = (
 DEALS = (f.Trade, f.ChildFilled, f.TradeBusted, f.TradeCorrected, f.FillReversed)
 CAPACITIES = {"A": "AOTC", "P": "DEAL", "R": "MTCH"}
 OWN = ("O", "P", "X")
+NAMES = tuple(name.rstrip("!") for name in NEW)
 UNKNOWN = "of a fill from before the journal"
 OTHER_SIDE = "says no more of the trade than the report of its other side"
 Report = tuple[str, dict[str, Any]]
@@ -35,10 +37,11 @@ Report = tuple[str, dict[str, Any]]
 class Rts22:
     """Takes the events of a walk."""
 
-    def __init__(self, section: ComplianceSection, walk: Walk) -> None:
+    def __init__(self, section: ComplianceSection, walk: Walk, put: Callable[[Report], None] | None = None) -> None:
         self.section, self.walk = section, walk
         self.ledger = Ledger()
         self.reports: list[Report] = []
+        self._put = put or self.reports.append
 
     def take(self, event: Event) -> None:
         if not isinstance(event.fact, DEALS):
@@ -47,10 +50,9 @@ class Rts22:
         if isinstance(found, str):
             self.ledger.left_out(event.fact, found)
             return
-        order = {name.rstrip("!"): number for number, name in enumerate(NEW)}
         for kind, report in found:
             known = {name: value for name, value in report.items() if value not in ("", None)}
-            self.reports.append((kind, dict(sorted(known.items(), key=lambda item: order[item[0]]))))
+            self._put((kind, {name: known[name] for name in NAMES if name in known}))
         self.ledger.made(event.fact, " and ".join(kind for kind, _ in found))
 
     def _made(self, event: Event) -> list[Report] | str:
@@ -139,19 +141,27 @@ def write_rts22(
     folder: Path, journal: Path, day: int, section: ComplianceSection, form: str
 ) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError."""
-    walk = Walk(day)
-    made = Rts22(section, walk)
-    for event in walk.read(journal):
-        made.take(event)
     problems = Problems()
-    for kind, report in made.reports:
-        problems.add(kind, wrong(kind, report))
-    differences = made.ledger.differences(facts_of(journal, day, DEALS))
-    told = sidecar("rts22", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=len(made.reports))
-    if form == "xml":
-        text = xml_text(document(made.reports))
-    else:
-        names = ["Kind", *(name.rstrip("!") for name in NEW)]
-        text = table(names, ({"Kind": kind, **report} for kind, report in made.reports))
     name = f"rts22-transactions-{day}-{LABEL}"
-    return write(folder, {f"{name}.{form}": text}, f"{name}.meta.json", told), told
+    if form == "xml":
+        output = Output(folder / f"{name}.xml", as_xml, XML_HEAD + BEGIN, END)
+    else:
+        output = Output(folder / f"{name}.csv", _as_csv, csv_lines([["Kind", *NAMES]]))
+
+    def put(report: Report) -> None:
+        problems.add(report[0], wrong(*report))
+        output.put(report)
+
+    counted = count(journal, day, DEALS)
+    walk = Walk(day, counted.changed)
+    made = Rts22(section, walk, put)
+    for event in walk.read(journal, counted.records):
+        made.take(event)
+    differences = made.ledger.differences(counted.facts)
+    told = sidecar("rts22", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count)
+    return write_beside(output.close(), folder / f"{name}.meta.json", told), told
+
+
+def _as_csv(report: Report) -> str:
+    kind, values = report
+    return csv_lines([[kind, *(values.get(name) for name in NAMES)]])

@@ -6,10 +6,10 @@ A name is the path of elements; what is behind an @ is an attribute.
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from xml.etree import ElementTree as Xml
+from xml.sax.saxutils import escape
 
 from brokerfix.compliance.fields import Check, described, matching, number, one_of, problems, text
-from brokerfix.compliance.written import cell, element
+from brokerfix.compliance.written import cell
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:auth.016.001.01"
 Kind = tuple[Check, str]
@@ -76,26 +76,34 @@ def wrong(kind: str, report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "InvstmtDcsnPrsn", "is missing of a deal on own account"
 
 
-def document(reports: list[tuple[str, dict[str, Any]]]) -> Xml.Element:
-    """The reports as a document."""
-    root = Xml.Element("Document", {"xmlns": NAMESPACE})
-    body = element(root, "FinInstrmRptgTxRpt")
-    for kind, report in reports:
-        _fill(element(element(body, "Tx"), kind), report)
-    return root
+BEGIN = f'<Document xmlns="{NAMESPACE}">\n  <FinInstrmRptgTxRpt>\n'
+END = "  </FinInstrmRptgTxRpt>\n</Document>\n"
+"""What is around the reports of a document."""
 
 
-def _fill(parent: Xml.Element, report: Mapping[str, Any]) -> None:
-    """Elements of the same parent stand together, as the paths' order has them."""
-    known: dict[str, Xml.Element] = {"": parent}
-    for path, value in report.items():
-        place, _, attribute = path.partition("@")
-        at = ""
-        for name in place.split("/"):
-            inner = f"{at}/{name}" if at else name
-            known[inner] = known[inner] if inner in known else element(known[at], name)
-            at = inner
-        if attribute:
-            known[at].set(attribute, cell(value))
-        else:
-            known[at].text = cell(value)
+def as_xml(report: tuple[str, dict[str, Any]]) -> str:
+    """A report, New or Cxl, as its lines in the document. Elements of the same parent stand together, as the order of
+    paths has them."""
+    kind, values = report
+    lines = ["    <Tx>", f"      <{kind}>"]
+    within: list[str] = []
+    for path, value in values.items():
+        *parents, name = path.split("/")
+        if "@" in name:
+            continue
+        shared = 0
+        while shared < min(len(within), len(parents)) and within[shared] == parents[shared]:
+            shared += 1
+        lines += _closed(within, shared)
+        for depth in range(shared, len(parents)):
+            lines.append(f"{'  ' * (depth + 4)}<{parents[depth]}>")
+        within = parents
+        currency = f' Ccy="{values[f"{path}@Ccy"]}"' if f"{path}@Ccy" in values else ""
+        lines.append(f"{'  ' * (len(parents) + 4)}<{name}{currency}>{escape(cell(value))}</{name}>")
+    lines += [*_closed(within, 0), f"      </{kind}>", "    </Tx>", ""]
+    return "\n".join(lines)
+
+
+def _closed(within: list[str], until: int) -> list[str]:
+    """The ends of elements, the innermost first, down to a depth."""
+    return [f"{'  ' * (depth + 4)}</{within[depth]}>" for depth in reversed(range(until, len(within)))]

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix import facts as f
-from brokerfix.compliance.day import Walk, facts_of
+from brokerfix.compliance.day import Walk, count
 from brokerfix.compliance.events import NO_TAGS, NOTHING, Event, Order
 from brokerfix.compliance.ledger import Ledger
 from brokerfix.compliance.rts24_fields import NAMES, wrong
 from brokerfix.compliance.words import price_of, qty_of, utc
-from brokerfix.compliance.written import LABEL, Problems, json_lines, sidecar, table, write
-from brokerfix.domain import AT_AUCTION, ExecInst, Hold, Instrument, OrdType, Side, TimeInForce, id_number, id_text
+from brokerfix.compliance.written import LABEL, Output, Problems, csv_lines, json_line, sidecar, write_beside
+from brokerfix.domain import AT_AUCTION, ExecInst, Hold, Instrument, OrdType, Side, TimeInForce, id_text
 from brokerfix.settings.compliance import ComplianceSection
 
 SPECIFICATION = "Commission Delegated Regulation (EU) 2017/580 (RTS 24), annex, table 2"
@@ -52,30 +52,44 @@ Rows = list[dict[str, Any]]
 class Rts24:
     """Takes the events of a walk."""
 
-    def __init__(self, section: ComplianceSection, walk: Walk) -> None:
+    def __init__(
+        self, section: ComplianceSection, walk: Walk, put: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
         self.section, self.walk = section, walk
         self.ledger = Ledger()
         self.records: Rows = []
+        self._put = put or self.records.append
         self._priority: dict[int, int] = {}
-        self._newest: dict[int, dict[str, Any]] = {}
+        self._held: Rows = []
+        self._at = self._count = 0
+
+    def finish(self) -> None:
+        """Put away what is held back: records of one moment, as what rests in the book is told behind them."""
+        for record in self._held:
+            self._put(record)
+        self._held.clear()
 
     def take(self, event: Event) -> None:
+        if event.fact.at != self._at:
+            self.finish()
+            self._at = event.fact.at
         found = self._made(event)
         if isinstance(found, str):
             if event.order is not None and isinstance(event.fact, f.OrderBooked | f.OrderUnbooked):
-                self._shown(event.order, event.fact.at)
+                self._shown(event.order)
             return self.ledger.left_out(event.fact, found)
         for record in found:
-            told = {"15_sequence_number": len(self.records) + 1, **record}
-            self.records.append({name: told[name] for name in NAMES if told.get(name) not in ("", None)})
-            self._newest[id_number(record["20_order_id"])] = self.records[-1]
+            self._count += 1
+            told = {"15_sequence_number": self._count, **record}
+            self._held.append({name: told[name] for name in NAMES if told.get(name) not in ("", None)})
         self.ledger.made(event.fact, " and ".join(sorted(record["21_event"] for record in found)))
         return None
 
-    def _shown(self, order: Order, at: int) -> None:
+    def _shown(self, order: Order) -> None:
         """What of an order rests in our book is told by the facts behind the one that brought it there."""
-        newest = self._newest.get(order.order_id)
-        if newest is not None and newest["09_date_and_time"] == utc(at):
+        name = id_text(order.order_id)
+        newest = next((record for record in reversed(self._held) if record["20_order_id"] == name), None)
+        if newest is not None:
             newest["38_displayed_quantity"] = qty_of(order.in_book, self.walk.instruments[order.symbol])
 
     def _made(self, event: Event) -> Rows | str:
@@ -241,15 +255,21 @@ def write_rts24(
     folder: Path, journal: Path, day: int, section: ComplianceSection, form: str
 ) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError."""
-    walk = Walk(day)
-    made = Rts24(section, walk)
-    for event in walk.read(journal):
-        made.take(event)
     problems = Problems()
-    for record in made.records:
-        problems.add("order record", wrong(record))
-    differences = made.ledger.differences(facts_of(journal, day))
-    told = sidecar("rts24", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=len(made.records))
-    text = table(NAMES, made.records) if form == "csv" else json_lines(made.records)
     name = f"rts24-orders-{day}-{LABEL}"
-    return write(folder, {f"{name}.{form}": text}, f"{name}.meta.json", told), told
+    line = json_line if form == "json" else (lambda record: csv_lines([[record.get(name) for name in NAMES]]))
+    output = Output(folder / f"{name}.{form}", line, "" if form == "json" else csv_lines([NAMES]))
+
+    def put(record: dict[str, Any]) -> None:
+        problems.add("order record", wrong(record))
+        output.put(record)
+
+    counted = count(journal, day)
+    walk = Walk(day, counted.changed)
+    made = Rts24(section, walk, put)
+    for event in walk.read(journal, counted.records):
+        made.take(event)
+    made.finish()
+    differences = made.ledger.differences(counted.facts)
+    told = sidecar("rts24", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count)
+    return write_beside(output.close(), folder / f"{name}.meta.json", told), told

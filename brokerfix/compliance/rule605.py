@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from brokerfix.compliance.day import accepted
+from brokerfix.compliance.day import orders_of
 from brokerfix.compliance.rule606 import is_held, is_own
 from brokerfix.compliance.written import LABEL, Problems, sidecar, table, write
 from brokerfix.domain import ExecInst, Instrument
@@ -157,11 +157,11 @@ def write_month(folder: Path, config: Config, day: int) -> tuple[list[Path], dic
     """Returns the files that are written, and what is told of them. Raises JournalError."""
     journal = config.data / "journal"
     first, last = month_of(day)
-    made = Month(config, Orders(first, last).read(journal), day)
+    found, counted = orders_of(journal, first, last)
+    made = Month(config, found, day)
     problems = Problems()
     if not config.compliance.market_center:
         problems.add("605", [("market_center", "is missing")])
-    counted = accepted(journal, first, last)
     differences = [] if made.counts.total() == counted else [f"{made.counts.total()} orders told, {counted} accepted"]
     told = sidecar(
         "605", SPECIFICATION, day, NOTES, problems, differences=differences, orders=dict(made.counts), accepted=counted

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
-from brokerfix.compliance.day import accepted
+from brokerfix.compliance.day import orders_of
 from brokerfix.compliance.rule606_fields import KINDS, VERSION, wrong
 from brokerfix.compliance.written import LABEL, Problems, element, sidecar, write, xml_text
 from brokerfix.domain import MONEY_DIGITS
@@ -171,13 +171,13 @@ def write_public(folder: Path, config: Config, day: int) -> tuple[list[Path], di
     """Returns the files that are written, and what is told of them. Raises JournalError."""
     journal = config.data / "journal"
     first, last = quarter_of(day)[2:]
-    made = Quarter(config, Orders(first, last).read(journal), day)
+    found, counted = orders_of(journal, first, last)
+    made = Quarter(config, found, day)
     root = made.document()
     problems = Problems()
     problems.add("606(a)(1)", wrong(root))
     if not config.compliance.sp500:
         problems.add("606(a)(1)", [("rSP500", "compliance.sp500 is empty: all stocks are in rOtherStocks")])
-    counted = accepted(journal, made.first, made.last)
     differences = [] if made.counts.total() == counted else [f"{made.counts.total()} orders told, {counted} accepted"]
     told = sidecar(
         "606", SPECIFICATION, day, NOTES, problems, differences=differences, orders=dict(made.counts), accepted=counted

@@ -101,5 +101,9 @@ def wrong(root: Xml.Element) -> Iterator[tuple[str, str]]:
             yield child.tag, "is empty"
         elif child.tag in STRUCTURE:
             yield from wrong(child)
+    if root.tag == "rVenues":
+        mics = [mic.text for mic in root.iter("mic") if mic.text]
+        if len(set(mics)) < len(mics):
+            yield "mic", "is that of several venues"
     if root.tag == "rVenue" and not any(child.tag in ("name", "mic") and child.text for child in root):
         yield "rVenue", "has no name and no mic"

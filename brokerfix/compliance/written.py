@@ -4,10 +4,10 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from xml.etree import ElementTree as Xml
 
 import msgspec
@@ -39,8 +39,8 @@ class Problems:
         ]
 
 
-def json_lines(records: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(_encode(record).decode() + "\n" for record in records)
+def json_line(record: Mapping[str, Any]) -> str:
+    return _encode(record).decode() + "\n"
 
 
 def cell(value: Any) -> str:
@@ -67,11 +67,13 @@ def table(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
     return csv_lines([names, *([record.get(name) for name in names] for record in records)])
 
 
+XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {NOT_CERTIFIED} -->\n'
+
+
 def xml_text(root: Xml.Element) -> str:
     """With what it is in a comment before all."""
     Xml.indent(root)
-    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {NOT_CERTIFIED} -->\n'
-    return head + Xml.tostring(root, encoding="unicode") + "\n"
+    return XML_HEAD + Xml.tostring(root, encoding="unicode") + "\n"
 
 
 def element(parent: Xml.Element, name: str, text: str | None = None, **attributes: str) -> Xml.Element:
@@ -96,10 +98,55 @@ def sidecar(
     return told | more
 
 
+def make(folder: Path) -> None:
+    """A folder for files that say who clients are: others can't read it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def write(folder: Path, files: Mapping[str, str], beside: str, told: Mapping[str, Any]) -> list[Path]:
     """Write files and, as `beside`, what is told of them. Returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    every = {**files, beside: json.dumps({**told, "files": sorted(files)}, indent=2, default=str) + "\n"}
-    for name, text in every.items():
+    make(folder)
+    for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in every]
+    return write_beside([folder / name for name in files], folder / beside, told)
+
+
+def write_beside(files: Sequence[Path], beside: Path, told: Mapping[str, Any]) -> list[Path]:
+    """Write what is told of files. Returns all paths."""
+    told = {**told, "files": sorted(file.name for file in files)}
+    beside.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+    return [*files, beside]
+
+
+class Output:
+    """A file that is written record by record, as a day may have millions. One that gets none is not there, unless it
+    is `always`; an earlier one of its name is gone."""
+
+    def __init__(
+        self, path: Path, line: Callable[[Any], str], head: str = "", foot: str = "", always: bool = True
+    ) -> None:
+        self.path, self._line, self._head, self._foot = path, line, head, foot
+        self._file: TextIO | None = None
+        self.count = 0
+        make(path.parent)
+        path.unlink(missing_ok=True)
+        if always:
+            self._begin()
+
+    def _begin(self) -> TextIO:
+        self._file = self.path.open("w", encoding="utf-8")
+        self._file.write(self._head)
+        return self._file
+
+    def put(self, record: Any) -> None:
+        file = self._file or self._begin()
+        file.write(self._line(record))
+        self.count += 1
+
+    def close(self) -> list[Path]:
+        """Returns the path, if there is a file."""
+        if self._file is None:
+            return []
+        self._file.write(self._foot)
+        self._file.close()
+        return [self.path]

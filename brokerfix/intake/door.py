@@ -98,11 +98,14 @@ class Door:
     @staticmethod
     async def _persist(what: Callable[[], Awaitable[None]]) -> None:
         """Do it, and try again for as long as the queue is away."""
+        told = ""
         while True:
             try:
                 return await what()
             except ServerAway as error:
-                log.debug("%s", error)
+                if str(error) != told:
+                    log.warning("%s: it is tried again", error)
+                told = str(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     # Messages

@@ -14,7 +14,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_STORED, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_STORED,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from brokerfix.intake.messages import DeadLetter, dead_letter
@@ -32,8 +40,16 @@ RETRY_SECONDS = 1.0
 LOOK_SECONDS = 10.0
 """How often it is looked whether the topic has more partitions."""
 DAY_MS = 86_400_000
+NO_TOPIC = (
+    KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+)  # fmt: skip
 PRODUCER = {"enable.idempotence": True, "linger.ms": 1, "message.timeout.ms": 10_000}
 CONSUMER = {"enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
+
+
+class NoTopic(ServerAway):
+    """A topic is not there, or not for us."""
 
 
 class Partition:
@@ -225,7 +241,9 @@ class KafkaQueue:
     def _published(self, answer: asyncio.Future[None], error: Any, message: Any) -> None:
         if answer.done():
             return
-        if error is not None:
+        if error is not None and error.code() in NO_TOPIC:
+            answer.set_exception(NoTopic(f"{message.topic()}: {error.str()}"))
+        elif error is not None:
             answer.set_exception(ServerAway(f"Kafka does not take a message for {message.topic()}: {error.str()}"))
         else:
             answer.set_result(None)
@@ -235,7 +253,10 @@ class KafkaQueue:
 
     async def reply(self, delivery: Delivery, body: bytes) -> None:
         headers = {"correlation-id": delivery.correlation_id} if delivery.correlation_id else {}
-        await self._publish(delivery.reply_to, body, delivery.correlation_id, headers)
+        try:
+            await self._publish(delivery.reply_to, body, delivery.correlation_id, headers)
+        except NoTopic as error:
+            log.warning("message %s gets no answer: %s", delivery.place, error)
 
     async def report(self, told: list[Told]) -> None:
         publishing = [self._publish(self._reports, one.body, one.account, {"id": one.id}) for one in told]

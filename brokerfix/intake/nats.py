@@ -15,7 +15,7 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
 from brokerfix.intake.messages import DeadLetter, dead_letter
@@ -157,8 +157,12 @@ class NatsQueue:
         try:
             if delivery.reply_to.startswith(INBOX):
                 await self._client.publish(delivery.reply_to, body, headers=headers)
-            else:
+                return
+            try:
                 await self._js.publish(delivery.reply_to, body, headers=headers)
+            except NoStreamResponseError:
+                # The operator's own stream may not keep answers: who listens now gets it.
+                await self._client.publish(delivery.reply_to, body, headers=headers)
         except AWAY as error:
             raise ServerAway(f"an answer can't be sent: {error}") from error
 

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 
+import uvloop
+
 from brokerfix.intake.door import Door
 from brokerfix.intake.kinds import queue_of
 from brokerfix.projections.ending import Ending
@@ -18,7 +20,7 @@ def run(config: Config, name: str) -> None:
     """Take the orders of `orders_from.NAME` until SIGINT or SIGTERM. Raises ConfigError."""
     ending = Ending()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(config, name, ending))
+        uvloop.run(_run(config, name, ending))
 
 
 async def _run(config: Config, name: str, ending: Ending) -> None:

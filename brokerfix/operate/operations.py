@@ -214,7 +214,7 @@ class Operations:
 
     def _switch(self, operator: str, request: Request) -> Answer:
         """Hand over to a standby. Its name is in the answer."""
-        return {"to": self.broker.switch(operator, str(request.get("to", "")))}
+        return {"node": self.broker.switch(operator, str(request.get("node", "")))}
 
     def _status(self, operator: str, request: Request) -> Answer:
         return self.broker.status()

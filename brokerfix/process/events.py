@@ -15,7 +15,6 @@ from brokerfix.projections.events.publisher import Publisher
 from brokerfix.projections.events.queues import destination_of, where_of
 from brokerfix.projections.events.source import Synced
 from brokerfix.projections.lag import Lag, events_lag
-from brokerfix.record.journal import JournalError
 from brokerfix.record.place import Place, position_of
 from brokerfix.settings.base import ConfigError
 from brokerfix.settings.load import load
@@ -53,7 +52,7 @@ def main() -> None:
         asyncio.run(publisher.run(lambda: ending.wait() or os.getppid() != parent))
     except BlockingIOError:
         sys.exit(f"{path}: another process publishes events.{name}")
-    except (ConfigError, JournalError) as error:
+    except ConfigError as error:
         sys.exit(str(error))
     guard.close()
 

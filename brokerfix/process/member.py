@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from brokerfix.cluster.files import ADDED
 from brokerfix.cluster.nodes import CLOSE_BYTES
 from brokerfix.cluster.shared import ENDLESS, Check, Role, Shared, Slot
 from brokerfix.cluster.told import read_told
@@ -66,6 +67,10 @@ class Member:
 
     def start(self) -> None:
         """Begin to take part. The data folder must be ours."""
+        with suppress(ChildProcessError):
+            # Of the program that this process ran before.
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         self.shared = Shared(self.config.data)
         self.shared.clear()
         self.shared[Slot.WAITS] = int("cluster" in self.config.broker.durability)
@@ -101,14 +106,16 @@ class Member:
         """Be a standby until this node is the primary. Raises Ended, StartError, JournalError."""
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         admin = AdminSocket(self.config.data, self._answer, operators=self.config.broker.operators)
-        told = False
+        told, added = False, self._read_at_start()
         pipeline.follows = True
         try:
             while self.shared.role is not Role.PRIMARY:
                 told = told or self._say(self.told())
                 self._check_standby()
-                count = pipeline.follow(self.shared[Slot.FOLLOWED])
-                self._compare(pipeline)
+                if self._read_at_start() != added:
+                    log.info("clients or exchanges were added at the primary: this node begins anew with them")
+                    self._begin_anew()
+                count = self._apply(pipeline)
                 admin.poll()
                 self.look_after()
                 if not count:
@@ -125,6 +132,17 @@ class Member:
             # Its numbers are older than those that the other node has used.
             (self.config.data / "sessions").unlink(missing_ok=True)
         log.info("node %s takes over, in epoch %d", self.section.node_name, self.shared[Slot.EPOCH])
+
+    def _apply(self, pipeline: "Pipeline") -> int:
+        """Apply what has come. Returns how many records that were."""
+        if self.shared.role is not Role.STANDBY:
+            return 0
+        followed = self.shared[Slot.FOLLOWED]
+        count = pipeline.follow(followed)
+        self.shared[Slot.APPLIED] = max(pipeline.position, followed if not count else 0)
+        self._compare(pipeline)
+        pipeline.keep_followed()
+        return count
 
     def _compare(self, pipeline: "Pipeline") -> None:
         """Whether this node's state is the primary's, as far as it is known."""
@@ -151,6 +169,16 @@ class Member:
         node = self.section.node_name
         log.info("node %s follows as a standby: the primary is node %s, at %s", node, primary, told["address"])
         return True
+
+    def _read_at_start(self) -> list[int]:
+        """The files that are read at a start only, as their times tell them apart."""
+        paths = [self.config.data / name for name in ADDED]
+        return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
+
+    def _begin_anew(self) -> NoReturn:
+        os.closerange(3, max(map(int, os.listdir("/proc/self/fd"))) + 1)
+        self._end_helpers()
+        begin_anew()
 
     def _check_standby(self) -> None:
         if self._ending:

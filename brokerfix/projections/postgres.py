@@ -8,9 +8,13 @@ written again.
 """
 
 import logging
+import os
+import socket
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -35,7 +39,11 @@ log = logging.getLogger("brokerfix.projections.postgres")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 TRIM_AGAIN_SECONDS = 60.0
+STUCK_SECONDS = 60.0
+"""A server that has not taken a batch within this, though it is there, is let go."""
+WATCH_SECONDS = 1.0
 TAKE_TIMEOUT = "2s"
+CLEAR_TIMEOUT = "2s"
 LOCK_TIMEOUT = "1s"
 """For so long a drop may wait for readers, and others for it."""
 NOT_TEXT = (None, "22021", "22P05")
@@ -54,6 +62,7 @@ class Postgres:
         self.connection = connect(config, f"brokerfix {config.broker.name} shard {self.shard}")
         self._days: set[tuple[str, str]] = set()
         self._trim_at = 0.0
+        self._asked_at = 0.0
         try:
             self._take()
             for step in migrate(self.connection):
@@ -68,6 +77,22 @@ class Postgres:
 
     def close(self) -> None:
         self.connection.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """What the server has to do here takes it a moment."""
+        self._asked_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked_at = 0.0
+
+    def cut_if_stuck(self) -> None:
+        """For another thread: end the connection of a server that does not answer, for whoever waits for it."""
+        asked_at = self._asked_at
+        if asked_at and time.monotonic() - asked_at > STUCK_SECONDS:
+            with suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
 
     def _take(self) -> None:
         """Be the only one who writes this shard, as long as the connection lives."""
@@ -151,7 +176,8 @@ class Postgres:
     def write(self, rows: Rows, old: Progress, new: Progress, written: int) -> None:
         """See `Store`. Text that PostgreSQL can't hold has signs of replacement in it."""
         try:
-            self._write(rows, old, new, written)
+            with self._asking():
+                self._write(rows, old, new, written)
         except (psycopg.DataError, UnicodeEncodeError) as error:
             if getattr(error, "sqlstate", None) not in NOT_TEXT:
                 raise
@@ -207,6 +233,8 @@ class Postgres:
     def clear(self) -> None:
         """See `Store`. Other shards' rows are not touched."""
         with self.connection.transaction():
+            # Who reads for long must not have all others wait behind us.
+            self._run(f"set local lock_timeout = '{CLEAR_TIMEOUT}'")
             self._hold_schema()
             for name in SHARDED:
                 self._run(f"truncate brokerfix.{self._part(name)}")
@@ -294,6 +322,17 @@ class Following:
         self._told, self._pause = "", FIRST_PAUSE
         return count
 
+    def watch(self) -> None:
+        """See that a server that hangs is told, in a thread of its own."""
+        threading.Thread(target=self._watch, daemon=True, name="watch").start()
+
+    def _watch(self) -> None:
+        while True:
+            store = self._store
+            if store is not None:
+                store.cut_if_stuck()
+            time.sleep(WATCH_SECONDS)
+
     def _connected(self) -> Projection:
         if self._store is None:
             self._store = Postgres(self.config)
@@ -342,7 +381,9 @@ def main() -> None:
     def begun(data: Path) -> Following:
         lag = Lag(data)
         lag.watch()
-        return Following(data, load(Path(sys.argv[3])), lag)
+        following = Following(data, load(Path(sys.argv[3])), lag)
+        following.watch()
+        return following
 
     follow_until_ended(begun, "brokerfix.db.lock", "another process projects this journal", POLL_SECONDS).close()
 

@@ -29,6 +29,7 @@ BY_STATE = {
     "42501": "the database's owner has to allow it: grant create, connect, temporary on the database to this user",
     "53100": "the server's disk is full: make room there",
     "53300": "raise the server's max_connections",
+    "55P03": "somebody reads or changes these tables for long; it is tried again",
     "25006": "this is a standby: connect to the primary, e.g. by target_session_attrs=read-write in the address",
 }
 BY_WORDS = {

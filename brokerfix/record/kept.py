@@ -23,6 +23,7 @@ from brokerfix.engine.state import State
 from brokerfix.facts import Started, StateKept
 from brokerfix.record.journal import START, JournalError, Place, checksum_before, exists, old_kept_state
 from brokerfix.record.journal import read as read_journal
+from brokerfix.record.place import position_of
 
 log = logging.getLogger("brokerfix")
 
@@ -164,10 +165,16 @@ def belongs(folder: Path, head: Head) -> bool:
     return exists(folder, place) and head.before in (-1, checksum_before(folder, place))
 
 
-def begin(folder: Path, tell: Callable[[str], None] = lambda text: None) -> tuple[State, bytes, Place]:
-    """What a recovery begins with: the newest kept state that is of use, or an empty one, with the mailboxes, and where
-    the facts after it begin. It changes no file."""
-    found = newest(folder, lambda head: belongs(folder, head), tell)
+def begin(
+    folder: Path, tell: Callable[[str], None] = lambda text: None, until: int | None = None
+) -> tuple[State, bytes, Place]:
+    """What a recovery begins with: the newest kept state that is of use, and not beyond a position, or an empty one,
+    with the mailboxes, and where the facts after it begin. It changes no file."""
+
+    def usable(head: Head) -> bool:
+        return belongs(folder, head) and (until is None or position_of(place_of(head)) <= until)
+
+    found = newest(folder, usable, tell)
     if found is None:
         # Where the oldest segments are gone, it says so.
         oldest(folder)

@@ -66,6 +66,7 @@ class Outbox:
         self._changed: dict[str, Mailbox] = {}
         self._file: _Mapped | None = None
         self._is_on_record = False
+        self._counted: list[tuple[Mailbox, int]] = []
 
     def box(self, is_venue: bool, name: str) -> Mailbox:
         return self._by_key(key_of(is_venue, name))
@@ -98,10 +99,24 @@ class Outbox:
         if not self._changed:
             return []
         noted = [(key, box.epoch, box.next_out) for key, box in self._changed.items()]
+        self._counted = []
         for box in self._changed.values():
+            self._counted.append((box, box.unnoted))
             box.unnoted = 0
         self._changed.clear()
         return noted
+
+    def noted_waits(self) -> list[tuple[Mailbox, int]]:
+        """What was taken last is in a record that waits. Returns what `noted_is_safe` is told when it does no more."""
+        for box, count in self._counted:
+            box.waiting += count
+        return self._counted
+
+    @staticmethod
+    def noted_is_safe(counted: Iterable[tuple[Mailbox, int]]) -> None:
+        """The record has reached the disk, or others."""
+        for box, count in counted:
+            box.waiting -= count
 
     def note_again(self, noted: Iterable[Noted]) -> None:
         """The record could not be written."""

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from operator import attrgetter
 
@@ -29,6 +29,7 @@ from brokerfix.facts import (
 )
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
+from brokerfix.fix.session.mailbox import Mailbox
 from brokerfix.record.checked import Checker, Comparison
 from brokerfix.record.journal import (
     OURS,
@@ -138,7 +139,7 @@ class Pipeline:
         self.decided: list[Fact] = []
         self._up_since: dict[str, int] = {}
         self.behind: dict[str, None] = {}
-        self._held: deque[tuple[int, list[Out]]] = deque()
+        self._held: deque[tuple[int, list[Out], Iterable[tuple[Mailbox, int]]]] = deque()
         self._place: Place | None = None
         # Where the last record that was replayed begins.
         self._last = START
@@ -170,7 +171,7 @@ class Pipeline:
         """Replay the journal's next whole records, those that end up to a position (all that are there); the first call
         begins with the newest kept state. Returns how many those were. Raises JournalError."""
         if self._place is None:
-            self._place = self._load_kept()
+            self._place = self._load_kept(until)
         self._torn = None
         count, told = 0, time.perf_counter()
         for record, place in places(self.journal.folder, self._is_torn, self._place):
@@ -208,8 +209,14 @@ class Pipeline:
             self._unsent = sorted(outs, key=_TO_VENUE, reverse=True)
         self._bugs.clear()
 
-    def _load_kept(self) -> Place:
-        """Begin with the newest kept state that is of use. Returns where the facts after it begin."""
+    @property
+    def position(self) -> int:
+        """Up to where the journal is replayed."""
+        return position_of(self._place) if self._place is not None else 0
+
+    def _load_kept(self, until: int | None) -> Place:
+        """Begin with the newest kept state that is of use, and not beyond a position. Returns where the facts after it
+        begin."""
         folder = self.journal.folder
         self.keeper.clean_up()
         for path in kept_states(folder):
@@ -217,7 +224,7 @@ class Pipeline:
                 if not belongs(folder, read_head(path)):
                     log.warning("%s: this kept state is not one of this journal; it is let go", path)
                     path.unlink()
-        state, outbox, since = begin(folder, log.warning)
+        state, outbox, since = begin(folder, log.warning, until)
         if state.last_id:
             self.state.become(state)
             self._kept_day, self._kept_at = state.day_began, state.last_id
@@ -313,6 +320,15 @@ class Pipeline:
         due = state.day_began != self._kept_day or state.last_id - self._kept_at > KEEP_EVERY
         # What is on the agenda stands in no file.
         if due and not state.jobs and not state.agenda and not self.journal.full and self.keep():
+            self._kept_day, self._kept_at = state.day_began, state.last_id
+
+    def keep_followed(self) -> None:
+        """As a standby: keep the state as `look_after` does."""
+        state, place = self.state, self._place
+        due = state.day_began != self._kept_day or state.last_id - self._kept_at > KEEP_EVERY
+        if not due or state.jobs or state.agenda or place is None or not place.segment:
+            return
+        if self.keeper.keep(state, *place, self.outbox.dump):
             self._kept_day, self._kept_at = state.day_began, state.last_id
 
     def keep(self) -> bool:
@@ -413,7 +429,7 @@ class Pipeline:
             outs += self._copies(outs)
         self._post(outs, written)
         if self.journal.waits:
-            self._held.append((position, outs))
+            self._held.append((position, outs, self.outbox.noted_waits() if noted else ()))
         else:
             if self.journal.replica is not None:
                 self.journal.replica.check()
@@ -456,7 +472,8 @@ class Pipeline:
             self.failed = error
             return
         while self._held and self._held[0][0] <= synced:
-            _, outs = self._held.popleft()
+            _, outs, counted = self._held.popleft()
+            self.outbox.noted_is_safe(counted)
             self._send(outs)
 
     @property
@@ -476,6 +493,8 @@ class Pipeline:
         try:
             self.journal.append([], OURS, time.time_ns(), noted)
             self.journal.wait_synced()
+            # With that, what other records have noted before it is there too.
+            self.release()
         except (JournalError, OSError) as error:
             self.outbox.note_again(noted)
             log.error("%s: the sessions' numbers can't be noted: %s", self.journal.folder, error)

@@ -18,6 +18,12 @@ def position_of(place: Place) -> int:
     return int(place.segment.removesuffix(".journal")) << OFFSET_BITS | place.offset if place.segment else 0
 
 
+def spoken(position: int) -> str:
+    """A position, for people."""
+    place = place_at(position)
+    return f"byte {place.offset} of {place.segment}" if position else "nothing"
+
+
 def place_at(position: int) -> Place:
     """The place that a position names."""
     return (

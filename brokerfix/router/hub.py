@@ -4,11 +4,11 @@ follows from it is sent: `flush` writes, then sends."""
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from brokerfix.domain.days import later
 from brokerfix.router.asks import ID_OF, Many, key_of, question_of
+from brokerfix.router.compact import compact
 from brokerfix.router.log import MOST, PLACE_BITS, Event, Log
 from brokerfix.router.refusals import NOT_AVAILABLE, OTHER, Answer, business_reject, no_change, no_order
 from brokerfix.router.routes import ALL, ANY, NoRoute, Routes
@@ -18,21 +18,18 @@ from brokerfix.router.state import (
     DONE,
     FAN,
     FORWARD,
-    KEPT,
     MOVED,
     NOWHERE,
     PART,
     REDIRECTED,
-    RETAINED,
     SAID,
-    SHARD_ANEW,
+    SUBSCRIBING,
     TAKE,
     TELL,
     USED,
-    WITHDRAW,
     State,
 )
-from brokerfix.router.text import Cut, Names, changed, now_ms, value
+from brokerfix.router.text import Cut, Names, changed, now_ms, text_of, value
 from brokerfix.settings.sections import ClientSection
 from brokerfix.settings.servers import RouterSection
 
@@ -42,18 +39,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("brokerfix.router")
 ELSEWHERE = re.compile(rb"\bis on shard ([0-9]{1,2})\b")
 """How a shard refuses an order for an account that is not its own: with the shard that it is on."""
-STALE = frozenset((b"D", b"G", b"E", b"s", b"R", b"AJ", b"i", b"S"))
-"""Messages that are not brought to a shard when they are old."""
 NOT_KEPT = frozenset((b"W", b"X"))
 """Messages that are not sent again: the market has moved on."""
-SUBSCRIBING = {b"V": 262, b"g": 335, b"e": 324}
-"""The messages that subscribe to something, and the tag of the subscription's id."""
 MISSABLE = frozenset((b"8", b"9", b"j", b"r", b"N"))
 """What a client must not miss."""
 MISSED_MS = 10_000
 """What was sent so long before a connection was lost has come."""
 COMPACT_BYTES = 16 << 20
-RETAINED_MESSAGES = 2000
 
 
 class Guard:
@@ -90,13 +82,13 @@ class Hub:
         self.links: dict[int, Link] = {}
         self.to_client: Callable[[bytes], None] | None = None
         self.pause: Callable[[bool], None] = lambda paused: None
-        self._record = record
+        self.record = record
         self._open_link, self._learn = open_link, learn
         self._events: list[Event] = []
         self._out: list[bytes] = []
         self._out_shards: dict[int, list[bytes]] = {}
-        self._subscriptions: dict[tuple[bytes, bytes], tuple[int, bytes]] = {}
-        self._held: deque[tuple[int, int, int]] = deque()
+        self.subscriptions: dict[tuple[bytes, bytes], tuple[int, bytes]] = {}
+        self.held: deque[tuple[int, int, int]] = deque()
         for offset, events in record.read():
             for index, event in enumerate(events):
                 self.state.apply(event, offset << PLACE_BITS | index)
@@ -107,7 +99,7 @@ class Hub:
 
     def emit(self, *event: object) -> None:
         """Something has happened."""
-        place = self._record.end << PLACE_BITS | len(self._events)
+        place = self.record.end << PLACE_BITS | len(self._events)
         self._events.append(event)
         self.state.apply(event, place)
 
@@ -115,7 +107,7 @@ class Hub:
         """Write what has happened, and send what follows from it. Raises OSError where it can't be written: then the
         state is no longer that of the file."""
         if self._events:
-            self._record.append(self._events)
+            self.record.append(self._events)
             self._events = []
         if self._out:
             data = b"".join(self._out)
@@ -131,9 +123,9 @@ class Hub:
 
     def event(self, place: int) -> Event:
         """An event of the record, also one that is not written yet."""
-        if place >> PLACE_BITS == self._record.end:
+        if place >> PLACE_BITS == self.record.end:
             return self._events[place & ((1 << PLACE_BITS) - 1)]
-        return self._record.event(place)
+        return self.record.event(place)
 
     def make_room(self) -> None:
         """Begin another record where this one is full: what follows from one message is in one."""
@@ -193,24 +185,23 @@ class Hub:
             return no_order(self.begin_string, rest, self.exec_id, str(error), b"I")
         return no_change(kind, rest, str(error))
 
-    def _to_one(self, shard: int, kind: bytes, rest: bytes, number: int) -> None:
-        link = self._link(shard)
+    def _to_one(self, shard: int, kind: bytes, rest: bytes, number: int, flags: int = 0) -> None:
+        link = self.link(shard)
         if link.is_up:
-            self.forward(shard, kind, rest, number)
-        elif self.section.hold_seconds or link.is_new:
-            self._held.append((now_ms() + int(1000 * max(self.section.hold_seconds, link.is_new)), shard, self.forward(
-                shard, kind, rest, number
-            )))  # fmt: skip
+            self.forward(shard, kind, rest, number, flags)
+        elif wait := max(self.section.hold_seconds, link.is_new):
+            own = self.forward(shard, kind, rest, number, flags)
+            self.held.append((now_ms() + int(1000 * wait), shard, own))
         else:
-            self.answer(self._down(shard, kind, rest, number))
+            self.answer(self.down(shard, kind, rest, number))
 
-    def _link(self, shard: int) -> "Link":
+    def link(self, shard: int) -> "Link":
         link = self.links.get(shard)
         if link is None:
             link = self.links[shard] = self._open_link(self, shard)
         return link
 
-    def _down(self, shard: int, kind: bytes, rest: bytes, number: int) -> Answer:
+    def down(self, shard: int, kind: bytes, rest: bytes, number: int) -> Answer:
         """The answer to a message whose shard is down."""
         text = f"SHARD_DOWN: shard {shard} is down; this message was not taken"
         if kind == b"D":
@@ -221,7 +212,7 @@ class Hub:
         """Put a message into a shard's outgoing store, and send it if the shard is up. Returns its number there."""
         own = self.state.shard(shard).next_out
         self.emit(FORWARD, shard, own, number, now_ms(), flags, kind, rest)
-        link = self._link(shard)
+        link = self.link(shard)
         if link.is_up:
             self.send(shard, link.names.message(kind, own, rest))
         return own
@@ -239,17 +230,17 @@ class Hub:
     def _to_any(self, kind: bytes, rest: bytes, number: int) -> None:
         key = (kind, value(rest, SUBSCRIBING[kind])) if kind in SUBSCRIBING else None
         wanted = value(rest, 263)
-        shard, _ = self._subscriptions.get(key, (-1, b"")) if key is not None else (-1, b"")
+        shard, _ = self.subscriptions.get(key, (-1, b"")) if key is not None else (-1, b"")
         if shard < 0 or not self.links[shard].is_up:
             shard = self._any(-1)
         if key is not None and wanted == b"2":
-            self._subscriptions.pop(key, None)
+            self.subscriptions.pop(key, None)
         if shard < 0:
             text = "SHARD_DOWN: no shard is up; this message was not taken"
             self.answer(business_reject(kind, rest, number, NOT_AVAILABLE, text))
             return
         if key is not None and wanted == b"1":
-            self._subscriptions.setdefault(key, (shard, rest))
+            self.subscriptions.setdefault(key, (shard, rest))
         self.forward(shard, kind, rest, number)
 
     def _any(self, but: int) -> int:
@@ -259,7 +250,7 @@ class Hub:
     def _to_all(self, kind: bytes, rest: bytes, number: int) -> None:
         """A question for every shard."""
         shards = sorted({*self.routes.shards, *self.links})
-        up = [shard for shard in shards if self._link(shard).is_up]
+        up = [shard for shard in shards if self.link(shard).is_up]
         if len(shards) == 1:
             self._to_one(shards[0], kind, rest, number)
             return
@@ -287,9 +278,7 @@ class Hub:
             ref = value(rest, 45)
             known = self.state.shard(shard).client_number(int(ref)) if ref.isdigit() else 0
             if kind == b"3" and not known:
-                log.error(
-                    "%s: shard %d rejects a message: %s", self.name, shard, value(rest, 58).decode("ascii", "replace")
-                )
+                log.error("%s: shard %d rejects a message: %s", self.name, shard, text_of(rest))
                 self.emit(CAME, shard, number + 1)
                 return
             rest = changed(rest, 45, b"%d" % known)
@@ -298,6 +287,8 @@ class Hub:
                 self.emit(PART, shard, key, kind, rest)
                 self._conclude(key)
                 return
+        elif kind == b"Y":
+            self.subscriptions.pop((b"V", value(rest, 262)), None)
         if b" shard " in rest and self._redirects(shard, number, kind, rest):
             return
         if self.state.asks:
@@ -336,13 +327,7 @@ class Hub:
             account = order[0] if order is not None else b""
         self.emit(CAME, shard, number + 1)
         self._moved(account if account in self.routes.accounts else self.routes.accounts[0], there)
-        link = self._link(there)
-        if link.is_up or link.is_new or self.section.hold_seconds:
-            own = self.forward(there, asked, body, client_number, REDIRECTED)
-            if not link.is_up:
-                self._held.append((now_ms() + int(1000 * max(self.section.hold_seconds, link.is_new)), there, own))
-        else:
-            self.answer(self._down(there, asked, body, client_number))
+        self._to_one(there, asked, body, client_number, REDIRECTED)
         return True
 
     def _moved(self, account: bytes, shard: int) -> None:
@@ -388,18 +373,18 @@ class Hub:
 
     def shard_up(self, shard: int) -> None:
         """Its session is logged on: what is subscribed there, or nowhere, is asked for anew."""
-        for key, (at, rest) in list(self._subscriptions.items()):
+        for key, (at, rest) in list(self.subscriptions.items()):
             if at in (shard, -1) or at not in self.links or not self.links[at].is_up:
-                self._subscriptions[key] = shard, rest
+                self.subscriptions[key] = shard, rest
                 self.forward(shard, key[0], rest, 0)
 
     def shard_down(self, shard: int) -> None:
         """Its session is lost, or can't be had: others are asked for what is subscribed there, and the rest is told
         without it."""
         other = self._any(shard)
-        for key, (at, rest) in list(self._subscriptions.items()):
+        for key, (at, rest) in list(self.subscriptions.items()):
             if at == shard:
-                self._subscriptions[key] = other, rest
+                self.subscriptions[key] = other, rest
                 if other >= 0:
                     self.forward(other, key[0], rest, 0)
         for name, ask in list(self.state.asks.items()):
@@ -407,85 +392,6 @@ class Hub:
                 self.make_room()
                 self.emit(PART, shard, name, b"", b"")
                 self._conclude(name)
-
-    def shard_anew(self, shard: int, day: int) -> int:
-        """A shard's numbers begin anew. What it has not answered goes to it again, as it may have come before. Returns
-        the number of the Logon, which is the first."""
-        state = self.state.shard(shard)
-        self.flush()
-        unsure = {number: flags for of, number, flags in self.state.unanswered.values() if of == shard}
-        never_sent = {number for _, of, number in self._held if of == shard}
-        self._held = deque(one for one in self._held if one[1] != shard)
-        again = [
-            (self.event(place), unsure.get(number, 0), number in never_sent)
-            for number in sorted(unsure.keys() | never_sent)
-            if (place := state.place(number)) != NOWHERE
-        ]
-        self.emit(SHARD_ANEW, shard, day)
-        logon = self.use(shard)
-        for (_, _, _, number, at, _, kind, rest), flags, is_new in again:
-            if self._is_stale(kind, at):
-                text = f"SHARD_DOWN: shard {shard} has not answered, and its day has ended; ask for the order's status"
-                self.answer(business_reject(kind, rest, number, NOT_AVAILABLE, text))
-                continue
-            if not is_new and not rest.startswith(b"97=Y\x01"):
-                rest = b"97=Y\x01" + rest
-            self.forward(shard, kind, rest, number, flags & REDIRECTED)
-        return logon
-
-    def _is_stale(self, kind: bytes, at: int) -> bool:
-        return kind in STALE and now_ms() - at > 1000 * self.section.stale_seconds
-
-    def resend(self, shard: int, first: int, last: int) -> None:
-        """A shard has not got what has these numbers. What is too old to go there is refused now."""
-        state = self.state.shard(shard)
-        last = state.next_out - 1 if last in (0, 999_999) or last >= state.next_out else last
-        names, number = self._link(shard).names, first
-        gap = 0
-        while number <= last:
-            self.make_room()
-            state = self.state.shard(shard)
-            place = state.place(number)
-            event = self.event(place) if place != NOWHERE else None
-            if event is not None and self._is_subscribed(event):
-                # That was asked for anew.
-                event = None
-            if event is not None and self._is_stale(event[6], event[4]):
-                self.withdraw(shard, number)
-                event = None
-            if event is None:
-                gap = gap or number
-            else:
-                if gap:
-                    self.send(shard, names.message(b"4", gap, b"123=Y\x0136=%d\x01" % number, now_ms()))
-                    gap = 0
-                self.send(shard, names.message(event[6], number, event[7], event[4]))
-            number += 1
-        if gap:
-            self.send(shard, names.message(b"4", gap, b"123=Y\x0136=%d\x01" % number, now_ms()))
-
-    def _is_subscribed(self, event: Event) -> bool:
-        """Whether a message that was forwarded asked for a subscription that there still is."""
-        tag = SUBSCRIBING.get(event[6])
-        return tag is not None and (event[6], value(event[7], tag)) in self._subscriptions
-
-    def withdraw(self, shard: int, number: int) -> None:
-        """A message that its shard has not got does not go there any more: it is refused."""
-        place = self.state.shard(shard).place(number)
-        if place == NOWHERE:
-            return
-        _, _, _, client_number, _, _, kind, rest = self.event(place)
-        self.emit(WITHDRAW, shard, number)
-        if client_number:
-            self.answer(self._down(shard, kind, rest, client_number))
-
-    def expire_held(self, now: int) -> None:
-        """Refuse what has waited too long for its shard (ms UTC)."""
-        while self._held and self._held[0][0] <= now:
-            _, shard, number = self._held.popleft()
-            link = self.links.get(shard)
-            if link is None or not (link.is_up or link.has_sent(number)):
-                self.withdraw(shard, number)
 
     # Sessions
 
@@ -521,46 +427,12 @@ class Hub:
     def client_gone(self) -> None:
         """The client's session has ended: it subscribes anew when it is back, and its file may be made smaller."""
         self.to_client = None
-        self._subscriptions.clear()
-        self._held.clear()
+        self.subscriptions.clear()
+        self.held.clear()
         self.links.clear()
-        if self._record.end > COMPACT_BYTES and not self.state.asks:
-            self.compact()
+        if self.record.end > COMPACT_BYTES and not self.state.asks:
+            compact(self)
 
     def close(self) -> None:
         """Let its file go."""
-        self._record.close()
-
-    def compact(self) -> None:
-        """Leave out of the file what nobody asks for any more."""
-        self.flush()
-        since = later(self.state.day, -self.section.keep_days)
-        self._record.replace(self._retained(since))
-        self.state = State()
-        for offset, events in self._reread():
-            for index, event in enumerate(events):
-                self.state.apply(event, offset << PLACE_BITS | index)
-
-    def _reread(self) -> Iterable[tuple[int, list[Event]]]:
-        self._record.end = 0
-        return self._record.read()
-
-    def _retained(self, since: int) -> Iterable[list[Event]]:
-        """The records of a new file."""
-        state = self.state
-        yield [(KEPT, state.kept(since, RETAINED_MESSAGES))]
-        for number in range(max(state.first, state.next_out - RETAINED_MESSAGES), state.next_out):
-            place = state.place(number)
-            if place == NOWHERE:
-                yield [(SAID, number + 1)]
-            else:
-                _, _, _, _, at, kind, rest = self.event(place)
-                yield [(TELL, number, -1, 0, at, kind, rest)]
-        for name, shard in state.shards.items():
-            for number in range(max(shard.first, shard.next_out - RETAINED_MESSAGES), shard.next_out):
-                place = shard.place(number)
-                if place == NOWHERE:
-                    yield [(USED, name, number + 1)]
-                else:
-                    _, _, _, own, at, _, kind, rest = self.event(place)
-                    yield [(FORWARD, name, number, own, at, RETAINED, kind, rest)]
+        self.record.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from brokerfix.access.vouch import VOUCHER, voucher
 from brokerfix.gateway.framing import Framer
+from brokerfix.router.again import resend, shard_anew
 from brokerfix.router.state import CAME
 from brokerfix.router.text import Cut, Names, clean, cut, now_ms, text_of, timestamp, value
 
@@ -21,6 +22,8 @@ HEARTBEAT_SECONDS = 30
 LOGON_SECONDS = 10.0
 RETRY_SECONDS = 0.2
 LONGEST_RETRY = 2.0
+NEXT_SECONDS = 0.02
+"""Before another address of the same shard is tried."""
 GOODBYE_SECONDS = 1.0
 MOST_BYTES = 1 << 24
 PATIENCE = 5
@@ -52,9 +55,10 @@ class Link(asyncio.Protocol):
         self._early: dict[int, Cut] = {}
         self._asked_to = 0
         self._anew = self._closing = self._tries = self._not_yet = False
-        self._refused = 0
+        self._refused = self._logon = 0
         self._sent_to = hub.state.shard(shard).next_out - 1
-        self._told = ""
+        self._told = self._why = ""
+        self._failures = 0
         self._heard_at = self._wrote_at = time.monotonic()
         self._tested = False
         self._opened_at = time.monotonic()
@@ -79,12 +83,9 @@ class Link(asyncio.Protocol):
     # The connection
 
     async def _stay(self) -> None:
-        """Stay logged on, at the address that can be had."""
-        tries = 0
+        """Stay logged on, at the address that can be had: the one that it was had at last, then the others."""
         while not self._closing:
-            host, port = self.addresses[tries % len(self.addresses)]
-            tries += 1
-            up_before = self._told == "up"
+            host, port = self.addresses[self._failures % len(self.addresses)]
             self._gone.clear()
             try:
                 await asyncio.wait_for(self._loop.create_connection(lambda: self, host, port), LOGON_SECONDS)
@@ -92,10 +93,9 @@ class Link(asyncio.Protocol):
                 await self._gone.wait()
             except (OSError, TimeoutError) as error:
                 self._lost(f"{host}:{port}: {getattr(error, 'strerror', None) or error or 'no connection in time'}")
-            if self._told == "up" and not up_before:
-                tries = 0
+            rounds, others = divmod(self._failures, len(self.addresses))
             if not self._closing:
-                await asyncio.sleep(min(RETRY_SECONDS * (1 + tries // len(self.addresses)), LONGEST_RETRY))
+                await asyncio.sleep(NEXT_SECONDS if others else min(RETRY_SECONDS * (1 + rounds), LONGEST_RETRY))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -107,7 +107,9 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        self._lost("the shard closed the connection" if error is None else str(error))
+        self.hub.pause(False)
+        why, self._why = self._why, ""
+        self._lost(why or ("the shard closed the connection" if error is None else str(error)))
         self._gone.set()
 
     def pause_writing(self) -> None:
@@ -125,17 +127,21 @@ class Link(asyncio.Protocol):
         was_up, self.is_up = self.is_up, False
         if self._closing or (self._tries and self._not_yet):
             return
+        if not was_up:
+            self._failures += 1
         if self._told != why and (was_up or self._told in ("", "up")):
             log.warning("%s: shard %d is down: %s", self.hub.name, self.shard, why)
             self._told = why
-        if was_up or not self.settled.is_set():
+        if was_up or (not self.settled.is_set() and self._failures >= len(self.addresses)):
             self._do(lambda: self.hub.shard_down(self.shard))
-        self.settled.set()
+            self.settled.set()
 
     def drop(self) -> None:
         """Close the connection without a word."""
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            # What it has still brought is not taken.
+            transport.abort()
 
     def close(self, text: str | None = None) -> None:
         """End the session: with a Logout, or without a text at once."""
@@ -158,10 +164,11 @@ class Link(asyncio.Protocol):
         if self._tries:
             number = 1
         elif self._anew:
-            number = hub.shard_anew(self.shard, day)
+            number = shard_anew(hub, self.shard, day)
             self._sent_to = 0
         else:
             number = hub.use(self.shard)
+        self._logon = number
         sent, reset = timestamp(now_ms()).decode(), "Y" if self._anew else ""
         signed = voucher(self._secret(), hub.name, self.broker, str(number), sent, reset)
         rest = b"98=0\x01108=%d\x01" % HEARTBEAT_SECONDS
@@ -270,7 +277,7 @@ class Link(asyncio.Protocol):
 
     def _resend(self, message: Cut) -> None:
         first, last = int(value(message.rest, 7) or 1), int(value(message.rest, 16) or 0)
-        self.hub.resend(self.shard, first, last)
+        resend(self.hub, self.shard, first, last)
 
     def _logged_on(self, message: Cut) -> None:
         """The shard's answer to our Logon."""
@@ -285,12 +292,12 @@ class Link(asyncio.Protocol):
                 self._refused += 1
                 if self._refused >= PATIENCE:
                     self._anew = True
-            self._lost(f"it refuses the Logon: {text_of(message.rest)}")
+            self._why = f"it refuses the Logon: {text_of(message.rest)}"
             self.drop()
             return
         if self._tries:
             self.is_up = True
-            self.hub.shard_anew(self.shard, self._day())
+            shard_anew(self.hub, self.shard, self._day())
             self._sent_to = 0
         expected = self.hub.state.shard(self.shard).next_in
         if self._anew and value(message.rest, 141) != b"Y" and number != 1:
@@ -299,8 +306,13 @@ class Link(asyncio.Protocol):
         if number < expected:
             self._begin_anew(f"its MsgSeqNum is {number}, and {expected} was expected")
             return
+        behind_logon = self._logon + 1
+        if not self._tries and self.hub.state.shard(self.shard).next_out > behind_logon:
+            # It came while the Logon was under way: the shard sees no gap that it could ask for.
+            resend(self.hub, self.shard, behind_logon, 0)
         self._anew = self._tries = self._not_yet = False
         self._refused = 0
+        self._failures %= len(self.addresses)
         self.is_up = True
         if self._told not in ("", "up"):
             log.info("%s: shard %d is up again", self.hub.name, self.shard)

@@ -32,14 +32,19 @@ class Routes:
         self._shards = shards
 
     def where(self, account: bytes) -> int:
-        """The shard of an account; of one that is not the client's, that of its first account, which refuses it."""
+        """The shard of an account; of one that is not the client's, that of its first account, which refuses it. Raises
+        NoRoute where the router has no address of that shard."""
         own = account if account in self.accounts else self.accounts[0]
-        return self._where(own.decode())
+        shard = self._where(own.decode())
+        if shard not in self._shards:
+            raise NoRoute(f"SHARD_DOWN: account {own.decode()} is on shard {shard}, which this router does not know")
+        return shard
 
     @property
     def shards(self) -> list[int]:
-        """The shards on which the client has accounts."""
-        return sorted({self.where(account) for account in self.accounts})
+        """The shards on which the client has accounts, as far as the router knows them."""
+        found = {self._where(account.decode()) for account in self.accounts}
+        return sorted(found.intersection(self._shards))
 
     def to(self, kind: bytes, rest: bytes, state: State) -> int:
         """The shard of a message, or ANY, or ALL. Raises NoRoute."""

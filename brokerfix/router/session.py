@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from brokerfix.access.vouch import REFUSAL, REFUSED_BY, VOUCHER, is_vouched
 from brokerfix.gateway.framing import Framer
+from brokerfix.router.again import expire_held
 from brokerfix.router.refusals import business_reject, reject
 from brokerfix.router.state import LEFT, NOWHERE
 from brokerfix.router.text import Cut, cut, now_ms, seconds_of, text_of, value
@@ -369,7 +370,7 @@ class Session(asyncio.Protocol):
             hub.say(b"1", b"112=TEST\x01")
         elif now - self._wrote_at > self.heartbeat_seconds:
             hub.say(b"0", b"")
-        hub.expire_held(now_ms())
+        expire_held(hub, now_ms())
         hub.flush()
 
 

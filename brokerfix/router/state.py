@@ -32,6 +32,8 @@ REDIRECTED, FAN, RETAINED = 1, 2, 4
 """Flags of FORWARD: another shard has sent it away; it goes to several; it is from the file before."""
 NOWHERE = 0
 """The place of what is not kept: a file's first event is no message."""
+SUBSCRIBING = {b"V": 262, b"g": 335, b"e": 324}
+"""The messages that subscribe to something, and the tag of the subscription's id."""
 CHANGES = frozenset((b"D", b"F", b"G", b"q"))
 """Messages whose answer is looked for: by their ClOrdID."""
 

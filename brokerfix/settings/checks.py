@@ -46,7 +46,14 @@ from brokerfix.settings.sections import (
     InstrumentSection,
     VenueSection,
 )
-from brokerfix.settings.servers import ClusterSection, QueueSection, RouterSection, check_events, check_servers
+from brokerfix.settings.servers import (
+    ClusterSection,
+    QueueSection,
+    RouterSection,
+    check_events,
+    check_orders_from,
+    check_servers,
+)
 from brokerfix.settings.store import check_store
 
 
@@ -136,9 +143,9 @@ def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
     if cluster is not None:
         check_servers(path, "cluster", cluster)
     placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
-    if placed and (cluster is None or not cluster.shards):
+    if placed and (cluster is None or not cluster.shards) and read.get("router") is None:
         name = next(iter(placed))
-        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true")
+        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true, or a [router]")
     return cluster
 
 
@@ -151,34 +158,8 @@ def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
             if user.queue not in queues:
                 raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
     check_events(path, read["events"], read["accounts"])
-    _orders_from(path, read)
+    check_orders_from(path, read)
     return queues
-
-
-def _orders_from(path: Path, read: Mapping[str, Any]) -> None:
-    """A client has one session, and so its API keys one door: a queue that names them, or else HTTP."""
-    doors: dict[str, tuple[str, str]] = {}
-    named: dict[str, str] = {}
-    subjects: dict[tuple[str, str], str] = {}
-    for name, section in read["orders_from"].items():
-        where = f"{path}: orders_from.{name}"
-        if read.get("gateway") is None:
-            raise ConfigError(f"{where}: needs a [gateway], whose budgets and secret it uses")
-        other = subjects.setdefault((section.queue, section.subject), name)
-        if other != name:
-            raise ConfigError(f"{where}.subject: orders_from.{other} takes the orders of {section.subject} already")
-        for key in section.api_keys:
-            if key not in read["api_keys"]:
-                raise ConfigError(f"{where}.api_keys: there is no [api_keys.{key}]")
-            if key in named:
-                raise ConfigError(f"{where}.api_keys: {key} is of orders_from.{named[key]} already")
-            named[key] = name
-    for key, section in read["api_keys"].items():
-        door = f"orders_from.{named[key]}" if key in named else "http"
-        other_key, other = doors.setdefault(section.client, (key, door))
-        if door != other and named and not (door == "http" and read.get("http") is None):
-            one = f"{section.client}'s session can be used by one door: key {other_key} is of {other}, {key} of {door}"
-            raise ConfigError(f"{path}: api_keys.{key}.client: {one}")
 
 
 OF_ONE_LEVEL = {"max_loss": "an account, [accounts.NAME] limits", "max_fills": "a client, [clients.NAME] limits"}

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -155,3 +155,30 @@ def check_events(path: Path, events: Mapping[str, EventsSection], accounts: Cont
         for account in section.accounts:
             if account not in accounts:
                 raise ConfigError(f"{path}: events.{name}.accounts: there is no [accounts.{account}]")
+
+
+def check_orders_from(path: Path, read: Mapping[str, Any]) -> None:
+    """A client has one session, and so its API keys one door: a queue that names them, or else HTTP. Raises ConfigError
+    where sections that were read say otherwise."""
+    doors: dict[str, tuple[str, str]] = {}
+    named: dict[str, str] = {}
+    subjects: dict[tuple[str, str], str] = {}
+    for name, section in read["orders_from"].items():
+        where = f"{path}: orders_from.{name}"
+        if read.get("gateway") is None:
+            raise ConfigError(f"{where}: needs a [gateway], whose budgets and secret it uses")
+        other = subjects.setdefault((section.queue, section.subject), name)
+        if other != name:
+            raise ConfigError(f"{where}.subject: orders_from.{other} takes the orders of {section.subject} already")
+        for key in section.api_keys:
+            if key not in read["api_keys"]:
+                raise ConfigError(f"{where}.api_keys: there is no [api_keys.{key}]")
+            if key in named:
+                raise ConfigError(f"{where}.api_keys: {key} is of orders_from.{named[key]} already")
+            named[key] = name
+    for key, section in read["api_keys"].items():
+        door = f"orders_from.{named[key]}" if key in named else "http"
+        other_key, other = doors.setdefault(section.client, (key, door))
+        if door != other and named and not (door == "http" and read.get("http") is None):
+            one = f"{section.client}'s session can be used by one door: key {other_key} is of {other}, {key} of {door}"
+            raise ConfigError(f"{path}: api_keys.{key}.client: {one}")

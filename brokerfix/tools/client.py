@@ -7,6 +7,7 @@ message is in the file before the message goes: who is killed between the two us
 """
 
 import json
+import os
 import select
 import socket
 import time
@@ -35,6 +36,8 @@ class TooLow(Disconnected):
     """One side's sequence numbers have begun anew, and the other's not: `connect(reset=True)` begins both anew."""
 
 
+STORE_BYTES = 64
+"""Of the file with the numbers."""
 MOST_SENT = 10_000
 """How many messages are kept to be sent again; what is older is gap filled."""
 
@@ -72,6 +75,7 @@ class Client:
         self.next_out = self.next_in = 1
         self._store = store
         self._saved: list[int] = []
+        self._file: int | None = None
         self._sent: dict[int, list[tuple[int, str]]] = {}
         self._ahead: dict[int, tuple[Message, list[tuple[int, str]]]] = {}
         self._socket: socket.socket | None = None
@@ -79,7 +83,7 @@ class Client:
         self._last_sent = time.monotonic()
         self.received_pairs: deque[list[tuple[int, str]]] = deque()
         self.last: list[tuple[int, str]] = []
-        if store is not None and store.exists():
+        if store is not None and store.exists() and store.stat().st_size:
             try:
                 self.next_out, self.next_in = (int(number) for number in json.loads(store.read_text()))
             except ValueError as error:
@@ -141,6 +145,9 @@ class Client:
             self._socket.close()
             self._socket = None
         self.save()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     @property
     def connected(self) -> bool:
@@ -353,10 +360,11 @@ class Client:
         """Keep the numbers in the file, if they are not there already."""
         numbers = [self.next_out, self.resume_at()]
         if self._store is not None and numbers != self._saved:
-            self._store.parent.mkdir(parents=True, exist_ok=True)
-            written = self._store.with_suffix(".new")
-            written.write_text(json.dumps(numbers))
-            written.replace(self._store)
+            if self._file is None:
+                self._store.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self._store, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # So few bytes are written at once, or not.
+            os.pwrite(self._file, json.dumps(numbers).encode().ljust(STORE_BYTES), 0)
             self._saved = numbers
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeGuard
@@ -37,19 +38,31 @@ QUIET_SECONDS = 0.5
 
 
 class Process:
-    """A broker or exchange, run by the same command that a person would use."""
+    """A broker, exchange, router or gateway, run by the same command that a person would use."""
 
-    def __init__(self, name: str, config: Path, log: Path, port: int) -> None:
+    def __init__(self, name: str, config: Path, log: Path, port: int, command: str = "start") -> None:
         self.name, self.config, self.log, self.port = name, config, log, port
-        self.command = [sys.executable, "-m", "brokerfix", "start", str(config)]
+        self.command = [sys.executable, "-m", "brokerfix", command, str(config)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start and wait until it listens. Raises Disconnected if it does not."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start, without waiting for anything."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self.command, stderr=log, stdout=log)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def wait(self) -> None:
+        """Wait until it listens. Raises Disconnected if it does not."""
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and not self.has_ended:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
@@ -176,7 +189,7 @@ def _trade(traders: list[Trader], broker: Process, view: View, seconds: int, kil
     while not all(levels for trader in traders for levels in trader.books.values()):
         if time.monotonic() > started + START_SECONDS:
             raise Disconnected("the exchanges' market makers show no prices; see the logs")
-        _turn(traders, acting=False)
+        turn(traders, acting=False)
     view.update(traders, time.monotonic() - started)
     while (now := time.monotonic()) < started + seconds:
         if now >= kill_at:
@@ -184,7 +197,7 @@ def _trade(traders: list[Trader], broker: Process, view: View, seconds: int, kil
             view.say("kill -9 the broker, and start it again")
             broker.stop(signal.SIGKILL)
             broker.start()
-        _turn(traders, acting=True)
+        turn(traders, acting=True)
         # A screen takes longer to draw than an order to be answered: it is drawn between them.
         if not any(trader.is_waiting(now) for trader in traders):
             view.update(traders, time.monotonic() - started)
@@ -195,7 +208,7 @@ def _connect(trader: Trader) -> None:
     trader.client.subscribe(f"book-{time.monotonic_ns()}", PRICES, depth=5)
 
 
-def _turn(traders: list[Trader], acting: bool) -> int:
+def turn(traders: Sequence[Trader], acting: bool) -> int:
     """One round of all clients; one that was cut off logs on again. Returns how many messages came."""
     connected = [trader.client for trader in traders if trader.client.connected]
     select.select(connected, [], [], 0.01)
@@ -212,8 +225,14 @@ def _turn(traders: list[Trader], acting: bool) -> int:
     return count
 
 
-def _finish(traders: list[Trader]) -> None:
-    """Cancel everything, wait until all is answered and quiet, log out."""
+def _finish(traders: Sequence[Trader]) -> None:
+    cancel_all(traders)
+    for trader in traders:
+        trader.client.logout()
+
+
+def cancel_all(traders: Sequence[Trader]) -> None:
+    """Cancel everything, and wait until all is answered and quiet."""
     deadline = time.monotonic() + START_SECONDS
     quiet_since = time.monotonic()
     asked: set[str] = set()
@@ -225,7 +244,7 @@ def _finish(traders: list[Trader]) -> None:
                     with suppress(Disconnected):  # it is sent again when the broker asks for it
                         trader.cancel(cl_ord_id)
         before = sum(len(trader.exec_ids) for trader in traders)
-        _turn(traders, acting=False)
+        turn(traders, acting=False)
         if sum(len(trader.exec_ids) for trader in traders) != before:
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since > QUIET_SECONDS:
@@ -233,25 +252,42 @@ def _finish(traders: list[Trader]) -> None:
                 break
             asked.clear()
             quiet_since = time.monotonic()
-    for trader in traders:
-        trader.client.logout()
 
 
 def _summary(folder: Path, traders: list[Trader]) -> int:
     """Compare the three accounts of what happened; print them and where the files are. Returns the exit code."""
     journals = {name: folder / "var" / name.lower() / "journal" for name in CONFIGS}
-    reports = {name: verify(journals[name])[0] for name in ("BROKER", *EXCHANGES)}
+    explain_last(journals["BROKER"])
+    balanced = compare(traders, ["BROKER"], ["BROKER"], journals)
+    print(f"files: {folder}/var (journals, SQLite), {folder}/*.log, {folder}/config")
+    told = any(trader.fills for trader in traders)
+    print("everything balances" if balanced and told else "THE ACCOUNTS DIFFER" if told else "NOTHING WAS TRADED")
+    return 0 if balanced and told else 1
+
+
+def compare(
+    traders: Sequence[Trader], brokers: Sequence[str], senders: Collection[str], journals: Mapping[str, Path]
+) -> bool:
+    """Print what clients, `brokers` and the exchanges (all other `journals`) have of fills, and how the journals are.
+    `senders` are the brokers' names at exchanges. Returns whether all agree."""
+    reports = {name: verify(folder)[0] for name, folder in journals.items()}
     told: Fills = sum((trader.fills for trader in traders), Counter())
-    booked, routed = _fills(journals["BROKER"])
-    exchanges: Fills = sum((_fills(journals[name], "BROKER")[0] for name in EXCHANGES), Counter())
-    _explain_last(journals["BROKER"])
+    booked, routed, traded = Counter[tuple[str, str]](), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for name, folder in journals.items():
+        if name in brokers:
+            ours, away = _fills(folder)
+            booked.update(ours)
+            routed.update(away)
+        else:
+            for sender in senders:
+                traded.update(_fills(folder, sender)[0])
     print("\nsymbol side  clients told  broker booked  of it routed  exchanges traded")
     balanced = True
-    for key in sorted(set(told) | set(booked) | set(exchanges)):
-        agree = told[key] == booked[key] and routed[key] == exchanges[key]
+    for key in sorted(set(told) | set(booked) | set(traded)):
+        agree = told[key] == booked[key] and routed[key] == traded[key]
         balanced &= agree
         print(
-            f"{key[0]:<6} {key[1]:<5}{told[key]:>13}{booked[key]:>15}{routed[key]:>14}{exchanges[key]:>18}"
+            f"{key[0]:<6} {key[1]:<5}{told[key]:>13}{booked[key]:>15}{routed[key]:>14}{traded[key]:>18}"
             f"{'' if agree else '   DIFFERENT'}"
         )
     counts: Counter[str] = sum((trader.counts for trader in traders), Counter())
@@ -259,13 +295,11 @@ def _summary(folder: Path, traders: list[Trader]) -> int:
     for name, report in reports.items():
         print(f"{name}: {report.facts} facts, {_verdict(report)}, state {report.state_hash[:16]}")
         balanced &= not report.problems
-    print(f"files: {folder}/var (journals, SQLite), {folder}/*.log, {folder}/config")
-    print("everything balances" if balanced and told else "THE ACCOUNTS DIFFER" if told else "NOTHING WAS TRADED")
-    return 0 if balanced and told else 1
+    return balanced
 
 
-def _explain_last(journal: Path) -> None:
-    """Why the last order that went to an exchange went where it did."""
+def explain_last(journal: Path) -> None:
+    """Print why the last order that went to an exchange went where it did."""
     last = next((fact for record in reversed(list(read(journal))) for fact in record.facts if _is_choice(fact)), None)
     if last is None:
         return

@@ -14,6 +14,7 @@ from brokerfix.settings.base import StartError
 
 READY_SECONDS = 20.0
 CONFIG = """\
+# Start it with: nats-server -c {file}
 server_name: {name}
 listen: 127.0.0.1:{port}
 http: 127.0.0.1:{monitor}
@@ -52,8 +53,8 @@ class NatsServers:
             store = folder / f"nats-{number}"
             store.mkdir(parents=True, exist_ok=True)
             text = CONFIG.format(
-                name=f"n{number}", port=self.ports[number], monitor=self.monitors[number], store=store, space=space,
-                more=cluster + more,
+                file=self._config(number), name=f"n{number}", port=self.ports[number], monitor=self.monitors[number],
+                store=store, space=space, more=cluster + more,
             )  # fmt: skip
             self._config(number).write_text(text)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from brokerfix.settings.base import StartError
+from brokerfix.tools.certificates import Authority
 
 READY_SECONDS = 60.0
 ROOT = Path("/usr/lib/rabbitmq/lib")
@@ -20,6 +21,16 @@ stream.advertised_port = {stream}
 loopback_users = none
 log.console.level = warning
 disk_free_limit.absolute = 50MB
+"""
+TLS = """\
+listeners.ssl.local = 127.0.0.1:{port}
+stream.listeners.ssl.local = 127.0.0.1:{stream}
+stream.advertised_tls_host = 127.0.0.1
+stream.advertised_tls_port = {stream}
+ssl_options.cacertfile = {folder}/ca.pem
+ssl_options.certfile = {folder}/server.pem
+ssl_options.keyfile = {folder}/server.key
+ssl_options.verify = verify_none
 """
 
 
@@ -41,13 +52,18 @@ def is_installed() -> bool:
 
 
 class RabbitServer:
-    """One server with its data in a folder, on ports that `free_port` gives. Its user is guest, the password too."""
+    """One server with its data in a folder, on ports that `free_port` gives. Its user is guest, the password too. It
+    also takes TLS, with a certificate of its own authority, `ca`."""
 
     def __init__(self, folder: Path, free_port: Callable[[], int]) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        Authority(folder).issue("server", ["127.0.0.1"])
+        self.ca = folder / "ca.pem"
+        self._tls_port, self._tls_stream_port = free_port(), free_port()
         self.port, self.stream_port, self._dist_port, self._epmd_port = (free_port() for _ in range(4))
-        (folder / "rabbitmq.conf").write_text(CONFIG.format(port=self.port, stream=self.stream_port))
+        tls = TLS.format(port=self._tls_port, stream=self._tls_stream_port, folder=folder)
+        (folder / "rabbitmq.conf").write_text(CONFIG.format(port=self.port, stream=self.stream_port) + tls)
         (folder / "enabled_plugins").write_text("[rabbitmq_stream].\n")
         (folder / "env.conf").write_text("")
         self.process: subprocess.Popen[bytes] | None = None
@@ -57,6 +73,11 @@ class RabbitServer:
     def urls(self) -> list[str]:
         """Where clients connect."""
         return [f"amqp://127.0.0.1:{self.port}", f"rabbitmq-stream://127.0.0.1:{self.stream_port}"]
+
+    @property
+    def tls_urls(self) -> list[str]:
+        """Where clients with TLS connect."""
+        return [f"amqps://127.0.0.1:{self._tls_port}", f"rabbitmq-stream+tls://127.0.0.1:{self._tls_stream_port}"]
 
     def _environment(self) -> dict[str, str]:
         folder = self.folder

@@ -92,7 +92,7 @@ class LiveView:
         self._progress.update(self._task, completed=elapsed)
         books = [_book(symbol, traders[0].books[symbol]) for symbol in traders[0].books]
         frame = Group(
-            Columns([_clients(traders), self._rows("exchange sessions", SESSIONS), *books]),
+            Columns([clients_table(traders), self._rows("exchange sessions", SESSIONS), *books]),
             self._rows("working orders and where they are", ORDERS),
             self._rows("why the latest routed order went where it did", DECISION),
             self._rows("positions", POSITIONS),
@@ -151,7 +151,8 @@ def latency_line(traders: list[Trader]) -> str:
     return f"latency p50 {p50:.0f} us, p90 {p90:.0f} us, p99 {p99:.0f} us"
 
 
-def _clients(traders: list[Trader]) -> Table:
+def clients_table(traders: list[Trader]) -> Table:
+    """Each client, whether its session is up, and what it has done."""
     table = Table(title="clients", title_justify="left")
     for column in ("client", "session", "orders", "fills", "rejects", "working"):
         table.add_column(column)

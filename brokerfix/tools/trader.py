@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from brokerfix.domain import to_text
 from brokerfix.tools.client import Client, Message, pairs_of
@@ -21,10 +22,12 @@ Fills = Counter[tuple[str, str]]
 class Trader:
     """A scripted client: sends, cancels and replaces at random, and keeps its own account of what it is told."""
 
-    def __init__(self, comp_id: str, port: int, seed: int) -> None:
+    def __init__(self, comp_id: str, port: int, seed: int, accounts: Sequence[str] = ()) -> None:
+        """With `accounts` each order is for one of them, at random."""
         self.client = Client(comp_id, "BROKER", "127.0.0.1", port)
         self.name = comp_id
         self.random = random.Random(seed)
+        self.accounts = accounts
         self.working: dict[str, tuple[str, str]] = {}
         self.asked: dict[str, str] = {}
         self.sent: list[str] = []
@@ -69,7 +72,8 @@ class Trader:
         self.counts["orders"] += 1
         self.working[cl_ord_id] = (symbol, side)
         tif = {"day": "0", "gtc": "1", "ioc": "3", "market": "3"}[kind]
-        self.client.new_order(cl_ord_id, side, qty, symbol, None if kind == "market" else price, tif=tif)
+        more = {"t1": self.random.choice(self.accounts)} if self.accounts else {}
+        self.client.new_order(cl_ord_id, side, qty, symbol, None if kind == "market" else price, tif=tif, **more)
 
     def cancel(self, orig: str) -> None:
         symbol, side = self.working[orig]

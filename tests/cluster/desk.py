@@ -65,8 +65,10 @@ class Node:
 
     def start(self, command: str = "start") -> None:
         """Begin, without waiting for anything."""
+        self.run(sys.executable, "-m", "brokerfix", command, str(self.config))
+
+    def run(self, *words: str) -> None:
         with self.log.open("ab") as log:
-            words = [sys.executable, "-m", "brokerfix", command, str(self.config)]
             self._process = subprocess.Popen(words, stdout=log, stderr=log)
 
     @property
@@ -135,7 +137,7 @@ class Desk:
 
     def __init__(
         self, folder: Path, servers: NatsServers, nodes: str = "ab", *, durability: str = "cluster", lease: float = 1.0,
-        cluster: str = "", replicas: int = 1, urls: dict[str, list[str]] | None = None, more: str = "",
+        cluster: str = "", replicas: int = 1, urls: dict[str, list[str]] | None = None, more: str | dict[str, str] = "",
         broker: str = BROKER,
     ) -> None:  # fmt: skip
         """A node for each letter; `urls` are those by which single ones reach the servers."""
@@ -152,7 +154,8 @@ class Desk:
             found = (urls or {}).get(name, servers.urls)
             place.write_text(
                 broker.format(
-                    port=node_port, node=name, durability=durability, instrument=INSTRUMENT, venue_port=port, more=more,
+                    port=node_port, node=name, durability=durability, instrument=INSTRUMENT, venue_port=port,
+                    more=more if isinstance(more, str) else more[name],
                     servers=str(found).replace("'", '"'), replicas=replicas, lease=lease,
                     cluster=cluster or folder.name,
                 )

@@ -1,6 +1,7 @@
 """The stream on a real server: a stale writer is refused, a node finds out where it parted, and what it can't mend."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -19,11 +20,13 @@ from brokerfix.cluster.publish import Fenced, Publisher
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
 from brokerfix.cluster.stream import Head, Refused, Stream
 from brokerfix.cluster.versions import Known, check_kinds, fingerprint, known_kinds, tell_kinds, unknown
+from brokerfix.commands import RollDay
 from brokerfix.facts import ClientUp
 from brokerfix.record.journal import Journal
 from brokerfix.tools.demo import free_port
 from brokerfix.tools.nats_servers import NatsServers
 from tests.cluster.test_segments import contents, written
+from tests.test_older_journals import OLD, OPEN, recovered, working
 
 SECONDS = 5.0
 
@@ -61,7 +64,12 @@ async def stream_of(servers: NatsServers, name: str) -> AsyncIterator[Stream]:
 
 def publisher(stream: Stream, folder: Path, epoch: int, node: str = "a") -> Publisher:
     return Publisher(
-        stream, Outgoing(folder), Head(0, 0, 0, 0, epoch, node, epoch), lambda: end_of(folder), lambda position: None
+        stream,
+        Outgoing(folder),
+        Head(0, 0, 0, 0, epoch, node, epoch),
+        lambda: end_of(folder),
+        lambda position: None,
+        lambda text: None,
     )
 
 
@@ -180,7 +188,7 @@ async def test_a_stream_whose_beginning_is_gone_needs_a_backup(servers: NatsServ
         await stream.js.purge_stream(stream.name, seq=last - 2)
         append(folder, "MORE")
         await publish(stream, folder, 2, position=end_of(tmp_path / "backup"))
-        with pytest.raises(Refused, match=r"has nothing, and the stream purged-0-journal begins at .*: restore"):
+        with pytest.raises(Refused, match=r"is empty, and the stream purged-0-journal begins at .*: restore"):
             await follow(stream, tmp_path / "b")
         await follow(stream, tmp_path / "backup")
         assert contents(tmp_path / "backup") == contents(folder)
@@ -192,6 +200,60 @@ async def test_another_brokers_journal_is_refused(servers: NatsServers, tmp_path
         await publish(stream, written(tmp_path / "a", [50] * 9), 1)
         with pytest.raises(Refused, match="is the journal of another broker or cluster"):
             await follow(stream, written(tmp_path / "b", [60] * 9))
+
+
+@in_a_loop
+async def test_servers_whose_disk_is_full_confirm_nothing_and_say_so(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    small = NatsServers(tmp_path_factory.mktemp("small"), free_port, space="100K")
+    small.start()
+    try:
+        async with stream_of(small, "full") as stream:
+            folder = written(tmp_path / "a", [150] * 1000)
+            told: list[str] = []
+            one = Publisher(
+                stream,
+                Outgoing(folder),
+                Head(0, 0, 0, 0, 1, "a", 1),
+                lambda: end_of(folder),
+                lambda at: None,
+                told.append,
+            )
+            one.begin(await stream.append(one.me, b"", 0), 0)
+            running = asyncio.create_task(one.run(SECONDS))
+            async with asyncio.timeout(20):
+                while not told:
+                    one.woken.set()
+                    await asyncio.sleep(0.005)
+            assert told[0].startswith("the servers refuse it: "), told
+            assert 0 < one.confirmed < end_of(folder)
+            running.cancel()
+    finally:
+        small.stop()
+
+
+@in_a_loop
+async def test_a_standby_follows_a_journal_that_an_older_version_wrote(servers: NatsServers, tmp_path: Path) -> None:
+    """The primary was upgraded and goes on with it; the standby has nothing yet."""
+    folder = tmp_path / "a"
+    shutil.copytree(OLD, folder)
+    async with stream_of(servers, "upgraded") as stream:
+        await publish(stream, folder, 1)
+        await follow(stream, tmp_path / "b")
+        assert contents(tmp_path / "b") == contents(OLD)
+        end = end_of(folder)
+        primary = recovered(folder)
+        assert primary.submit(RollDay(1_700_000_100_000_000_000, 20261123))
+        primary.close()
+        await publish(stream, folder, 2, position=end)
+        await follow(stream, tmp_path / "b")
+    assert contents(tmp_path / "b") == contents(folder)
+    assert len(contents(folder)) == len(contents(OLD)) + 1
+    standby = recovered(tmp_path / "b")
+    assert standby.state.hash() == primary.state.hash()
+    assert working(standby.state) == OPEN
+    standby.close()
 
 
 @in_a_loop

@@ -185,6 +185,7 @@ class Tape:
 
     def write(self, folder: Path) -> Path:
         """A journal with the facts, and a configuration. Returns the configuration."""
+        folder.mkdir(exist_ok=True)
         journal = Journal(folder / "data" / "journal")
         journal.open(self.day)
         journal.append(self.facts)

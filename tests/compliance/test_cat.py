@@ -11,22 +11,15 @@ import pytest
 from hypothesis import Phase, settings
 
 from brokerfix import facts as f
-from brokerfix.compliance.cat import Cat
+from brokerfix.compliance.cat import CORRECTED, NEW, REPAIRED, Cat
 from brokerfix.compliance.cat_fields import OF_TYPE, wrong
-from brokerfix.compliance.cat_files import (
-    BadRepairs,
-    csv_row,
-    day_events,
-    files_of,
-    problems_of,
-    read_repairs,
-)
-from brokerfix.compliance.day import Walk
+from brokerfix.compliance.cat_files import BadRepairs, csv_row, read_repairs, write_cat
+from brokerfix.compliance.day import Walk, count
 from brokerfix.compliance.events import COUNTED
-from brokerfix.domain import OrdStatus, day_of
+from brokerfix.domain import Hold, Instructions, OrdStatus, OrdType, Strategy, TimeInForce, day_of, id_text
 from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.load import load
-from tests.compliance.tape import BUY, DAY, SELL, Tape, small_day
+from tests.compliance.tape import BEGIN, BUY, DAY, SELL, Tape, small_day
 from tests.engine.test_invariants import BrokerMachine
 from tests.scenario import SCENARIO_FILES, World, run_step
 from tests.scenario import load as scenarios
@@ -35,15 +28,29 @@ Row = dict[str, Any]
 SMALL_DAY = Path(__file__).parent / "small_day_cat.jsonl"
 
 
-def made(tape: Tape, folder: Path, repairs: dict[str, int] | None = None, day: int = DAY) -> Cat:
+def made(tape: Tape, folder: Path, day: int = DAY, section: ComplianceSection | None = None) -> Cat:
+    """A day's events; every fact is accounted for."""
     config = load(tape.write(folder))
-    cat, differences = day_events(config.data / "journal", day, config.compliance, repairs)
-    assert differences == []
+    counted = count(config.data / "journal", day)
+    walk = Walk(day, counted.changed)
+    cat = Cat(section or config.compliance, walk)
+    for event in walk.read(config.data / "journal"):
+        cat.take(event)
+    assert cat.ledger.differences(counted.facts) == []
     return cat
 
 
-def lines(cat: Cat) -> str:
-    return "".join(files_of(cat, DAY, "json").values())
+def written(tape: Tape, folder: Path, form: str, repairs: dict[str, int] | None = None) -> tuple[list[str], Row]:
+    """The files of the day and what is told of them."""
+    config = load(tape.write(folder))
+    journal = config.data / "journal"
+    paths, told = write_cat(folder / "out", journal, DAY, config.compliance, form, repairs or {})
+    return [path.read_text() for path in paths[:-1]], told
+
+
+def problems_of(cat: Cat) -> set[tuple[str, str, str]]:
+    every = (record for part in (NEW, CORRECTED, REPAIRED) for record in cat.kept[part])
+    return {(record["type"], *found) for record in every for found in wrong(record)}
 
 
 def told(records: Iterable[Row], *names: str) -> list[list[Any]]:
@@ -51,9 +58,14 @@ def told(records: Iterable[Row], *names: str) -> list[list[Any]]:
 
 
 def test_a_small_day_in_full(tmp_path: Path) -> None:
-    cat = made(small_day(), tmp_path)
-    assert lines(cat) == SMALL_DAY.read_text()
-    assert {row["field"] for row in problems_of(cat).rows} == {"capacity", "tapeTradeID"}
+    (new, corrected, marks), told = written(small_day(), tmp_path, "json")
+    assert new + corrected == SMALL_DAY.read_text()
+    assert {row["field"] for row in told["problems"]} == {"capacity", "tapeTradeID"}
+    assert marks.splitlines()[:3] == [
+        "order,account,side,large_trader,locate,capacity",
+        "20261123-00-7,ALICE,B,12345678-0001,,A",
+        "20261123-00-13,DEALER,SS,,N,P",
+    ]
 
 
 def test_every_fact_of_it_is_accounted_for(tmp_path: Path) -> None:
@@ -81,10 +93,34 @@ def test_a_trade_of_the_day_before_is_corrected_by_its_own_name(tmp_path: Path) 
     tape.corrected(86_400, trade - 1, 40, 150_00)
     tape.corrected(86_400, trade, 40, 150_00)
     cat = made(tape, tmp_path, day=20261124)
-    assert cat.new == []
+    assert cat.kept[NEW] == []
     names = "actionType", "firmROEID", "eventTimestamp", "quantity", "cancelFlag"
     first = f"20261123_20261123-00-{trade % 10**9}"
-    assert told(cat.corrected, *names) == [["COR", first, "20261123T093001.000000000", 40, False]]
+    assert told(cat.kept[CORRECTED], *names) == [["COR", first, "20261123T093001.000000000", 40, False]]
+
+
+def test_what_is_long_over_is_forgotten_but_for_what_is_taken_back(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.add(0, f.DayRolled, DAY)
+    short, phoned = tape.order(1, "ALICE", SELL, 50, 150_00), tape.order(1, "BOB", BUY, 50, 150_00)
+    trade = tape.trade(1, short, phoned, 50, 150_00)
+    waits = tape.order(2, "ALICE", BUY, 50, 140_00)
+    child = tape.route(3, tape.order(3, "BOB", BUY, 10, 150_00), 10, 150_00)
+    for day in (20261124, 20261125, 20261126):
+        tape.on(day)
+        tape.add(100_000, f.DayRolled, day)
+    tape.add(
+        100_001, f.FillReversed, client="BOB", account="BOB", symbol="AAPL", side=BUY, exec_id=trade, order_id=phoned,
+        cl_ord_id="C1", order_qty=50, cum=50, qty=50, price=150_00, operator="carol",
+    )  # fmt: skip
+    tape.add(100_002, f.OrderCanceled, waits, "")
+    tape.end(100_003, child, OrdStatus.CANCELED)
+    cat = made(tape, tmp_path, day=20261126)
+    assert {*cat.walk.orders} == {waits, cat.walk.children[child].order.order_id}
+    names = "actionType", "cancelFlag", "quantity", "buyDetails"
+    details = [{"orderKeyDate": "20261123T000000", "orderID": id_text(phoned), "side": "B"}]
+    assert told(cat.kept[CORRECTED], *names) == [["COR", True, 50, details]]
+    assert told(cat.kept[NEW], "type", "orderID") == [["MEOC", id_text(waits)]]
 
 
 def test_an_exchanges_correction_is_its_own(tmp_path: Path) -> None:
@@ -101,12 +137,13 @@ def test_an_exchanges_correction_is_its_own(tmp_path: Path) -> None:
 def test_repairs_have_the_error_and_replace_the_new_event(tmp_path: Path) -> None:
     file = tmp_path / "feedback.csv"
     file.write_text("errorROEID,firmROEID\n77,20261123_20261123-00-7\n78,20261123_nothing\n")
-    cat = made(small_day(), tmp_path, read_repairs(file))
-    assert told(cat.repaired, "actionType", "errorROEID", "type") == [["RPR", 77, "MENO"]]
-    assert "20261123_20261123-00-7" not in {record["firmROEID"] for record in cat.new}
-    assert len(files_of(cat, DAY, "json")) == 3
-    assert {"record": "repairs", "field": "firmROEID", "problem": "20261123_nothing is no event of the day",
-            "records": 1} in problems_of(cat).rows  # fmt: skip
+    (new, _, repaired, _), told = written(small_day(), tmp_path, "json", read_repairs(file))
+    assert [line[:46] for line in repaired.splitlines()] == ['{"actionType":"RPR","errorROEID":77,"firmROEID']
+    assert '"firmROEID":"20261123_20261123-00-7"' in repaired
+    assert '"firmROEID":"20261123_20261123-00-7"' not in new
+    assert (told["new"], told["repaired"]) == (21, 1)
+    why = "20261123_nothing is no event of the day"
+    assert {"record": "repairs", "field": "firmROEID", "problem": why, "records": 1} in told["problems"]
 
 
 @pytest.mark.parametrize("text", ["firmROEID\n1_1\n", "errorROEID,firmROEID\nx,1_1\n"])
@@ -117,11 +154,9 @@ def test_bad_repairs(tmp_path: Path, text: str) -> None:
 
 
 def test_csv_has_a_place_for_every_field(tmp_path: Path) -> None:
-    cat = made(small_day(), tmp_path)
-    for record, line in zip(cat.new, files_of(cat, DAY, "csv").popitem()[1].splitlines(), strict=False):
-        assert len(csv_row(record)) == len(OF_TYPE[record["type"]])
-        assert line
-    (text, corrections) = files_of(cat, DAY, "csv").values()
+    for record in made(small_day(), tmp_path / "kept").kept[NEW]:
+        assert len(csv_row(record)) == len(OF_TYPE[record["type"]].names)
+    (text, corrections, _), _ = written(small_day(), tmp_path, "csv")
     assert text.splitlines()[0] == (
         "NEW,,20261123_20261123-00-7,MENO,BRKR,20261123T000000,20261123-00-7,AAPL,20261123T093001.000000000,false,"
         "false,,,,A,false,,B,150.02,100,,LMT,IOC,REG,,false,F-ALICE,I,false,,,false,N,,,,,,,,,,,,,"
@@ -132,16 +167,83 @@ def test_csv_has_a_place_for_every_field(tmp_path: Path) -> None:
 
 
 def test_without_a_configuration_it_is_all_left_out(tmp_path: Path) -> None:
-    config = load(small_day().write(tmp_path))
-    cat, differences = day_events(config.data / "journal", DAY, ComplianceSection())
-    assert differences == []
-    first = cat.new[0]
+    cat = made(small_day(), tmp_path, section=ComplianceSection())
+    first = cat.kept[NEW][0]
     for name in ("CATReporterIMID", "deptType", "firmDesignatedID", "accountHolderType", "affiliateFlag"):
         assert name not in first
-    lacking = {(row["record"], row["field"]) for row in problems_of(cat).rows if row["problem"] == "is missing"}
+    lacking = {(kind, name) for kind, name, why in problems_of(cat) if why == "is missing"}
     assert {("MENO", "deptType"), ("MENO", "firmDesignatedID"), ("MEOR", "destinationType")} <= lacking
     # An operator's entry does not say when the client spoke.
-    assert told(cat.new, "eventTimestamp").count([None]) == 1
+    assert told(cat.kept[NEW], "eventTimestamp").count([None]) == 1
+
+
+DAY_ONLY = {"DAY": "20261123"}
+LIMIT = {"price": 149_00}
+
+
+@pytest.mark.parametrize(
+    ("terms", "kind", "price", "in_force", "handling"),
+    [
+        ({**LIMIT, "time_in_force": TimeInForce.FOK}, "LMT", "149.00", {"IOC": True}, {"FOK": True}),
+        ({**LIMIT, "time_in_force": TimeInForce.GTC}, "LMT", "149.00", {"GTC": True}, None),
+        ({"price": 0, "time_in_force": TimeInForce.OPENING}, "MKT", None, DAY_ONLY, {"MOO": True}),
+        ({**LIMIT, "time_in_force": TimeInForce.CLOSING}, "LMT", "149.00", DAY_ONLY, {"LOC": True}),
+        (
+            {**LIMIT, "time_in_force": TimeInForce.GTD, "instructions": Instructions(expire_day=20261130)},
+            "LMT", "149.00", {"GTD": "20261130"}, None,
+        ),
+        (
+            {**LIMIT, "time_in_force": TimeInForce.GTD, "instructions": Instructions(expire_at=BEGIN)},
+            "LMT", "149.00", {"GTT": "20261123T093000.000000000"}, None,
+        ),
+        ({"price": 0, "ord_type": OrdType.MARKET_TO_LIMIT}, "MKT", None, DAY_ONLY, {"MTL": True}),
+        (
+            {**LIMIT, "ord_type": OrdType.STOP_LIMIT, "instructions": Instructions(stop_px=149_50)},
+            "LMT", "149.00", DAY_ONLY, {"STOP": Decimal("149.50")},
+        ),
+        (
+            {"price": 0, "ord_type": OrdType.PEGGED, "instructions": Instructions(exec_inst=("M",), limit=149_20)},
+            "LMT", "149.20", DAY_ONLY, {"PEG": True, "M": True},
+        ),
+        (
+            {"price": 0, "ord_type": OrdType.PEGGED, "instructions": Instructions(exec_inst=("a",), peg_offset=3)},
+            "MKT", None, DAY_ONLY, {"TS": True},
+        ),
+        ({**LIMIT, "instructions": Instructions(exec_inst=("6", "G"))}, "LMT", "149.00", DAY_ONLY,
+         {"ALO": True, "AON": True}),
+        ({**LIMIT, "instructions": Instructions(max_floor=10)}, "LMT", "149.00", DAY_ONLY, {"RSV": True}),
+        ({**LIMIT, "ex_destination": "XNAS"}, "LMT", "149.00", DAY_ONLY, {"DIR": True}),
+        ({**LIMIT, "instructions": Instructions(strategy=Strategy("twap"))}, "LMT", "149.00", DAY_ONLY, {"ALG": True}),
+    ],
+)  # fmt: skip
+def test_terms_as_cat_has_them(
+    tmp_path: Path, terms: Row, kind: str, price: str | None, in_force: Row, handling: Row | None
+) -> None:
+    tape = Tape()
+    tape.order(1, **{"client": "ALICE", "side": BUY, "qty": 100, **terms})
+    cat = made(tape, tmp_path)
+    names = "orderType", "price", "timeInForce", "handlingInstructions"
+    wanted = [kind, Decimal(price) if price else None, in_force, handling]
+    assert told(cat.kept[NEW], *names) == [wanted]
+    assert not problems_of(cat)
+
+
+def test_sweeps_and_desks(tmp_path: Path) -> None:
+    tape = Tape()
+    order = tape.order(1, "ALICE", BUY, 100, 150_00, time_in_force=TimeInForce.GTC)
+    for tif in (TimeInForce.IOC, TimeInForce.DAY):
+        tape.route(1, order, 10, 150_00, time_in_force=tif, instructions=Instructions(exec_inst=("f",), min_qty=5))
+    tape.add(2, f.OrderHeld, order, 80, Hold.MANUAL)
+    tape.add(3, f.OrderHeld, order, 70, Hold.MANUAL)
+    tape.add(4, f.OrderReleased, order, Hold.MANUAL, operator="carol")
+    cat = made(tape, tmp_path)
+    names = "type", "isoInd", "minQty", "receivingDeskType", "quantity"
+    assert told(cat.kept[NEW], *names)[1:] == [
+        ["MEOR", "ISOI", 5, None, 10],
+        ["MEOR", "ISOD", 5, None, 10],
+        ["MEIR", None, None, "T", 80],
+    ]
+    assert not problems_of(cat)
 
 
 GOOD: Row = {
@@ -194,7 +296,8 @@ def corrections(facts: list[f.Fact]) -> int:
 
 
 def taken(facts: list[f.Fact], day: int) -> Cat:
-    walk = Walk(day)
+    kinds = f.TradeBusted | f.TradeCorrected | f.FillReversed
+    walk = Walk(day, frozenset(fact.exec_id for fact in facts if isinstance(fact, kinds) and day_of(fact.id) == day))
     known = {"cat": "X", "cat_type": "E"}
     accounts = {fact.account for fact in facts if isinstance(fact, f.OrderAccepted)}
     section = {
@@ -224,11 +327,10 @@ def check_day(facts: list[f.Fact], day: int) -> Counter[str]:
     records = cat.ledger.records
     for kind, number in expected(of_day).items():
         assert records[kind] == number, kind
-    assert records.total() == len(cat.new) + len(cat.corrected)
-    names = [record["firmROEID"] for record in cat.new]
+    assert records.total() == len(cat.kept[NEW]) + len(cat.kept[CORRECTED])
+    names = [record["firmROEID"] for record in cat.kept[NEW]]
     assert len(set(names)) == len(names)
-    bad = {(row["record"], row["field"], row["problem"]) for row in problems_of(cat).rows}
-    bad = {one for one in bad if one[:2] not in UNKNOWABLE}
+    bad = {one for one in problems_of(cat) if one[:2] not in UNKNOWABLE}
     assert not bad, bad
     return records
 

@@ -31,6 +31,7 @@ def records(tape: Tape, section: ComplianceSection | None = None) -> Rts24:
     made = Rts24(section or ComplianceSection(), walk)
     for event in walk.apply(tape.facts):
         made.take(event)
+    made.finish()
     return made
 
 
@@ -122,6 +123,7 @@ def test_scenarios_add_up(file: Path) -> None:
             for event in walk.apply(world.facts):
                 kept.take(event)
                 filed.take(event)
+            kept.finish()
             of_day = [fact for fact in world.facts if day_of(fact.id) == day]
             kinds = Counter(type(fact) for fact in of_day)
             assert kept.ledger.differences({kind.__name__: kinds[kind] for kind in COUNTED}) == []

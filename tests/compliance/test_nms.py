@@ -177,6 +177,8 @@ def test_what_is_not_as_the_schema_has_it() -> None:
         "<heldOrderRoutingPublicReport><version>1.3</version></heldOrderRoutingPublicReport>"
     )
     assert "has no name and no mic" in document("<rVenue/>")
+    twice = "<rVenue><mic>XNAS</mic></rVenue>" * 2
+    assert "is that of several venues" in document(f"<rVenues>{twice}</rVenues>")
 
 
 def rows(folder: Path, tape: Tape) -> tuple[list[dict[str, str]], dict[str, Any]]:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import aio_pika
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
@@ -20,11 +20,9 @@ from nats.js.errors import NotFoundError
 
 from brokerfix.doors.desk import hash_of, make_key
 from brokerfix.tools.demo import Process, free_port
-from brokerfix.tools.kafka_mock import KafkaMock
-from brokerfix.tools.nats_servers import NatsServers
-from brokerfix.tools.rabbitmq_server import RabbitServer
 from tests.door import Exchange
 from tests.live import INSTRUMENT, until
+from tests.servers import Kafka, Nats, Rabbit
 
 CONFIG = """
 [broker]
@@ -32,6 +30,7 @@ name = "BROKER"
 port = {port}
 data = "data"
 store = false
+resend_messages = 100
 {instrument}post = "book"
 [gateway]
 plain = "127.0.0.1"
@@ -85,18 +84,6 @@ T = TypeVar("T")
 RABBIT_AWAY = (aio_pika.exceptions.AMQPError, OSError, TimeoutError, asyncio.TimeoutError, RuntimeError)
 
 
-class Server(Protocol):
-    """The server of a queue."""
-
-    @property
-    def urls(self) -> list[str]: ...
-    def start(self) -> None: ...
-    def kill(self) -> None: ...
-    def pause(self) -> None: ...
-    def go_on(self) -> None: ...
-    def stop(self) -> None: ...
-
-
 class Desk:
     """Sends to the queue, and reads what has come back. Its connection runs on a loop in a thread of its own."""
 
@@ -133,9 +120,8 @@ class Desk:
         return self.reply(number)
 
     def reply(self, number: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = []
-        until(lambda: bool(found.extend(self.answers(number)) or found))
-        return found[0]
+        until(lambda: bool(self.answers(number)))
+        return self.answers(number)[0]
 
     def answers(self, number: str) -> list[dict[str, Any]]:
         """All replies with this number."""
@@ -286,7 +272,8 @@ class KafkaDesk(Desk):
         assert self.producer.flush(10) == 0
 
     async def _messages(self, topic: str) -> list[tuple[str, bytes]]:
-        while (message := self.consumer.poll(0.02)) is not None:
+        poll: Callable[[float], Any] = self.consumer.poll
+        while (message := poll(0.02)) is not None:
             if not message.error():
                 key = (message.key() or b"").decode()
                 self.found[message.topic()].append((key, message.value()))
@@ -310,59 +297,23 @@ class KafkaDesk(Desk):
             group.close()
 
 
-class OneNats:
-    """A NATS server."""
-
-    def __init__(self, folder: Path) -> None:
-        self.servers = NatsServers(folder / "server", free_port)
-
-    @property
-    def urls(self) -> list[str]:
-        return self.servers.urls
-
-    def start(self) -> None:
-        self.servers.start()
-
-    def kill(self) -> None:
-        self.servers.kill(0)
-
-    def pause(self) -> None:
-        self.servers.pause(0)
-
-    def go_on(self) -> None:
-        self.servers.go_on(0)
-
-    def stop(self) -> None:
-        self.servers.stop()
-
-
-class OneRabbit(RabbitServer):
-    """A RabbitMQ server."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "server", free_port)
-
-
-class OneKafka(KafkaMock):
-    """A mock cluster of Kafka."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+NUMBERS: dict[str, tuple[int, ...]] = {"nats": (0,), "rabbitmq": (), "kafka": ()}
 
 
 class Place:
     """Server, broker and door; and desks."""
 
-    def __init__(self, folder: Path, kind: str, server: Server, desk: type[Desk]) -> None:
-        self.folder, self.kind, self.server = folder, kind, server
-        self.exchange = Exchange(folder)
+    def __init__(self, folder: Path, server: Nats | Rabbit | Kafka) -> None:
+        self.folder, self.kind, self.server = folder, server.kind, server
+        kind = server.kind
+        self.exchange = Exchange(folder) if kind == "nats" else None
         self.port = free_port()
         self.keys = {name: make_key(name) for name in (*KEYS, "later")}
         self.config = folder / "broker.toml"
         self.config.write_text(
             CONFIG.format(
                 port=self.port, instrument=INSTRUMENT, kind=kind, servers=json.dumps(server.urls),
-                venue_port=self.exchange.port,
+                venue_port=self.exchange.port if self.exchange is not None else free_port(),
             )
         )  # fmt: skip
         for name in KEYS:
@@ -371,7 +322,14 @@ class Place:
         self.broker.start()
         self.door: subprocess.Popen[bytes] | None = None
         self.start_door()
-        self.desk = desk(server.urls, self.keys)
+        self.desk = DESKS[kind](server.urls, self.keys)
+
+    def pause_server(self) -> None:
+        """Have the server stand still, until `server_goes_on`."""
+        self.server.pause(*NUMBERS[self.kind])
+
+    def server_goes_on(self) -> None:
+        self.server.go_on(*NUMBERS[self.kind])
 
     def add_key(self, name: str) -> None:
         client, scopes, accounts = KEYS.get(name, ("DESK", ["trade"], []))
@@ -408,7 +366,8 @@ class Place:
             self.door.terminate()
             assert self.door.wait(20) == 0, self.log
         self.broker.stop()
-        self.exchange.process.stop()
+        if self.exchange is not None:
+            self.exchange.process.stop()
         assert "Traceback" not in self.log, self.log
 
 
@@ -419,17 +378,13 @@ def order(cl_ord_id: str, **terms: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-KINDS: dict[str, tuple[Callable[[Path], Server], type[Desk]]] = {
-    "nats": (OneNats, NatsDesk),
-    "rabbitmq": (OneRabbit, RabbitDesk),
-    "kafka": (OneKafka, KafkaDesk),
-}
+DESKS: dict[str, type[Desk]] = {"nats": NatsDesk, "rabbitmq": RabbitDesk, "kafka": KafkaDesk}
 
 
 def main() -> None:
     """Send as many orders as the command line says, and say after each that the queue has it."""
     kind, urls, key, prefix, count = sys.argv[1:]
-    desk = KINDS[kind][1](urls.split(","), {"desk": key})
+    desk = DESKS[kind](urls.split(","), {"desk": key})
     for number in range(int(count)):
         desk.send(order(f"{prefix}{number}"))
         print(number, flush=True)

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from brokerfix.domain import id_number, id_text
 from brokerfix.projections.events.destination import ServerAway
-from brokerfix.projections.events.publisher import BATCH
+from brokerfix.projections.events.publisher import BATCH, Publisher
 from brokerfix.projections.events.queues import destination_of
 from brokerfix.projections.events.reading import Asked, at_queue
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.lag import lag_of
-from brokerfix.record.journal import Journal
+from brokerfix.record.journal import Journal, segments
 from tests.live import until
 from tests.queues.flow import Flow, by_account, publish, publishing, quietly, until_confirmed
 from tests.servers import Server
@@ -77,9 +78,19 @@ def test_a_server_that_is_lost_gets_all_when_it_is_back(tmp_path: Path, queue_se
     flow = Flow(tmp_path, queue_server)
     flow.trade(20)
 
+    async def follow(told: list[dict[str, Any]]) -> None:
+        async with aclosing(at_queue(flow.where, Asked(), follow=True)) as rows:
+            async for row in rows:
+                told.append(row)
+
     async def lose_it() -> None:
         async with publishing(flow) as publisher:
             await until_confirmed(publisher, flow.last)
+            told: list[dict[str, Any]] = []
+            following = asyncio.create_task(follow(told))
+            async with asyncio.timeout(10):
+                while len(told) < 20:
+                    await asyncio.sleep(0.01)
             queue_server.lose()
             try:
                 flow.trade(100)
@@ -93,6 +104,13 @@ def test_a_server_that_is_lost_gets_all_when_it_is_back(tmp_path: Path, queue_se
             finally:
                 await asyncio.to_thread(queue_server.come_back)
             await until_confirmed(publisher, flow.last)
+            everything = flow.journaled()
+            async with asyncio.timeout(20):
+                while len(told) < len(everything):
+                    await asyncio.sleep(0.01)
+            assert by_account(told) == by_account(everything), "who follows misses nothing either"
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     asyncio.run(lose_it())
     assert by_account(asyncio.run(flow.rows())) == by_account(flow.journaled())
@@ -188,6 +206,28 @@ def test_what_comes_twice_is_told_once(tmp_path: Path, queue_server: Server) -> 
     assert times == ({2} if queue_server.kind == "kafka" else {1}), "the same number tells it where the server does not"
 
 
+def test_of_two_publishers_one_is_refused(tmp_path: Path, nats_server: Server) -> None:
+    """What a publisher sends that another one has come before is not there, not even what that one has not sent."""
+    flow = Flow(tmp_path, nats_server)
+    flow.trade(10)
+    messages = Source(flow.folder / "journal", 0).read(BATCH)
+
+    async def both() -> list[int]:
+        late, first = destination_of(flow.where), destination_of(flow.where)
+        try:
+            await late.open()
+            await first.open()
+            await (await first.send(messages[:10]))
+            with pytest.raises(ServerAway, match="does another one write there"):
+                await (await late.send(messages[20:30]))
+            return await flow.raw()
+        finally:
+            await late.close()
+            await first.close()
+
+    assert asyncio.run(both()) == [message.number for message in messages[:10]]
+
+
 def test_only_some_kinds_and_accounts_where_they_are_named(tmp_path: Path, queue_server: Server) -> None:
     flow = Flow(tmp_path, queue_server, kinds=("Trade",), accounts=("BOB",))
     flow.trade(3)
@@ -234,6 +274,38 @@ def test_a_queue_with_other_facts_gets_none(
     if queue_server.kind != "kafka":
         asyncio.run(refused("has lost its end since, or is another broker's"))
     assert asyncio.run(flow.raw()) == before, "nothing was added"
+
+
+def test_what_can_not_be_used_is_told_until_it_can(tmp_path: Path, nats_server: Server) -> None:
+    """A certificate that is missing, and a journal that is damaged."""
+    flow = Flow(tmp_path, nats_server)
+    flow.trade(5)
+    usable = flow.where
+    (segment,) = segments(flow.folder / "journal")
+    whole = segment.read_bytes()
+
+    async def trouble(publisher: Publisher, words: str) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                publisher.lag.tell()
+                found = lag_now(flow)
+                if found is not None and words in str(found["trouble"]):
+                    return
+                await asyncio.sleep(0.01)
+
+    async def mend() -> None:
+        flow.where = usable._replace(queue=structs.replace(usable.queue, ca="missing.pem"))
+        async with publishing(flow) as publisher:
+            await trouble(publisher, "its certificates can't be used")
+        flow.where = usable
+        segment.write_bytes(whole[:200] + b"x" + whole[201:])
+        async with publishing(flow) as publisher:
+            await trouble(publisher, "is damaged")
+            segment.write_bytes(whole)
+            await until_confirmed(publisher, flow.last)
+
+    asyncio.run(mend())
+    assert asyncio.run(flow.rows()) == flow.journaled()
 
 
 def test_the_last_market_data_of_a_symbol(tmp_path: Path, queue_server: Server) -> None:

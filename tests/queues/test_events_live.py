@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from brokerfix.cli import main
 from brokerfix.facts import Alerted
+from brokerfix.gateway.operation import BrokerCollector
 from brokerfix.operate.admin import ask
 from brokerfix.record.journal import read
 from brokerfix.tools.demo import free_port
@@ -85,6 +86,14 @@ def test_a_dead_server_does_not_touch_the_broker(market: Market, servers: NatsSe
     assert "event stream all: has all facts" in desk(market, "status")
     orders = events(market, "--filter", "kind=OrderAccepted,account=ALICE")
     assert [row["fact"]["cl_ord_id"] for row in orders] == [f"D{number}" for number in range(21)]
+
+
+def test_the_gateways_metrics_have_it(market: Market) -> None:
+    told = {metric.name: metric.samples for metric in BrokerCollector(market.folder / "broker").collect()}
+    samples = [told[f"brokerfix_events_{name}"][0] for name in ("behind_facts", "behind_seconds", "up")]
+    assert [(sample.labels, sample.value) for sample in samples] == [
+        ({"stream": "all"}, 0), ({"stream": "all"}, 0), ({"stream": "all"}, 1),
+    ]  # fmt: skip
 
 
 def test_events_since_a_fact_and_out_of_the_journal(market: Market) -> None:

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
@@ -16,27 +17,30 @@ from brokerfix.facts import Alerted, Fact, OrderAccepted
 from brokerfix.intake.kinds import queue_of
 from brokerfix.intake.messages import DeadLetter
 from brokerfix.intake.queue import Queue
+from brokerfix.intake.reports import AWAY_SECONDS
 from brokerfix.record.journal import read
 from brokerfix.settings.load import load
 from brokerfix.tools.client import Client
-from tests.live import run_cli, until
-from tests.queues.desks import KINDS, Place, order
+from tests.live import run_cli
+from tests.queues.desks import Place, order
+from tests.servers import KINDS
 
 T = TypeVar("T")
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    make, desk = KINDS[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
-    server = make(folder)
-    server.start()
-    try:
-        place = Place(folder, request.param, server, desk)
-        yield place
-        place.stop()
-    finally:
-        server.stop()
+    made = Place(tmp_path_factory.mktemp(request.param), request.getfixturevalue(f"{request.param}_server"))
+    yield made
+    made.stop()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something that the journal or the queue tells, by looking."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.1)
 
 
 def facts(place: Place) -> list[Fact]:
@@ -70,12 +74,13 @@ def dead_letters(place: Place, *options: str) -> str:
     return told.stdout
 
 
-def sell(place: Place, name: str, qty: str) -> None:
+def sell(place: Place, *names: str, qty: str = "1") -> None:
     """Another client, with FIX, sells to who buys at 145."""
     client = Client("DAVE", "BROKER", "127.0.0.1", place.port, place.folder / "dave.json")
     client.connect()
-    client.new_order(name, "2", qty, "AAPL", "145.00", tif="3")
-    client.receive_until(lambda message: message.get(11) == name and message.get(150) == "F")
+    for name in names:
+        client.new_order(name, "2", qty, "AAPL", "145.00", tif="3")
+        client.receive_until(lambda message, name=name: message.get(11) == name and message.get(150) == "F")  # type: ignore[misc]
     client.logout()
 
 
@@ -156,16 +161,17 @@ def test_a_message_that_can_not_be_answered_is_a_dead_letter(place: Place) -> No
         "no JSON", "there is no such API key for orders_from.desk", "too large",
     ]  # fmt: skip
     assert [json.loads(one.body)["cl_ord_id"] for one in letters if "no such" in one.reason] == ["F3"]
-    shown = dead_letters(place, "--json")
-    assert [one["reason"] for one in json.loads(shown)] == [one.reason for one in letters]
-    assert all(key not in shown for key in (*place.keys.values(), "no key of ours"))
     assert not entered(place, "F")
     until(lambda: any(isinstance(fact, Alerted) and fact.code == "DEAD_LETTER" for fact in facts(place)))
     assert all(key not in place.log for key in place.keys.values())
-    dead_letters(place, "--drop", letters[0].id)
-    again = run_cli("dead-letters", str(place.config), "--drop", letters[0].id)
-    assert (again.returncode, "there is no dead letter" in again.stderr) == (1, True)
-    for letter in letters[1:]:
+    if place.kind == "nats":
+        shown = dead_letters(place, "--json")
+        assert [one["reason"] for one in json.loads(shown)] == [one.reason for one in letters]
+        assert all(key not in shown for key in (*place.keys.values(), "no key of ours"))
+        again = run_cli("dead-letters", str(place.config), "--drop", "none")
+        assert (again.returncode, "there is no dead letter" in again.stderr) == (1, True)
+        dead_letters(place, "--drop", letters.pop(0).id)
+    for letter in letters:
         asyncio.run(asked(place, lambda queue, name=letter.id: queue.drop(name)))  # type: ignore[misc]
     assert not dead(place)
 
@@ -177,13 +183,19 @@ def test_a_dead_letter_is_put_back_once_its_reason_is_gone(place: Place) -> None
     place.config.write_text(place.config.read_text().replace('"few"]', '"few", "later"]'))
     place.add_key("later")
     place.start_door()
-    dead_letters(place, "--requeue", dead(place)[0].id)
+    name = dead(place)[0].id
+    if place.kind == "nats":
+        dead_letters(place, "--requeue", name)
+    else:
+        asyncio.run(asked(place, lambda queue: queue.requeue(name)))
     assert place.desk.reply("G1")["status"] == 201
     assert not dead(place)
 
 
 def test_a_message_that_gets_no_answer_is_tried_again_and_then_a_dead_letter(place: Place) -> None:
     """An exchange is silent; the broker is not. Others are answered meanwhile."""
+    if place.exchange is None:
+        pytest.skip("all kinds do this alike")
     assert place.desk.ask(order("H1", ex_destination="XNAS", account="CAROL"))["status"] == 201
     until(lambda: place.desk.ask({"action": "status", "cl_ord_id": "H1"})["order"]["status"] == "new")
     place.exchange.pause()
@@ -207,18 +219,18 @@ def test_what_was_answered_but_not_acknowledged_is_answered_the_same_again(place
     was refused, and a cancel that came too late."""
     desk = place.desk
     assert desk.ask(order("I0", account="CAROL", price="145.00"), "few")["status"] == 201
-    sell(place, "I0-sold", "10")
+    sell(place, "I0-sold", qty="10")
     place.broker.send_signal(signal.SIGSTOP)
     desk.send(order("I1"), "desk", desk.replies_to, "I1")
     desk.send(order("I2", account="CAROL", qty="999999999"), "desk", desk.replies_to, "I2")
     desk.send({"action": "cancel", "orig_cl_ord_id": "I0", "cl_ord_id": "I3"}, "few", desk.replies_to, "I3")
     until(lambda: all(f"{name} of" in place.log for name in ("I1", "I2", "I3")))
-    place.server.pause()
+    place.pause_server()
     place.broker.send_signal(signal.SIGCONT)
     told = {"OrderAccepted": "I1", "OrderRejected": "I2", "RequestRejected": "I3"}.items()
     until(lambda: {(type(one).__name__, getattr(one, "cl_ord_id", "")) for one in facts(place)} >= {*told})
     place.kill_door()
-    place.server.go_on()
+    place.server_goes_on()
     # What it has written to the server before may be read now; acknowledged it is not.
     answered = {name: len(desk.answers(name)) for _, name in told}
     place.start_door()
@@ -235,40 +247,76 @@ def test_reports_that_the_door_has_missed_come_after_its_start(place: Place) -> 
     """What happened while it was away, and what it had while the queue was away."""
     place.desk.ask(order("J1", qty="30", price="145.00"))
     place.kill_door()
-    sell(place, "J-away", "10")
+    # After a loss of power, the door's numbers may be behind what it has sent.
+    numbers = place.folder / "data" / "clients" / "DESK.json"
+    next_out, next_in = json.loads(numbers.read_text())
+    numbers.write_text(json.dumps([next_out - 2, next_in]))
+    sell(place, "J-away", qty="10")
     place.start_door()
     until(lambda: place.desk.reports("BOB", "J1")[-1]["order"]["cum_qty"] == "10")
-    place.server.pause()
-    sell(place, "J-unpublished", "10")
+    # What is written to a server that only stands still may be read later.
+    lose, come_back = place.pause_server, place.server_goes_on
+    if place.kind == "nats":
+        lose, come_back = place.server.lose, place.server.come_back
+    before = len(place.log)
+    lose()
+    sell(place, "J-unpublished", qty="10")
+    until(lambda: "reports of DESK wait" in place.log[before:])
     place.kill_door()
-    place.server.go_on()
+    come_back()
     place.start_door()
-    sell(place, "J-last", "10")
+    sell(place, "J-last", qty="10")
     until(lambda: place.desk.reports("BOB", "J1")[-1]["order"]["status"] == "filled")
     filled = {one["exec_id"]: one["order"]["cum_qty"] for one in place.desk.reports("BOB", "J1")}
     assert sorted(filled.values()) == ["0", "10", "20", "30"]
 
 
+def test_while_the_queue_takes_no_reports_the_broker_keeps_them(place: Place) -> None:
+    """The door's session ends when more wait than the broker could send again; none is lost or twice."""
+    if place.kind != "nats":
+        pytest.skip("all kinds do this alike")
+    place.desk.ask(order("O1", qty="150", price="145.00"))
+    place.pause_server()
+    sell(place, *(f"O-{number}" for number in range(60)))
+    time.sleep(AWAY_SECONDS)
+    sell(place, *(f"O-{number}" for number in range(60, 150)))
+    until(lambda: "its session ends until they are gone" in place.log)
+    place.server_goes_on()
+    until(lambda: place.desk.reports("BOB", "O1")[-1]["order"]["status"] == "filled")
+    told = [one["order"]["cum_qty"] for one in place.desk.reports("BOB", "O1")]
+    assert told == [str(number) for number in range(151)]
+    assert place.desk.ask(order("O2"))["status"] == 201
+
+
 def test_orders_wait_while_the_broker_is_away(place: Place) -> None:
     """More than the door takes in hand. Nothing is lost, and each account's come in order."""
     place.broker.stop()
+    desk = place.desk
+    for number in range(5):
+        desk.send(order(f"P{number}"), "desk", desk.replies_to, f"P{number}")
+        replace = {"action": "replace", "orig_cl_ord_id": f"P{number}", "cl_ord_id": f"Q{number}", "qty": "20"}
+        desk.send(replace, "desk", desk.replies_to, f"Q{number}")
+        cancel = {"action": "cancel", "orig_cl_ord_id": f"Q{number}", "cl_ord_id": f"R{number}"}
+        desk.send(cancel, "desk", desk.replies_to, f"R{number}")
     for number in range(150):
-        place.desk.send(order(f"K{number}", account=("BOB", "CAROL")[number % 2]))
+        desk.send(order(f"K{number}", account=("BOB", "CAROL")[number % 2]))
     place.broker.start()
     until(lambda: len(entered(place, "K")) == 150)
     numbers = [int(name[1:]) for name in entered(place, "K")]
     for odd in (0, 1):
         assert [number for number in numbers if number % 2 == odd] == list(range(odd, 150, 2))
+    # Each step of a chain comes after the one before.
+    replies = [[desk.reply(f"{step}{number}") for step in "PQR"] for number in range(5)]
+    assert [[reply["status"] for reply in chain] for chain in replies] == [[201, 200, 200]] * 5
+    assert {chain[2]["order"]["status"] for chain in replies} == {"canceled"}
     assert not dead(place)
 
 
-def test_orders_go_on_after_a_kill_of_the_server(place: Place) -> None:
-    if place.kind == "kafka":
-        pytest.skip("the mock cluster keeps nothing")
+def test_orders_go_on_after_a_restart_of_the_server(place: Place) -> None:
     for number in range(40):
         place.desk.send(order(f"L{number}"))
-    place.server.kill()
-    place.server.start()
+    place.server.lose()
+    place.server.come_back()
     for number in range(40, 60):
         place.desk.send(order(f"L{number}"))
     until(lambda: len(entered(place, "L")) == 60)
@@ -283,7 +331,8 @@ def test_a_publisher_that_is_killed_begins_again_and_doubles_nothing(place: Plac
         assert first.stdout is not None
         sent = [int(first.stdout.readline()) for _ in range(20)][-1]
         first.kill()
-    subprocess.run([*command, "M", str(sent + 10)], stdout=subprocess.DEVNULL, timeout=30, check=True)
+    for number in range(sent + 10):
+        place.desk.send(order(f"M{number}"))
     until(lambda: len(entered(place, "M")) >= sent + 10)
     assert place.desk.ask({"action": "status", "cl_ord_id": f"M{sent}"})["status"] == 200
     assert set(Counter(entered(place, "M")).values()) == {1}
@@ -291,10 +340,10 @@ def test_a_publisher_that_is_killed_begins_again_and_doubles_nothing(place: Plac
 
 def test_nothing_is_acknowledged_that_is_not_in_the_journal(place: Place) -> None:
     """The door is killed again and again, under load."""
-    names = [f"N{number}" for number in range(120)]
+    names = [f"N{number}" for number in range(80)]
     for number, name in enumerate(names):
         place.desk.send(order(name, account=("BOB", "CAROL")[number % 2]))
-        if number % 40 == 20:
+        if number % 40 == 30:
             place.kill_door()
             # Nobody takes any: what is not there any more was acknowledged.
             assert place.desk.waiting() >= number + 1 - len(entered(place, "N"))

@@ -11,8 +11,8 @@ from msgspec import inspect as types
 from rstream import amqp_decoder
 
 from brokerfix.cli import main
-from brokerfix.domain import Instrument
-from brokerfix.facts import KINDS, Fact, Trade
+from brokerfix.domain import DayTotals, Instrument
+from brokerfix.facts import KINDS, Fact, Quoted, Trade
 from brokerfix.projections.events import amqp
 from brokerfix.projections.events.form import TOLD, Form
 from brokerfix.projections.events.schema import kinds, schema
@@ -88,6 +88,15 @@ def test_numbers_times_and_amounts_as_others_read_them() -> None:
     assert moment_of(moment_text(AT)) == AT
     unknown = told(Trade(AT, NUMBER, 1, 2, 100, 15010), "UNKNOWN")
     assert (unknown["fact"]["qty"], unknown["fact"]["price"]) == (100, 15010), "whose digits nobody knows"
+
+
+def test_a_days_turnover_is_money() -> None:
+    day = DayTotals.of(15000, 15020, 14990, 300, 4_503_000)
+    row = told(Quoted(AT, NUMBER, symbol="AAPL", bids=((15000, 5, "XNAS"),), asks=(), last=None, mark=0, day=day))
+    assert row["fact"]["day"] == {
+        "open": "150.00", "high": "150.20", "low": "149.90", "volume": "300", "told_turnover": "45030.00",
+    }  # fmt: skip
+    assert row["fact"]["bids"] == [["150.00", "5", "XNAS"]]
 
 
 def test_messagepack_has_the_same_names() -> None:

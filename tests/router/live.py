@@ -31,7 +31,7 @@ mass_requests = {{ rate = 0 }}
 cash = "100000000"
 [accounts.SOUTH]
 cash = "100000000"
-shard = 3
+{south}
 [clients.ALICE]
 accounts = {accounts}
 [clients.OLD]
@@ -82,14 +82,16 @@ class Market(Processes):
         common = {"instrument": INSTRUMENT, "accounts": accounts}
         for shard, upstream in self.upstreams.items():
             texts[f"SHARD{shard}"] = BROKER.format(
-                port=free_port(), data=f"shard{shard}", shard=shard, upstream=upstream, **common
+                port=free_port(), data=f"shard{shard}", shard=shard, upstream=upstream, south="", **common
             ) + VENUE.format(port=self.exchange_port, sender=f"SHARD{shard}")
         ports = {"XNAS": self.exchange_port, **{f"SHARD{shard}": port for shard, port in self.upstreams.items()}}
         super().__init__(folder, ports, texts)
-        shards = ", ".join(f'{shard} = "127.0.0.1:{port}"' for shard, port in self.upstreams.items())
+        # Of shard 3 there is a second address: nobody listens at the first.
+        north, south = self.upstreams.values()
+        shards = f'0 = "127.0.0.1:{north}", 3 = "127.0.0.1:{free_port()}, 127.0.0.1:{south}"'
         config = folder / "router.toml"
         config.write_text(
-            BROKER.format(port=self.door, data="door", shard=0, upstream=self.listen, **common)
+            BROKER.format(port=self.door, data="door", shard=0, upstream=self.listen, south="shard = 3", **common)
             + ROUTER.format(listen=self.listen, shards=shards, more=more)
         )
         self.router = self.processes["router"] = Router(config, folder / "router.log", self.listen)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from brokerfix.router.again import expire_held, resend, shard_anew
+from brokerfix.router.compact import compact
 from brokerfix.router.log import Log, LogError
 from brokerfix.router.text import now_ms, value
 from tests.router.hubs import Bench, text
@@ -54,7 +56,7 @@ def test_a_kill_between_two_messages_loses_and_doubles_no_number(tmp_path: Path)
     after = bench.hub.state
     assert (after.next_in, after.next_out) == (before.next_in, before.next_out) == (2, 2)
     assert (after.shards[0].next_in, after.shards[0].next_out) == (2, 2)
-    bench.hub.resend(0, 1, 0)
+    resend(bench.hub, 0, 1, 0)
     bench.hub.flush()
     again = bench.shards[0].take()
     assert [(one.number, one.again, text(one, 11)) for one in again] == [(1, True, "D 11=C1")]
@@ -106,18 +108,18 @@ def test_an_order_may_wait_for_its_shard_for_a_moment(tmp_path: Path) -> None:
     bench.client("D", ORDER.format("C1", "SOUTH"))
     bench.client("D", ORDER.format("C2", "SOUTH"))
     assert bench.take() == bench.shards[3].take() == []
-    bench.hub.expire_held(now_ms() + 1000)
+    expire_held(bench.hub, now_ms() + 1000)
     bench.up(3)
-    bench.hub.resend(3, 1, 0)
+    resend(bench.hub, 3, 1, 0)
     bench.hub.flush()
     assert [text(one, 11) for one in bench.shards[3].take()] == ["D 11=C1", "D 11=C2"]
     bench.down(3)
     bench.client("D", ORDER.format("C3", "SOUTH"))
-    bench.hub.expire_held(now_ms() + 3000)
+    expire_held(bench.hub, now_ms() + 3000)
     bench.hub.flush()
     assert [text(one, 11, 39) for one in bench.take()] == ["8 11=C3 39=8"]
     bench.up(3)
-    bench.hub.resend(3, 3, 0)
+    resend(bench.hub, 3, 3, 0)
     bench.hub.flush()
     (fill,) = bench.shards[3].take()
     assert (fill.kind, fill.number, value(fill.rest, 36)) == (b"4", 3, b"4"), "it never comes to the shard"
@@ -131,14 +133,14 @@ def test_an_old_order_is_not_brought_to_a_shard_that_comes_back(tmp_path: Path) 
     started = now_ms()
     while now_ms() < started + 3:
         pass
-    bench.hub.resend(3, 1, 0)
+    resend(bench.hub, 3, 1, 0)
     bench.hub.flush()
     assert [(one.kind, one.number) for one in bench.shards[3].take()] == [(b"4", 1), (b"F", 2)], (
         "a cancel always passes"
     )
     assert [text(one, 11, 39) for one in bench.take()] == ["8 11=C1 39=8"]
     bench.begin()
-    bench.hub.resend(3, 1, 0)
+    resend(bench.hub, 3, 1, 0)
     bench.hub.flush()
     assert [(one.kind, one.number) for one in bench.shards[3].take()] == [(b"4", 1), (b"F", 2)]
     assert bench.take() == [], "it is refused once"
@@ -168,7 +170,7 @@ def test_messages_wait_for_a_shard_that_was_not_needed_before(tmp_path: Path) ->
     bench.client("H", "11=C1|55=AAPL|54=1")
     assert bench.take() == bench.shards[3].take() == []
     bench.up(3)
-    bench.hub.resend(3, 1, 0)
+    resend(bench.hub, 3, 1, 0)
     bench.hub.flush()
     assert [text(one, 11) for one in bench.shards[3].take()] == ["D 11=C1", "H 11=C1"]
 
@@ -181,11 +183,11 @@ def test_what_never_came_to_a_shard_is_no_possible_duplicate_on_its_new_day(tmp_
     bench.client("H", "11=C1|55=AAPL|54=1")
     bench.shards[3].take()
     bench.shards[3].is_up = True
-    bench.hub.shard_anew(3, 20261128)
+    shard_anew(bench.hub, 3, 20261128)
     bench.hub.flush()
     sent = [(one.number, text(one, 11, 97)) for one in bench.shards[3].take()]
     assert sent == [(2, "D 11=C1 97=Y"), (3, "D 11=C2 97="), (4, "H 11=C1 97=")]
-    bench.hub.expire_held(now_ms() + 61_000)
+    expire_held(bench.hub, now_ms() + 61_000)
     bench.hub.flush()
     assert bench.take() == []
 
@@ -287,7 +289,7 @@ def test_a_shards_new_day_brings_what_it_has_not_answered_again(tmp_path: Path) 
     report(bench, 3, "C1")
     bench.client("D", ORDER.format("C2", "SOUTH"))
     bench.shards[3].take()
-    assert bench.hub.shard_anew(3, 20261128) == 1
+    assert shard_anew(bench.hub, 3, 20261128) == 1
     bench.hub.flush()
     assert [(one.number, text(one, 97, 11)) for one in bench.shards[3].take()] == [(2, "D 97=Y 11=C2")]
     bench.begin()
@@ -302,7 +304,7 @@ def test_a_smaller_file_says_the_same(tmp_path: Path) -> None:
         bench.hub.say(b"0", b"")
     bench.client("D", ORDER.format("open", "SOUTH"))
     before = bench.hub.state
-    bench.hub.compact()
+    compact(bench.hub)
     for after in (bench.hub.state, Bench(tmp_path).hub.state):
         for name in ("next_in", "next_out", "day", "orders", "unanswered", "moved"):
             assert getattr(after, name) == getattr(before, name), name

@@ -1,5 +1,8 @@
 """What the router says itself is FIX, in each version."""
 
+from functools import cache
+from typing import Any
+
 import pytest
 import quickfix
 
@@ -18,16 +21,18 @@ REPORT = "37=20261127-00-1|17=20261127-00-2|150=I|39=0|11=C1|1=NORTH|55=AAPL|54=
 def check(begin_string: str, answer: Answer) -> None:
     """Raises quickfix.Exception where the message breaks the standard's dictionary."""
     text = Names(begin_string, "BROKER", "ALICE").message(answer[0], 7, answer[1]).decode()
-    if begin_string == "FIXT.1.1":
-        transport = quickfix.DataDictionary(str(standard_dictionary("FIXT11.xml")))
-        standard = quickfix.DataDictionary(str(standard_dictionary("FIX50SP2.xml")))
-        if answer[0] == b"3":
-            transport.validate(quickfix.Message(text, transport, True), True)
-        else:
-            standard.validate(quickfix.Message(text, transport, standard, True), True)
-        return
-    standard = quickfix.DataDictionary(str(standard_dictionary(VERSIONS[begin_string])))
-    standard.validate(quickfix.Message(text, standard, True), True)
+    standard = dictionary(VERSIONS[begin_string])
+    if begin_string != "FIXT.1.1":
+        standard.validate(quickfix.Message(text, standard, True), True)
+    elif answer[0] == b"3":
+        dictionary("FIXT11.xml").validate(quickfix.Message(text, dictionary("FIXT11.xml"), True), True)
+    else:
+        standard.validate(quickfix.Message(text, dictionary("FIXT11.xml"), standard, True), True)
+
+
+@cache
+def dictionary(name: str) -> Any:
+    return quickfix.DataDictionary(str(standard_dictionary(name)))
 
 
 @pytest.mark.parametrize("begin_string", VERSIONS)

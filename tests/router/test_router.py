@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from brokerfix.access.vouch import VOUCHER, voucher
+from brokerfix.settings.load import load
+from brokerfix.settings.sections import ConfigError
 from brokerfix.tools.client import FIX_42, FIXT, Client, Message, TooLow, utc_now
 from tests.live import Wire, connected, run_cli, until
 from tests.router.live import Market
+from tests.router_crash import POINTS
+from tests.router_kills import Harness
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -275,17 +279,32 @@ def test_the_gateways_refusals_are_answered(market: Market, alice: Client) -> No
 
 def test_errors_for_people(market: Market, tmp_path: Path) -> None:
     config = market.router.config.read_text()
+    path = tmp_path / "router.toml"
     for wrong, told in (
-        (
-            config.replace("shard = 3\n", "shard = 4\n"),
-            "accounts.SOUTH: is on shard 4, which router",
-        ),
+        (config.replace("shard = 3\n", "shard = 4\n"), "accounts.SOUTH: is on shard 4, which router"),
         (re.sub(r'listen = "[^"]*"', 'listen = "8.8.8.8:1"', config), "router.listen: needs an address of a private"),
         (re.sub(r'listen = "[^"]*"', 'listen = "nowhere"', config), "router.listen: 'nowhere' is no HOST:PORT"),
         (config.replace("shards = { 0", "shards = { a"), "'a' is no shard"),
-        (config, "secret can't be read"),
     ):
-        path = tmp_path / "router.toml"
         path.write_text(wrong)
-        done = run_cli("router", str(path))
-        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+        with pytest.raises(ConfigError, match=re.escape(told)):
+            load(path)
+    path.write_text(config)
+    done = run_cli("router", str(path))
+    assert (done.returncode, "the router's secret can't be read" in done.stderr) == (1, True), done.stderr
+
+
+# Kills. This is the last of the module: it ends the processes.
+
+
+def test_kills_at_every_step_and_at_random_moments(market: Market) -> None:
+    """`python -m tests.router_kills --kills N` does as many random kills as asked."""
+    harness = Harness(market, seed=5)
+    for point in POINTS:
+        harness.run_to_crash(point, 2 if "og" in point else 5)
+    harness.kill_at_random()
+    harness.finish()
+    orders, reports = harness.compare()
+    assert harness.kills == len(POINTS) + 1
+    assert orders > 20
+    assert reports > 40

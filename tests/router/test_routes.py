@@ -62,6 +62,13 @@ def test_a_list_or_cross_of_several_shards_is_refused_with_what_to_do(routes: Ro
         routes.to(b"E", fields(LIST.format("NORTH", "SOUTH")), State())
 
 
+def test_a_shard_that_the_router_does_not_know_is_told(routes: Routes) -> None:
+    elsewhere = Routes(list(ACCOUNTS), Configured({"NORTH": 0, "SOUTH": 7}).shard, [0, 3])
+    assert elsewhere.shards == [0]
+    with pytest.raises(NoRoute, match="account SOUTH is on shard 7, which this router does not know"):
+        elsewhere.to(b"D", fields("11=A|1=SOUTH"), State())
+
+
 def test_a_client_of_one_shard_needs_no_ids() -> None:
     routes = Routes(["SOUTH"], Configured(ACCOUNTS).shard, [0, 3])
     assert routes.to(b"F", fields("11=B|41=unknown"), State()) == 3

@@ -24,7 +24,8 @@ class Mailbox:
     wait for the disk.
 
     `unnoted` counts the numbers that were used since the journal last named this session otherwise than by messages
-    that follow from records: by the session's own messages, market data, a new beginning.
+    that follow from records: by the session's own messages, market data, a new beginning. `waiting` are those that it
+    has named since, in records that wait for the disk or for others: after a loss of power they count as unnoted.
 
     The last `most` messages are kept, and all since `missed_from` (the first that its peer may have missed; 0: none):
     what is too many for memory in `older`. Of what was missed when numbers begin anew, that a client must not miss is
@@ -33,7 +34,7 @@ class Mailbox:
 
     __slots__ = (
         "_changed", "_mapped", "epoch", "key", "messages", "missed", "missed_from", "most", "next_in", "next_out",
-        "older", "older_missed", "sent", "unnoted",
+        "older", "older_missed", "sent", "unnoted", "waiting",
     )  # fmt: skip
 
     def __init__(self, key: str, most: int, changed: "dict[str, Mailbox]", path: Path | None = None) -> None:
@@ -43,7 +44,7 @@ class Mailbox:
         self.most = most
         self.epoch = 0
         self.next_out = self.next_in = self.sent = 1
-        self.unnoted = 0
+        self.unnoted = self.waiting = 0
         self.messages: deque[Sent] = deque()
         self.missed: deque[Sent] = deque()
         self.older = Older(path and path.with_name(f"{path.name}.sent"))
@@ -76,6 +77,11 @@ class Mailbox:
         self.note_later()
         self.went()
         return number
+
+    @property
+    def must_note(self) -> bool:
+        """Whether no more numbers may be used before they are noted, and that has reached the disk."""
+        return self.unnoted + self.waiting >= MOST_UNNOTED
 
     def note_later(self) -> None:
         """The next record has to note the session's next number."""

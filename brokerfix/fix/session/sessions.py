@@ -18,7 +18,7 @@ from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.again import Again
 from brokerfix.fix.session.listen import CantListen, Listener, place
 from brokerfix.fix.session.logon import REFUSED, check_logon
-from brokerfix.fix.session.mailbox import MOST_UNNOTED, Mailbox
+from brokerfix.fix.session.mailbox import Mailbox
 from brokerfix.fix.session.older import Sent
 from brokerfix.fix.session.peer import Peer
 from brokerfix.fix.session.settings import acceptor_settings, added_settings, groups_dictionary, initiator_settings
@@ -278,7 +278,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             self._flush(peer)
             peer.box.post(self.clock(), out.text, out.groups)
             peer.box.note_later()
-            if peer.box.unnoted >= MOST_UNNOTED:
+            if peer.box.must_note:
                 self.receiver.note_numbers()
             self.send(out)
 
@@ -404,7 +404,7 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         told = peer.box.use()
         if told != number:
             header.setField(34, str(told))
-        if peer.box.unnoted >= MOST_UNNOTED:
+        if peer.box.must_note:
             self.receiver.note_numbers()
         if peer.is_venue and kind == "3":
             self._rejected.append((peer.name, printable(_readable(message.toString()))))

@@ -2,6 +2,7 @@
 it has, and gets what it lacks."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from brokerfix.settings.servers import EventsSection, QueueSection
 
 CONFIRM_SECONDS = 5.0
 """Within which a queue has to confirm what it was sent."""
+SILENT = "it does not send what it has"
 NOBODY = "_"
 """Stands in a subject for no account."""
 DAY = 86_400
@@ -78,7 +80,7 @@ class Reader(Protocol):
 
     def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         """The bodies of the messages in their order: those that the queue has got since a time (ns; 0: all).
-        With `follow` it never ends, and lasts through times without a server. Raises ServerAway."""
+        With `follow` it goes on with what comes. Raises ServerAway."""
 
 
 def first_away(error: BaseException, told: str) -> ServerAway:
@@ -86,6 +88,7 @@ def first_away(error: BaseException, told: str) -> ServerAway:
     return error if isinstance(error, ServerAway) else ServerAway(f"{told}: {str(error) or type(error).__name__}")
 
 
+@lru_cache(maxsize=4096)
 def token(text: str) -> str:
     """A name as a part of a subject: what has a meaning there is %XX, and none is `_`."""
     return quote(text, safe="").replace(".", "%2E").replace("~", "%7E") if text else NOBODY

@@ -7,6 +7,7 @@ the last message of each partition that tells exactly what is missing.
 
 import asyncio
 import contextlib
+import time
 import zlib
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Sequence
@@ -18,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from brokerfix.domain import id_number, id_text
-from brokerfix.projections.events.destination import CONFIRM_SECONDS, NOBODY, Has, ServerAway, Where
+from brokerfix.projections.events.destination import CONFIRM_SECONDS, NOBODY, SILENT, Has, ServerAway, Where
 from brokerfix.projections.events.form import DECODERS, Message
 from brokerfix.queues.kafka import check_reachable, client_settings
 
@@ -250,8 +251,14 @@ class KafkaReader:
     async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         try:
             await asyncio.to_thread(self._open, since)
+            quiet_since = time.monotonic()
             while self._ends:
-                for body in await asyncio.to_thread(self._next):
+                bodies = await asyncio.to_thread(self._next)
+                if bodies:
+                    quiet_since = time.monotonic()
+                elif not follow and time.monotonic() - quiet_since > 2 * CONFIRM_SECONDS:
+                    raise ServerAway(f"{self._told}: {SILENT}")
+                for body in bodies:
                     yield body
             while follow:
                 for body in await asyncio.to_thread(self._next):

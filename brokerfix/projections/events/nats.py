@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from brokerfix.domain import id_number, id_text
-from brokerfix.projections.events.destination import CONFIRM_SECONDS, Has, ServerAway, Where, first_away, token
+from brokerfix.projections.events.destination import CONFIRM_SECONDS, SILENT, Has, ServerAway, Where, first_away, token
 from brokerfix.projections.events.form import DECODERS, Message
 from brokerfix.queues.nats import connect
 
@@ -28,10 +29,11 @@ log = logging.getLogger("brokerfix.projections.events")
 DUPLICATE_SECONDS = 120
 """For so long the server knows a message by its id."""
 MSG_ID, EXPECTED = "Nats-Msg-Id", "Nats-Expected-Last-Sequence"
-NEXT_SECONDS = 0.5
+NEXT_SECONDS, ASK_SECONDS = 0.5, 2.0
 WRONG_SEQUENCE = 10071
 """The server's error that a message is not behind the one that it expects to be behind."""
 OTHERS = "it has other messages than this publisher has sent: does another one write there?"
+NO_LEADER = "nobody takes messages for it: it has no leader now, or was deleted"
 HUNG_UP = "the server has hung up"
 
 
@@ -67,7 +69,7 @@ class NatsDestination:
         self._client = client = await connect(where.path, where.key, where.queue, where.client, self._disconnected)
         self.most_bytes = client.max_payload - HEADERS_BYTES
         try:
-            stream = client.jetstream()
+            stream = client.jetstream(timeout=ASK_SECONDS)
             info = await self._ensure(stream, self._facts_config())
             if where.section.market_data_ms:
                 await self._ensure(stream, self._market_config())
@@ -142,7 +144,7 @@ class NatsDestination:
         if waiting is None or waiting.done():
             return
         # An empty answer: nobody has the stream.
-        answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": "it is not there"}}
+        answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": NO_LEADER}}
         error = answer.get("error", {})
         if error.get("err_code") == WRONG_SEQUENCE or answer.get("duplicate"):
             waiting.set_exception(ServerAway(f"{self._told}: {OTHERS}"))
@@ -192,7 +194,12 @@ class NatsReader:
 
     async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:
         where = self.where
-        client = await connect(where.path, where.key, where.queue, f"{where.client}-reader")
+        is_away = asyncio.Event()
+
+        async def disconnected() -> None:
+            is_away.set()
+
+        client = await connect(where.path, where.key, where.queue, f"{where.client}-reader", disconnected)
         try:
             stream = client.jetstream()
             info = await stream.stream_info(self.stream)
@@ -204,13 +211,22 @@ class NatsReader:
                 opt_start_time=datetime.fromtimestamp(since / 10**9, UTC) if since else None,
             )  # fmt: skip
             found = await stream.subscribe(self.subject, stream=self.stream, ordered_consumer=True, config=config)
+            consumer = await found.consumer_info()
+            came = consumer.delivered.consumer_seq if consumer.delivered is not None else 0
+            if not follow and not (consumer.num_pending or came):
+                return
+            quiet_since = time.monotonic()
             while True:
                 try:
                     msg = await found.next_msg(NEXT_SECONDS)
                 except TimeoutError:
-                    if follow:
-                        continue
-                    return
+                    if is_away.is_set():
+                        # The server has forgotten this consumer.
+                        raise ServerAway(f"{self._told}: {HUNG_UP}") from None
+                    if not follow and time.monotonic() - quiet_since > CONFIRM_SECONDS:
+                        raise ServerAway(f"{self._told}: {SILENT}") from None
+                    continue
+                quiet_since = time.monotonic()
                 yield msg.data
                 if not follow and msg.metadata.sequence.stream >= end:
                     return

@@ -13,7 +13,8 @@ from brokerfix.projections.events.form import Message, without_fact
 from brokerfix.projections.events.source import Source, Wanted
 from brokerfix.projections.events.values import moment_text
 from brokerfix.projections.lag import Lag
-from brokerfix.record.journal import Place
+from brokerfix.record.journal import JournalError, Place
+from brokerfix.settings.base import ConfigError
 
 log = logging.getLogger("brokerfix.projections.events")
 BATCH = 256
@@ -21,7 +22,7 @@ BATCH = 256
 MOST_BATCHES = 4
 """Batches that may be under way: what is not confirmed is kept, and no more than that."""
 POLL_SECONDS = 0.02
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 NEAR_SECONDS = 1.0
 """A stream whose last fact is not older than this has caught up."""
 END_SECONDS = 3.0
@@ -54,12 +55,16 @@ class Publisher:
         self._made_progress = False
 
     async def run(self, ended: Callable[[], bool]) -> None:
-        """Until `ended` says so; then what is left is sent, if that takes no time. Raises JournalError."""
+        """Until `ended` says so; then what is left is sent, if that takes no time."""
         pause = FIRST_PAUSE
         while not ended():
             try:
                 await self._session(ended)
-            except (ServerAway, OtherFacts) as error:
+            except (ServerAway, OtherFacts, ConfigError) as error:
+                self._note(str(error))
+            except JournalError as error:
+                # What it has read of the journal is of no use any more.
+                self._source = None
                 self._note(str(error))
             finally:
                 await self._close()

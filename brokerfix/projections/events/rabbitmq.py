@@ -16,7 +16,7 @@ from rstream.exceptions import StreamAlreadyExists, StreamDoesNotExist
 
 from brokerfix.domain import id_number, id_text
 from brokerfix.projections.events import amqp
-from brokerfix.projections.events.destination import CONFIRM_SECONDS, Has, ServerAway, Where, first_away
+from brokerfix.projections.events.destination import CONFIRM_SECONDS, SILENT, Has, ServerAway, Where, first_away
 from brokerfix.projections.events.form import DECODERS, Message
 from brokerfix.queues.rabbitmq import FRAME_MAX, close_streams, connect_streams, leader_of
 
@@ -26,8 +26,10 @@ FACTS, MARKET = 1, 2
 """Publishers of a connection."""
 SUBSCRIPTION = 0
 CREDIT = 10
-LAST_SECONDS = 1.0
-"""For so long the last message of a stream is waited for."""
+LAST_SECONDS = 2.0
+"""For so long the last messages of a stream are waited for: an empty one has none."""
+LOOK_SECONDS = 0.5
+NS_OF_MS = 10**6
 HALF_FRAME = FRAME_MAX // 2
 MARKET_BYTES = 64 << 20
 """Market data are kept up to so much: only the latest counts."""
@@ -76,14 +78,15 @@ class RabbitDestination:
             if where.section.market_data_ms:
                 await self._ensure(client, market_stream(where), {"max-length-bytes": str(MARKET_BYTES)})
                 await client.declare_publisher(market_stream(where), "", MARKET)
-            last = await self._last(client) if number else None
+            last = await _last(client, self.stream) if number else None
         except ServerAway:
             raise
         except Exception as error:
             raise first_away(error, self._told) from error
         at = ""
-        if last is not None and _number(last) == number:
-            at = DECODERS[where.section.format](last.body)["at"]
+        message = amqp_decoder(last.get_messages()[-1]) if last is not None else None
+        if message is not None and _number(message) == number:
+            at = DECODERS[where.section.format](message.body)["at"]
         return Has(number, at, number, lambda message: message.number > number)
 
     async def _ensure(self, client: Client, stream: str, arguments: dict[str, str]) -> None:
@@ -94,18 +97,6 @@ class RabbitDestination:
             arguments["initial-cluster-size"] = str(replicas)
         with suppress(StreamAlreadyExists):
             await client.create_stream(stream, arguments)
-
-    async def _last(self, client: Client) -> Any:
-        """The last message of the stream, None where there is none."""
-        chunks: asyncio.Queue[schema.Deliver] = asyncio.Queue()
-        await _subscribe(client, self.stream, schema.OffsetSpec(OffsetType.LAST), chunks)
-        try:
-            chunk = await asyncio.wait_for(chunks.get(), LAST_SECONDS)
-        except TimeoutError:
-            return None
-        finally:
-            await client.unsubscribe(SUBSCRIPTION)
-        return amqp_decoder(chunk.get_messages()[-1])
 
     async def send(self, messages: Sequence[Message]) -> Awaitable[None]:
         client = self._client
@@ -187,6 +178,19 @@ def _number(message: Any) -> int:
     return id_number(text.decode())
 
 
+async def _last(client: Client, stream: str) -> schema.Deliver | None:
+    """The last chunk of a stream, None where there is none, or none comes in time."""
+    chunks: asyncio.Queue[schema.Deliver] = asyncio.Queue()
+    await _subscribe(client, stream, schema.OffsetSpec(OffsetType.LAST), chunks)
+    try:
+        return await asyncio.wait_for(chunks.get(), LAST_SECONDS)
+    except TimeoutError:
+        return None
+    finally:
+        await client.unsubscribe(SUBSCRIPTION)
+        await client.stop_queue_listener_task(SUBSCRIPTION)
+
+
 async def _subscribe(
     client: Client, stream: str, since: schema.OffsetSpec, chunks: "asyncio.Queue[schema.Deliver]"
 ) -> None:
@@ -211,24 +215,31 @@ class RabbitReader:
         gone = asyncio.Event()
         client = await connect_streams(where.path, where.key, where.queue, f"{where.client}-reader", gone.set)
         try:
-            begin = time.time_ns()
+            end = -1
+            if not follow:
+                last = await _last(client, self.stream)
+                if last is None or last.timestamp * NS_OF_MS < since:
+                    return
+                end = last.chunk_first_offset + last.num_records
             spec: schema.OffsetSpec
             if since:
-                spec = schema.OffsetSpecTimestamp(OffsetType.TIMESTAMP, since // 10**6)
+                spec = schema.OffsetSpecTimestamp(OffsetType.TIMESTAMP, since // NS_OF_MS)
             else:
                 spec = schema.OffsetSpec(OffsetType.FIRST)
             await _subscribe(client, self.stream, spec, chunks)
+            quiet_since = time.monotonic()
             while not (gone.is_set() and chunks.empty()):
                 try:
-                    chunk = await asyncio.wait_for(chunks.get(), LAST_SECONDS)
+                    chunk = await asyncio.wait_for(chunks.get(), LOOK_SECONDS)
                 except TimeoutError:
-                    if follow:
-                        continue
-                    return
+                    if not follow and time.monotonic() - quiet_since > CONFIRM_SECONDS:
+                        raise ServerAway(f"{self._told}: {SILENT}") from None
+                    continue
+                quiet_since = time.monotonic()
                 await client.credit(SUBSCRIPTION, 1)
                 for raw in chunk.get_messages():
                     yield amqp_decoder(raw).body
-                if not follow and chunk.timestamp * 10**6 > begin:
+                if not follow and chunk.chunk_first_offset + chunk.num_records >= end:
                     return
             raise ServerAway(f"{self._told}: {HUNG_UP}")
         except StreamDoesNotExist as error:

@@ -1,5 +1,6 @@
 """Reading the stream: at its queue, or out of the journal itself."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
@@ -10,13 +11,13 @@ from typing import Any
 import msgspec
 
 from brokerfix.domain import day_of, id_number
-from brokerfix.projections.events.destination import Where
+from brokerfix.projections.events.destination import ServerAway, Where
 from brokerfix.projections.events.form import DECODERS, MARKET
 from brokerfix.projections.events.queues import reader_of
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.events.values import moment_of
 
-POLL_SECONDS = 0.05
+POLL_SECONDS, AGAIN_SECONDS = 0.05, 0.5
 AHEAD = timedelta(days=1)
 """A trading day begins so long before its date at most, in whatever time zone."""
 LATE_NS = 60 * 10**9
@@ -88,13 +89,24 @@ class Once:
 
 
 async def at_queue(where: Where, asked: Asked, follow: bool, market: bool = False) -> AsyncGenerator[Row, None]:
-    """The wanted facts that a queue has, or its market data. Raises ServerAway."""
-    decode, once = DECODERS[where.section.format], Once()
-    async with aclosing(reader_of(where, market).read(asked.begins, follow)) as bodies:
-        async for body in bodies:
-            row = decode(body)
-            if once.is_new(row) and asked.takes(row):
-                yield row
+    """The wanted facts that a queue has, or its market data. With `follow` it never ends. Raises ServerAway, but not of
+    a server that goes away while it is followed."""
+    decode, once, begins, has_begun = DECODERS[where.section.format], Once(), asked.begins, False
+    while True:
+        try:
+            async with aclosing(reader_of(where, market).read(begins, follow)) as bodies:
+                async for body in bodies:
+                    has_begun = True
+                    row = decode(body)
+                    begins = max(begins, moment_of(row["at"]) - LATE_NS)
+                    if once.is_new(row) and asked.takes(row):
+                        yield row
+            return
+        except ServerAway:
+            # Who follows waits for it to be back, and goes on.
+            if not (follow and has_begun):
+                raise
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 def in_journal(folder: Path, asked: Asked, follow: bool) -> Iterator[Row]:

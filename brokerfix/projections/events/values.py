@@ -27,13 +27,15 @@ Moment = Annotated[str, Meta(pattern=MOMENT, description="UTC, to the nanosecond
 
 
 class Role(StrEnum):
-    """What a whole number is. TWICE is a price times two, NOTIONAL a price times a quantity."""
+    """What a whole number is. TWICE is a price times two, NOTIONAL the sum of prices times quantities, as text because
+    it has more than 64 bits."""
 
     ID = "id"
     MOMENT = "moment"
     PRICE = "price"
     TWICE = "twice"
     QTY = "qty"
+    NOTIONAL = "notional"
     PLAIN = "plain"
 
 
@@ -64,6 +66,7 @@ ROLES: Mapping[str, Role] = {
         "delta band lot most_long most_short level_qty target skew_range Hedge.most HedgeDecided.of.1 "
         "RouteDecided.bid.1 RouteDecided.ask.1 Quoted.bids.1 Quoted.asks.1 Quoted.last.1",
     ),
+    **_named(Role.NOTIONAL, "DayTotals.told_turnover"),
     **_named(
         Role.PLAIN,
         "expire_day interval rate urgency bps levels level_step max_age min_life refresh target_share filled_delay "
@@ -152,12 +155,17 @@ def _qty(value: int, scales: Scales) -> str | int:
     return to_text(value, scales.qty) if scales.qty >= 0 else value
 
 
+def _notional(value: str, scales: Scales) -> str | int:
+    return to_text(int(value), scales.price + scales.qty) if scales.price >= 0 else int(value)
+
+
 WRITERS: Mapping[Role, tuple[Any, Writer | None]] = {
     Role.ID: (Id, _id),
     Role.MOMENT: (Moment, _moment),
     Role.PRICE: (Amount, _price),
     Role.TWICE: (Amount, _twice),
     Role.QTY: (Amount, _qty),
+    Role.NOTIONAL: (Amount, _notional),
     Role.PLAIN: (int, None),
 }
 Form = tuple[Any, Writer | None]
@@ -207,6 +215,8 @@ def _form(kind: types.Type, struct: str, field: str) -> Form:
         if role is None:
             raise KeyError(f"{struct}.{field}: ROLES does not say what this whole number is")
         return WRITERS[role]
+    if isinstance(kind, types.StrType):
+        return WRITERS[ROLES[f"{struct}.{field}"]] if f"{struct}.{field}" in ROLES else (str, None)
     if isinstance(kind, types.EnumType):
         return _enum_form(kind.cls)
     if isinstance(kind, types.StructType):
@@ -218,7 +228,7 @@ def _form(kind: types.Type, struct: str, field: str) -> Form:
         return tuple[inner, ...], _many(write)  # type: ignore[valid-type]
     if isinstance(kind, types.TupleType):
         return _tuple_form(kind, struct, field)
-    plain = {types.StrType: str, types.BoolType: bool, types.FloatType: float, types.NoneType: None}
+    plain = {types.BoolType: bool, types.FloatType: float, types.NoneType: None}
     return plain[type(kind)], None
 
 
