@@ -47,19 +47,25 @@ def run(state: State, command: Command) -> list[Fact]:
     return facts
 
 
+def lifecycle(state: State, number: int) -> list[list[Fact]]:
+    """An order that is routed, acknowledged and filled. Returns the facts of each of the three."""
+    name = str(number)
+    facts = run(
+        state,
+        NewOrder(number, "LOAD", name, "", "AAPL", Side.BUY, OrdType.LIMIT, TimeInForce.DAY, 100, 15000),
+    )
+    routed = next(fact for fact in facts if isinstance(fact, OrderRouted))
+    acknowledged = run(state, VenueReport(number, "XNAS", f"A{name}", "0", "0", routed.id, 0, name))
+    filled = run(state, VenueReport(number, "XNAS", f"F{name}", "F", "2", routed.id, 0, name, 100, 15000, 100))
+    return [facts, acknowledged, filled]
+
+
 def lifecycles(count: int) -> float:
     """Order lifecycles per second over an exchange."""
     state = market(venue=True)
     started = time.perf_counter()
     for number in range(count):
-        name = str(number)
-        facts = run(
-            state,
-            NewOrder(number, "LOAD", name, "", "AAPL", Side.BUY, OrdType.LIMIT, TimeInForce.DAY, 100, 15000),
-        )
-        routed = next(fact for fact in facts if isinstance(fact, OrderRouted))
-        run(state, VenueReport(number, "XNAS", f"A{name}", "0", "0", routed.id, 0, name))
-        run(state, VenueReport(number, "XNAS", f"F{name}", "F", "2", routed.id, 0, name, 100, 15000, 100))
+        lifecycle(state, number)
     assert all(order.leaves == 0 for order in state.orders.values())
     return count / (time.perf_counter() - started)
 
