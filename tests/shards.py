@@ -32,12 +32,14 @@ class Trial:
         self.counts = dict.fromkeys(("taken", "refused", "canceled", "kills", "server kills", "moves"), 0)
         self.used = self.highest = 0
         self.to = 0
+        self.is_unsure = False
 
     def begin(self) -> None:
         until(lambda: self.shards.taken(0, "M", "1", HELD) and self.shards.taken(0, "B", "2", HELD))
         self.used = 2 * HELD
 
     def step(self) -> None:
+        self._make_sure()
         what = self.random.random()
         if what < 0.80:
             self._order(self.random.choice(SHARDS), self.random.randint(1, 6))
@@ -57,11 +59,22 @@ class Trial:
         assert self.used <= LIMIT, f"{self.used} units are taken, and the firm may have {LIMIT}"
         self.highest = max(self.highest, self.used)
 
+    def _make_sure(self) -> None:
+        """Have the brokers say what is used, after an order whose report has not come."""
+        if self.is_unsure:
+            self.used = round(sum(self.shards.gross().values())) // PRICE
+            self.is_unsure = False
+
     def _order(self, shard: int, qty: int, seconds: float = 0.5) -> bool:
         began = time.monotonic()
         while time.monotonic() < began + seconds:
-            with suppress(Disconnected, TimeoutError):
+            try:
                 report = self.shards.order(shard, f"A{shard}", "1", qty)
+            except (Disconnected, TimeoutError):
+                # Whether it was taken is not known: the brokers know.
+                self.is_unsure = True
+                break
+            else:
                 if report[150] != "8":
                     self.used += qty
                     self.working.append((shard, f"{report[11]} {qty}"))
@@ -127,8 +140,10 @@ class Trial:
     def finish(self) -> None:
         for shard in SHARDS:
             self.shards.wait(shard)
+        self.used = round(sum(self.shards.gross().values())) // PRICE
         while self.used < LIMIT:
             assert any(self._order(shard, 1, 3) for shard in SHARDS), f"{LIMIT - self.used} units can't be had"
+            self._make_sure()
         for shard in SHARDS:
             assert not self._order(shard, 1)
         assert sum(self.shards.gross().values()) == LIMIT * PRICE
@@ -156,6 +171,8 @@ def main() -> int:
             trial.finish()
         except AssertionError as error:
             print(f"seed {asked.seed}: {error}; {trial.counts}")
+            for shard in SHARDS:
+                print(shard, shards.asked(shard, "parts"), shards.asked(shard, "placed"))
             return 1
         finally:
             shards.stop()

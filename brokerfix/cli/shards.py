@@ -125,7 +125,7 @@ def move_account(
         raise click.UsageError("move-account ACCOUNT --to SHARD, or --stay")
     loaded = config_of(config)
     target = -1 if to is None else to
-    at_door(loaded, action="move-account", account=account, to=target, cancel=int(cancel))
+    at_door(loaded, action="move-account", account=account, shard=target, drain=int(cancel))
     if stay or no_wait:
         click.echo(json.dumps({"account": account, "to": to}) if as_json else f"{account}: {_told(to)}")
         return

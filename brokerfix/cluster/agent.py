@@ -28,7 +28,7 @@ from brokerfix.cluster.publish import Fenced, Publisher
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
 from brokerfix.cluster.shard import Shard
 from brokerfix.cluster.shared import Role, Shared, Slot
-from brokerfix.cluster.stream import Head, Refused, Stream
+from brokerfix.cluster.stream import LOOK_BACK, Head, Refused, Stream
 from brokerfix.cluster.told import Told
 from brokerfix.cluster.versions import check_kinds, fingerprint, tell_kinds
 from brokerfix.queues.nats import ServerAway, connect
@@ -319,16 +319,18 @@ class Agent:
         )
 
     async def _fence(self, me: Head) -> None:
-        """Append where our epoch begins, behind whatever is there: nobody else appends any more."""
+        """Append where our epoch begins, behind whatever is there: nobody else is confirmed any more."""
         while True:
             try:
                 _, last = await self.stream.ends()
-                found = await self.stream.get(last) if last else None
-                if found is not None and (found.head.epoch, found.head.instance) == (me.epoch, me.instance):
-                    self.fenced_by = last
+                for seq in range(max(1, last - LOOK_BACK), last + 1):
+                    found = await self.stream.get(seq)
+                    if found is None or found.head.epoch < me.epoch:
+                        continue
+                    if (found.head.epoch, found.head.instance) != (me.epoch, me.instance):
+                        raise Fenced(f"node {found.head.node} has written in epoch {found.head.epoch}")
+                    self.fenced_by = seq
                     return
-                if found is not None and found.head.epoch > me.epoch:
-                    raise Fenced(f"node {found.head.node} has written in epoch {found.head.epoch}")
                 self.fenced_by = await self.stream.append(me, b"", last)
                 return
             except Stale:
@@ -343,12 +345,17 @@ class Agent:
         holding = self.lease.holding
         assert holding is not None
         me = Head(0, 0, 0, 0, holding.held.epoch, self.node, holding.held.instance)
-        await self._fence(me)
-        last = await self.stream.get(self.fenced_by)
-        assert last is not None
-        if last.head.is_epoch:
-            last = await self.stream.last_data(self.fenced_by)
-        self._publish(me, self.fenced_by, last.head.end if last is not None else 0)
+        while True:
+            try:
+                first, end = await self.stream.ends()
+                last = await self.stream.last_data(end + 1, first)
+                if await self.stream.highest_epoch(end) > me.epoch:
+                    raise Fenced(f"another node has begun an epoch after {me.epoch}")
+                break
+            except Away as away:
+                self._trouble("the stream", str(away))
+                await asyncio.sleep(AGAIN_SECONDS / 4)
+        self._publish(me, end, last.head.end if last is not None else 0)
 
     def _publish(self, me: Head, seq: int, end: int) -> None:
         shared = self.shared

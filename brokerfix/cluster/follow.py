@@ -69,11 +69,10 @@ async def _last_same(stream: Stream, incoming: Incoming, first: int, last: int) 
 
 async def _same_at(stream: Stream, incoming: Incoming, seq: int, first: int) -> Message | None:
     """The message with bytes at or before a sequence, if this node has those."""
-    for number in range(seq, first - 1, -1):
-        found = await stream.get(number)
-        if found is not None and not found.head.is_epoch:
-            return found if crc_of(incoming.folder, found.head.end) == found.head.crc else None
-    return None
+    found = await stream.last_data(seq + 1, first)
+    if found is None or crc_of(incoming.folder, found.head.end) != found.head.crc:
+        return None
+    return found
 
 
 async def _data_from(stream: Stream, first: int, last: int) -> Message | None:
@@ -106,9 +105,7 @@ class Follower:
     async def join(self) -> None:
         """Find out from where on to follow. Raises Away, Refused."""
         self.seq = await common(self.stream, self.incoming)
-        _, last = await self.stream.ends()
-        found = await self.stream.get(last) if last else None
-        self.epoch = found.head.epoch if found is not None else 0
+        self.epoch = await self.stream.highest_epoch(self.seq) if self.seq else 0
         self.joined = True
 
     async def step(self) -> int:
@@ -121,8 +118,12 @@ class Follower:
                 f"nothing between that and its message {gap}: {RESTORE}"
             ) from gap
         for message in messages:
+            self.seq = message.seq
+            if message.head.epoch < self.epoch:
+                log.info("message %d of epoch %d is void: epoch %d had begun", self.seq, message.head.epoch, self.epoch)
+                continue
+            self.epoch = message.head.epoch
             self.incoming.take(message.head, message.data)
-            self.seq, self.epoch = message.seq, max(self.epoch, message.head.epoch)
             self.took += not message.head.is_epoch
         self.caught_up = len(messages) < MOST_AT_ONCE
         return len(messages)

@@ -7,10 +7,8 @@ from collections.abc import Callable
 
 from brokerfix.cluster.lease import Away, Stale
 from brokerfix.cluster.segments import Outgoing
-from brokerfix.cluster.stream import Head, Message, Stream
+from brokerfix.cluster.stream import IN_FLIGHT, Head, Message, Stream
 
-IN_FLIGHT = 4
-"""Messages under way at most: what is written meanwhile goes as one."""
 AGAIN_SECONDS = 0.05
 
 
@@ -35,7 +33,7 @@ class Publisher:
         self.tail = tail
         self.tell = tell
         self.confirmed = 0
-        self.seq = 0
+        self.seq = self._confirmed_seq = 0
         self.woken = asyncio.Event()
         self._stuck_since = 0.0
         self._in_flight: deque[tuple[asyncio.Future[int], int, int, float]] = deque()
@@ -47,7 +45,7 @@ class Publisher:
 
     def begin(self, seq: int, position: int, crc: int | None = None) -> None:
         """Go on behind a message and a position, before which the segment has this CRC32. Raises Refused."""
-        self.seq, self.confirmed = seq, position
+        self.seq, self.confirmed, self._confirmed_seq = seq, position, seq
         self.outgoing.go_to(position, crc)
         self.tell(position)
 
@@ -92,7 +90,7 @@ class Publisher:
             self._in_flight.popleft()
             if found != seq:
                 raise Away(f"message {found} was to be {seq}")
-            self.confirmed = end
+            self.confirmed, self._confirmed_seq = end, seq
             if self._stuck_since:
                 self._stuck_since = 0.0
                 self.trouble("")
@@ -109,12 +107,12 @@ class Publisher:
                 future.exception()
         while True:
             try:
-                last, message = await self._last()
+                last, message = await self._since_confirmed()
                 break
             except Away as away:
                 self.trouble(str(away))
                 await asyncio.sleep(AGAIN_SECONDS)
-        if message is not None and not message.head.is_epoch:
+        if message is not None:
             self.begin(last, message.head.end, message.head.crc)
         else:
             self.begin(last, self.confirmed)
@@ -122,13 +120,20 @@ class Publisher:
             self._stuck_since = 0.0
             self.trouble("")
 
-    async def _last(self) -> tuple[int, Message | None]:
-        """The stream's last sequence, and its message. Raises Away, Fenced."""
+    async def _since_confirmed(self) -> tuple[int, Message | None]:
+        """The stream's last sequence, and the last message with bytes of ours after the one that was confirmed last.
+        Raises Away, Fenced."""
         _, last = await self.stream.ends()
-        message = await self.stream.get(last) if last else None
-        if message is None:
-            raise Away("the stream's last message is not there")
-        head = message.head
-        if (head.epoch, head.instance, head.node) != (self.me.epoch, self.me.instance, self.me.node):
-            raise Fenced(f"node {head.node} has written to {self.stream.name} in epoch {head.epoch}")
-        return last, message
+        ours: Message | None = None
+        me = self.me
+        for seq in range(self._confirmed_seq + 1, last + 1):
+            message = await self.stream.get(seq)
+            if message is None:
+                raise Away(f"the stream's message {seq} is not there")
+            head = message.head
+            if (head.epoch, head.node, head.instance) == (me.epoch, me.node, me.instance):
+                ours = ours if head.is_epoch else message
+            elif head.epoch >= me.epoch:
+                raise Fenced(f"node {head.node} has written to {self.stream.name} in epoch {head.epoch}")
+            # Else it is void: its writer had it under way when our epoch began.
+        return last, ours

@@ -259,8 +259,8 @@ class Shard:
             return None
         self._number += 1
         answer = await self.broker.ask(
-            "set-parts", kind=row["kind"], name=row["name"], limit=row["limit"], epoch=self.epoch, number=self._number,
-            amount=money_text(effect.amount),
+            "set-parts", kind=row["kind"], name=row["name"], limit=row["limit"], amount=money_text(effect.amount),
+            epoch=self.epoch, sequence=self._number,
         )  # fmt: skip
         return to_money(answer["part"])
 
@@ -325,7 +325,7 @@ class Shard:
         return {"ok": True, **await self.broker.ask(action, by, **_fields(request))}
 
     async def _begin_move(self, by: str, request: dict[str, Any]) -> Answer:
-        name, to = request["account"], request["to"]
+        name, to = request["account"], request["shard"]
         if to >= 0:
             if str(to) not in self.alive:
                 raise ActionRefused(f"shard {to} is not there")

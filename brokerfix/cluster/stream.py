@@ -2,10 +2,14 @@
 epoch is a message without any.
 
 A message is appended only behind the sequence that its writer expects to be the last: a writer that another one has
-come after is refused for good."""
+come after is refused. What it had under way besides can still meet the sequence that it expects, behind the message of
+the next epoch: it is never confirmed, as those before it are refused, and it is void for every reader, as a message of
+an epoch is behind one of a later epoch.
+"""
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any, Self
 
 import msgspec
@@ -24,7 +28,12 @@ MOST_BYTES = 256 << 10
 """Of one message."""
 PATIENCE = 0.25
 """Seconds that a read waits for something new."""
+MORE_SECONDS = 0.01
 MOST_AT_ONCE = 64
+IN_FLIGHT = 4
+"""Messages that a writer has under way at most."""
+LOOK_BACK = 2 * IN_FLIGHT
+"""So many messages before one tell whether it is void: those that are follow on the message of a later epoch."""
 
 
 class Refused(Exception):
@@ -134,14 +143,24 @@ class Stream:
         assert found.seq is not None
         return Message(found.seq, Head.of(found.headers), found.data or b"")
 
-    async def last_data(self, before: int) -> Message | None:
-        """The last message before a sequence that has bytes. Raises Away, Refused."""
-        first, _ = await self.ends()
+    async def last_data(self, before: int, first: int) -> Message | None:
+        """The last message before a sequence, from another on, that has bytes and is not void. Raises Away, Refused."""
         for seq in range(before - 1, first - 1, -1):
             found = await self.get(seq)
-            if found is not None and not found.head.is_epoch:
+            if found is None or found.head.is_epoch:
+                continue
+            if found.head.epoch >= await self.highest_epoch(seq):
                 return found
         return None
+
+    async def highest_epoch(self, until: int) -> int:
+        """The latest epoch of the messages up to one, which it is near. Raises Away, Refused."""
+        highest = 0
+        for seq in range(max(1, until - LOOK_BACK), until + 1):
+            found = await self.get(seq)
+            if found is not None:
+                highest = max(highest, found.head.epoch)
+        return highest
 
     async def publish(self, head: Head, data: bytes, behind: int) -> "asyncio.Future[int]":
         """Append behind a sequence. The future has the message's own or, as an exception, Stale, or Away: then it may
@@ -229,12 +248,15 @@ class Stream:
     async def _fetch(self, seq: int) -> list[Any]:
         """What comes to our place at the server."""
         try:
-            got: list[Any] = await self._consumer[1].fetch(MOST_AT_ONCE, timeout=PATIENCE)
+            got: list[Any] = await self._consumer[1].fetch(1, timeout=PATIENCE)
         except TimeoutError:
             if (await self.ends())[1] > seq:
                 # There are some, and they do not come: the server that had our place is gone.
                 await self.forget()
             return []
+        with suppress(TimeoutError):
+            # Asked for several, the client waits until they are all there: so not for long.
+            got += await self._consumer[1].fetch(MOST_AT_ONCE - 1, timeout=MORE_SECONDS)
         return got
 
     async def forget(self) -> None:

@@ -45,8 +45,8 @@ class OnRecord(ActionRefused):
 
 MOST_TEXT = 200
 NUMBERS = (
-    "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "number", "to",
-    "cancel", "shard", "move",
+    "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
+    "drain", "shard", "move",
 )  # fmt: skip
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60

@@ -77,7 +77,7 @@ class ShardActions:
         """Set one part. Answers with what it is then."""
         level, name = (request["kind"], request.get("name", "")), request["limit"]
         parts = ((*level, name, request["amount"]),)
-        epoch, number = request["epoch"], request["number"]
+        epoch, number = request["epoch"], request["sequence"]
         self._done(cmd.SetParts(self.broker.clock(), operator, epoch, number, parts))
         for row in rows(self.broker.state, self.broker.clock()):
             if (row["kind"], row["name"], row["limit"]) == (*level, name):
@@ -89,7 +89,7 @@ class ShardActions:
         return self._done(cmd.PlaceAccounts(self.broker.clock(), operator, accounts))
 
     def _move(self, operator: str, request: Request) -> Answer:
-        account, to, cancel = request["account"], request["to"], request.get("cancel", 0) == 1
+        account, to, cancel = request["account"], request["shard"], request.get("drain", 0) == 1
         return self._done(cmd.MoveAccount(self.broker.clock(), operator, account, to, cancel))
 
     def _can_take(self, operator: str, request: Request) -> Answer:

@@ -11,6 +11,7 @@ import pytest
 from brokerfix.facts import Alerted
 from brokerfix.operate.admin import ask
 from brokerfix.process.warm import warm_up
+from brokerfix.record.audit import verify
 from brokerfix.record.checked import PARTS, Checker, Comparison
 from brokerfix.record.journal import read
 from brokerfix.tools.client import Client, Disconnected
@@ -120,6 +121,27 @@ def connects(client: Client) -> bool:
         client.close()
         return False
     return True
+
+
+def test_a_primary_that_is_started_again_goes_on_where_it_was(tmp_path: Path, servers: NatsServers) -> None:
+    """It is the same node, and nobody was primary since: it knows the numbers that its sessions have used."""
+    desk = Desk(tmp_path, servers, "a", lease=LEASE, durability="disk+cluster")
+    try:
+        desk.start()
+        alice = desk.client("a")
+        assert order(alice, "before")[150] == "0"
+        desk["a"].kill()
+        desk["a"].start()
+        desk.reach(alice, "a")
+        assert order(alice, "after")[150] == "0"
+        assert alice.next_in < 100, "no numbers were left out"
+        assert desk["a"].status()["epoch"] == 2
+        assert not (desk["a"].data / "journal" / "aside").exists()
+        assert desk["a"].stop() == 0
+        report, _ = verify(desk["a"].data / "journal")
+        assert report.problems == []
+    finally:
+        desk.stop()
 
 
 def test_a_standby_of_a_cluster_that_has_had_no_primary_waits(tmp_path: Path, servers: NatsServers) -> None:

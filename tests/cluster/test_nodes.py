@@ -169,6 +169,7 @@ def test_a_switch_hands_over_at_once(desk: Desk, alice: Client) -> None:
     assert desk.primary() == "b"
     desk.reach(alice, "b")
     assert order(alice, "before the switch")[150] == "0"
+    until_said(lambda: desk["b"].status()["standbys"] == 1)
     refused = run_cli("switch", str(desk["b"].config), "--to", "c")
     assert "there is no node 'c': known are a, b" in refused.stderr
     done = run_cli("switch", str(desk["b"].config), "--to", "a")

@@ -49,11 +49,11 @@ def test_a_kill_reaches_all_shards_and_one_that_is_down_when_it_is_back(shards: 
     assert "shard 3 does it before it takes orders again" in found.output
     for shard in (0, 1, 2):
         assert is_refused(shards, shard, f"A{shard}", "HALTED")
-        until(lambda shard=shard: shards.asked(shard, "working")["orders"] == [])
+        until(lambda shard=shard: shards.told(shard, "working")["orders"] == [])
     shards.begin(3)
     # Never a moment in which it is taken.
     until(lambda: is_refused(shards, 3, "A3", "HALTED"))
-    until(lambda: shards.asked(3, "working")["orders"] == [])
+    until(lambda: shards.told(3, "working")["orders"] == [])
     assert [answer["ok"] for answer in shards.answers("resume", "all", shard=2)] == [True] * 4
     assert shards.taken(3, "A3", "1", 1)
 
@@ -81,7 +81,7 @@ def test_an_account_moves_whatever_is_killed_meanwhile(
     for shard in killed:
         shards.wait(shard)
     until(lambda: shards.holdings("M") == {to: str(HELD)})
-    until(lambda: not any(shards.asked(shard, "placed")["handed"] for shard in SHARDS))
+    until(lambda: not any(shards.told(shard, "placed")["handed"] for shard in SHARDS))
     assert shards.taken(to, "M", "1", 1)
     assert is_refused(shards, source, "M", f"account M is on shard {to}")
     assert sum(shards.gross().values()) <= LIMIT * PRICE
