@@ -304,7 +304,7 @@ class FeedProcess(Process):
         self.command = [sys.executable, "-m", "brokerfix", "feed", str(path), *exchanges, *digits, *options]
         self.command += ["--stay"] if stays else []
 
-    def wait(self) -> int:
+    def ended(self) -> int:
         assert self._process is not None
         return self._process.wait(20)
 
@@ -491,7 +491,7 @@ def test_it_ends_with_a_logout(start: Start, clients: Callable[[FeedProcess], Cl
     feed.send_signal(how)
     with pytest.raises(Disconnected, match="the feed ends"):
         client.receive()
-    assert feed.wait() == 0
+    assert feed.ended() == 0
     assert "sent 0 messages" in feed.log.read_text()
 
 
@@ -504,7 +504,7 @@ def test_it_ends_when_it_is_over(
     client.subscribe("q", ["AAPL"])
     with pytest.raises(Disconnected, match="the feed ends"):
         client.receive_until(lambda message: False)
-    assert feed.wait() == 0
+    assert feed.ended() == 0
 
 
 def test_one_recorded_venue_may_be_several_exchanges(start: Start, clients: Callable[[FeedProcess], Client]) -> None:
