@@ -16,7 +16,7 @@ from brokerfix.settings.base import StartError
 from brokerfix.settings.registry import database_path
 from brokerfix.tools import postgres_server
 from brokerfix.tools.client import Disconnected
-from brokerfix.tools.cluster_files import ACCOUNTS, EXCHANGES, NODES, SENDERS, Files
+from brokerfix.tools.cluster_files import ACCOUNTS, BY_HAND, EXCHANGES, NODES, SENDERS, Files
 from brokerfix.tools.demo import Process, free_port, make_folder
 from brokerfix.tools.nats_servers import NatsServers
 from brokerfix.tools.nats_servers import program as nats_program
@@ -130,9 +130,15 @@ class Desk:
             started.add(node.shard)
         parts += [("router", self.files.door.name), ("gateway", self.files.door.name)]
         lines += [f"brokerfix {command} config/{file}" for command, file in parts]
-        lines += ["", "# Then, e.g.:", "brokerfix order --as ALICE buy 100 AAPL @ 150.25 --config config/door.toml"]
-        lines += [f"brokerfix {command} config/shard-1-a.toml" for command in ("cluster", "shards --config", "switch")]
-        lines.append("brokerfix limits --all-shards --config config/shard-1-a.toml")
+        lines += [
+            "",
+            "# Then, e.g.:",
+            f"brokerfix order --as {BY_HAND} buy 100 AAPL @ 150.25 --config config/door.toml",
+        ]
+        lines += ["brokerfix cluster config/shard-1-a.toml", ""]
+        lines.append("# Of the node that is the primary, which `cluster` says; after the demo that is b:")
+        lines += ["brokerfix shards --config config/shard-1-b.toml", "brokerfix switch config/shard-1-b.toml"]
+        lines.append("brokerfix limits --all-shards --config config/shard-1-b.toml")
         (self.folder / "start-by-hand.txt").write_text("\n".join(lines) + "\n")
 
     def start(self) -> None:

@@ -9,6 +9,8 @@ NODES = {"a": 1, "b": 1, "c": 2}
 """Each machine of the cluster, and its shard. a and b are one broker: one is the primary, the other its standby."""
 ACCOUNTS = {"NORTH": 1, "SOUTH": 2}
 CLIENTS = ("ALICE", "BOB", "CAROL")
+BY_HAND = "DAVE"
+"""A client that the demo leaves alone: its numbers begin with 1."""
 SENDERS = {1: "SHARD1", 2: "SHARD2"}
 """What each shard is called at exchanges."""
 EXCHANGES = {"XNAS": 7, "XNYS": 11}
@@ -127,7 +129,7 @@ DOOR = """\
 
 [broker]
 name = "{broker}"
-port = {port}                        # clients log on here, as ALICE, BOB or CAROL
+port = {port}                        # clients log on here, as ALICE, BOB, CAROL or DAVE
 data = "../var/door"
 
 [gateway]
@@ -176,7 +178,7 @@ class Files:
         self._servers = "[" + ", ".join(f'"{url}"' for url in servers) + "]"
         self._desk = DESK.format(
             instruments=INSTRUMENTS.format(more=MARKET), most_long=MOST_LONG,
-            clients="".join(CLIENT.format(name=name) for name in CLIENTS),
+            clients="".join(CLIENT.format(name=name) for name in (*CLIENTS, BY_HAND)),
         )  # fmt: skip
         for name, seed in EXCHANGES.items():
             self._write_exchange(name, seed)

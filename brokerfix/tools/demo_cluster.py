@@ -27,9 +27,7 @@ from brokerfix.tools.trader import PRICES, Trader
 KILLED_SHARD, OTHER_SHARD = 1, 2
 ROOM, STEP = 1000, 50
 """How much room the firm's limit has when it is set, in units, and what each order takes of it."""
-ASK_AGAIN_SECONDS = 0.1
-PATIENCE_SECONDS = 2.0
-"""For so long an order is sent again whose part of a limit is not there yet."""
+ASK_AGAIN_SECONDS = 0.05
 
 
 class ShardTrader(Trader):
@@ -154,20 +152,10 @@ class Play:
         ask_at(door_path(nodes[1].data), {"action": "all", "request": request}, SECONDS)
         held = ", ".join(f"shard {shard} uses {units:,}" for shard, units in used.items())
         self.view.say(f"an operator sets the firm's max_long to {limit:,} units, for all shards together: {held}")
-        places = {ACCOUNTS[account]: (account, *_longest(nodes[ACCOUNTS[account]], account)) for account in ACCOUNTS}
-        told: dict[int, str] = {}
-        sizes = {shard: STEP + max(0, -held_now) for shard, (_, _, held_now) in places.items()}
-        while len(told) < len(places):
-            # The first takes twice as much, and so gets a part of what would be the other's.
-            for shard in (KILLED_SHARD, KILLED_SHARD, OTHER_SHARD):
-                if shard not in told:
-                    account, symbol, _ = places[shard]
-                    text = self._buy(account, symbol, sizes[shard])
-                    sizes[shard] = STEP
-                    if text:
-                        told[shard] = text
-        for shard, text in told.items():
-            self.view.say(f"shard {shard} refuses: {text}")
+        places = {shard: (account, *_longest(nodes[shard], account)) for account, shard in ACCOUNTS.items()}
+        self._use_up(places)
+        for shard, (account, symbol, _) in places.items():
+            self.view.say(f"shard {shard} refuses: {self.traders[0].buy(account, symbol, STEP) or 'NOTHING'}")
         used = {shard: self._used(node) for shard, node in nodes.items()}
         sum_of = " + ".join(f"{units:,}" for units in used.values())
         self.view.update(list(self.traders), float(self.seconds))
@@ -180,16 +168,22 @@ class Play:
         (row,) = (row for row in node.told("parts")["parts"] if (row["kind"], row["limit"]) == ("firm", "max_long"))
         return int(float(row["used"]))
 
-    def _buy(self, account: str, symbol: str, qty: int) -> str:
-        """Buy far from the market, so that it rests; again while the shard's part is not there yet. Returns why it is
-        refused, "" where it is taken."""
-        trader = self.traders[0]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            told = trader.buy(account, symbol, qty)
-            if "more is asked for" not in told or time.monotonic() > deadline:
-                return told
-            time.sleep(ASK_AGAIN_SECONDS)
+    def _use_up(self, places: dict[int, tuple[str, str, int]]) -> None:
+        """Buy until there is no room left. An order that a shard's part does not allow yet is sent again."""
+        room, deadline = ROOM, time.monotonic() + SECONDS
+        # What is short of a symbol has to be bought back before it counts.
+        sizes = {shard: STEP + max(0, -held) for shard, (_, _, held) in places.items()}
+        while room:
+            # The first takes twice as much, and so gets a part of what would be the other's.
+            for shard in (KILLED_SHARD, KILLED_SHARD, OTHER_SHARD)[: room // STEP]:
+                account, symbol, _ = places[shard]
+                if self.traders[0].buy(account, symbol, sizes[shard]):
+                    time.sleep(ASK_AGAIN_SECONDS)
+                else:
+                    room -= STEP
+                    sizes[shard] = STEP
+            if time.monotonic() > deadline:
+                raise Disconnected(f"{room} units of the firm's limit could not be used")
 
 
 def _longest(node: Node, account: str) -> tuple[str, int]:
