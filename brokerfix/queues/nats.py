@@ -31,7 +31,9 @@ async def connect(
     last: list[Exception] = []
 
     async def failed(error: Exception) -> None:
-        last[:] = [error]
+        # A server that does not let us in closes the connection behind it: that says less.
+        if not any(is_refusal(before) for before in last):
+            last[:] = [error]
         log.debug("%s: %s: %s", key, ", ".join(section.servers), error)
 
     client = Client()
@@ -58,7 +60,11 @@ async def connect(
     return client
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether a server has said that it does not let us in."""
+    return isinstance(error, AuthorizationError) or "authorization" in str(error).lower()
+
+
 def told(path: Path, key: str, section: ServersSection, error: Exception) -> str:
     """Why servers can't be used, for people."""
-    is_refused = isinstance(error, AuthorizationError) or "authorization" in str(error).lower()
-    return told_away(path, key, section, error, is_refused)
+    return told_away(path, key, section, error, is_refusal(error))
