@@ -1,5 +1,7 @@
 """A broker and exchanges as real processes, and clients that are not QuickFIX."""
 
+import importlib
+import os
 import socket
 import sqlite3
 import ssl
@@ -12,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import pytest
 import simplefix
 
 from brokerfix.settings.passwords import make_hash
@@ -278,3 +281,15 @@ def listening(pid: int) -> list[str]:
                 words = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
                 found.append(f"{ip_address(words)}:{int(port, 16)}")
     return sorted(found)
+
+
+def of_others(package: str) -> Any:
+    """A package that the proofs are compared with: where it is not there the test is skipped, or fails where it has to
+    be. It asks for Python 3.12 and runs on 3.11."""
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        told = f"needs {package}: pip install --ignore-requires-python --no-deps {package.replace('_', '-')}"
+        if os.environ.get("BROKERFIX_REQUIRE_TLOG"):
+            pytest.fail(told)
+        pytest.skip(told)

@@ -14,7 +14,7 @@ import pytest
 from brokerfix.record.checkpoints import read_notes
 from brokerfix.record.notes import is_signed_by, parse_vkey
 from brokerfix.tools.demo import free_port
-from tests.live import BROKER, Market, report, run_cli, until
+from tests.live import BROKER, Market, of_others, report, run_cli, until
 
 PROOF = """
 [proof]
@@ -63,7 +63,7 @@ class Witness:
 
 @pytest.fixture
 def witness(tmp_path: Path) -> Iterator[Witness]:
-    pytest.importorskip("aics_witness", reason="needs aics-witness, which asks for Python 3.12")
+    of_others("aics_witness")
     made = Witness(tmp_path)
     yield made
     made.stop()

@@ -20,6 +20,7 @@ from brokerfix.record.journal import Journal, read, segments
 from brokerfix.record.merkle import leaf_hash
 from brokerfix.record.notes import SIGNATURE, BadNote, VKey, origin_of, parse, sign
 from brokerfix.record.proof import Checked, check, is_proven, prove
+from tests.live import of_others
 
 DAYS = (20261126, 20261127)
 RECORDS = 12
@@ -363,7 +364,7 @@ def test_a_key_that_others_may_read_is_not_used(data: Path) -> None:
 
 def test_another_library_for_such_logs_agrees(data: Path) -> None:
     """The package aics-tlog, which has its own trees, notes and verifiers."""
-    tlog = pytest.importorskip("aics_tlog", reason="needs aics-tlog, which asks for Python 3.12")
+    tlog = of_others("aics_tlog")
     segment = segments(data / "journal")[0]
     tree = tlog.MerkleTree(records_of(segment))
     for index, facts in enumerate(facts_of(DAYS[0])):
