@@ -67,6 +67,9 @@ HOURS = {"open": f"{NOW - timedelta(hours=2):%H:00:00}", "close": f"{NOW + timed
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     made = Place(tmp_path_factory.mktemp("http"), CONFIG, KEYS, store="true", **HOURS)
+    with made.api() as api:
+        # The database is made by a process of its own, a moment after the broker has begun.
+        eventually(lambda: api.get("/v1/account").status_code == 200)
     yield made
     made.stop()
 

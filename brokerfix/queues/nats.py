@@ -17,6 +17,7 @@ from brokerfix.settings.servers import ServersSection, password_of, tls_of
 log = logging.getLogger("brokerfix.queues")
 RECONNECT_SECONDS = 0.1
 CONNECT_SECONDS = 2
+CLOSE_SECONDS = 1.0
 
 
 async def connect(
@@ -38,26 +39,37 @@ async def connect(
 
     client = Client()
     password = password_of(path, key, section)
-    connecting = client.connect(
-        list(section.servers),
-        name=name,
-        user=section.user or None,
-        password=password or None,
-        tls=tls_of(path, key, section),
-        error_cb=failed,
-        disconnected_cb=disconnected,
-        reconnected_cb=reconnected,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]
-        connect_timeout=seconds,  # type: ignore[arg-type]
+    connecting = asyncio.ensure_future(
+        client.connect(
+            list(section.servers),
+            name=name,
+            user=section.user or None,
+            password=password or None,
+            tls=tls_of(path, key, section),
+            error_cb=failed,
+            disconnected_cb=disconnected,
+            reconnected_cb=reconnected,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]
+            connect_timeout=seconds,  # type: ignore[arg-type]
+        )
     )
-    try:
-        await asyncio.wait_for(connecting, FIRST_CONNECT_SECONDS)
-    except Exception as error:
-        with contextlib.suppress(Exception):
-            await client.close()
-        raise ServerAway(told(path, key, section, last[0] if last else error)) from error
-    return client
+    await asyncio.wait({connecting}, timeout=FIRST_CONNECT_SECONDS)
+    if connecting.done() and connecting.exception() is None:
+        return client
+    failed_by = connecting.exception() if connecting.done() else TimeoutError("no server answers in time")
+    await _give_up(client, connecting)
+    assert isinstance(failed_by, Exception)
+    raise ServerAway(told(path, key, section, last[0] if last else failed_by)) from failed_by
+
+
+async def _give_up(client: Client, connecting: "asyncio.Future[None]") -> None:
+    """End what tries to connect. The client may swallow that it is canceled, and go on; so it is not waited for."""
+    client.options["allow_reconnect"] = False
+    connecting.add_done_callback(lambda done: done.cancelled() or done.exception())
+    connecting.cancel()
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client.close(), CLOSE_SECONDS)
 
 
 def is_refusal(error: Exception) -> bool:

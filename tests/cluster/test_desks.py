@@ -173,8 +173,8 @@ def test_a_wrong_password_is_told_with_where_it_stands(tmp_path: Path, monkeypat
     monkeypatch.setenv("BROKERFIX_CLUSTER_PASSWORD", "wrong")
     guarded = NatsServers(tmp_path, free_port, more="authorization { user: broker, password: right }\n")
     guarded.start()
+    desk = Desk(tmp_path, guarded, "a", more='user = "broker"')
     try:
-        desk = Desk(tmp_path, guarded, "a", more='user = "broker"')
         said = run_cli("cluster", str(desk["a"].config))
         assert said.returncode == 1
         assert "user 'broker' is not let in: look at cluster.user and its password" in said.stderr
@@ -182,6 +182,7 @@ def test_a_wrong_password_is_told_with_where_it_stands(tmp_path: Path, monkeypat
         until(lambda: "user 'broker' is not let in" in desk["a"].tail())
         assert desk["a"].stop() == 0, "it waits, and ends when it is told to"
     finally:
+        desk.stop()
         guarded.stop()
 
 
