@@ -46,9 +46,10 @@ Row = dict[str, Any]
 class Tape:
     """A journal's facts, written by hand. Times are seconds after BEGIN; prices are in cents, quantities in units."""
 
-    def __init__(self, day: int = 20261123) -> None:
+    def __init__(self, day: int = 20261123, shard: int = 0) -> None:
         self.facts: list[f.Fact] = []
-        self._ids = count(first_of_day(day, 0) + 1)
+        self.shard = shard
+        self._ids = count(first_of_day(day, shard) + 1)
         for symbol in ("AAPL", "MSFT"):
             self.add(0, f.InstrumentDefined, instrument=Instrument(symbol, 2, 0, 1, 1, "at-or-better", "venue"))
         self.add(0, f.VenueDefined, venue=Venue("XNAS", taker_fee="0.003", maker_fee="-0.002"))
@@ -57,7 +58,7 @@ class Tape:
 
     def on(self, day: int) -> None:
         """What follows is of another trading day."""
-        self._ids = count(first_of_day(day, 0) + 1)
+        self._ids = count(first_of_day(day, self.shard) + 1)
 
     def add(self, at: float, kind: Any, **values: Any) -> int:
         number = next(self._ids)
@@ -101,7 +102,7 @@ class Tape:
     def rows(self, *by: str) -> dict[str, Row]:
         found = Orders()
         found.apply(self.facts)
-        return {row["name"]: row for row in quality(found, by).rows}
+        return {row["name"]: row for row in quality([found], by).rows}
 
     def all(self) -> Row:
         return self.rows()["all"]
@@ -446,8 +447,8 @@ def test_orders_over_a_split_are_left_out_and_counted() -> None:
     tape.add(3, f.SplitApplied, symbol="AAPL", numerator=2, denominator=1, operator="me")
     found = Orders()
     found.apply(tape.facts)
-    assert (quality(found, ()).split, quality(found, ()).orders) == (1, 1)
-    assert quality(found, ()).rows[0]["orders"] == 1
+    assert (quality([found], ()).split, quality([found], ()).orders) == (1, 1)
+    assert quality([found], ()).rows[0]["orders"] == 1
     assert found.twice_mid("AAPL", BEGIN + 3 * SECOND) is None
 
 
@@ -458,7 +459,7 @@ def test_currencies_are_not_added() -> None:
     tape.order(3, BUY, 10, 100, symbol="MSFT")
     found = Orders()
     found.apply(tape.facts)
-    rows = quality(found, ()).rows
+    rows = quality([found], ()).rows
     assert [(row["currency"], row["orders"]) for row in rows] == [("", 1), ("EUR", 1)]
     assert "currency" in table(rows, "orders")[0]
 
@@ -478,10 +479,10 @@ def test_numbers_as_text(value: Fraction | None, text: str | None) -> None:
     assert decimal(value) == text
 
 
-def routed() -> Tape:
+def routed(shard: int = 0) -> Tape:
     """Five orders on two days: a market order at both exchanges, marketable and non-marketable limits, a stop, and a
     directed one."""
-    tape = Tape(20260930)
+    tape = Tape(20260930, shard)
     tape.quote(0, 1000, 1004)
     tape.add(0, f.SymbolGroupDefined, group="tech", symbols=("AAPL",))
     market = tape.order(1, BUY, 300)
@@ -499,7 +500,7 @@ def routed() -> Tape:
 def test_order_routing() -> None:
     found = Orders()
     found.apply(routed().facts)
-    report = routing(found)
+    report = routing([found])
     assert [(row["section"], row["period"], row["orders"]) for row in report.sections] == [
         ("tech", "2026-Q3", 1), ("tech", "2026-09", 1), ("tech", "2026-Q4", 4), ("tech", "2026-10", 4),
     ]  # fmt: skip
@@ -522,10 +523,10 @@ def test_symbols_in_no_group_are_a_section_of_their_own() -> None:
     tape.order(7, BUY, 1, symbol="MSFT")
     found = Orders()
     found.apply(tape.facts)
-    assert {row["section"] for row in routing(found).sections} == {"tech", "other"}
+    assert {row["section"] for row in routing([found]).sections} == {"tech", "other"}
     without = Orders()
     without.apply(fact for fact in tape.facts if not isinstance(fact, f.SymbolGroupDefined))
-    assert {row["section"] for row in routing(without).sections} == {"all"}
+    assert {row["section"] for row in routing([without]).sections} == {"all"}
     assert (periods(20260331), periods(20261231)) == (("2026-03", "2026-Q1"), ("2026-12", "2026-Q4"))
 
 
@@ -584,6 +585,25 @@ def test_which_orders_and_rows(tmp_path: Path) -> None:
     assert orders("--symbol", "MSFT") == []
     assert orders("--day", "2026-01-01") == []
     assert orders("--client", "ALICE", "--by", "exchange") == [("all", 5), ("XNAS", 3), ("XNYS", 2)]
+
+
+def test_a_report_is_of_all_shards_whose_journals_are_named(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    config = routed().write(here)
+    routed(shard=3).write(there)
+    alone = rows_of(run("order-routing", config, "--format", "json"))
+    both = rows_of(run("order-routing", config, "--format", "json", "--with", str(there / "data")))
+    assert [row["routed"] for row in both] == [2 * row["routed"] for row in alone]
+    assert [(row["net"], row["net_per_100"]) for row in both][:1] == [("-0.60", alone[0]["net_per_100"])]
+    rows = rows_of(run("execution-quality", config, "--format", "json", "--with", str(there / "data" / "journal")))
+    assert rows[0]["orders"] == 10
+    twice = run("execution-quality", config, "--with", str(here / "data"))
+    assert twice.exit_code == 1
+    assert "both are of one shard; name each once" in twice.output
+    nothing = run("execution-quality", config, "--with", str(tmp_path))
+    assert (nothing.exit_code, "there is no journal here" in nothing.output) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from brokerfix.cli.base import config_of, config_option, for_people, main, show_rows
+from brokerfix.domain import id_text
 
 if TYPE_CHECKING:
     from brokerfix.operate.quality_read import Orders
@@ -34,6 +35,7 @@ class Wanted(NamedTuple):
     form: str
     output: str
     config: str
+    others: tuple[str, ...] = ()
 
     @property
     def scope(self) -> str:
@@ -57,19 +59,23 @@ def options_of_reports(command: Callable[..., None]) -> Callable[..., None]:
         "--format", "form", type=click.Choice(["table", "csv", "json", "html"]), default="table", show_default=True
     )
     @click.option("--output", default="", metavar="FILE", help="Write it there, and not to the terminal.")
+    @click.option(
+        "--with", "others", multiple=True, metavar="FOLDER",
+        help="The orders of another shard too: its data folder, a standby's of it, or a backup.",
+    )  # fmt: skip
     @config_option
     @for_people
     @wraps(command)
     def asked(
         day: datetime | None, since: datetime | None, until: datetime | None, client: str, symbol: str, form: str,
-        output: str, config: str, **others: Any,
+        output: str, others: tuple[str, ...], config: str, **more: Any,
     ) -> None:  # fmt: skip
         if day is not None and (since is not None or until is not None):
             raise click.UsageError("--day is one day; for several say --from and --to without it")
         first, last = _number(day or since, 0), _number(day or until, LAST_DAY)
         if first > last:
             raise click.UsageError("--from is after --to")
-        command(Wanted(first, last, client, symbol, form, output, config), **others)
+        command(Wanted(first, last, client, symbol, form, output, config, others), **more)
 
     return asked
 
@@ -125,19 +131,41 @@ def order_routing(wanted: Wanted) -> None:
     _write(wanted, "Order routing", HEADING, list(NOTES), tables, found.exchanges, told, drawn)
 
 
-def _read(wanted: Wanted) -> "Orders":
-    """What the journal has. A client or symbol that it does not know is most likely mistyped."""
+def _read(wanted: Wanted) -> list["Orders"]:
+    """What the journals have, of each shard. A client or symbol that none knows is most likely mistyped."""
     from brokerfix.operate.quality_read import Orders
 
-    journal = config_of(wanted.config).data / "journal"
-    found = Orders(wanted.first, wanted.last, wanted.client, wanted.symbol).read(journal)
+    journals = [config_of(wanted.config).data / "journal", *map(_journal_in, wanted.others)]
+    found = [Orders(wanted.first, wanted.last, wanted.client, wanted.symbol).read(journal) for journal in journals]
+    _check_distinct(journals, found)
     for what, name, known in (
-        ("client", wanted.client, found.clients), ("symbol", wanted.symbol, set(found.instruments))
-    ):  # fmt: skip
+        ("client", wanted.client, {client for one in found for client in one.clients}),
+        ("symbol", wanted.symbol, {symbol for one in found for symbol in one.instruments}),
+    ):
         if name and name not in known:
             told = f"it has {', '.join(sorted(known)[:MOST_NAMED])}" if known else "it is empty"
-            raise click.ClickException(f"{journal}: there is no {what} {name!r}; {told}")
+            raise click.ClickException(f"{journals[0]}: there is no {what} {name!r}; {told}")
     return found
+
+
+def _journal_in(folder: str) -> Path:
+    """The journal of a data folder, or of a backup."""
+    path = Path(folder)
+    path = path / "journal" if (path / "journal").is_dir() else path
+    if not any(path.glob("*.journal")):
+        raise click.ClickException(f"{folder}: there is no journal here (no *.journal file)")
+    return path
+
+
+def _check_distinct(journals: Sequence[Path], found: Sequence["Orders"]) -> None:
+    """Orders that are in two journals would count twice: they are of one shard."""
+    seen: dict[int, Path] = {}
+    for journal, one in zip(journals, found, strict=True):
+        twice = next((order for order in one.orders if order in seen), 0)
+        if twice:
+            told = f"{journal}: has order {id_text(twice)} as {seen[twice]} has: both are of one shard; name each once"
+            raise click.ClickException(told)
+        seen |= dict.fromkeys(one.orders, journal)
 
 
 def _write(

@@ -8,7 +8,7 @@ net is above 0, what is paid below.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -92,9 +92,10 @@ def _sections(found: Orders, symbol: str) -> Iterator[str]:
     yield from names or (["other"] if found.groups else ["all"])
 
 
-def routing(found: Orders) -> Routing:
+def routing(shards: Sequence[Orders]) -> Routing:
+    """Of the orders of all shards together."""
     sections: dict[tuple[str, str, str], Section] = defaultdict(Section)
-    for order in found.orders.values():
+    for found, order in ((shard, order) for shard in shards for order in shard.orders.values()):
         instrument = found.instruments[order.symbol]
         for name in _sections(found, order.symbol):
             for period in periods(order.day):
@@ -107,7 +108,7 @@ def routing(found: Orders) -> Routing:
         for key, section in ordered
         for venue, place in sorted(section.places.items(), key=lambda item: (-sum(item[1].orders.values()), item[0]))
     ]
-    return Routing(told, exchanges, len(found.orders))
+    return Routing(told, exchanges, sum(len(found.orders) for found in shards))
 
 
 def _rank(period: str) -> tuple[str, int]:

@@ -234,11 +234,12 @@ def _money(text: str) -> int:
         return 0
 
 
-def tallies(found: Orders, wanted: Iterable[str]) -> dict[tuple[str, str, str], Tally]:
-    """By (what it is by, its name, the money's currency): all orders together, and by exchange, client or type."""
+def tallies(shards: Sequence[Orders], wanted: Iterable[str]) -> dict[tuple[str, str, str], Tally]:
+    """By (what it is by, its name, the money's currency): all orders of all shards together, and by exchange, client or
+    type. Each order is judged by what its own shard saw."""
     by = tuple(dict.fromkeys(wanted))
     tallied: dict[tuple[str, str, str], Tally] = {}
-    for order in found.orders.values():
+    for found, order in ((shard, order) for shard in shards for order in shard.orders.values()):
         if order.is_split:
             continue
         one = judge(found, order)
@@ -336,7 +337,7 @@ class Quality(msgspec.Struct, frozen=True):
     split: int
 
 
-def quality(found: Orders, by: Iterable[str]) -> Quality:
-    rows = [row(key, tally) for key, tally in tallies(found, by).items()]
-    split = sum(order.is_split for order in found.orders.values())
-    return Quality(rows, len(found.orders) - split, split)
+def quality(shards: Sequence[Orders], by: Iterable[str]) -> Quality:
+    rows = [row(key, tally) for key, tally in tallies(shards, by).items()]
+    split = sum(order.is_split for found in shards for order in found.orders.values())
+    return Quality(rows, sum(len(found.orders) for found in shards) - split, split)
