@@ -10,7 +10,7 @@ import click
 import pytest
 
 from brokerfix.cli import main
-from brokerfix.settings.checks import addresses
+from brokerfix.settings.addresses import addresses
 from brokerfix.settings.load import load
 from brokerfix.tools.certificates import Authority
 from brokerfix.tools.nats_servers import program

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from brokerfix.access.vouch import VOUCHER, read_secret, socket_path, voucher
 from brokerfix.doors.waiting import Unavailable
-from brokerfix.settings.checks import addresses
+from brokerfix.settings.addresses import addresses
 from brokerfix.settings.sections import Config, ConfigError
 from brokerfix.tools.client import Client, Disconnected, Message, TooLow
 

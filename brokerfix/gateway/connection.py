@@ -13,7 +13,7 @@ from brokerfix.gateway.messages import Names, vouched_logon
 from brokerfix.gateway.relay import Relay
 from brokerfix.gateway.sources import Address, source_of
 from brokerfix.gateway.tls import fingerprint
-from brokerfix.settings.checks import addresses
+from brokerfix.settings.addresses import addresses
 from brokerfix.settings.sections import ConfigError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from brokerfix.access.vouch import socket_path
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
-from brokerfix.settings.checks import addresses
+from brokerfix.settings.addresses import addresses
 from brokerfix.settings.sections import Config, ConfigError
 
 if TYPE_CHECKING:

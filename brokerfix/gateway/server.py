@@ -20,7 +20,7 @@ from brokerfix.gateway.budgets import Bucket, Budgets
 from brokerfix.gateway.connection import Connection
 from brokerfix.gateway.sources import Address, Networks, Sources, source_of, to_address
 from brokerfix.gateway.tls import load_certificates, server_context
-from brokerfix.settings.checks import address
+from brokerfix.settings.addresses import address
 from brokerfix.settings.sections import Budget, Config, ConfigError
 
 log = logging.getLogger("brokerfix.gateway")

@@ -12,7 +12,7 @@ from brokerfix.router.routes import Routes
 from brokerfix.router.session import Session
 from brokerfix.router.state import SHARD_ANEW
 from brokerfix.router.where import Configured, Where
-from brokerfix.settings.checks import address
+from brokerfix.settings.addresses import address
 from brokerfix.settings.schedule import trading_day
 from brokerfix.settings.sections import ClientSection, Config, ConfigError
 

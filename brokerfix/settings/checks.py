@@ -14,7 +14,6 @@ import msgspec
 from brokerfix.domain import (
     FEATURES,
     MONEY_DIGITS,
-    SHARDS,
     Charge,
     FeeTier,
     Inexact,
@@ -27,9 +26,11 @@ from brokerfix.domain import (
     to_scaled,
 )
 from brokerfix.settings import passwords
+from brokerfix.settings.addresses import address, addresses
 from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
+from brokerfix.settings.outside import cluster_of, queues_of, router_of
 from brokerfix.settings.sections import (
     COMP_ID,
     MAKER,
@@ -45,14 +46,6 @@ from brokerfix.settings.sections import (
     HttpSection,
     InstrumentSection,
     VenueSection,
-)
-from brokerfix.settings.servers import (
-    ClusterSection,
-    QueueSection,
-    RouterSection,
-    check_events,
-    check_orders_from,
-    check_servers,
 )
 from brokerfix.settings.store import check_store
 
@@ -97,69 +90,14 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         _makers(path, read, instruments),
         {name: (section.max_orders_per_second, section.options) for name, section in read["makers"].items()},
         quoters_of(path, read, instruments),
-        _cluster(path, read),
-        _queues(path, read),
+        cluster_of(path, read),
+        queues_of(path, read),
         read["events"],
         read["orders_from"],
         proof=read.get("proof"),
-        router=_router(path, read),
+        router=router_of(path, read),
         compliance=check_compliance(path, read),
     )
-
-
-def _router(path: Path, read: Mapping[str, Any]) -> RouterSection | None:
-    """Check the addresses of the router and of its shards, and that each account's shard has one."""
-    router: RouterSection | None = read.get("router")
-    if router is None:
-        return None
-    places = [("listen", router.listen), *((f"shards.{shard}", text) for shard, text in router.shards.items())]
-    for key, text in places:
-        for one in text.split(",") if key != "listen" else (text,):
-            try:
-                private = ip_address(address(one.strip())[0]).is_private
-            except ValueError as error:
-                raise ConfigError(f"{path}: router.{key}: {error}") from error
-            if not private:
-                told = "needs an address of a private network: the link is not secured"
-                raise ConfigError(f"{path}: router.{key}: {told}")
-    for shard in router.shards:
-        if not (shard.isdecimal() and str(int(shard)) == shard and int(shard) < SHARDS):
-            raise ConfigError(f"{path}: router.shards: {shard!r} is no shard: a number below {SHARDS}")
-    if not router.secret and (read.get("gateway") is None or not read["gateway"].secret):
-        raise ConfigError(f"{path}: router.secret: needs a file that the gateway and every shard can read too")
-    for name, account in read["accounts"].items():
-        if str(account.shard) not in router.shards:
-            raise ConfigError(
-                f"{path}: accounts.{name}: is on shard {account.shard}, which router.shards does not have"
-            )
-    return router
-
-
-def _cluster(path: Path, read: Mapping[str, Any]) -> ClusterSection | None:
-    cluster: ClusterSection | None = read.get("cluster")
-    durability = read["broker"].durability
-    if cluster is None and "cluster" in durability:
-        raise ConfigError(f"{path}: broker.durability: {durability!r} needs a [cluster]")
-    if cluster is not None:
-        check_servers(path, "cluster", cluster)
-    placed = {name: account.shard for name, account in read["accounts"].items() if account.shard}
-    if placed and (cluster is None or not cluster.shards) and read.get("router") is None:
-        name = next(iter(placed))
-        raise ConfigError(f"{path}: accounts.{name}.shard: needs [cluster] shards = true, or a [router]")
-    return cluster
-
-
-def _queues(path: Path, read: Mapping[str, Any]) -> dict[str, QueueSection]:
-    queues: dict[str, QueueSection] = read["queues"]
-    for name, queue in queues.items():
-        check_servers(path, f"queues.{name}", queue)
-    for table in ("events", "orders_from"):
-        for name, user in read[table].items():
-            if user.queue not in queues:
-                raise ConfigError(f"{path}: {table}.{name}.queue: there is no [queues.{user.queue}]")
-    check_events(path, read["events"], read["accounts"])
-    check_orders_from(path, read)
-    return queues
 
 
 OF_ONE_LEVEL = {"max_loss": "an account, [accounts.NAME] limits", "max_fills": "a client, [clients.NAME] limits"}
@@ -373,19 +311,6 @@ def _makers(path: Path, read: Mapping[str, Any], instruments: Mapping[str, Instr
     if MAKER in makers:
         raise ConfigError(f"{path}: makers.{MAKER}: is the name of the one that [maker] configures; choose another")
     return {MAKER: walks_maker(path, MAKER, walk, instruments), **makers}
-
-
-def address(text: str) -> tuple[str, int]:
-    """(host, port) of HOST:PORT; an IPv6 address stands in brackets. Raises ValueError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def addresses(text: str) -> list[tuple[str, int]]:
-    """(host, port) of each of HOST:PORT, HOST:PORT, ...: of the nodes of a cluster. Raises ValueError."""
-    return [address(one.strip()) for one in text.split(",")]
 
 
 def _gateway(path: Path, gateway: GatewaySection | None, clients: Mapping[str, ClientSection]) -> GatewaySection | None:

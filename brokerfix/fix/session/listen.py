@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from brokerfix.access.vouch import socket_path
-from brokerfix.settings.checks import addresses
+from brokerfix.settings.addresses import addresses
 from brokerfix.settings.sections import Config
 
 BACKLOG = 128
