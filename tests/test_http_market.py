@@ -314,4 +314,6 @@ def test_the_statistics_of_a_day_end_with_it(place: Place) -> None:
         assert wait_for(stream, "statistics")["statistics"] == told, "it begins with what is"
         stream.socket.close()
         assert run_cli("roll", "--config", str(place.config)).returncode == 0
+        # A moment later sequence numbers begin anew: the door's session ends, and comes back.
+        eventually(lambda: api.get("/healthz").json()["up"] is False)
         eventually(lambda: api.get("/v1/statistics/DAY").json() == NOTHING and api.get("/healthz").json()["up"])
