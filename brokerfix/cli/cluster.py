@@ -11,6 +11,7 @@ import msgspec
 from brokerfix.cli.base import config_of, for_people, json_option, main
 from brokerfix.cli.tables import show
 from brokerfix.operate.admin import NotRunning, ask
+from brokerfix.queues.needed import check_cluster_installed
 from brokerfix.settings.sections import Config, StartError
 
 SWITCH_SECONDS = 60.0
@@ -30,11 +31,13 @@ def _clustered(config: str) -> Config:
 def cluster(config: str, as_json: bool) -> None:
     """How the cluster of the file CONFIG is: its primary, its standbys, how far they are. The exit code is 0 if all is
     well."""
+    loaded = _clustered(config)
+    check_cluster_installed(loaded.path)
     from brokerfix.cluster import overview
     from brokerfix.queues.nats import ServerAway
 
     try:
-        found = asyncio.run(overview.look(_clustered(config)))
+        found = asyncio.run(overview.look(loaded))
     except ServerAway as error:
         raise StartError(str(error)) from error
     if as_json:

@@ -11,6 +11,7 @@ import click
 
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main, show_rows
 from brokerfix.operate.admin import Answer, NotRunning, ask_at
+from brokerfix.queues.needed import check_cluster_installed
 from brokerfix.settings.sections import Config, StartError
 
 all_shards_option = click.option("--all-shards", is_flag=True, help="Ask every shard of the cluster.")
@@ -44,6 +45,7 @@ def of_all(config: Config, request: dict[str, Any]) -> Answer:
 
 
 async def _straight(config: Config, request: dict[str, Any]) -> Answer:
+    check_cluster_installed(config.path)
     from brokerfix.cluster.keys import Keys
     from brokerfix.cluster.lease import Away
     from brokerfix.cluster.standing import ask_all

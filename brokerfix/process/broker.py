@@ -29,7 +29,7 @@ from brokerfix.process.receiver import Receiver
 from brokerfix.process.timers import MILLISECOND, OPERATOR_EVERY, SECOND, Timer, Timers
 from brokerfix.process.warm import warm_up
 from brokerfix.projections.lag import events_lag, lag_of
-from brokerfix.queues.needed import check_installed
+from brokerfix.queues.needed import check_cluster_installed, check_installed
 from brokerfix.record.confirmed import FILE as SHARED
 from brokerfix.record.journal import OURS, Journal, JournalError, Origin, lock
 from brokerfix.record.outbox import Outbox
@@ -94,6 +94,8 @@ class Broker:
         config = self.config
         if config.broker.history and find_spec("pyarrow") is None:
             raise StartError(f"{config.path}: broker.history: needs pyarrow: pip install 'brokerfix[history]'")
+        if config.cluster is not None:
+            check_cluster_installed(config.path)
         for name, events in config.events.items():
             check_installed(config.path, f"events.{name}", config.queues[events.queue].kind)
         if in_postgres(config) and find_spec("psycopg") is None:

@@ -1,4 +1,4 @@
-"""The libraries that queues need: they are needed only where there is such a queue."""
+"""The libraries that queues and the cluster need: they are needed only where there is such a one."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,15 @@ NEEDS = {"nats": ("nats", "cluster"), "rabbitmq": ("rstream", "rabbitmq"), "kafk
 def check_installed(path: Path, key: str, kind: str) -> None:
     """Raises ConfigError where the library of a kind of queue is not installed, which the section `key` of the
     configuration `path` wants."""
+    _check(path, f"{key}.queue: is of the kind {kind}", kind)
+
+
+def check_cluster_installed(path: Path) -> None:
+    """The same of the `[cluster]`, whose servers are NATS."""
+    _check(path, "cluster: its servers are NATS", "nats")
+
+
+def _check(path: Path, what: str, kind: str) -> None:
     module, extra = NEEDS[kind]
     if find_spec(module) is None:
-        raise ConfigError(f"{path}: {key}.queue: is of the kind {kind}: pip install 'brokerfix[{extra}]'")
+        raise ConfigError(f"{path}: {what}: pip install 'brokerfix[{extra}]'")
