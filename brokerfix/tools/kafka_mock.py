@@ -3,57 +3,35 @@ protocol over sockets, keeps everything in memory, and has no topics made: each 
 first named. A desk's own servers run elsewhere.
 """
 
-import os
-import signal
 import subprocess
 import sys
 
 from brokerfix.settings.base import StartError
+from brokerfix.tools.server_process import ServerProcess
 
 PARTITIONS = 4
 """Of each topic."""
 BROKERS = 1
 
 
-class KafkaMock:
+class KafkaMock(ServerProcess):
     """The mock cluster. When it is killed, all that it had is gone."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = None
         self.urls: list[str] = []
 
     def start(self) -> None:
         """Start it, and wait until it takes requests. Raises StartError."""
         command = [sys.executable, "-m", "brokerfix.tools.kafka_mock"]
         # Who ends without a stop leaves none behind: it ends with its standard input.
-        self.process = subprocess.Popen(
+        process = self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline().strip()
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
         if not line:
             raise StartError("the mock cluster of Kafka does not start")
         self.urls = line.split(",")
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.communicate()
-        self.process = None
-
-    def pause(self) -> None:
-        """Stop it from running, until `go_on`."""
-        assert self.process is not None
-        os.kill(self.process.pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self.process is not None
-        os.kill(self.process.pid, signal.SIGCONT)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
-            self.kill()
 
 
 def main() -> None:

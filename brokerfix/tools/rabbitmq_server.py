@@ -1,7 +1,6 @@
 """A RabbitMQ server on this machine, as a distribution has it installed, for the tests. A desk's own runs elsewhere."""
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from brokerfix.settings.base import StartError
 from brokerfix.tools.certificates import Authority
+from brokerfix.tools.server_process import ServerProcess
 
 READY_SECONDS = 60.0
 ROOT = Path("/usr/lib/rabbitmq/lib")
@@ -51,7 +51,7 @@ def is_installed() -> bool:
     return True
 
 
-class RabbitServer:
+class RabbitServer(ServerProcess):
     """One server with its data in a folder, on ports that `free_port` gives. Its user is guest, the password too. It
     also takes TLS, with a certificate of its own authority, `ca`."""
 
@@ -66,7 +66,6 @@ class RabbitServer:
         (folder / "rabbitmq.conf").write_text(CONFIG.format(port=self.port, stream=self.stream_port) + tls)
         (folder / "enabled_plugins").write_text("[rabbitmq_stream].\n")
         (folder / "env.conf").write_text("")
-        self.process: subprocess.Popen[bytes] | None = None
         self._program = program()
 
     @property
@@ -120,13 +119,6 @@ class RabbitServer:
                 raise StartError(f"the RabbitMQ server of {self.folder} does not start: {told}")
             time.sleep(0.05)
 
-    def kill(self) -> None:
-        """End the server at once, as a machine that is lost."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-
     def end(self) -> None:
         """Have the server end in good order. One of version 3.10 that is killed within three minutes after its first
         stream was made forgets that it has streams: it writes down so seldom what they are called."""
@@ -135,20 +127,9 @@ class RabbitServer:
         self.process.wait(READY_SECONDS)
         self.process = None
 
-    def pause(self) -> None:
-        """Stop the server from running, until `go_on`."""
-        assert self.process is not None
-        os.kill(self.process.pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        assert self.process is not None
-        os.kill(self.process.pid, signal.SIGCONT)
-
     def stop(self) -> None:
         """End the server, and the name server that it has started beside it."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
-            self.kill()
+        super().stop()
         # It listens on a port that is this server's alone.
         epmd = ["epmd", "-port", str(self._epmd_port), "-kill"]
         subprocess.run(epmd, env=self._environment(), capture_output=True, check=False)
