@@ -256,7 +256,7 @@ class Broker:
         """One turn of the loop: sessions, held messages, timers."""
         began = time.perf_counter_ns()
         if self.member is not None:
-            self.member.check()
+            self.member.turn()
         self.sessions.poll()
         if self.journal.waits:
             self.pipeline.release()
@@ -281,7 +281,7 @@ class Broker:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
         self.timers.every.clear()
         if self.member is not None:
-            self.member.stopping = True
+            self.member.begin_stop()
         deadline = self.clock() + LOGOUT_SECONDS * SECOND
         while self.sessions.logout() and self.clock() < deadline:
             self.turn()

@@ -231,6 +231,11 @@ class Member:
         where cancels are to go out all the same."""
         return self.shared[Slot.CONFIRMED] if self.check() else ENDLESS
 
+    def turn(self) -> None:
+        """The loop turns: the agent sees that it does. As `check`."""
+        self.shared[Slot.TURNED] += not self.stopping
+        self.check()
+
     def check(self) -> bool:
         """Whether this process has the lease. Where not it steps down, or, where cancels are to go out all the same,
         goes on without."""
@@ -286,6 +291,11 @@ class Member:
                 process.wait()
 
     # The end
+
+    def begin_stop(self) -> None:
+        """The loop ends: what follows takes its time."""
+        self.stopping = True
+        self.shared[Slot.TURNED] = 0
 
     def successor(self, to: str) -> str:
         """The standby that could take over at once: `to` or, for "", the one that is closest. Raises ActionRefused."""
