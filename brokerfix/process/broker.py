@@ -230,10 +230,12 @@ class Broker:
 
     def run(self) -> int:
         """Run until SIGINT or SIGTERM. Returns the process's exit code."""
+        self.running = True
         # QuickFIX resets SIGINT when it is imported, so the handlers are set here.
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
-        self.running = True
+        if self.member is not None and self.member.is_to_end:
+            self.running = False
         if self.config.broker.idle == "spin":
             while self.running:
                 self.turn()
