@@ -97,6 +97,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         proof=read.get("proof"),
         router=router_of(path, read),
         compliance=check_compliance(path, read),
+        operators=read["operators"],
     )
 
 
