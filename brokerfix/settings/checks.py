@@ -31,6 +31,7 @@ from brokerfix.settings.compliance import check_compliance
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.outside import cluster_of, queues_of, router_of
+from brokerfix.settings.records import check_records
 from brokerfix.settings.sections import (
     COMP_ID,
     MAKER,
@@ -98,6 +99,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         router=router_of(path, read),
         compliance=check_compliance(path, read),
         operators=read["operators"],
+        records=check_records(path, read),
     )
 
 

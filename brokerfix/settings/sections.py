@@ -34,6 +34,7 @@ from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.operators import OperatorSection
 from brokerfix.settings.proof import ProofSection
+from brokerfix.settings.records import RecordsSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
 MAKER = "MAKER"
@@ -345,6 +346,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
     "compliance": ComplianceSection,
+    "records": RecordsSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
     "gateway": GatewaySection,
@@ -420,6 +422,7 @@ class Config(msgspec.Struct, frozen=True):
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
     operators: dict[str, OperatorSection] = {}
+    records: RecordsSection = RecordsSection()
 
     @property
     def login_names(self) -> tuple[str, ...]:
