@@ -69,7 +69,8 @@ ACTIONS = _table(
         # The day, the sessions, the records.
         ("operator", "split roll disconnect reset"),
         ("trader risk operator compliance", "alert"),
-        ("compliance", "delete-records"),
+        ("compliance", "delete-records personal-show personal-erase"),
+        ("operator compliance", "personal-list personal-set"),
         # Who is connected, and the cluster.
         ("", "add-client add-exchange switch"),
         ("", "hold-parts set-parts place move-account move-out move-in end-move"),

@@ -14,6 +14,7 @@ Commands.topics = {
     "making_desk": "making",
     "market": "market",
     "order": "order",
+    "personal": "personal",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
     "records": "retention",
