@@ -17,7 +17,7 @@ Commands.topics = {
     "personal": "personal",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
-    "records": "retention",
+    "records": "retention export",
     "report_filings": "report",
     "report_making": "report",
     "reports": "report",
