@@ -263,4 +263,5 @@ def _write(output: Path, files: dict[str, bytes]) -> None:
         new.mkdir(mode=0o700, parents=True)
         for name, data in files.items():
             (new / name).write_bytes(data)
+            (new / name).chmod(0o600)
     new.replace(output)
