@@ -30,6 +30,7 @@ from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.compliance import ComplianceSection
+from brokerfix.settings.console import ConsoleSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.proof import ProofSection
@@ -344,6 +345,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
     "compliance": ComplianceSection,
+    "console": ConsoleSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
     "gateway": GatewaySection,
@@ -417,6 +419,7 @@ class Config(msgspec.Struct, frozen=True):
     proof: ProofSection | None = None
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
+    console: ConsoleSection | None = None
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
