@@ -1,12 +1,12 @@
 """What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from brokerfix import commands as cmd
+from brokerfix.access.roles import Role
 from brokerfix.domain import (
     Inexact,
     Instrument,
@@ -28,7 +28,8 @@ from brokerfix.engine.risk.credit import credits
 from brokerfix.engine.risk.levels import pending, utilisation
 from brokerfix.engine.risk.standing import margins
 from brokerfix.facts import Alerted, OperatorRefused, OrderAccepted, OrderRejected
-from brokerfix.operate.admin import ActionRefused, Answer, Request, name_of
+from brokerfix.operate.admin import ActionRefused, Answer, Request
+from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
@@ -128,25 +129,25 @@ class Operations:
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
-        """Do what a request asks for. The broker's own user, as the cluster's agent is, may ask for another one (`by`),
-        whom it knows. Raises ActionRefused."""
-        if "by" in request:
-            if operator not in (name_of(os.getuid()), name_of(0)):
-                raise ActionRefused("only the broker's own user may ask in another's name")
-            operator = str(request.pop("by"))
-            _check("by", operator)
+        """Do what a request asks for, if who asks may. Raises ActionRefused."""
+        operator, role = who_asks(self.broker.config, operator, request)
         try:
-            return self._do(operator, request)
+            return self._do(operator, role, request)
         except OnRecord as error:
             raise ActionRefused(str(error)) from error
         except ActionRefused as error:
             self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
             raise
 
-    def _do(self, operator: str, request: Request) -> Answer:
-        action = self.actions.get(str(request.get("action")))
+    def _do(self, operator: str, role: Role, request: Request) -> Answer:
+        name = str(request.get("action"))
+        action = self.actions.get(name)
         if action is None:
             raise ActionRefused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")
+        told = why_not(role, name)
+        if told:
+            self.broker.carry_out(cmd.OperatorMayNot(self.broker.clock(), operator, name, told))
+            raise OnRecord(f"{operator}: {told}")
         for name, value in request.items():
             _check(name, value)
         try:

@@ -135,7 +135,7 @@ class Broker:
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, *config.makers)):
             log.warning("%s", line)
         self.state.market.is_told = True
-        self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.broker.operators)
+        self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.login_names)
         self.timers.begin()
         self._start_helpers()
         gc.collect()

@@ -99,6 +99,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         router=router_of(path, read),
         compliance=check_compliance(path, read),
         console=check_console(path, read),
+        operators=read["operators"],
     )
 
 

@@ -33,6 +33,7 @@ from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.console import ConsoleSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
+from brokerfix.settings.operators import OperatorSection
 from brokerfix.settings.proof import ProofSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
@@ -381,6 +382,7 @@ TABLES: dict[str, type[Section]] = {
     "queues": QueueSection,
     "events": EventsSection,
     "orders_from": OrdersFromSection,
+    "operators": OperatorSection,
 }
 
 
@@ -420,6 +422,12 @@ class Config(msgspec.Struct, frozen=True):
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
     console: ConsoleSection | None = None
+    operators: dict[str, OperatorSection] = {}
+
+    @property
+    def login_names(self) -> tuple[str, ...]:
+        """Who may come to the operators' door, beside the broker's own user."""
+        return tuple(dict.fromkeys((*self.broker.operators, *self.operators)))
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
