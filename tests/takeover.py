@@ -148,7 +148,7 @@ class Takeovers(Harness):
         """Cancel and settle everything, stop all, and compare. Returns how many fills there were."""
         while not all(client.client.connected for client in self.traders):
             self.turn(acting=False)
-        demo._finish(self.traders)
+        demo.finish(self.traders)
         self.nodes[self.standby].stop()
         self.nodes[self.primary].stop()
         for name in ("XNAS", "XNYS"):

@@ -8,9 +8,9 @@ import pyotp
 import pytest
 
 from brokerfix.access.roles import ACTIONS, Role
+from brokerfix.facts import OperatorActed, OperatorRefused
 from brokerfix.operate.admin import ActionRefused, ask
 from brokerfix.record.journal import read
-from brokerfix.facts import OperatorActed, OperatorRefused
 from tests.console.desk import BROKER, PASSWORD, PEOPLE, Desk, form_of
 from tests.live import until
 
