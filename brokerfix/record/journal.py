@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from brokerfix.facts import KINDS, AnyFact, DayRolled, Fact, StateKept
-from brokerfix.record.frames import HEADER, MAGIC, MAX_RECORD, last_link, link
+from brokerfix.record.frames import HEADER, MAGIC, MAX_RECORD, NEW, last_link, link
 from brokerfix.record.frames import record_end as _record_end
 from brokerfix.record.place import Place as Place
 from brokerfix.record.place import position_of
@@ -61,8 +61,6 @@ class Record(msgspec.Struct, array_like=True, tag="r2", gc=False):
 
 
 _ARRAY = rb"(?:[\x90-\x9f]|\xdc..|\xdd....)"
-NEW = b"\xa2r2"
-"""How a Record begins behind its array's first byte."""
 LONG_ARRAY = 0xA0
 """First bytes of MessagePack arrays of up to 15 elements are below this."""
 _NAMES = b"|".join(kind.__name__.encode() for kind in KINDS)

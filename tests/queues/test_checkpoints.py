@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -26,8 +27,9 @@ from brokerfix.record import keys
 from brokerfix.record.checkpoints import Checkpointer, notes_path, read_notes
 from brokerfix.record.journal import Place, segments
 from brokerfix.record.notes import Checkpoint, parse, sign
-from tests.queues.flow import DAY, Flow, publishing, until_confirmed
-from tests.servers import Kafka, Server
+from tests.live import until
+from tests.queues.flow import DAY, Flow, publishing, quietly, until_confirmed
+from tests.servers import Kafka, Nats, Server
 
 PROOF = "[proof]\nseconds = 3600\n"
 
@@ -70,10 +72,11 @@ class SignedFlow(Flow):
         """Until the queue has all facts and checkpoints."""
         async with publishing(self) as publisher, asyncio.timeout(20):
             await until_confirmed(publisher, self.last)
-            while [row["note"] for row in await self._there()] != self.notes():
+            while [row["note"] for row in await self.there()] != self.notes():
                 await asyncio.sleep(0.02)
 
-    async def _there(self) -> list[dict[str, Any]]:
+    async def there(self) -> list[dict[str, Any]]:
+        """As `told`, also before anything was."""
         try:
             return await self.told()
         except ServerAway:
@@ -112,6 +115,32 @@ def test_each_is_there_once_with_what_it_covers_also_after_the_publishers_end(
     assert (len(times), set(times.values())) == (4, {1})
     # The facts are there as ever, and nothing else among them.
     assert sorted(asyncio.run(flow.raw())) == [id_number(row["id"]) for row in flow.journaled()]
+
+
+def test_a_publisher_that_is_killed_is_followed_without_a_gap(tmp_path: Path, nats_server: Nats) -> None:
+    flow = SignedFlow(tmp_path, nats_server)
+
+    def has_all() -> bool:
+        time.sleep(0.05)
+        return [row["note"] for row in asyncio.run(flow.there())] == flow.notes()
+
+    for _ in range(2):
+        process = flow.process()
+        try:
+            for _ in range(3):
+                flow.trade(10)
+                flow.sign()
+            until(lambda: bool(asyncio.run(flow.there())))
+        finally:
+            quietly(process)
+        flow.trade(1)
+        flow.sign()
+    process = flow.process()
+    try:
+        until(has_all)
+    finally:
+        quietly(process)
+    assert len(asyncio.run(flow.bodies())) == len(flow.notes()) == 8
 
 
 class Gathering:
