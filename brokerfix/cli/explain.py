@@ -49,7 +49,7 @@ def _account(journal: Path, account: str) -> tuple[list[dict[str, Any]], None]:
 
 def _order(journal: Path, order: str, output: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The story and all of the evidence; its page is written."""
-    from brokerfix.operate.order_evidence import order_evidence
+    from brokerfix.operate.explain_orders import order_evidence
     from brokerfix.operate.order_page import page
     from brokerfix.operate.order_told import told
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from brokerfix.operate.order_told import Row, decimal_sum
+from brokerfix.operate.order_told import decimal_sum
 from brokerfix.operate.quality_page import STYLE, picture, table
 from brokerfix.operate.quality_words import OWN_BOOK
+from brokerfix.operate.sentences import Row
 
 OWN_STYLE = """
 h3 { font-size: .95rem; margin: 1.1rem 0 .35rem; color: var(--soft); }
