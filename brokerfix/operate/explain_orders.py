@@ -11,7 +11,8 @@ from brokerfix.operate.explain_order import ABOUT, OrderStory
 from brokerfix.operate.explain_replay import replay
 from brokerfix.operate.order_evidence import Evidence
 from brokerfix.operate.order_facts import ManyOrders, OrderFacts
-from brokerfix.operate.order_limits import Question, Sources, Weighed, matching, weighed
+from brokerfix.operate.order_limits import Question, Sources, Weighed, matching, weighed, weighed_of
+from brokerfix.operate.refusals import refusal_text
 from brokerfix.operate.sentences import Told, came_text, operator_of
 from brokerfix.operate.told_clients import messages
 from brokerfix.record.journal import Record
@@ -44,18 +45,7 @@ class OrdersTold:
                 found.checks = weighed(state, self._sources, Question.of(state, fact))
                 found.checked_after = state.last_id
             elif isinstance(fact, f.RequestRejected):
-                found.refused_requests.append((fact, self._weighed_of(state, fact)))
-
-    def _weighed_of(self, state: State, fact: f.RequestRejected) -> list[Weighed]:
-        """The limits that a replace has met, without what it has asked for, which is not on record."""
-        order = state.orders.get(fact.order_id)
-        if order is None or fact.evidence is None:
-            return []
-        question = Question(
-            order.client, order.account, order.symbol, order.side, order.ord_type, order.qty, order.price,
-            order.risk_price, fact.at, order.instructions,
-        )  # fmt: skip
-        return weighed(state, self._sources, question, order)
+                found.refused_requests.append((fact, weighed_of(state, self._sources, fact)))
 
     def after(self, state: State, fact: f.Fact, record: Record) -> None:
         told = messages(state, fact)
@@ -106,18 +96,10 @@ def _checks_told(found: Evidence, fact: f.Fact) -> list[Told]:
 
 
 def _refusal_told(fact: f.OrderRejected | f.RequestRejected, checks: Sequence[Weighed]) -> list[Told]:
-    """By which limit, what it is, what was used of it and what was asked."""
-    evidence = fact.evidence
-    if evidence is None or not evidence.limit:
-        return []
-    match = matching(checks, evidence)
-    what = f"{evidence.check}{f' ({match.name})' if match is not None else ''}"
-    where = f" of {evidence.at}" if evidence.at else ""
-    used = f"{match.used} of it was used; " if match is not None and match.used is not None else ""
-    text = (
-        f"what refuses it is {what}{where}: the limit is {evidence.limit}; {used}with it it would be {evidence.value}"
-    )
-    return [Told(fact.at, fact.id, text, "check", rests=(match.set_by,) if match is not None and match.set_by else ())]
+    text = refusal_text(fact.evidence, checks)
+    match = matching(checks, fact.evidence) if fact.evidence is not None else None
+    rests = (match.set_by,) if match is not None and match.set_by else ()
+    return [Told(fact.at, fact.id, text, "check", rests=rests)] if text else []
 
 
 def orders_evidence(folder: Path, order_ids: Sequence[int]) -> dict[int, Evidence]:

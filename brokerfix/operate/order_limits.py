@@ -167,6 +167,18 @@ def weighed(state: State, sources: Sources, question: Question, replaced: Order 
     return found + _power(state, client, account, instrument, terms, replaced, sources)
 
 
+def weighed_of(state: State, sources: Sources, fact: f.RequestRejected) -> list[Weighed]:
+    """The limits that a refused replace has met, without what it has asked for, which is not on record."""
+    order = state.orders.get(fact.order_id)
+    if order is None or fact.evidence is None:
+        return []
+    question = Question(
+        order.client, order.account, order.symbol, order.side, order.ord_type, order.qty, order.price,
+        order.risk_price, fact.at, order.instructions,
+    )  # fmt: skip
+    return weighed(state, sources, question, order)
+
+
 def _rate(client: Client, sources: Sources, at: int) -> Iterator[Weighed]:
     if client.max_rate:
         used = sum(at - one < checks.SECOND for one in client.recent)

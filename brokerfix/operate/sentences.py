@@ -5,7 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from brokerfix import facts as f
-from brokerfix.domain import id_text
+from brokerfix.domain import LIQUIDATION, id_text
+from brokerfix.engine.risk.approvals import EXPIRY
+from brokerfix.engine.risk.kill import THROTTLE
+from brokerfix.engine.risk.review import LOSS_LIMIT
+from brokerfix.engine.venues.breaks import RECONCILIATION
 from brokerfix.record.journal import OURS, Origin
 
 Row = dict[str, Any]
@@ -70,9 +74,14 @@ def came_text(origin: Origin) -> str:
     return ", ".join(told) + (f"; received {time_text(origin.received)}" if origin.received else "")
 
 
+NOBODY = frozenset((LIQUIDATION, EXPIRY, RECONCILIATION, LOSS_LIMIT, THROTTLE))
+"""Operators of what the broker does by itself."""
+
+
 def operator_of(fact: f.Fact) -> str:
     """Who did by hand what the fact tells, "" if nobody did."""
-    return str(getattr(fact, "operator", "") or "")
+    who = str(getattr(fact, "operator", "") or "")
+    return "" if who in NOBODY else who
 
 
 def by_hand(story: Iterable[Told]) -> list[Row]:
