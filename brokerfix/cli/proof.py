@@ -173,6 +173,8 @@ def _tell(checked: "Checked") -> None:
             click.echo(f"days before the journal's first that have checkpoints, and no records here: {days}")
     else:
         click.echo("there are no checkpoints: a record at the end could be taken away unseen ([proof] signs them)")
+    for line in checked.deleted:
+        click.echo(f"deleted: {line}")
     for problem in checked.problems:
         click.echo(f"TAMPERED: {problem}")
     if not checked.problems:
