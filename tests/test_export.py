@@ -35,14 +35,14 @@ from tests.test_retention import INSTRUMENT, TWO_DAYS, made, place
 assert made
 assert place
 DAY = """
-client BOB new BX1 sell 40 AAPL 150.00
+client BOB new BX-1 sell 40 AAPL 150.00
 client ALICE new AX1 buy 40 AAPL 150.00
-client BOB new BX2 sell 30 AAPL 151.00
+client BOB new BX-2 sell 30 AAPL 151.00
 client ALICE new AX2 buy 10 AAPL 151.00
 client ALICE new AX3 buy 99999 AAPL 151.00
-client BOB new BX4 sell 5 AAPL 152.00 +1=SHARED
+client BOB new BX-4 sell 5 AAPL 152.00 +1=SHARED
 client ALICE new AX4 buy 15 AAPL 149.00 +1=SHARED
-client BOB new BX5 sell 5 AAPL 149.00
+client BOB new BX-5 sell 5 AAPL 149.00
 operator jo halt account BOB
 operator jo halt account ALICE
 """.strip().splitlines()
@@ -107,7 +107,7 @@ def alice(config: Config, tmp_path: Path) -> dict[str, bytes]:
 
 def test_nothing_of_the_other_side_of_a_trade_is_in_it(alice: dict[str, bytes], config: Config) -> None:
     for name, data in alice.items():
-        for word in (b"BOB", b"BX", b"Ash"):
+        for word in (b"BOB", b"BX-", b"Ash"):
             assert word not in data, (name, data[max(0, data.find(word) - 200) : data.find(word) + 50])
     facts = [fact for record in read(config.data / "journal") for fact in record.facts]
     theirs = {fact.id for fact in facts if getattr(fact, "client", "") == "BOB"}

@@ -653,7 +653,7 @@ def test_a_journal_whose_days_were_deleted_is_followed_and_made_anew(postgres: P
     anew = in_postgres(config)
     assert anew == desk.expected()
     assert [row["exec_id"][:8] for row in anew["executions"]] == ["20261124", "20261125"]
-    assert [row["cl_ord_id"] for row in anew["orders"]][0] == "B1", "what is still open is there"
+    assert anew["orders"][0]["cl_ord_id"] == "B1", "what is still open is there"
     assert anew["positions"] == found["positions"]
 
 

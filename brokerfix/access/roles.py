@@ -68,7 +68,8 @@ ACTIONS = _table(
         ("trader operator", "calibration set-profile"),
         # The day, the sessions, the records.
         ("operator", "split roll disconnect reset"),
-        ("trader risk operator compliance", "alert"),
+        ("trader risk operator compliance", "alert acknowledge"),
+        (ALL, "note"),
         ("compliance", "delete-records personal-show personal-erase"),
         ("operator compliance", "personal-list personal-set"),
         # Who is connected, and the cluster.

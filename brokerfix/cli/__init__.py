@@ -5,6 +5,7 @@ from brokerfix.cli.base import Commands, main
 Commands.topics = {
     "backups": "backup restore",
     "cluster": "cluster switch",
+    "console": "console people",
     "desk": "halt resume roll split sessions clients exchanges",
     "events": "events schema",
     "explain": "explain",

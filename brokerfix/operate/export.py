@@ -196,6 +196,8 @@ def export(config: Config, client: str, output: Path, personal: dict[str, dict[s
 
 def _files(config: Config, gathered: Gathered, personal: dict[str, dict[str, str]]) -> Iterator[tuple[str, bytes]]:
     state, concerned = gathered.state, gathered.concerned
+    # Of an account that several have, the story tells of the others too.
+    known = {number for row in gathered.places for number in row["facts"]} | {row["id"] for row in gathered.facts}
     held = [name for name in sorted(concerned.accounts) if name in state.accounts]
     yield "facts.jsonl", _lines(gathered.facts)
     yield "orders.csv", _csv(gathered.orders())
@@ -209,7 +211,11 @@ def _files(config: Config, gathered: Gathered, personal: dict[str, dict[str, str
     yield "personal.json", _json(personal)
     for name in held:
         told = (one.row() for one in explain_account(gathered.journal, name))
-        lines = [f"{row['time']}  {row['fact']}  {_story(concerned, row['what happened'])}\n" for row in told]
+        lines = [
+            f"{row['time']}  {row['fact']}  {_story(concerned, row['what happened'])}\n"
+            for row in told
+            if row["fact"] in known
+        ]
         yield f"story-{name}.txt", "".join(lines).encode()
     yield "proof.json", _json(_proof(config, gathered))
 

@@ -22,7 +22,7 @@ from brokerfix.domain import (
     to_scaled,
     to_text,
 )
-from brokerfix.engine.entities import JobKind
+from brokerfix.engine.entities import KEPT_ALERTS, JobKind
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.credit import credits
 from brokerfix.engine.risk.levels import pending, utilisation
@@ -46,6 +46,8 @@ class OnRecord(ActionRefused):
 
 
 MOST_TEXT = 200
+ACKNOWLEDGED = "acknowledge"
+"""The action of who has seen an alert; its text is the alert's number."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
     "drain", "shard", "move",
@@ -102,6 +104,8 @@ class Operations:
             "hold-margin": self._hold_margin,
             "score": self._score,
             "alert": self._alert,
+            "acknowledge": self._acknowledge,
+            "note": self._note,
             "credits": self._credits,
             "breaks": self._breaks,
             "fx": self._fx,
@@ -358,6 +362,19 @@ class Operations:
     def _alert(self, operator: str, request: Request) -> Answer:
         """What an operator's tool has found, for all to see."""
         return self.done(cmd.OperatorAlert(self.broker.clock(), operator, request["code"], request["text"]))
+
+    def _acknowledge(self, operator: str, request: Request) -> Answer:
+        """Somebody has seen an alert, and sees to it."""
+        number = id_number(request["alert"])
+        if all(one.id != number for one in self.broker.state.alerts):
+            raise ActionRefused(f"there is no alert {request['alert']} among the last {KEPT_ALERTS}")
+        self._acted(operator, ACKNOWLEDGED, id_text(number))
+        return {}
+
+    def _note(self, operator: str, request: Request) -> Answer:
+        """Put on record what somebody has done at a door of ours, as a login."""
+        self._acted(operator, request["what"], request["text"])
+        return {}
 
     def _fx(self, operator: str, request: Request) -> Answer:
         """The currencies and their rates."""

@@ -178,3 +178,15 @@ def remove(journal: Path, names: list[str]) -> int:
 def deletions(journal: Path) -> list[f.RecordsDeleted]:
     """What the journal says was deleted, oldest first. Raises JournalError."""
     return [fact for record in read(journal) for fact in record.facts if isinstance(fact, f.RecordsDeleted)]
+
+
+def told_gone(journal: Path) -> str:
+    """Which days were deleted, by whom and why, as words; "": the journal has all. Raises JournalError."""
+    first = next(iter(segments(journal)), None)
+    if first is None or not before_path(first).exists():
+        return ""
+    gone = [one for one in deletions(journal) if one.file.what == "journal" and one.file.name < first.name]
+    days = [one.file.name.removesuffix(".journal") for one in gone]
+    which = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    who = ", ".join(dict.fromkeys(f"{one.operator} under {one.rule}" for one in gone))
+    return f"{which} {'was' if len(days) == 1 else 'were'} deleted, by {who}"

@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from brokerfix.facts import KINDS, AnyFact, DayRolled, Fact, StateKept
-from brokerfix.record.frames import HEADER, MAGIC, MAX_RECORD, last_link, link
+from brokerfix.record.frames import HEADER, MAGIC, MAX_RECORD, NEW, last_link, link
 from brokerfix.record.frames import record_end as _record_end
 from brokerfix.record.place import Place as Place
 from brokerfix.record.place import position_of
@@ -61,8 +61,6 @@ class Record(msgspec.Struct, array_like=True, tag="r2", gc=False):
 
 
 _ARRAY = rb"(?:[\x90-\x9f]|\xdc..|\xdd....)"
-NEW = b"\xa2r2"
-"""How a Record begins behind its array's first byte."""
 LONG_ARRAY = 0xA0
 """First bytes of MessagePack arrays of up to 15 elements are below this."""
 _NAMES = b"|".join(kind.__name__.encode() for kind in KINDS)
@@ -293,6 +291,8 @@ class Journal:
         self._is_torn = False
         self._name = ""
         self._before = b""
+        # The last record's payload, until the link to it is made.
+        self._unlinked = b""
         self._syncer: Syncer | None = Syncer() if disk else None
         folder.mkdir(parents=True, exist_ok=True)
         self._reserve = folder / "reserve"
@@ -305,7 +305,7 @@ class Journal:
         path = existing[-1] if existing else self.folder / f"{day}.journal"
         if torn is not None:
             os.truncate(torn.segment, torn.offset)
-        self._before = last_link(existing, *since)
+        self._before, self._unlinked = last_link(existing, *since), b""
         self._begin(path)
         if self._syncer is not None:
             # What the last process wrote but did not sync is about to be told.
@@ -325,6 +325,8 @@ class Journal:
 
         Raises DiskFull or TooLarge, and then has written nothing.
         """
+        if self._unlinked:
+            self.link()
         try:
             payload = _encode(Record(facts, origin, written, list(noted), self._before))
         except OverflowError as error:
@@ -334,12 +336,18 @@ class Journal:
         if facts and type(facts[0]) is DayRolled:
             self._begin(self.folder / f"{facts[0].day}.journal")
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
-        self._before = link(payload)
+        self._unlinked = payload
         if self._syncer is not None:
             self._syncer.request(self.position)
         if self.replica is not None:
             self.replica.appended(self.position)
         return self.position
+
+    def link(self) -> None:
+        """Make what the next record has of the last one. It is due with the next record, and costs nobody anything
+        once the messages of this one are sent."""
+        if self._unlinked:
+            self._before, self._unlinked = link(self._unlinked), b""
 
     @property
     def place(self) -> Place:

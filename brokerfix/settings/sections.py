@@ -30,6 +30,7 @@ from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.compliance import ComplianceSection
+from brokerfix.settings.console import ConsoleSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.operators import OperatorSection
@@ -346,6 +347,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
     "compliance": ComplianceSection,
+    "console": ConsoleSection,
     "records": RecordsSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
@@ -421,6 +423,7 @@ class Config(msgspec.Struct, frozen=True):
     proof: ProofSection | None = None
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
+    console: ConsoleSection | None = None
     operators: dict[str, OperatorSection] = {}
     records: RecordsSection = RecordsSection()
 
