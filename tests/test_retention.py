@@ -29,6 +29,7 @@ from brokerfix.record.audit import verify
 from brokerfix.record.backup import back_up, restore
 from brokerfix.record.before import deletions, remove
 from brokerfix.record.checkpoints import Checkpointer
+from brokerfix.record.frames import payloads
 from brokerfix.record.journal import Journal, JournalError, read, segments
 from brokerfix.record.kept import begin, oldest
 from brokerfix.record.kept import write as keep
@@ -37,6 +38,7 @@ from brokerfix.record.proof import check, prove
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config, ConfigError
 from tests.live import UNSTORED
+from tests.record.test_proof import write_records
 from tests.scenario import FACTS, World, run_step
 from tests.test_roles import US
 
@@ -341,6 +343,19 @@ def test_who_changes_what_stands_for_the_days_is_found(
     purge.delete(config)
     change(config.data)
     assert any(told in str(problem) for problem in checked(config).problems), checked(config).problems
+
+
+def test_without_keys_the_links_tell_of_what_is_gone_beside_what_was_deleted(place: Callable[[str], Config]) -> None:
+    config = place(TWO_DAYS)
+    purge.delete(config)
+    journal = config.data / "journal"
+    assert check(journal, config.data / "none", []).problems == []
+    first = segments(journal)[0]
+    records = [bytes(payload) for _, payload in payloads(first)]
+    write_records(first, records[1:])
+    assert ["its link is not to the last record of 20261123.journal" in str(one) for one in check(
+        journal, config.data / "none", []
+    ).problems] == [True]  # fmt: skip
 
 
 def test_without_its_end_in_good_order_nothing_is_deleted(place: Callable[[str], Config]) -> None:
