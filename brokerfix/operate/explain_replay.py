@@ -32,7 +32,7 @@ def replay(folder: Path, watcher: Watcher, first: int = 0, last_day: int = 0) ->
     """Replay a journal's folder. The watcher has no need of facts before the one with the number `first` (0: it has of
     all), where a kept state stands before that, the replay begins with it; nor of those after a trading day (YYYYMMDD;
     0: it has of all). Raises JournalError."""
-    state, since = _begin(folder, first)
+    state, since = begin_of(folder, first)
     sources = Sources()
     sources.note_all_before(folder, since)
     watcher.begin(state, sources)
@@ -60,7 +60,9 @@ def _apply(folder: Path, state: State, fact: f.Fact) -> None:
         ) from error
 
 
-def _begin(folder: Path, first: int) -> tuple[State, Place]:
+def begin_of(folder: Path, first: int) -> tuple[State, Place]:
+    """The state that a replay begins with which has no need of facts before the one with the number `first`, and where
+    the facts after it begin. Raises JournalError."""
     # Numbers of before shards are smaller, whatever their day.
     wanted = day_of(first), sequence_of(first)
 
