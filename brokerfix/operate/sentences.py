@@ -33,7 +33,8 @@ class Told(NamedTuple):
         numbers = (self.fact, *(one for one in self.rests if one != self.fact))
         return {
             "time": time_text(self.at)[:-3], "fact": id_text(self.fact), "what happened": self.text,
-            "about": self.about, "who": self.who, "facts": [id_text(one) for one in numbers], "origin": origin_row(self.origin),
+            "about": self.about, "who": self.who, "facts": [id_text(one) for one in numbers],
+            "origin": origin_row(self.origin),
         }  # fmt: skip
 
 
