@@ -34,7 +34,7 @@ from brokerfix.engine.risk.bounds import bounds_of
 from brokerfix.engine.risk.controls import CONTROLS, ONE, Asked, number
 from brokerfix.engine.state import State
 from brokerfix.record.frames import payloads
-from brokerfix.record.journal import Place, read_payload, segments
+from brokerfix.record.journal import Place, read_payload, segments, told_before
 
 ALONE = frozenset(("max_order_qty", "max_order_notional", "reduce_only", "restricted", "long_only"))
 """The limits of which nothing is used before: they are of the order alone."""
@@ -83,6 +83,9 @@ class Sources:
 
     def note_all_before(self, folder: Path, since: Place) -> None:
         """Note what stands in a journal before a place. Records of other facts are not taken apart."""
+        for record in told_before(folder) if since.segment else ():
+            for fact in record.facts:
+                self.note(fact)
         for segment in segments(folder):
             if not since.segment or segment.name > since.segment:
                 return
