@@ -65,6 +65,10 @@ class Sources:
         self._configured: dict[Level, Limits] = {}
 
     def note(self, fact: f.Fact) -> None:
+        if type(fact) in SETTING:
+            self._note(fact)
+
+    def _note(self, fact: f.Fact) -> None:
         if isinstance(fact, f.LimitsSet):
             level = Level(fact.kind, fact.name, fact.symbol)
             self._by["limits", *level] = fact.id
@@ -106,7 +110,8 @@ class Sources:
         return self._by.get(("instrument", symbol), 0)
 
 
-NOTED = re.compile(rb"LimitsSet|AccountDefined|ClientDefined|InstrumentDefined")
+SETTING = frozenset((f.LimitsSet, f.AccountDefined, f.ClientDefined, f.InstrumentDefined))
+NOTED = re.compile(b"|".join(sorted(kind.__name__.encode() for kind in SETTING)))
 
 
 class Question(msgspec.Struct, frozen=True):
