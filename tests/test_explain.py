@@ -110,6 +110,21 @@ def test_who_did_what_by_hand(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_left_after_a_split_is_of_the_new_shares(tmp_path: Path) -> None:
+    case = Case(
+        tmp_path, "client ALICE new C1 buy 100 AAPL 149.00", "venue XNAS ack c1", "venue XNAS fill c1 60@149.00 cum 60",
+        "operator OPS split AAPL 2 1", "client ALICE new C2 buy 10 AAPL 74.00",
+    )  # fmt: skip
+    row = told(case, case.order("C1"))
+    known = case.world.state.orders[case.world.state.clients["ALICE"].requests["C1"].order_id]  # type: ignore[union-attr]
+    assert (known.cum, known.leaves) == (120, 80)
+    assert only(row["end"], "filled", "left", "leaves", "canceled", "status") == [
+        "120", "80", "80", "0", "partially filled",
+    ]  # fmt: skip
+    assert only(row["order"], "qty", "qty_now") == ["100", "200"]
+    assert "OPS splits AAPL: 2 for 1" in texts(row)
+
+
 # Refusals
 
 
@@ -243,6 +258,7 @@ def test_margin_credit_halts_and_moves(tmp_path: Path) -> None:
         f.MarginChanged(at=at, id=last + 5, account="BOB", standing=Standing.CALL, **numbers),
         f.AccountMoving(at=at, id=last + 6, account="ALICE", to=2, operator="dave"),
         f.AccountMoving(at=at, id=last + 7, account="ALICE", to=-1, operator="dave"),
+        f.PersonalErased(at, last + 8, "ALICE", "erin", "she has asked"),
     ]  # fmt: skip
     journal = Journal(case.journal)
     journal.open(DAY)
@@ -268,6 +284,8 @@ def test_margin_credit_halts_and_moves(tmp_path: Path) -> None:
         "the account is to move to shard 2, dave says so: no new orders, its orders are waited for",
         "the account stays after all, dave says so",
     ]
+    assert texts(row, "personal") == ["erin erases the personal data: she has asked"]
+    assert "erin erases the personal data of ALICE: she has asked" in texts(told(case, str(DAY)), "hand")
     file = tmp_path / "account.html"
     assert case.run("ALICE", "--html", str(file)).exit_code == 0
     assert "Its margin: call since" in file.read_text()

@@ -64,6 +64,9 @@ class OrdersTold:
         told = messages(state, fact)
         for of in self._concerned:
             found = self.found[of.order_id]
+            if isinstance(fact, f.SplitApplied) and not found.leaves:
+                # It was over: a split of what it has bought is no part of its story.
+                continue
             came = came_text(record.origin)
             if came and self._came.get(of.order_id) is not record:
                 self._came[of.order_id] = record
