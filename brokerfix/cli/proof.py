@@ -175,8 +175,10 @@ def _tell(checked: "Checked") -> None:
         click.echo("there are no checkpoints: a record at the end could be taken away unseen ([proof] signs them)")
     for problem in checked.problems:
         click.echo(f"TAMPERED: {problem}")
+    if checked.uncovered:
+        click.echo(f"no checkpoint covers {checked.uncovered} records: of those nothing but the links was proven")
     if not checked.problems:
-        click.echo("no record was changed")
+        click.echo("no record was changed" if not checked.uncovered else "no change was found")
 
 
 @main.command()

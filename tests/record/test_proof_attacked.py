@@ -22,15 +22,18 @@ from brokerfix.record.frames import link
 from brokerfix.record.journal import Journal, segments
 from brokerfix.record.notes import COSIGNATURE, Checkpoint, VKey, is_signed_by, parse, sign
 from brokerfix.record.place import Place, position_of
+from brokerfix.record.proof import prove
 from brokerfix.settings.proof import WitnessSection
 from tests.record.test_proof import (
     DAYS,
+    RECORDS,
     checked,
     facts_of,
     ids,
     linked,
     make_signed,
     records_of,
+    trusted,
     write_records,
 )
 
@@ -132,6 +135,19 @@ def test_a_key_that_was_rotated_away_signs_nothing_new(data: Path) -> None:
     path.write_bytes(path.read_bytes() + _line(sign(parse(last.note)[0], stolen)))
     (problem,) = checked(data).problems
     assert "signed by a key that was rotated away before" in problem.what
+
+
+def test_no_proof_is_given_out_of_a_changed_journal(data: Path) -> None:
+    rewritten(segments(data / "journal")[1], 7)
+    with pytest.raises(LookupError, match=r"20261127.journal: is not what its checkpoint says"):
+        prove(data, ids(DAYS[1])[8], trusted(data))
+
+
+def test_a_day_whose_checkpoints_were_taken_away_is_not_said_to_be_whole(data: Path) -> None:
+    notes_path(data / "checkpoints", segments(data / "journal")[1]).unlink()
+    rewritten(segments(data / "journal")[1], 7)
+    report = checked(data)
+    assert (report.days_without, report.uncovered) == (["20261127"], RECORDS)
 
 
 def _line(note: str) -> bytes:
