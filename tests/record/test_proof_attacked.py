@@ -295,7 +295,7 @@ def answered(*answers: httpx.Response) -> str:
     left = list(answers)
     client = httpx.Client(transport=httpx.MockTransport(lambda request: left.pop(0)))
     section = WitnessSection(url="http://w.example", key=str(WITNESS))
-    return Witnesses({"w": section}, client).cosign(NOTE, lambda old: [])
+    return Witnesses({"w": section}, client).cosign(NOTE, lambda old: [])[0]
 
 
 def test_of_a_witness_only_its_own_signature_counts() -> None:
@@ -323,6 +323,33 @@ def test_of_a_witness_only_its_own_signature_counts() -> None:
 def test_a_witness_that_lies_adds_nothing(answers: list[httpx.Response], caplog: pytest.LogCaptureFixture) -> None:
     assert answered(*answers) == NOTE
     assert "witness w (http://w.example) does not sign" in caplog.text
+
+
+def test_a_witness_that_was_away_is_asked_again_though_nothing_is_new(data: Path) -> None:
+    """Also for the end of the day before."""
+    for path in (data / "checkpoints").iterdir():
+        path.unlink()
+    notes_path(data / "checkpoints", segments(data / "journal")[0]).touch()
+    asked: list[tuple[int, int]] = []
+    is_there = False
+
+    def cosign(note: str, proof: Callable[[int], list[bytes]]) -> tuple[str, bool]:
+        checkpoint, _ = parse(note)
+        asked.append((checkpoint.size, len(proof(5))))
+        return (note + cosignature(checkpoint.text), True) if is_there else (note, False)
+
+    made = Checkpointer(data, "BROKER", 0, data / "keys", 1.0, cosign=cosign)
+    for now in (10.0, 10.5, 11.1, 11.5):
+        made.follow(now)
+    assert len(asked) == 2, "for each day, and not before its time"
+    is_there = True
+    made.follow(12.2)
+    made.follow(13.3)
+    assert len(asked) == 4, "whoever has signed is not asked again"
+    for segment in segments(data / "journal"):
+        *_, (_, last) = read_notes(notes_path(data / "checkpoints", segment))
+        assert is_signed_by(last.note, WITNESS)
+    assert checked(data).problems == []
 
 
 def test_a_witness_that_drips_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
