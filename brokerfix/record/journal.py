@@ -111,11 +111,27 @@ CHECKED_BEFORE = 4096
 
 
 def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START) -> Iterator[Record]:
-    """Every record of every segment from the place `since` on, none if there is no such folder. `torn` is told of a
-    last record that is not whole; it is left out. Raises JournalError where a record in the middle is damaged.
+    """Every record of every segment from the place `since` on, none if there is no such folder; from the start on,
+    first those that stand for days that were deleted. `torn` is told of a last record that is not whole; it is left
+    out. Raises JournalError where a record in the middle is damaged.
     """
+    if since == START:
+        yield from told_before(folder)
     for _, found in _by_segment(folder, torn, since):
         for record, _ in found:
+            yield record
+
+
+def before_path(segment: Path) -> Path:
+    """Where the facts are that stand for the days before a segment, if those were deleted, see `before`."""
+    return segment.with_suffix(".before")
+
+
+def told_before(folder: Path) -> Iterator[Record]:
+    """The records that stand for the days before a journal's first segment, if those were deleted."""
+    first = next(iter(segments(folder)), None)
+    if first is not None and before_path(first).exists():
+        for record, _ in records(before_path(first), len(MAGIC), may_tear=False):
             yield record
 
 

@@ -3,49 +3,22 @@
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from brokerfix.domain import day_of, id_text
 from brokerfix.facts import AnyFact, Trade
+from brokerfix.record.before import deletions
 from brokerfix.record.checkpoints import SUFFIX, notes_path, read_notes
 from brokerfix.record.frames import MAGIC, link, payloads
+from brokerfix.record.gone import check_gone
 from brokerfix.record.journal import JournalError, Record, check_torn, read_payload, segments
 from brokerfix.record.kept_notes import KeptNotes
 from brokerfix.record.merkle import Tree, inclusion_proof, leaf_hash, proven_root
 from brokerfix.record.notes import SIGNATURE, BadNote, Checkpoint, VKey, is_signed_by, parse
-
-MOST_PROBLEMS = 20
-
-
-class Problem(NamedTuple):
-    """What is wrong, and where: a file with the record or line in it."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
-
-
-class Checked(msgspec.Struct):
-    """What was found. `linked` records have the link to the one before; `uncovered` are behind the newest checkpoint of
-    their day, and `days_without` are days that have none; `days_gone` have checkpoints, and are before all that is
-    there. `torn`: a last record that is not whole."""
-
-    records: int = 0
-    linked: int = 0
-    checkpoints: int = 0
-    uncovered: int = 0
-    days_without: list[str] = []
-    days_gone: list[str] = []
-    torn: str = ""
-    problems: list[Problem] = []
-
-    def problem(self, where: object, what: str) -> None:
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(str(where), what))
+from brokerfix.record.problems import Checked as Checked
+from brokerfix.record.problems import Problem as Problem
 
 
 class _Links:
@@ -91,17 +64,14 @@ def check(journal: Path, notes: Path, trusted: Sequence[bytes]) -> Checked:
         _check_segment(checked, links, segment, segment == every[-1], signed)
     if trusted:
         _check_days(checked, signed, [segment.stem for segment in every])
+    check_gone(checked, journal, notes, trusted)
     return checked
 
 
 def _check_days(checked: Checked, signed: "_Signed", here: Sequence[str]) -> None:
-    """Each day with checkpoints has to be there; what is before the first one may have been removed by its age."""
+    """Each day with checkpoints has to be there; of what is before the first one `check_gone` tells."""
     for day in signed.days():
-        if day in here:
-            continue
-        if here and day < here[0]:
-            checked.days_gone.append(day)
-        else:
+        if day not in here and not (here and day < here[0]):
             told = f"there are checkpoints of {day}, but the journal has no such day"
             checked.problem(signed.notes.path, told)
 
@@ -223,7 +193,9 @@ def prove(data: Path, number: int, trusted: Sequence[bytes]) -> Proof:
     covers it yet, or the journal was changed."""
     segment = data / "journal" / f"{day_of(number)}.journal"
     if not segment.exists():
-        raise LookupError(f"{data}: there is no journal of that day, {day_of(number)}")
+        deleted = (fact for fact in deletions(data / "journal") if fact.file.name == segment.name)
+        told = next((f": {one.operator} has deleted it, under {one.rule}" for one in deleted), "")
+        raise LookupError(f"{data}: there is no journal of that day, {day_of(number)}{told}")
     leaves: list[bytes] = []
     index, found = -1, b""
     for _, payload in payloads(segment):
