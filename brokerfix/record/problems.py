@@ -19,8 +19,8 @@ class Problem(NamedTuple):
 
 class Checked(msgspec.Struct):
     """What was found. `linked` records have the link to the one before; `uncovered` are behind the newest checkpoint of
-    their day, and `days_without` are days that have none. `torn`: a last record that is not whole. `deleted`: a line
-    for each day that was deleted, as facts say."""
+    their day, and `days_without` are days that have none. `torn`: a last record that is not whole. `deleted`: a
+    line for each day that was deleted, as facts say."""
 
     records: int = 0
     linked: int = 0

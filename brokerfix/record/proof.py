@@ -60,20 +60,17 @@ def check(journal: Path, notes: Path, trusted: Sequence[bytes]) -> Checked:
     keys, links alone."""
     checked = Checked()
     links, every, signed = _Links(checked), segments(journal), _Signed(checked, KeptNotes(notes), trusted)
+    here = [segment.stem for segment in every]
+    days = signed.days() if trusted else []
+    # Keys are rotated in the days' order.
+    gone = {day: signed.of(day) for day in days if here and day < here[0]}
     for segment in every:
         _check_segment(checked, links, segment, segment == every[-1], signed)
-    if trusted:
-        _check_days(checked, signed, [segment.stem for segment in every])
-    check_gone(checked, journal, notes, trusted)
+    for day in days:
+        if day not in here and day not in gone:
+            checked.problem(signed.notes.path, f"there are checkpoints of {day}, but the journal has no such day")
+    check_gone(checked, journal, gone)
     return checked
-
-
-def _check_days(checked: Checked, signed: "_Signed", here: Sequence[str]) -> None:
-    """Each day with checkpoints has to be there; of what is before the first one `check_gone` tells."""
-    for day in signed.days():
-        if day not in here and not (here and day < here[0]):
-            told = f"there are checkpoints of {day}, but the journal has no such day"
-            checked.problem(signed.notes.path, told)
 
 
 def _check_segment(
