@@ -1,7 +1,6 @@
 """Every page of the console with what a real desk has: that it shows, that anybody can use it, and that no text of a
 client's becomes more than text."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ def order(client: Client, cl_ord_id: str, side: str, qty: str, price: str, **mor
 
 
 @pytest.fixture(scope="module")
-def busy(desk: Desk) -> Iterator[Desk]:
+def busy(desk: Desk) -> Desk:
     """A desk with prices, orders that rest, fills, and clients who send markup."""
     lp = desk.client("LP", desk.processes["XNAS"], "XNAS")
     order(lp, "LP-1", "2", "500", "150.00")
@@ -36,7 +35,7 @@ def busy(desk: Desk) -> Iterator[Desk]:
         order(alice, name, "1", "10", f"14{number}.00", t58=name)
     order(alice, f"{EVIL}-refused", "1", "999999", "150.00", t58=EVIL)
     alice.receive_until(lambda message: message.get(150) == "8")
-    yield desk
+    return desk
 
 
 @pytest.mark.parametrize("path", PATHS)
