@@ -17,7 +17,6 @@ from brokerfix.engine.operator import left_behind
 from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
-from brokerfix.fix.session.settings import write_dictionaries
 from brokerfix.operate import killfile
 from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
@@ -150,7 +149,10 @@ class Broker:
         member.helpers = self.helpers
         member.start()
         warm_up(versions=[client.fix for client in self.config.clients.values()])
-        write_dictionaries(self.config)
+        self.sessions.prepare()
+        # What is loaded stays: the collection at the takeover need not look at it.
+        gc.collect()
+        gc.freeze()
         try:
             member.follow(self.pipeline)
         except Ended:
@@ -228,10 +230,12 @@ class Broker:
 
     def run(self) -> int:
         """Run until SIGINT or SIGTERM. Returns the process's exit code."""
+        self.running = True
         # QuickFIX resets SIGINT when it is imported, so the handlers are set here.
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
-        self.running = True
+        if self.member is not None and self.member.is_to_end:
+            self.running = False
         if self.config.broker.idle == "spin":
             while self.running:
                 self.turn()
@@ -256,7 +260,7 @@ class Broker:
         """One turn of the loop: sessions, held messages, timers."""
         began = time.perf_counter_ns()
         if self.member is not None:
-            self.member.check()
+            self.member.turn()
         self.sessions.poll()
         if self.journal.waits:
             self.pipeline.release()
@@ -281,7 +285,7 @@ class Broker:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
         self.timers.every.clear()
         if self.member is not None:
-            self.member.stopping = True
+            self.member.begin_stop()
         deadline = self.clock() + LOGOUT_SECONDS * SECOND
         while self.sessions.logout() and self.clock() < deadline:
             self.turn()
