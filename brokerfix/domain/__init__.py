@@ -14,4 +14,5 @@ from brokerfix.domain.making import *
 from brokerfix.domain.numbers import *
 from brokerfix.domain.reference import *
 from brokerfix.domain.risk import *
+from brokerfix.domain.surveillance import *
 from brokerfix.domain.words import *

@@ -48,6 +48,7 @@ from brokerfix.settings.sections import (
     VenueSection,
 )
 from brokerfix.settings.store import check_store
+from brokerfix.settings.surveillance import check_surveillance
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
@@ -97,6 +98,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         proof=read.get("proof"),
         router=router_of(path, read),
         compliance=check_compliance(path, read),
+        surveillance=check_surveillance(path, read),
     )
 
 

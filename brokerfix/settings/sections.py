@@ -34,6 +34,7 @@ from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.proof import ProofSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
+from brokerfix.settings.surveillance import SurveillanceSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -346,6 +347,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "compliance": ComplianceSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
+    "surveillance": SurveillanceSection,
     "gateway": GatewaySection,
     "router": RouterSection,
     "http": HttpSection,
@@ -417,6 +419,7 @@ class Config(msgspec.Struct, frozen=True):
     proof: ProofSection | None = None
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
+    surveillance: SurveillanceSection | None = None
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""
