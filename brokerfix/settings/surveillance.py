@@ -69,6 +69,8 @@ def check_surveillance(path: Path, read: Mapping[str, Any]) -> SurveillanceSecti
         return None
     known: dict[str, str] = {}
     for owner, accounts in section.owners.items():
+        if owner in read["accounts"] or owner in read["clients"]:
+            raise ConfigError(f"{path}: surveillance.owners.{owner}: is the name of a client or an account too")
         for account in accounts:
             if account not in read["accounts"]:
                 raise ConfigError(f"{path}: surveillance.owners.{owner}: there is no [accounts.{account}]")

@@ -112,7 +112,7 @@ def twice_median(ordered: list[int]) -> int:
 
 class Washing(msgspec.Struct):
     """What an owner has done in a symbol within the window: its fills with their sums, and its trades with itself, each
-    as its fills."""
+    as its fills. `unmet` are its newest fills at exchanges by what meets them: exchange, price, quantity, side."""
 
     fills: list[Fill] = []
     bought: int = 0
@@ -120,6 +120,7 @@ class Washing(msgspec.Struct):
     paid: int = 0
     got: int = 0
     crosses: list[list[Fill]] = []
+    unmet: dict[tuple[str, int, int, bool], list[Fill]] = {}
 
     def add(self, fill: Fill, sign: int = 1) -> None:
         """Count a fill, or (-1) no longer."""

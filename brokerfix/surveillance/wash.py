@@ -20,6 +20,8 @@ from brokerfix.surveillance.words import Words, clock, finding, score
 
 NAME = "wash-trades"
 MILLISECOND = 10**6
+MOST_UNMET, MOST_PLACES = 8, 200
+"""Fills that wait for another side: of one exchange, price, quantity and side, and how many of these there are."""
 
 
 def filled(memory: Memory, order: Order, fill: Fill, terms: Thresholds) -> Iterator[Finding]:
@@ -29,8 +31,9 @@ def filled(memory: Memory, order: Order, fill: Fill, terms: Thresholds) -> Itera
     done = _window(memory, order, terms)
     other = _met(done, fill, terms.wash_met_ms * MILLISECOND)
     if other is not None:
-        done.fills.remove(other)
-        done.add(other, -1)
+        if other in done.fills:
+            done.fills.remove(other)
+            done.add(other, -1)
         yield from _crossed(memory, order, done, [other, fill], terms)
         return
     done.fills.append(fill)
@@ -67,14 +70,21 @@ def _window(memory: Memory, order: Order, terms: Thresholds) -> Washing:
 
 
 def _met(done: Washing, fill: Fill, within: int) -> Fill | None:
-    """The fill of the owner's other side that this one has probably traded with at the exchange."""
+    """The fill of the owner's other side that this one has probably traded with at the exchange; else it waits for
+    one."""
     if not fill.venue:
         return None
-    for other in reversed(done.fills):
-        if other.at < fill.at - within:
-            return None
-        if (other.venue, other.price, other.qty) == (fill.venue, fill.price, fill.qty) and other.is_buy != fill.is_buy:
+    others = done.unmet.get((fill.venue, fill.price, fill.qty, not fill.is_buy))
+    while others:
+        other = others.pop()
+        if other.at >= fill.at - within:
             return other
+        others.clear()
+    waiting = done.unmet.setdefault((fill.venue, fill.price, fill.qty, fill.is_buy), [])
+    waiting.append(fill)
+    del waiting[:-MOST_UNMET]
+    if len(done.unmet) > MOST_PLACES:
+        done.unmet = {key: one for key, one in done.unmet.items() if one and one[-1].at >= fill.at - within}
     return None
 
 
