@@ -5,6 +5,7 @@ from brokerfix.cli.base import Commands, main
 Commands.topics = {
     "backups": "backup restore",
     "cluster": "cluster switch",
+    "console": "console people",
     "desk": "halt resume roll split sessions clients exchanges",
     "events": "events schema",
     "explain": "explain",
@@ -16,6 +17,7 @@ Commands.topics = {
     "order": "order",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
+    "records": "retention",
     "report_filings": "report",
     "report_making": "report",
     "reports": "report",

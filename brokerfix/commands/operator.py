@@ -25,6 +25,13 @@ class OperatorActs(OperatorCommand, frozen=True, gc=False):
     text: str
 
 
+class OperatorMayNot(OperatorCommand, frozen=True, gc=False):
+    """Somebody has asked for what his role may not do, for the record."""
+
+    action: str
+    text: str
+
+
 class DefineClient(OperatorCommand, frozen=True, gc=False):
     """A client is added to a running broker."""
 

@@ -21,7 +21,10 @@ def raise_alert(state: State, c: RaiseAlert, step: Step) -> None:
     if found.alert in state.watched:
         return
     step.emit(SurveillanceAlerted, found, c.operator)
-    told = f"{found.alert}, {found.severity} ({found.score}): {found.sentences[0]}"
+    # Everybody sees this one: whom it is about is for those who may read such alerts.
+    told = (
+        f"{found.alert}, {found.severity} ({found.score}): `brokerfix surveillance show {found.alert}` says what it is"
+    )
     step.emit(Alerted, SOURCE, found.rule.upper().replace("-", "_"), told)
 
 

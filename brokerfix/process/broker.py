@@ -18,6 +18,7 @@ from brokerfix.engine.surveillance import open_alerts
 from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
+from brokerfix.fix.session.settings import write_dictionaries
 from brokerfix.operate import killfile
 from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
@@ -136,7 +137,7 @@ class Broker:
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, *config.makers)):
             log.warning("%s", line)
         self.state.market.is_told = True
-        self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.broker.operators)
+        self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.login_names)
         self.timers.begin()
         self._start_helpers()
         gc.collect()
@@ -150,6 +151,7 @@ class Broker:
         member.helpers = self.helpers
         member.start()
         warm_up(versions=[client.fix for client in self.config.clients.values()])
+        write_dictionaries(self.config)
         try:
             member.follow(self.pipeline)
         except Ended:

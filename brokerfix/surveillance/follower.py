@@ -19,7 +19,7 @@ from brokerfix.domain import Finding
 from brokerfix.facts import AlertDisposed, SurveillanceAlerted
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
 from brokerfix.record.confirmed import Confirmed
-from brokerfix.record.journal import START, Place, checksum_before, places
+from brokerfix.record.journal import START, Place, checksum_before, places, told_before
 from brokerfix.record.kept import oldest
 from brokerfix.record.place import position_of
 from brokerfix.settings.surveillance import SurveillanceSection
@@ -62,6 +62,8 @@ class Follower:
             state, self.place = oldest(self.folder)
             if state.last_id:
                 self.detector.begin_with(state)
+                for fact in (fact for record in told_before(self.folder) for fact in record.facts):
+                    self.register.note(fact)
         self._kept_at = self.place
 
     def follow(self) -> int:

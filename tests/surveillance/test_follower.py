@@ -92,7 +92,8 @@ def test_what_is_found_is_raised_once_and_then_known(desk: Desk) -> None:
     assert desk.on_record() == [one.alert for one in scanned(desk.data / "journal", SECTION, {})]
     told = [fact for fact in desk.world.facts if isinstance(fact, Alerted)]
     assert [(fact.source, fact.code) for fact in told] == [("surveillance", "WASH_TRADES")] * 3
-    assert told[0].text.startswith(f"{desk.on_record()[0]}, low (50): ALICE was on both sides of 1 trade")
+    assert told[0].text.startswith(f"{desk.on_record()[0]}, low (50): `brokerfix surveillance show ")
+    assert "ALICE" not in told[0].text, "everybody sees it"
 
 
 class Killed(BaseException):
