@@ -56,7 +56,7 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
         "severity": f"{one['severity']} {one['score']}",
         "accounts": " ".join(one["accounts"]),
         "symbol": one["symbol"],
-        "status": one.get("status", "not on record"),
+        "status": one["status"],
         "by": one.get("by", ""),
         "what": one["sentences"][0],
     }
@@ -145,8 +145,12 @@ def surveillance_scan(day: datetime | None, rule: str | None, config: str, as_js
 
 
 def _scanned(loaded: "Config") -> list[dict[str, Any]]:
-    from brokerfix.surveillance.reading import of_finding
+    """With the status of what is on record."""
+    from brokerfix.surveillance.reading import of_finding, register_of
     from brokerfix.surveillance.scan import scanned
 
-    section = loaded.surveillance or SurveillanceSection()
-    return [of_finding(one) for one in scanned(loaded.data / "journal", section, loaded.calendars)]
+    section, known = loaded.surveillance or SurveillanceSection(), register_of(loaded.data).alerts
+    return [
+        of_finding(one) | {"status": str(known[one.alert].status) if one.alert in known else "not on record"}
+        for one in scanned(loaded.data / "journal", section, loaded.calendars)
+    ]

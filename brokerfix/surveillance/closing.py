@@ -20,7 +20,7 @@ from brokerfix.domain import Finding, Instrument
 from brokerfix.settings.schedule import Hours
 from brokerfix.settings.surveillance import Thresholds
 from brokerfix.surveillance.tape import MOST, SECOND, Closing, Fill, Market, Memory, Order
-from brokerfix.surveillance.words import Words, clock, finding, score
+from brokerfix.surveillance.words import Words, clock, finding, score, span
 
 NAME = "marking-the-close"
 GRACE = 60 * SECOND
@@ -135,7 +135,7 @@ def _finding(memory: Memory, looked: Looked, is_last: bool, terms: Thresholds) -
     return finding(
         NAME, fills[-1].exec_id, {fill.account for fill in fills}, symbol, score(share, terms.close_share_percent),
         [
-            f"{owner} {done} {words.qty(looked.qty)} {symbol} from {clock(fills[0].at)} to {clock(fills[-1].at)} UTC, "
+            f"{owner} {done} {words.qty(looked.qty)} {symbol} {span(fills[0].at, fills[-1].at)}, "
             f"before or in the close at {clock(close)}: {share} % of the {words.qty(volume)} that were traded in "
             f"the last {terms.close_minutes} minutes, while the price went from {first} to {last}, {moved} basis "
             f"points its way.{late}"

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from brokerfix.domain import Finding
 from brokerfix.settings.surveillance import Thresholds
 from brokerfix.surveillance.tape import MOST, SECOND, Fill, Gone, Layers, Memory, Order, twice_median
-from brokerfix.surveillance.words import Words, clock, finding, score
+from brokerfix.surveillance.words import Words, clock, finding, score, span
 
 NAME = "layering"
 MOST_TOLD = 10
@@ -125,10 +125,11 @@ def _finding(
 ) -> Finding:  # fmt: skip
     words = Words(symbol, memory.instruments.get(symbol))
     withdrawn, traded = sum(one.qty - one.filled for one in orders), sum(one.qty for one in fills)
+    largest = max(orders, key=_qty)
     side, other = ("buy", "sold") if orders[0].is_buy else ("sell", "bought")
     told = [
         f"{owner} {other} {words.qty(traded)} {symbol} at {words.average(sum(f.qty * f.price for f in fills), traded)} "
-        f"from {clock(fills[0].at)} to {clock(fills[-1].at)} UTC, while {len(orders)} "
+        f"{span(fills[0].at, fills[-1].at)}, while {len(orders)} "
         f"order{'s' if len(orders) > 1 else ''} of it to {side} stood or had just stood; "
         f"{words.qty(withdrawn)} of them were canceled, {_times(withdrawn, traded)} times what it traded."
     ]
@@ -145,8 +146,8 @@ def _finding(
         + [number for one in fills for number in (one.order_id, one.fact)],
         [("orders canceled", len(orders)), ("quantity canceled", words.qty(withdrawn)), ("traded", words.qty(traded)),
          ("canceled to traded", _times(withdrawn, traded)),
-         ("largest order", words.qty(max(one.qty for one in orders))),
-         ("shown on its side", words.qty(max(orders, key=_qty).shown))],
+         ("largest order", words.qty(largest.qty)),
+         ("shown on its side", words.qty(largest.shown) if largest.shown else "not on record")],
         [(name, getattr(terms, name)) for name in THRESHOLDS],
         [*(one.entered for one in orders), *(one.canceled for one in orders), *(one.at for one in fills)],
     )  # fmt: skip

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from brokerfix.domain import Finding
 from brokerfix.settings.surveillance import Thresholds
 from brokerfix.surveillance.tape import MOST, SECOND, Fill, Memory, Order, Washing
-from brokerfix.surveillance.words import Words, clock, finding, score
+from brokerfix.surveillance.words import Words, finding, score, span
 
 NAME = "wash-trades"
 MILLISECOND = 10**6
@@ -106,7 +106,7 @@ def _crossed(
         [
             f"{order.owner} was on both sides of {count} trade{'s' if count > 1 else ''} in {order.symbol} "
             f"({', '.join(where)}): {words.qty(qty)} at {at}, "
-            f"from {clock(every[0].at)} to {clock(every[-1].at)} UTC, for account{'s' if len(accounts) > 1 else ''} "
+            f"{span(every[0].at, every[-1].at)}, for account{'s' if len(accounts) > 1 else ''} "
             f"{', '.join(accounts)}. The owner's position is what it was."
         ],
         [number for fill in every for number in (fill.order_id, fill.fact)],
@@ -140,7 +140,7 @@ def _round_trips(memory: Memory, order: Order, done: Washing, terms: Thresholds)
         score(min(len(buys), len(sells)), terms.wash_round_trips),
         [
             f"{order.owner} bought {bought} {order.symbol} by {len(buys)} orders at {paid} on average and sold {sold} "
-            f"by {len(sells)} orders at {got}, from {clock(fills[0].at)} to {clock(fills[-1].at)} UTC: its position "
+            f"by {len(sells)} orders at {got}, {span(fills[0].at, fills[-1].at)}: its position "
             "hardly changed, nor did it earn or lose by the prices."
         ],
         [number for fill in fills for number in (fill.order_id, fill.fact)],

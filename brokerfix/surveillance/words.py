@@ -41,6 +41,12 @@ def clock(at: int) -> str:
     return f"{datetime.fromtimestamp(at // SECOND, UTC):%H:%M:%S}.{at % SECOND // 10**6:03d}"
 
 
+def span(first: int, last: int) -> str:
+    """When something was, in a sentence."""
+    begins, ends = clock(first), clock(last)
+    return f"at {begins} UTC" if begins == ends else f"from {begins} to {ends} UTC"
+
+
 def score(value: int, threshold: int) -> int:
     """50 where a value reaches its threshold, 100 at twice that."""
     return min(100, LEAST_SCORE * value // max(1, threshold))

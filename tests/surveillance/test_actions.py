@@ -138,7 +138,7 @@ def test_the_command_line_without_a_broker(tmp_path: Path) -> None:
     told = "--config", str(config)
     assert cli("scan", *told, "--json") == cli("scan", *told, "--rule", "wash-trades", "--json")
     (found,) = json.loads(cli("scan", *told, "--json"))
-    assert (found["values"]["trades"], found["thresholds"]["wash_crosses"]) == ("2", "2")
+    assert (found["values"]["trades"], found["thresholds"]["wash_crosses"], found["status"]) == ("2", "2", "open")
     assert json.loads(cli("scan", *told, "--json", "--day", "2026-11-23")) == []
     first, second = json.loads(cli(*told, "--json"))
     assert first["alert"] in cli(*told, "--open")

@@ -60,7 +60,7 @@ def test_from_a_trade_to_its_disposition(tmp_path: Path) -> None:
         )  # fmt: skip
         ask(data, {"action": "dispose-alert", "alert": second["alert"], "status": "reported", "text": "a test"})
         assert [row["alert"] for row in alerts(data, only_open=True)] == [first["alert"]]
-        assert "surveillance: 1 alerts wait for a person" in cli(market, "status")
+        assert "surveillance: 1 alert waits for a person" in cli(market, "status")
         with pytest.raises(ActionRefused, match="there is no alert wash-trades-1"):
             ask(data, {"action": "dispose-alert", "alert": "wash-trades-1", "status": "reviewing"})
     finally:

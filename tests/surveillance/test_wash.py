@@ -19,7 +19,7 @@ def test_an_owner_on_both_sides_of_a_trade_is_found() -> None:
     (one,) = found(world)
     assert (one.rule, one.accounts, one.symbol, one.severity) == ("wash-trades", ("ALICE", "SHARED"), "AAPL", "low")
     assert kinds(world, one) == ["OrderAccepted", "OrderAccepted", "Trade"]
-    assert one.sentences[0].startswith("ALICE was on both sides of 1 trade in AAPL (our book): 100 at 150.00, from ")
+    assert one.sentences[0].startswith("ALICE was on both sides of 1 trade in AAPL (our book): 100 at 150.00, at ")
     assert dict(one.values)["trades"] == "1"
 
 
