@@ -86,3 +86,9 @@ def test_an_instrument_can_have_thresholds_of_its_own() -> None:
     steps = MARKET + LAYERS + FILL + CANCELS
     assert found(world_of(steps), instruments={"AAPL": {"layering_orders": 4}}) == []
     assert names(found(world_of(steps), instruments={"MSFT": {"layering_orders": 4}})) == ["layering"]
+
+
+@pytest.mark.parametrize(("filled", "is_found"), [(30, True), (31, False)])
+def test_an_order_of_which_more_was_filled_was_meant(filled: int, is_found: bool) -> None:
+    some = f"client BOB new S3 sell {filled} AAPL 149.80\n"
+    assert names(found(world_of(MARKET + LAYERS + FILL + some + CANCELS))) == ["layering"] * is_found
