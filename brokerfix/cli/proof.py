@@ -175,7 +175,8 @@ def _tell(checked: "Checked") -> None:
     for problem in checked.problems:
         click.echo(f"TAMPERED: {problem}")
     if not checked.problems:
-        click.echo("no record was changed")
+        but = f", but of {checked.uncovered} records that no checkpoint covers nothing but the links is proven"
+        click.echo("no record was changed" + (but if checked.uncovered else ""))
 
 
 @main.command()

@@ -186,8 +186,8 @@ class Proof(msgspec.Struct):
 
 
 def prove(data: Path, number: int, trusted: Sequence[bytes]) -> Proof:
-    """The proof of the record with the fact of this number. Raises LookupError: there is no such fact, or no checkpoint
-    covers it yet."""
+    """The proof of the record with the fact of this number. Raises LookupError: there is no such fact, no checkpoint
+    covers it yet, or the journal was changed."""
     segment = data / "journal" / f"{day_of(number)}.journal"
     if not segment.exists():
         deleted = (fact for fact in deletions(data / "journal") if fact.file.name == segment.name)
@@ -206,8 +206,11 @@ def prove(data: Path, number: int, trusted: Sequence[bytes]) -> Proof:
     note, checkpoint, vkey = _covering(data / "checkpoints", segment, index, trusted)
     path = inclusion_proof(leaves[: checkpoint.size], index)
     record = read_payload(memoryview(found))
+    proof = Proof([], index, _base64(found), [_base64(one) for one in path], note, str(vkey))
+    if not is_proven(proof, vkey):
+        raise LookupError(f"{segment}: is not what its checkpoint says: `brokerfix verify` tells where it was changed")
     what = [{"kind": type(fact).__name__, "fact": id_text(fact.id), **_fields(fact)} for fact in record.facts]
-    return Proof(what, index, _base64(found), [_base64(one) for one in path], note, str(vkey))
+    return msgspec.structs.replace(proof, what=what)
 
 
 def _has(record: Record, number: int) -> bool:
