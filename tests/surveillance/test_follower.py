@@ -11,6 +11,7 @@ from brokerfix.commands import CheckClock, Command, DisposeAlert, RaiseAlert
 from brokerfix.domain import Disposition, Finding
 from brokerfix.engine.engine import decide, evolve
 from brokerfix.facts import Alerted, OperatorRefused, SurveillanceAlerted
+from brokerfix.operate.day_story import tell
 from brokerfix.record.journal import Journal, read
 from brokerfix.settings.surveillance import SurveillanceSection
 from brokerfix.surveillance import follower as module
@@ -211,6 +212,8 @@ def test_the_register_has_what_people_made_of_it(desk: Desk) -> None:
     assert one["facts"][0]["what happened"] == "ALICE sends S1 for account SHARED: sell 10 AAPL at 150.00, DAY"
     assert "trade 10 AAPL at 150.00 in our book" in one["facts"][2]["what happened"]
     assert desk.world.state.watched[first].status is Disposition.CLOSED_NO_ISSUE
+    told = [tell(desk.world.state, fact)[1] for fact in desk.world.facts[-2:]]
+    assert told == [f"eve: alert {first} is reviewing", f"adam: alert {first} is closed-no-issue"], "without the why"
     with pytest.raises(LookupError, match="there is no alert x"):
         alert(desk.data, "x")
 
