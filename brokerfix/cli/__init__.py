@@ -28,6 +28,7 @@ Commands.topics = {
     "shards": "shards move-account",
     "simulate": "simulate",
     "store": "rebuild",
+    "surveillance": "surveillance",
     "trades": "trades",
 }
 """A command stands behind each file that has something of it."""

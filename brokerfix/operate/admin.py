@@ -31,6 +31,8 @@ SECRET = ("personal-set",)
 """What no log has the text of."""
 LOOKS = ("parts", "placed", "set-parts")
 """What the cluster's agent asks many times in a second."""
+LOOKS = ("parts", "placed", "set-parts", "raise-alert")
+"""What the cluster's agent asks many times in a second, and what not everybody may read who reads the log."""
 MAX_CALLERS = 16
 BACKLOG = 128
 """Callers that wait for a place."""

@@ -3,7 +3,7 @@
 Beside the first segment that is left, `<day>.base` is the whole state behind the days before it (a kept state that no
 newer one replaces), and `<day>.before` has those of their facts that are still needed to read what follows, as records
 of a segment: what instruments, exchanges, clients, accounts, market makers, groups and limits are, the facts of orders
-that are still open, and what was deleted or erased. `journal.read` begins with them.
+that are still open, alerts of surveillance, and what was deleted or erased. `journal.read` begins with them.
 """
 
 import os
@@ -28,7 +28,7 @@ MOST_FACTS = 1000
 """Facts of one record."""
 BLOCK = 1 << 20
 DEFINITIONS = tuple(kind for kind in f.KINDS if kind.__name__.endswith("Defined"))
-ALWAYS = (f.RecordsDeleted, f.PersonalErased)
+ALWAYS = (f.RecordsDeleted, f.PersonalErased, f.SurveillanceAlerted, f.AlertDisposed)
 
 
 class Needed:
