@@ -25,7 +25,7 @@ export default {
           <option v-for="[field, name] in groupings" :value="field">{{ name }}</option></select></label>
         <button v-if="only !== null" type="button" class="orders-chip" @click="only = null"
           :aria-label="'Show all groups again'">{{ group_name }} = {{ only_text }} ✕</button>
-        <details class="orders-columns"><summary>Columns</summary><div>
+        <details class="orders-columns" ref="choosing"><summary>Columns</summary><div>
           <label v-for="one in columns"><input type="checkbox" :checked="!one.hide" @change="show_column(one)"> {{ one.title }}</label>
           <button type="button" @click="reset_columns">As at first</button></div></details>
         <span class="orders-counts" :class="{ 'orders-trouble': trouble }">{{ trouble || counts }}</span>
@@ -85,12 +85,15 @@ export default {
       this.$refs.quick.focus();
     };
     document.addEventListener("keydown", this.slash);
+    this.aside = ({ target }) => this.$refs.choosing.contains(target) || (this.$refs.choosing.open = false);
+    document.addEventListener("pointerdown", this.aside);
     this.run();
   },
   unmounted() {
     this.is_over = true;
     this.stopping.abort();
     document.removeEventListener("keydown", this.slash);
+    document.removeEventListener("pointerdown", this.aside);
     Object.values(this.timers).forEach(clearTimeout);
     this.api.destroy();
   },
@@ -101,7 +104,9 @@ export default {
         chromeBackgroundColor: "var(--card)", borderColor: "var(--line)", accentColor: "var(--accent)",
         rowHoverColor: "var(--hover)", headerTextColor: "var(--soft)", wrapperBorderRadius: 4, browserColorScheme: "inherit" });
       const initial = this.state.length ? this.state : [{ colId: "order_id", sort: "desc" }];
-      const later = () => this.later("columns", 800, this.tell_columns);
+      // What a person does, not what is set for him.
+      const later = ({ source, finished }) => source?.startsWith("ui") && finished !== false &&
+        this.later("columns", 600, this.tell_columns);
       return {
         theme,
         columnDefs: columnsOf(new Times(this.zone), SetFilter),
@@ -123,8 +128,7 @@ export default {
         onCellKeyDown: ({ event, data }) => event.key === "Enter" && this.$emit("opened", data.order_id),
         onSelectionChanged: () => this.later("selected", 100, this.tell_selected),
         onFilterChanged: () => this.count(),
-        onColumnMoved: later, onColumnResized: ({ finished }) => finished && later(), onColumnVisible: later,
-        onColumnPinned: later, onSortChanged: later,
+        onColumnMoved: later, onColumnResized: later, onColumnVisible: later, onColumnPinned: later, onSortChanged: later,
       };
     },
     later(name, ms, call) {
@@ -292,12 +296,12 @@ export default {
     },
     show_column(one) {
       this.api.setColumnsVisible([one.colId], one.hide);
-      this.note_columns();
+      this.tell_columns();
     },
     reset_columns() {
       this.api.resetColumnState();
       this.api.applyColumnState({ state: [{ colId: "order_id", sort: "desc" }] });
-      this.note_columns();
+      this.tell_columns();
     },
     on_key(event) {
       if (["INPUT", "SELECT", "BUTTON"].includes(event.target.tagName)) return;

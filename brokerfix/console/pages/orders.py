@@ -18,12 +18,13 @@ def build(view: View) -> None:
 
 
 class Orders:
-    """`_chosen` are the orders whose boxes are ticked, `_day` the trading day that is shown ("": what there is now)."""
+    """`_chosen` are the orders whose boxes are ticked, `_day` the trading day that is shown ("": what there is now),
+    `_shown` the order at the side."""
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._chosen: list[str] = []
-        self._day = ""
+        self._day = self._shown = ""
         acts = Acts(view, lambda: self._chosen)
         with ui.element("section").classes("panel wide orders-panel"):
             with ui.row().classes("orders-tools"):
@@ -78,8 +79,9 @@ class Orders:
 
     async def _open(self, order: str) -> None:
         """Show an order's story at the side."""
-        if not id_number(order):
+        if not id_number(order) or (self._story.value and self._shown == order):
             return
+        self._shown = order
         self._story.clear()
         with self._story, ui.card().classes("orders-side"):
             await Story(self._view, order, close=self._story.close).build()

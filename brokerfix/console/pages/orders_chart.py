@@ -98,7 +98,7 @@ def _lines(terms: Row, shift: int, ended: int) -> dict[str, Any]:
     """The order's price across, its begin and end upright."""
     lines: list[dict[str, Any]] = [_upright("entered", int(terms["entered"]) + shift)]
     if ended:
-        lines.append(_upright("over", ended // MS + shift))
+        lines.append(_upright("over", ended // MS + shift, "insideEndTop"))
     if terms["price"]:
         told = f"{terms['side'].lower()} at {terms['price']}"
         label = {"formatter": told, "color": LIMIT, "position": "insideEndTop"}
@@ -109,8 +109,8 @@ def _lines(terms: Row, shift: int, ended: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _upright(name: str, at: int) -> dict[str, Any]:
-    label = {"formatter": name, "color": INK, "position": "insideStartTop", "rotate": 0}
+def _upright(name: str, at: int, position: str = "insideStartTop") -> dict[str, Any]:
+    label = {"formatter": name, "color": INK, "position": position, "rotate": 0}
     return {"xAxis": at, "lineStyle": {"color": INK, "type": "dotted"}, "label": label}
 
 

@@ -59,6 +59,7 @@ class Story:
         self._changed_at = self._read_at = self._told_at = float("-inf")
         self._may_read = may_read(view.person.role, Kind.JOURNAL)
         self._decided = -1
+        self._chart: ui.echart | None = None
 
     async def build(self) -> None:
         """Everything, and what keeps it up to date."""
@@ -211,7 +212,11 @@ class Story:
         is_over = not (order := self._view.state.orders.get(self._number)) or bool(order.done)
         ended = self._ended() or (max((nanoseconds(one["at"]) for one in fills), default=0) if is_over else 0)
         told = orders_chart.options(terms, fills, known.quotes, span, self._view.desk.zone, ended)
-        if self._chart.options != told:
+        if self._chart is None:
+            with self._place:
+                self._chart = ui.echart(told).classes("orders-chart")
+            self._chart.props('role=img aria-label="The market around the order"')
+        elif self._chart.options != told:
             self._chart.options.clear()
             self._chart.options.update(told)
         missing = known.trouble or ("" if known.quotes else "No best prices are on record around it.")
