@@ -124,7 +124,8 @@ def test_sums_are_exact_and_cells_are_safe(desk: Desk, browser: Any) -> None:
             groups.add({ venues: "", notional: "0.10", ...amounts }, -1);
             const row = rowOf(["order_id", "qty", "price", "avg_px"], ["20261127-00-42", "10", "9.50", ""]);
             const cells = ["=1", "+1", "-1", "@a", "\\tb", "x=1"].map((text) => csvCell("account", { account: text }));
-            return [groups.largest(9), row.n_qty > row.n_price, row.n_avg_px, cells, csvCell("price", { price: "-1.0" })];
+            const number = csvCell("price", { price: "-1.0" });
+            return [groups.largest(9), row.n_qty > row.n_price, row.n_avg_px, cells, number];
         }"""
     )
     assert told == [

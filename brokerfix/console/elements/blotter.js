@@ -87,6 +87,7 @@ export default {
     document.addEventListener("keydown", this.slash);
     this.aside = ({ target }) => this.$refs.choosing.contains(target) || (this.$refs.choosing.open = false);
     document.addEventListener("pointerdown", this.aside);
+    document.addEventListener("focusin", this.aside);
     this.run();
   },
   unmounted() {
@@ -94,6 +95,7 @@ export default {
     this.stopping.abort();
     document.removeEventListener("keydown", this.slash);
     document.removeEventListener("pointerdown", this.aside);
+    document.removeEventListener("focusin", this.aside);
     Object.values(this.timers).forEach(clearTimeout);
     this.api.destroy();
   },

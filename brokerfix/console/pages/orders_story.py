@@ -104,9 +104,7 @@ class Story:
             self._fills.on("proof", lambda event: self._prove(f"{event.args}"))
             self._no_fills = ui.label("Nothing of it is filled yet.").classes("soft")
         with self._section("The market around it"):
-            self._chart = (
-                ui.echart({}).classes("orders-chart").props('role=img aria-label="The market around the order"')
-            )
+            self._place = ui.element("div").classes("full-width")
             self._no_chart = ui.label("").classes("soft")
         with self._section("What happened"):
             self._waits = ui.label("Reading the journal …").classes("soft")
