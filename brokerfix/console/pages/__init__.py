@@ -2,7 +2,7 @@
 
 from brokerfix.console.desk import Desk
 from brokerfix.console.frame import PAGES, framed
-from brokerfix.console.pages import audit, clients, making, market, orders, overview, quality, risk
+from brokerfix.console.pages import audit, clients, making, market, order, orders, overview, quality, risk
 
 BUILT = {
     "/": overview.build,
@@ -20,3 +20,4 @@ def add(desk: Desk) -> None:
     """All pages."""
     for entry in PAGES:
         framed(desk, entry.path, entry.title, BUILT[entry.path])
+    framed(desk, "/orders/{order_id}", "Order", order.build)

@@ -1,0 +1,1 @@
+"""Elements of our own: a class for the page and a component for the browser."""
