@@ -28,10 +28,11 @@ MOST_HALTS = 50
 SHEET = '<link rel="stylesheet" href="/static/kill.css">'
 
 
-def panel(view: View, wide: bool = False) -> None:
-    """The switch as a part of a page, in the frame's grid."""
+def panel(view: View, size: str = "") -> None:
+    """The switch as a part of a page, in the frame's grid: as wide as a column, or "third", "two-thirds", "wide"."""
     ui.add_head_html(SHEET)
-    with part_of_page("Kill switch", wide):
+    with part_of_page("Kill switch") as part:
+        part.classes(size)
         Switch(view)
 
 

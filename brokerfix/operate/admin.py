@@ -27,8 +27,8 @@ MAX_REQUEST = 1 << 20
 """Bytes of a request's line."""
 MOST_READ = 1 << 16
 """Bytes that are read at a time."""
-LOOKS = ("parts", "placed", "set-parts")
-"""What the cluster's agent asks many times in a second."""
+LOOKS = ("parts", "placed", "set-parts", "status", "sessions", "exchanges", "killed", "cluster", "depth")
+"""What the cluster's agent, and pages, ask again and again."""
 MAX_CALLERS = 16
 BACKLOG = 128
 """Callers that wait for a place."""
