@@ -2,6 +2,7 @@
 calls `panel`."""
 
 from functools import partial
+from html import escape
 from itertools import islice
 from typing import Any
 
@@ -96,8 +97,8 @@ class Switch:
             self._kind.props("dense outlined")
             self._name = ui.select([], label="Which", with_input=True).props("dense outlined")
         with ui.element("div").classes("kill-choice"):
-            self._halt = ui.button("Halt", icon="pan_tool", on_click=partial(self._stop, False))
-            self._halt.props("outline color=negative no-caps")
+            self._halt = ui.button("Halt", icon="pan_tool", on_click=partial(self._stop, False), color=None)
+            self._halt.props("outline no-caps").classes("bad")
             self._halt.tooltip("No new orders; those that work go on working")
             self._kill = ui.button("Kill", icon="dangerous", color="negative", on_click=partial(self._stop, True))
             self._kill.props("no-caps")
@@ -194,6 +195,7 @@ class Switch:
                     ui.label(scope_text(kind, name)).classes("kill-scope")
                     ui.label(f"by {operator}").classes("soft")
                     if self._may_resume:
-                        ui.button("Resume", on_click=partial(self._resume, kind, name)).props("flat dense no-caps")
+                        resume = ui.button("Resume", on_click=partial(self._resume, kind, name), color=None)
+                        resume.props(f'flat dense no-caps aria-label="{escape(f"Resume {scope_text(kind, name)}")}"')
             if len(self._halts) > MOST_HALTS:
                 ui.label(f"and {len(self._halts) - MOST_HALTS} more").classes("soft")

@@ -15,8 +15,8 @@ SLOW = 2
 def build(view: View) -> None:
     """The page."""
     hand = Hand(view)
-    pulse = Pulse(view)
     kill.panel(view, size="third")
+    pulse = Pulse(view)
     exchanges = Exchanges(view)
     alerts = Alerts(view)
     health = Health(view)

@@ -25,7 +25,7 @@ class Alerts:
                 self._count = ui.label("").classes("soft")
                 self._all = ui.checkbox("Show acknowledged ones too", on_change=lambda: self.show())
                 self._all.props("dense")
-                self._every = ui.button("Acknowledge all shown", on_click=self._acknowledge_all).props(
+                self._every = ui.button("Acknowledge all shown", on_click=self._acknowledge_all, color=None).props(
                     "flat dense no-caps"
                 )
             self._list = ui.element("div").classes("overview-alerts").props('role=list aria-label="Alerts"')
@@ -70,7 +70,7 @@ class Alerts:
             elif alert.id < oldest:
                 ui.label("too old to acknowledge").classes("soft overview-by")
             elif self._may:
-                button = ui.button("Acknowledge", on_click=partial(self._acknowledge, alert.id))
+                button = ui.button("Acknowledge", on_click=partial(self._acknowledge, alert.id), color=None)
                 button.props(f'outline dense no-caps aria-label="Acknowledge {id_text(alert.id)}"').classes(
                     "overview-by"
                 )
