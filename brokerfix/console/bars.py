@@ -17,8 +17,8 @@ from brokerfix.record.journal import Record
 
 MINUTE = 60 * 10**9
 MILLISECOND = 10**6
-MOST_BARS = 200_000
-"""Of all symbols together; then the symbol that has moved least recently is forgotten."""
+MOST_KEPT = 200_000
+"""Bars, prints and fills of all symbols together; then the symbol that has moved least recently is forgotten."""
 MOST_TRADES = 1_000
 """Of a symbol, the newest."""
 TRADES, MID = "trades", "mid"
@@ -41,16 +41,16 @@ class Symbol(msgspec.Struct):
     last: tuple[int, int] | None = None
 
     def __len__(self) -> int:
-        return sum(len(bars) for bars in self.bars.values())
+        return sum(len(bars) for bars in self.bars.values()) + len(self.prints) + len(self.fills)
 
 
 class Bars:
     """A listener of the feed's: `symbols` with what is kept of each, the one that has moved last at the end."""
 
-    def __init__(self, most_bars: int = MOST_BARS) -> None:
+    def __init__(self, most: int = MOST_KEPT) -> None:
         self.symbols: OrderedDict[str, Symbol] = OrderedDict()
         self.forgotten: dict[str, None] = {}
-        self._most, self._count, self._last_id = most_bars, 0, 0
+        self._most, self._count, self._last_id = most, 0, 0
         self._takes: dict[type[f.Fact], Callable[[State, Any], None]] = {
             f.Quoted: self._quoted, f.Trade: self._traded, f.ChildFilled: self._filled, f.DayRolled: self._rolled,
             f.SplitApplied: self._split,
@@ -69,7 +69,7 @@ class Bars:
         if fact.last is not None and (grown or fact.last != known.last):
             price, qty = fact.last
             self._add(known, TRADES, fact.at, price, grown)
-            known.prints.append((fact.id, fact.at // MILLISECOND, price, grown or qty, "", ""))
+            self._remember(known.prints, (fact.id, fact.at // MILLISECOND, price, grown or qty, "", ""))
         known.volume, known.last = fact.day.volume, fact.last
         if fact.mark:
             self._add(known, MID, fact.at, fact.mark, 0)
@@ -78,7 +78,9 @@ class Bars:
         order = state.orders[fact.taker_order_id]
         known = self._of(order.symbol)
         self._add(known, TRADES, fact.at, fact.price, 0)
-        known.fills.append((fact.id, fact.at // MILLISECOND, fact.price, fact.qty, order.side.name.lower(), ""))
+        self._remember(
+            known.fills, (fact.id, fact.at // MILLISECOND, fact.price, fact.qty, order.side.name.lower(), "")
+        )
 
     def _filled(self, state: State, fact: f.ChildFilled) -> None:
         child = state.children.get(fact.child_id)
@@ -87,7 +89,7 @@ class Bars:
         known = self._of(child.symbol)
         self._add(known, TRADES, fact.at, fact.price, 0)
         side = "buy" if child.side is Side.BUY else "sell"
-        known.fills.append((fact.id, fact.at // MILLISECOND, fact.price, fact.qty, side, child.venue))
+        self._remember(known.fills, (fact.id, fact.at // MILLISECOND, fact.price, fact.qty, side, child.venue))
 
     def _rolled(self, state: State, fact: f.DayRolled) -> None:
         self.symbols.clear()
@@ -117,6 +119,11 @@ class Bars:
         bar = bars[-1]
         bar[2], bar[3], bar[4] = max(bar[2], price), min(bar[3], price), price
         bar[5] += volume
+
+    def _remember(self, kept: deque[Print], one: Print) -> None:
+        self._count += len(kept) < MOST_TRADES
+        kept.append(one)
+        self._bound()
 
     def _bound(self) -> None:
         while self._count > self._most and len(self.symbols) > 1:

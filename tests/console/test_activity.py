@@ -128,7 +128,7 @@ def test_our_fills_are_kept_with_side_and_exchange() -> None:
 
 
 def test_the_symbol_that_moved_least_recently_is_forgotten_first() -> None:
-    bars, state = Bars(most_bars=6), World().state
+    bars, state = Bars(most=6), World().state
     for number, symbol in enumerate("AAABBBAC" * 2, 1):
         fact = f.Quoted(at=number * MINUTE, id=number, symbol=symbol, bids=(), asks=(), last=(number, 1), mark=0)
         bars.note(state, fact, Record([fact]))
