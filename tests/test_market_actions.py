@@ -102,6 +102,13 @@ def test_the_router_says_where_each_part_would_go_and_why() -> None:
     ]
 
 
+def test_a_sweep_of_several_prices_says_from_where_to_where() -> None:
+    told = asked(UP)[1]("would-route", side="buy", qty="1000")
+    assert told["words"][0].startswith(
+        "XNAS is best for the first 600: from 150.10 to 150.12, a fee of 0.003 a unit, 150.103 all in at first"
+    )
+
+
 def test_at_one_price_the_cheaper_exchange_is_best_and_the_other_is_said_to_cost_more() -> None:
     _, ask = asked(UP.replace("150.11", "150.10"))
     told = ask("would-route", side="buy", qty="100")

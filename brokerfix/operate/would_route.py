@@ -60,7 +60,7 @@ def _crosses(planned: Plan, instrument: Instrument) -> list[dict[str, Any]]:
     return [
         {
             "exchange": "", "qty": to_text(cross.qty, instrument.qty_digits),
-            "price": to_text(cross.price, instrument.price_digits), "fee": "", "all_in": "",
+            "price": to_text(cross.price, instrument.price_digits), "first_px": "", "fee": "", "all_in": "",
             "why": f"it meets order {id_text(cross.maker_order_id)} in our own book",
         }
         for cross in planned.crosses
@@ -72,9 +72,9 @@ def _routes(planned: Plan, instrument: Instrument) -> list[dict[str, Any]]:
     rows = []
     for route in planned.routes:
         aimed = next((seen for seen in planned.seen if seen.venue == route.venue and seen.aimed), None)
-        all_in, fee = "", ""
+        all_in, fee, first = "", "", ""
         if aimed is not None:
-            fee = aimed.fee or "0"
+            fee, first = aimed.fee or "0", to_text(aimed.price, instrument.price_digits)
             worth = aimed.price * instrument.money_factor * 10**instrument.qty_digits
             all_in = money_text(worth + to_money(fee))
         rows.append(
@@ -82,6 +82,7 @@ def _routes(planned: Plan, instrument: Instrument) -> list[dict[str, Any]]:
                 "exchange": route.venue,
                 "qty": to_text(route.qty, instrument.qty_digits),
                 "price": to_text(route.price, instrument.price_digits) if route.price else "at market",
+                "first_px": first,
                 "fee": fee,
                 "all_in": all_in,
                 "why": route.why.value,
@@ -134,8 +135,10 @@ def _words(answer: dict[str, Any], side: Side, instrument: Instrument, planned: 
 
 
 def _part(part: dict[str, Any]) -> str:
-    fee = part["fee"]
+    fee, first = part["fee"], part["first_px"]
+    is_swept = first and first != part["price"]
+    at = f"from {first} to {part['price']}" if is_swept else f"at {part['price']}"
     if not fee or fee == "0":
-        return f"at {part['price']}" + (", no fee" if fee else "")
+        return at + (", no fee" if fee else "")
     what = f"a fee of {fee}" if not fee.startswith("-") else f"a rebate of {fee[1:]}"
-    return f"at {part['price']}, {what} a unit, {part['all_in']} all in"
+    return f"{at}, {what} a unit, {part['all_in']} all in{' at first' if is_swept else ''}"
