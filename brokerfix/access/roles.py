@@ -50,6 +50,7 @@ ACTIONS = _table(
         # What changes nothing.
         (ALL, "status exchanges limits pending-limits margin credits breaks fx killed sessions makers cluster"),
         (ALL, "parts placed can-take positions working"),
+        (ALL, "depth would-route"),
         # `read` looks into the table of what is read.
         (ALL, "read"),
         # Orders.

@@ -6,6 +6,7 @@ Commands.topics = {
     "backups": "backup restore",
     "cluster": "cluster switch",
     "console": "console people",
+    "depth": "depth",
     "desk": "halt resume roll split sessions clients exchanges",
     "events": "events schema",
     "explain": "explain",

@@ -14,7 +14,10 @@ from zoneinfo import ZoneInfo
 
 from brokerfix.access.people import BadPerson, People, Person
 from brokerfix.access.roles import may
+from brokerfix.console.activity import Activity
+from brokerfix.console.bars import Bars
 from brokerfix.console.feed import Feed
+from brokerfix.console.gateway import GatewayFigures
 from brokerfix.console.logins import Login, Logins
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
 from brokerfix.settings.console import ConsoleSection
@@ -48,6 +51,10 @@ class Desk:
         self.people = People(self.section.people_file(config.path, config.data), self.section.second_factor)
         self.logins = Logins(self.section, self.people, self._ended)
         self.feed = Feed(config.data)
+        self.activity, self.bars = Activity(), Bars()
+        for listener in (self.activity.note, self.bars.note):
+            self.feed.on(listener)
+        self.gateway = GatewayFigures(config)
         self._folder = config.data / "console"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._told: dict[str, tuple[float, Answer | NotRunning | ActionRefused]] = {}

@@ -33,6 +33,8 @@ LOOKS = ("parts", "placed", "set-parts")
 """What the cluster's agent asks many times in a second."""
 LOOKS = ("parts", "placed", "set-parts", "raise-alert")
 """What the cluster's agent asks many times in a second, and what not everybody may read who reads the log."""
+LOOKS = ("parts", "placed", "set-parts", "status", "sessions", "exchanges", "killed", "cluster", "depth")
+"""What the cluster's agent, and pages, ask again and again."""
 MAX_CALLERS = 16
 BACKLOG = 128
 """Callers that wait for a place."""

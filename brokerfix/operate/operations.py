@@ -33,6 +33,7 @@ from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
+from brokerfix.operate.market_actions import MarketActions
 from brokerfix.operate.record_actions import RecordActions
 from brokerfix.operate.running import Running
 from brokerfix.operate.shard_actions import ShardActions
@@ -51,7 +52,7 @@ ACKNOWLEDGED = "acknowledge"
 """The action of who has seen an alert; its text is the alert's number."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
-    "drain", "shard", "move",
+    "drain", "shard", "move", "levels",
 )  # fmt: skip
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
@@ -128,6 +129,7 @@ class Operations:
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
             **SurveillanceActions(broker, self.done).actions,
+            **MarketActions(broker).actions,
             **RecordActions(broker, self.done, lambda: self._role).actions,
             "cluster": lambda operator, request: self.broker.cluster(),
             "switch": self._switch,

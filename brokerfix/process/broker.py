@@ -348,6 +348,10 @@ class Broker:
             )
         return rows
 
+    def heard(self, venue: str, symbol: str) -> int:
+        """When (ns UTC) an exchange has told something of a symbol's market last; 0: not since its session is up."""
+        return self.receiver.sources.heard.get((venue, symbol), 0)
+
     def status(self) -> dict[str, Any]:
         """How the broker is: its day, what it holds, and the loop's longest pauses in milliseconds."""
         state, pauses = self.state, self.pauses

@@ -1,1 +1,2 @@
 """Elements of our own: a class for the page and a component for the browser."""
+"""What pages have that NiceGUI has not: elements that fetch by themselves what they show."""
