@@ -1,0 +1,1 @@
+"""Parts of pages that NiceGUI has not: each a class here and what it does in the browser beside it."""
