@@ -1,7 +1,6 @@
 """The overview: what there is, how it is, and what needs a hand."""
 
-from nicegui import ui
-
+from brokerfix.console import kill
 from brokerfix.console.view import View, panel, show_rows, table
 
 
@@ -9,6 +8,7 @@ def build(view: View) -> None:
     """The page."""
     with panel("Sessions"):
         sessions = table((("kind", "Kind"), ("name", "Name"), ("state", "State")), [], "name", "Sessions")
+    kill.panel(view)
 
     async def update() -> None:
         told = await view.ask("sessions", 1.0)
@@ -18,4 +18,3 @@ def build(view: View) -> None:
         )
 
     view.every(1.0, update)
-    ui.label("")
