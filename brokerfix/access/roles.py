@@ -50,6 +50,8 @@ ACTIONS = _table(
         # What changes nothing.
         (ALL, "status exchanges limits pending-limits margin credits breaks fx killed sessions makers cluster"),
         (ALL, "parts placed can-take positions working"),
+        # `read` looks into the table of what is read.
+        (ALL, "read"),
         # Orders.
         ("trader operator", "cancel release pause"),
         ("trader", "enter"),
@@ -68,6 +70,7 @@ ACTIONS = _table(
         ("operator", "split roll disconnect reset"),
         ("trader risk operator compliance", "alert acknowledge"),
         (ALL, "note"),
+        ("compliance", "delete-records"),
         # Who is connected, and the cluster.
         ("", "add-client add-exchange switch"),
         ("", "hold-parts set-parts place move-account move-out move-in end-move"),

@@ -17,6 +17,7 @@ Commands.topics = {
     "order": "order",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
+    "records": "retention",
     "report_filings": "report",
     "report_making": "report",
     "reports": "report",

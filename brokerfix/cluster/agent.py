@@ -273,10 +273,9 @@ class Agent:
 
     async def _step(self) -> None:
         try:
-            while await self.follower.step():
-                self._trouble("the stream", "")
+            if await self.follower.step():
                 self.shared[Slot.FOLLOWED] = self.follower.position
-                self.shared[Slot.STREAM_END] = self.follower.position
+            self.shared[Slot.STREAM_END] = max(self.follower.position, self.nodes.primary_has)
             self._trouble("the stream", "")
         except Away as away:
             self._trouble("the stream", str(away))
@@ -302,7 +301,7 @@ class Agent:
         self.shared[Slot.ROLE] = Role.PRIMARY
         while not self.shared[Slot.TAIL]:
             await asyncio.sleep(0.002)
-        self._publish(me, self.fenced_by, end)
+        self._publish(me, self.fenced_by, end, self.follower.incoming.crc)
 
     def _tell_takeover(self, me: Head, end: int) -> None:
         """Tell from whom this node takes over and, where messages do not wait for the stream, what may be lost."""
@@ -357,7 +356,8 @@ class Agent:
                 await asyncio.sleep(AGAIN_SECONDS / 4)
         self._publish(me, end, last.head.end if last is not None else 0)
 
-    def _publish(self, me: Head, seq: int, end: int) -> None:
+    def _publish(self, me: Head, seq: int, end: int, crc: int | None = None) -> None:
+        """Publish from a position on, before which the segment has this CRC32, if it is known."""
         shared = self.shared
 
         def confirmed(position: int) -> None:
@@ -367,7 +367,7 @@ class Agent:
             self.stream, Outgoing(self.config.data / "journal"), me, lambda: shared[Slot.TAIL], confirmed,
             lambda text: self._trouble("the journal's stream", text),
         )  # fmt: skip
-        self.publisher.begin(seq, min(end, shared[Slot.TAIL]))
+        self.publisher.begin(seq, min(end, shared[Slot.TAIL]), crc if end <= shared[Slot.TAIL] else None)
         shared[Slot.QUORUM] = 1
         if self._wake >= 0:
             asyncio.get_running_loop().add_reader(self._wake, self._woken)

@@ -125,5 +125,5 @@ class Follower:
             self.epoch = message.head.epoch
             self.incoming.take(message.head, message.data)
             self.took += not message.head.is_epoch
-        self.caught_up = len(messages) < MOST_AT_ONCE
+        self.caught_up = not messages or messages[-1].more < MOST_AT_ONCE
         return len(messages)

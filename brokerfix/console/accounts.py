@@ -1,4 +1,4 @@
-"""Accounts, positions and limits as rows for people: pure functions of the state, their work bounded by what is shown."""
+"""Accounts, positions and limits as rows for people: pure functions of the state, bounded by what is shown."""
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence

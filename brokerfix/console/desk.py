@@ -29,6 +29,8 @@ MOST_TOLD = 1 << 26
 AT_ONCE = 2
 """Helpers that may work at a time."""
 MOST_PREFERENCES = 1 << 16
+MOST_KEPT = 1000
+"""Answers of the broker that are kept."""
 
 
 class Refused(Exception):
@@ -73,7 +75,7 @@ class Desk:
         return told
 
     def _forget(self) -> None:
-        for key in list(self._told)[: len(self._told) - 1000]:
+        for key in list(self._told)[: max(0, len(self._told) - MOST_KEPT)]:
             del self._told[key]
             self._asking.pop(key, None)
 

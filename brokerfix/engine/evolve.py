@@ -3,7 +3,7 @@
 Recovery is `for fact in journal: evolve(state, fact)` and nothing else.
 """
 
-from brokerfix.engine import currencies, days, fees, jobs, marks, operator, reference, sessions, split
+from brokerfix.engine import currencies, days, fees, jobs, marks, operator, records, reference, sessions, split
 from brokerfix.engine.making import applied as makers
 from brokerfix.engine.making import quoters_applied as quoters
 from brokerfix.engine.making import rfq_applied as quotes
@@ -44,6 +44,7 @@ SUBJECTS = (
     quoters,
     shards,
     moves,
+    records,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

@@ -14,6 +14,7 @@ from brokerfix.facts.market import *
 from brokerfix.facts.operator import *
 from brokerfix.facts.orders import *
 from brokerfix.facts.process import *
+from brokerfix.facts.records import *
 from brokerfix.facts.reference import *
 from brokerfix.facts.risk import *
 from brokerfix.facts.shards import *

@@ -33,6 +33,7 @@ from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
+from brokerfix.operate.record_actions import RecordActions
 from brokerfix.operate.running import Running
 from brokerfix.operate.shard_actions import ShardActions
 from brokerfix.settings.checks import check_limits, check_venues
@@ -80,6 +81,7 @@ class Operations:
 
     def __init__(self, broker: Running) -> None:
         self.broker = broker
+        self._role = Role.VIEWER
         self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
             "cancel": self._cancel,
             "release": self._release,
@@ -124,6 +126,7 @@ class Operations:
             "set-maker": self._set_maker,
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
+            **RecordActions(broker, self.done, lambda: self._role).actions,
             "cluster": lambda operator, request: self.broker.cluster(),
             "switch": self._switch,
         }
@@ -140,7 +143,7 @@ class Operations:
             raise
 
     def _do(self, operator: str, role: Role, request: Request) -> Answer:
-        name = str(request.get("action"))
+        name, self._role = str(request.get("action")), role
         action = self.actions.get(name)
         if action is None:
             raise ActionRefused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")

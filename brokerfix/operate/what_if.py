@@ -22,8 +22,8 @@ ALL = ""
 
 
 class Shocked(NamedTuple):
-    """An account as it stands (`was`), and as it would: money scaled by MONEY_DIGITS. `lost` is how many percent of what
-    it may lose in a day would be lost (of 50, 80 and 100 the highest that is reached)."""
+    """An account as it stands (`was`), and as it would: money scaled by MONEY_DIGITS. `lost` is how many percent of
+    what it may lose in a day would be lost (of 50, 80 and 100 the highest that is reached)."""
 
     account: str
     kind: str
@@ -37,8 +37,8 @@ class Shocked(NamedTuple):
 
 
 def marks_after(state: "State", moves: Mapping[str, int]) -> dict[str, int]:
-    """The marks (ticks) if each moved by so many basis points, by symbol or ALL. Rounded to the nearer tick, never below
-    0. Raises Inexact for a symbol that there is not."""
+    """The marks (ticks) if each moved by so many basis points, by symbol or ALL. Rounded to the nearer tick, never
+    below 0. Raises Inexact for a symbol that there is not."""
     for symbol in moves:
         if symbol != ALL and symbol not in state.instruments:
             raise Inexact(f"there is no symbol {symbol!r}")
@@ -124,8 +124,8 @@ class Wanted(NamedTuple):
 
 
 def weighed(state: "State", wanted: Wanted, at: int) -> Weighed:
-    """Whether the broker's pre-trade checks would take an order at a time (ns), with the marks on record; where it would
-    be routed is not looked at. Raises Inexact for what is no order at all."""
+    """Whether the broker's pre-trade checks would take an order at a time (ns), with the marks on record; where it
+    would be routed is not looked at. Raises Inexact for what is no order at all."""
     client, account, instrument = (
         state.clients.get(wanted.client), state.accounts.get(wanted.account), state.instruments.get(wanted.symbol)
     )  # fmt: skip
@@ -134,7 +134,9 @@ def weighed(state: "State", wanted: Wanted, at: int) -> Weighed:
     ):  # fmt: skip
         if found is None:
             raise Inexact(f"there is no {kind} {name!r}")
-    assert client is not None and account is not None and instrument is not None
+    assert client is not None
+    assert account is not None
+    assert instrument is not None
     qty = to_scaled(wanted.qty, instrument.qty_digits)
     price = to_scaled(wanted.price, instrument.price_digits) if wanted.price else 0
     ord_type = OrdType.LIMIT if wanted.price else OrdType.MARKET
@@ -154,7 +156,7 @@ def weighed(state: "State", wanted: Wanted, at: int) -> Weighed:
             applies = bool(asked.opens) or control.closing_too
             share = round(100 * value / most, 1) if most else None
             rows.append(Used(str(bound.level), name, number(most), used.get(name, ""), number(value), share, applies))
-    needed = checks.needed_power(state, client, account, instrument, terms, None) if qty > 0 else 0
+    needed = checks.needed_of(state, client, account, instrument, terms, None) if qty > 0 else 0
     return Weighed(
         why.text if why is not None else "",
         to_text(valued_at, instrument.price_digits) if valued_at else "",

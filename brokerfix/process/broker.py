@@ -17,6 +17,7 @@ from brokerfix.engine.operator import left_behind
 from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
+from brokerfix.fix.session.settings import write_dictionaries
 from brokerfix.operate import killfile
 from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
@@ -149,6 +150,7 @@ class Broker:
         member.helpers = self.helpers
         member.start()
         warm_up(versions=[client.fix for client in self.config.clients.values()])
+        write_dictionaries(self.config)
         try:
             member.follow(self.pipeline)
         except Ended:

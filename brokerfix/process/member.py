@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from brokerfix.cluster.files import ADDED
-from brokerfix.cluster.nodes import CLOSE_BYTES
+from brokerfix.cluster.nodes import CLOSE_BYTES, bytes_behind
 from brokerfix.cluster.shared import ENDLESS, Check, Role, Shared, Slot
 from brokerfix.cluster.told import read_told
 from brokerfix.domain import id_text
@@ -205,7 +205,7 @@ class Member:
         """How this node sees the cluster."""
         shared = self.shared
         end = shared[Slot.TAIL] if shared.role is Role.PRIMARY else shared[Slot.STREAM_END]
-        has = shared[Slot.CONFIRMED] if shared.role is Role.PRIMARY else shared[Slot.FOLLOWED]
+        has = shared[Slot.CONFIRMED] if shared.role is Role.PRIMARY else shared[Slot.APPLIED]
         since = shared[Slot.UNCONFIRMED_SINCE]
         return {
             "node": self.section.node_name,
@@ -213,7 +213,7 @@ class Member:
             "epoch": shared[Slot.EPOCH],
             "quorum": bool(shared[Slot.QUORUM]),
             "standbys": shared[Slot.STANDBYS],
-            "behind_bytes": max(0, end - has),
+            "behind_bytes": bytes_behind(end, has),
             "behind_ms": round((time.monotonic_ns() - since) / 1e6, 3) if since else 0.0,
             **self.told(),
         }

@@ -2,7 +2,7 @@
 
 A backup is a folder with the journal's segments, byte for byte, and `backup.json`, which has their sizes and SHA-256
 sums and is written last: what it does not name yet is not part of the backup. The same folder takes what has come
-since. Where the journal's first segments are gone, the oldest kept state stands for them.
+since. Where the journal's first segments are gone, what stands for them is copied (`before`), or the oldest kept state.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ import msgspec
 from brokerfix import __version__
 from brokerfix.domain import id_number, id_text, shard_of
 from brokerfix.record.frames import MAGIC
-from brokerfix.record.journal import JournalError, Place, Record, places, records, segments
-from brokerfix.record.kept import BadState, kept_states, oldest, place_of, read_head
+from brokerfix.record.journal import JournalError, Place, Record, before_path, places, records, segments
+from brokerfix.record.kept import BadState, base_of, kept_states, oldest, place_of, read_head
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
 
 MANIFEST = "backup.json"
@@ -102,7 +102,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _needed(journal: Path) -> list[Path]:
-    """The kept state that stands for the journal's first segments, where they are gone. Raises JournalError."""
+    """What stands for the journal's first segments, where they are gone. Raises JournalError."""
+    base = base_of(journal)
+    if base is not None:
+        return [base, before_path(base)]
     _, place = oldest(journal)
     for path in kept_states(journal):
         try:

@@ -15,8 +15,8 @@ import msgspec
 
 from brokerfix.record import keys
 from brokerfix.record.confirmed import Confirmed
-from brokerfix.record.frames import MAGIC, payloads
-from brokerfix.record.journal import segments
+from brokerfix.record.frames import MAGIC, link, linked_to, payloads
+from brokerfix.record.journal import JournalError, check_torn, segments
 from brokerfix.record.merkle import Tree, consistency_proof, leaf_hash
 from brokerfix.record.notes import BadNote, Checkpoint, origin_of, parse, sign
 from brokerfix.record.place import Place, position_of
@@ -72,6 +72,8 @@ class Checkpointer:
         self._segment: Path | None = None
         self._offset, self._signed, self._signed_at = len(MAGIC), 0, 0.0
         self._tree, self._leaves = Tree(), list[bytes]()
+        # The link to the last record, over the days' ends.
+        self._before = b""
 
     def follow(self, now: float, at_once: bool = False) -> None:
         """Take in what is new and sign it where that is due; `now` is in seconds and never goes back."""
@@ -80,10 +82,13 @@ class Checkpointer:
             if not every:
                 return
             if self._segment is None:
+                self._before = b""
                 self._begin(self._first(every))
             assert self._segment is not None
-            self._take_in()
             later = [one for one in every if one.name > self._segment.name]
+            if self._take_in(is_over=bool(later)):
+                # The day's end, too, counts only once it is confirmed.
+                later = []
             is_due = at_once or later or now - self._signed_at >= self.seconds
             if self._tree.size > self._signed and is_due:
                 self._sign(now)
@@ -92,45 +97,80 @@ class Checkpointer:
             self._begin(later[0])
 
     def _first(self, every: list[Path]) -> Path:
-        """The newest segment that has checkpoints, else the newest: what is before it is covered by the links."""
+        """The newest segment that has checkpoints, else the newest: what is before it is covered by the links. Raises
+        Contradicted where a later day was signed."""
+        signed = max((path.stem for path in self.folders[0].glob(f"*{SUFFIX}")), default="")
+        if signed > every[-1].stem:
+            raise Contradicted(
+                f"{self.journal}: ends with {every[-1].name}, and there are checkpoints of {signed}: an older copy was "
+                f"restored, or the end was taken away. Nothing more is signed before {self.folders[0]} is put aside"
+            )
         known = [one for one in every if notes_path(self.folders[0], one).exists()]
         return known[-1] if known else every[-1]
 
     def _begin(self, segment: Path) -> None:
-        self._segment, self._offset, self._signed = segment, len(MAGIC), 0
+        # Where it is not what was signed, nothing of it may be signed by the next try.
+        self._segment, self._offset, self._signed = None, len(MAGIC), 0
         self._tree, self._leaves = Tree(), []
         path = notes_path(self.folders[0], segment)
-        if not path.exists():
-            return
-        known = [signed for _, signed in read_notes(path)]
-        if not known:
-            return
-        last = known[-1]
-        checkpoint, _ = parse(last.note)
+        known = [(parse(signed.note)[0], signed.at) for _, signed in read_notes(path)] if path.exists() else []
+        if known:
+            self._go_on(segment, *max(known, key=lambda one: one[0].size))
+        self._segment = segment
+
+    def _go_on(self, segment: Path, checkpoint: Checkpoint, at: str) -> None:
+        """Take in what a checkpoint covers."""
         for end, payload in payloads(segment):
             self._offset = end
             self._add(payload)
-            if self._tree.size == checkpoint.size:
+            if self._tree.size >= checkpoint.size:
                 break
         if (self._tree.size, self._tree.root()) != (checkpoint.size, checkpoint.root):
             raise Contradicted(
-                f"{segment}: is not what its checkpoint of {last.at} says ({checkpoint.size} records): it was changed. "
+                f"{segment}: is not what its checkpoint of {at} says ({checkpoint.size} records): it was changed. "
                 "`brokerfix verify` tells where; nothing more is signed"
             )
         self._signed = checkpoint.size
 
-    def _take_in(self) -> None:
-        assert self._segment is not None
-        limit = self._confirmed.limit()
-        for end, payload in payloads(self._segment, self._offset):
-            if limit is not None and position_of(Place(self._segment.name, end)) > limit:
-                break
+    def _take_in(self, is_over: bool) -> bool:
+        """Take in what a segment has; `is_over`: another one follows. Returns whether there is more that is not
+        confirmed. Raises Contradicted."""
+        segment, began, limit = self._segment, self._offset, self._confirmed.limit()
+        assert segment is not None
+        size = segment.stat().st_size
+        if size < began:
+            raise Contradicted(
+                f"{segment}: had {began} bytes and has {size}: records were taken away; nothing is signed"
+            )
+        for end, payload in payloads(segment, began):
+            if limit is not None and position_of(Place(segment.name, end)) > limit:
+                return True
+            linked = linked_to(payload)
+            if linked and self._before and linked != self._before:
+                raise Contradicted(
+                    f"{segment}: the record at byte {self._offset} is not linked to the one before it: it was changed "
+                    "while the broker ran; nothing more is signed"
+                )
             self._offset = end
             self._add(payload)
+        if self._offset < size and (is_over or self._offset == began):
+            self._check_rest(segment, is_over)
+        return False
+
+    def _check_rest(self, segment: Path, is_over: bool) -> None:
+        """What is behind the last whole record is being written, or else damaged."""
+        with segment.open("rb") as file:
+            file.seek(self._offset)
+            data = memoryview(file.read())
+        try:
+            check_torn(segment, data, self._offset, self._offset, may_tear=not is_over)
+        except JournalError as error:
+            raise Contradicted(f"{error}; nothing more is signed") from error
 
     def _add(self, payload: bytes | memoryview) -> None:
         leaf = leaf_hash(payload)
         self._tree.append(leaf)
+        self._before = link(payload)
         if self._cosign is not None:
             self._leaves.append(leaf)
 

@@ -32,6 +32,7 @@ from brokerfix.settings.console import check_console
 from brokerfix.settings.makers import makers_of, quoters_of, walks_maker
 from brokerfix.settings.margin import check_margin
 from brokerfix.settings.outside import cluster_of, queues_of, router_of
+from brokerfix.settings.records import check_records
 from brokerfix.settings.sections import (
     COMP_ID,
     MAKER,
@@ -100,6 +101,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         compliance=check_compliance(path, read),
         console=check_console(path, read),
         operators=read["operators"],
+        records=check_records(path, read),
     )
 
 

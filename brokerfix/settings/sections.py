@@ -35,6 +35,7 @@ from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.operators import OperatorSection
 from brokerfix.settings.proof import ProofSection
+from brokerfix.settings.records import RecordsSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
 
 MAKER = "MAKER"
@@ -347,6 +348,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "alerts": AlertsSection,
     "compliance": ComplianceSection,
     "console": ConsoleSection,
+    "records": RecordsSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
     "gateway": GatewaySection,
@@ -423,6 +425,7 @@ class Config(msgspec.Struct, frozen=True):
     compliance: ComplianceSection = ComplianceSection()
     console: ConsoleSection | None = None
     operators: dict[str, OperatorSection] = {}
+    records: RecordsSection = RecordsSection()
 
     @property
     def login_names(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from brokerfix.console import kill
 from brokerfix.console.accounts import account_row, select
 from brokerfix.console.elements.listing import Listing, columns
 from brokerfix.console.pages.risk_account import Credit, OneAccount, breaks
@@ -31,6 +32,7 @@ def build(view: View) -> None:
     order = Order(view)
     Shock(view)
     Credit(view, account)
+    kill.panel(view)
     changes(view)
     breaks(view)
     utilisation.on_pick = editor.edit

@@ -185,9 +185,7 @@ def breaks(view: View) -> None:
     """The open breaks with exchanges, and how one is resolved."""
     shown: list[list[tuple[str, ...]]] = [[]]
     with panel("Breaks with exchanges"):
-        empty = ui.label(
-            "Where an exchange says otherwise than we have it stands here until somebody resolves it."
-        )
+        empty = ui.label("Where an exchange says otherwise than we have it stands here until somebody resolves it.")
         empty.classes("soft")
         box = ui.element("div")
 
@@ -198,9 +196,7 @@ def breaks(view: View) -> None:
         return None
 
     def update() -> None:
-        from brokerfix.domain import id_text
-
-        found = [
+        found: list[tuple[str, ...]] = [
             (id_text(one.id), one.venue, one.code, one.text) for one in islice(view.state.breaks.values(), MOST_BREAKS)
         ]
         if shown == [found]:

@@ -68,8 +68,9 @@ class Utilisation:
         for percent, _, (of, name, most, used) in worst(found, MOST_ROWS):
             override: Override | None = state.overrides.get(of)
             until = view.time(override.until)[:8] if override is not None else ""
-            shown.append(row := limit_row(f"{of}", name, most, used, percent, until))
-            self._levels[row["key"]] = of
+            cells = limit_row(f"{of}", name, most, used, percent, until)
+            self._levels[cells["key"]] = of
+            shown.append(cells)
         self._rows.show(shown)
         more = f"{len(shown)} of {len(found)} shown, " if len(found) > len(shown) else ""
         self._told.text = f"{more}{total} limits; a bar is yellow from 75 %, red from 90 %"
