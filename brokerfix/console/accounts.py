@@ -96,7 +96,6 @@ def account_row(state: State, account: Account, gained: Gained) -> Cells:
     return {
         "account": account.account,
         "standing": standing_pill(account.standing) if with_margin else pill("CASH"),
-        "only": account.reduces_only,
         "cash": money(account.cash),
         "equity": money(equity),
         "power": money(account.buying_power),

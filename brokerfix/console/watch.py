@@ -12,7 +12,8 @@ from brokerfix.domain import LIQUIDATION, Level, Side, Standing, id_text
 from brokerfix.engine.entities import Position
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
-from brokerfix.operate.explain import Story, Told
+from brokerfix.operate.account_risk import tell
+from brokerfix.operate.account_story import Story, limits_text
 from brokerfix.record.journal import Record
 
 KEPT_LINES = 100
@@ -27,19 +28,32 @@ OF_ACCOUNTS = (
 OF_MAKERS = (f.QuotesPulled, f.QuotesResumed, f.MakerDefined)
 
 
+def told_of(state: State, account: str, fact: f.Fact, order: Order | None) -> str:
+    """What a fact, that was just applied, says of an account; `order` is the account's that it is about."""
+    if isinstance(fact, f.OrderCanceled) and not (fact.text or fact.operator):
+        return f"order {id_text(fact.order_id)} canceled"
+    story = LiveStory(state, account)
+    if order is not None:
+        story.knows(order, fact)
+    return tell(story, fact)
+
+
 class LiveStory(Story):
     """The story of an account whose orders are known from the state, not from the facts before."""
 
-    def tell_now(self, state: State, fact: f.Fact, order: Order | None) -> str:
-        """What a fact says that was just applied; `order` is the account's that it is about."""
-        self._instruments = state.instruments
-        if order is not None:
-            self._orders[order.order_id] = order.symbol, order.side
-        if isinstance(fact, f.ChildFilled) and order is not None:
+    def __init__(self, state: State, account: str) -> None:
+        super().__init__(account)
+        self.state = state
+
+    def knows(self, order: Order, fact: f.Fact) -> None:
+        """An order of the account's, that a fact is about."""
+        self.orders[order.order_id] = order.symbol, order.side
+        if isinstance(fact, f.ChildFilled):
             self._children[fact.child_id] = order.order_id
-        if isinstance(fact, f.OrderCanceled) and not fact.text:
-            return f"order {id_text(fact.order_id)} canceled"
-        return self.tell(fact)
+
+
+Line = tuple[int, int, str]
+"""When (ns), the number of the fact, and what happened."""
 
 
 class Change(NamedTuple):
@@ -65,7 +79,7 @@ class Watch:
     last of each account, newest last."""
 
     def __init__(self, desk: Desk) -> None:
-        self.stories: dict[str, deque[Told]] = {}
+        self.stories: dict[str, deque[Line]] = {}
         self.limits: deque[Change] = deque(maxlen=KEPT_CHANGES)
         self.makers: deque[Change] = deque(maxlen=KEPT_CHANGES)
         self.scores: dict[str, f.CreditScored] = {}
@@ -158,23 +172,23 @@ class Watch:
                 self._line(state, fact, order.account, order)
 
     def _line(self, state: State, fact: f.Fact, account: str, order: Order | None) -> None:
-        text = LiveStory(account).tell_now(state, fact, order)
+        text = told_of(state, account, fact, order)
         if text:
             lines = self.stories.get(account)
             if lines is None:
                 if len(self.stories) >= MOST_STORIES:
                     del self.stories[next(iter(self.stories))]
                 lines = self.stories[account] = deque(maxlen=KEPT_LINES)
-            lines.append(Told(fact.at, fact.id, text))
+            lines.append((fact.at, fact.id, text))
 
     def _limits_set(self, state: State, fact: f.LimitsSet) -> None:
         if fact.operator:
-            numbers = fact.limits.numbers() | fact.limits.watched()
-            told = ", ".join(f"{name} {getattr(fact.limits, name)}".lower() for name in numbers) or "none"
             approved = f", approved by {fact.approver}" if fact.approver else ""
             why = f" ({fact.text})" if fact.text else ""
             level = Level(fact.kind, fact.name, fact.symbol)
-            self.limits.append(Change(fact.at, fact.id, fact.operator, f"{level}: {told}{approved}{why}"))
+            self.limits.append(
+                Change(fact.at, fact.id, fact.operator, f"{level}: {limits_text(fact.limits)}{approved}{why}")
+            )
 
     def _proposed(self, state: State, fact: f.LimitsProposed) -> None:
         level = Level(fact.kind, fact.name, fact.symbol)

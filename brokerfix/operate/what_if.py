@@ -8,10 +8,10 @@ from brokerfix.domain import Inexact, OrdType, Reject, Side, Standing, to_scaled
 from brokerfix.engine.entities import Account
 from brokerfix.engine.orders import booking
 from brokerfix.engine.risk import checks
-from brokerfix.engine.risk.bounds import bounds_of, owned
-from brokerfix.engine.risk.controls import CONTROLS, Near, number
-from brokerfix.engine.risk.levels import in_use
+from brokerfix.engine.risk.bounds import owned
+from brokerfix.engine.risk.controls import Near, number
 from brokerfix.engine.risk.standing import loss_step, standing_of
+from brokerfix.operate.order_limits import Question, Sources, Weighed, weighed
 
 if TYPE_CHECKING:
     from brokerfix.engine.state import State
@@ -73,43 +73,17 @@ def valued(state: "State", account: Account, marks: dict[str, int]) -> Account:
     """The account as other marks would have it: a copy that counts for no limit."""
     lens = copy.copy(state)
     lens.marks, lens.agenda = marks, {}
-    tried = copy.copy(account)
-    tried.positions = {symbol: copy.copy(position) for symbol, position in account.positions.items()}
-    tried.products = {}
-    tried.bounds, tried.own, tried.of_symbol, tried.exposures = (), {}, {}, ()
-    tried.exposed = True
-    tried.worth = tried.option_worth = 0
-    for symbol, position in tried.positions.items():
+    other = copy.copy(account)
+    other.positions = {symbol: copy.copy(position) for symbol, position in account.positions.items()}
+    other.products = {}
+    other.bounds, other.own, other.of_symbol, other.exposures = (), {}, {}, ()
+    other.exposed = True
+    other.worth = other.option_worth = 0
+    for symbol, position in other.positions.items():
         position.worth = 0
-        owned(lens, tried, symbol, position)
-    booking.reload_all(lens, tried)
-    return tried
-
-
-class Used(NamedTuple):
-    """A limit that the order is weighed against: how much of it is used now and would be with it, as people write them
-    ("": nothing counts), and the share in percent. `applies` is not so of what only weighs what opens a position."""
-
-    level: str
-    limit: str
-    most: str
-    now: str
-    then: str
-    percent: float | None
-    applies: bool
-
-
-class Weighed(NamedTuple):
-    """What the pre-trade checks say of an order: why it would be refused ("" if it passes), the price that it is valued
-    at (decimal text), what it would take of the account's buying power or margin, what there is (money), the limits,
-    and those that it would nearly use up."""
-
-    refused: str
-    valued_at: str
-    needed: int
-    available: int
-    used: tuple[Used, ...]
-    near: tuple[str, ...]
+        owned(lens, other, symbol, position)
+    booking.reload_all(lens, other)
+    return other
 
 
 class Wanted(NamedTuple):
@@ -123,20 +97,28 @@ class Wanted(NamedTuple):
     price: str = ""
 
 
-def weighed(state: "State", wanted: Wanted, at: int) -> Weighed:
+class Tried(NamedTuple):
+    """What the pre-trade checks say of an order: why it would be refused ("" if it passes), the price that it is valued
+    at (decimal text, "" where there is none), the limits that it is weighed against, and those that it would nearly use
+    up, in words."""
+
+    refused: str
+    valued_at: str
+    limits: tuple[Weighed, ...]
+    near: tuple[str, ...]
+
+
+def tried(state: "State", wanted: Wanted, at: int) -> Tried:
     """Whether the broker's pre-trade checks would take an order at a time (ns), with the marks on record; where it
     would be routed is not looked at. Raises Inexact for what is no order at all."""
-    client, account, instrument = (
-        state.clients.get(wanted.client), state.accounts.get(wanted.account), state.instruments.get(wanted.symbol)
-    )  # fmt: skip
-    for kind, name, found in (
-        ("client", wanted.client, client), ("account", wanted.account, account), ("symbol", wanted.symbol, instrument),
-    ):  # fmt: skip
-        if found is None:
-            raise Inexact(f"there is no {kind} {name!r}")
-    assert client is not None
-    assert account is not None
-    assert instrument is not None
+    client, account = state.clients.get(wanted.client), state.accounts.get(wanted.account)
+    instrument = state.instruments.get(wanted.symbol)
+    if client is None:
+        raise Inexact(f"there is no client {wanted.client!r}")
+    if account is None:
+        raise Inexact(f"there is no account {wanted.account!r}")
+    if instrument is None:
+        raise Inexact(f"there is no symbol {wanted.symbol!r}")
     qty = to_scaled(wanted.qty, instrument.qty_digits)
     price = to_scaled(wanted.price, instrument.price_digits) if wanted.price else 0
     ord_type = OrdType.LIMIT if wanted.price else OrdType.MARKET
@@ -145,24 +127,11 @@ def weighed(state: "State", wanted: Wanted, at: int) -> Weighed:
     near: Near = []
     why: Reject | None = checks.check_session(state, client, wanted.account, wanted.symbol, at)
     why = why or checks.check_terms(state, client, account, instrument, terms, at, may_repeat=False, near=near)
-    content = (wanted.symbol, str(wanted.side), str(ord_type), qty, price, 0)
-    asked = checks.asked_of(state, account, instrument, terms, at, None, account.same.get(content, ()))
-    rows = []
-    for bound in bounds_of(client, account, wanted.symbol):
-        used = {name: number(value) for name, value in in_use(state, bound).items()}
-        for name, most in bound.most.items():
-            control = CONTROLS[name]
-            value = control.value(asked, bound)
-            applies = bool(asked.opens) or control.closing_too
-            share = round(100 * value / most, 1) if most else None
-            rows.append(Used(str(bound.level), name, number(most), used.get(name, ""), number(value), share, applies))
-    needed = checks.needed_of(state, client, account, instrument, terms, None) if qty > 0 else 0
-    return Weighed(
+    question = Question(wanted.client, wanted.account, wanted.symbol, wanted.side, ord_type, qty, price, valued_at, at)
+    return Tried(
         why.text if why is not None else "",
         to_text(valued_at, instrument.price_digits) if valued_at else "",
-        needed,
-        account.buying_power * account.credit_bps // BASIS_POINTS if account.buying_power > 0 else account.buying_power,
-        tuple(rows),
+        tuple(weighed(state, Sources(), question)),
         tuple(
             f"{bound.level}: {name} is {number(bound.most[name])}, {number(value)} of it" for bound, name, value in near
         ),

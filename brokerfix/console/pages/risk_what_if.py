@@ -1,6 +1,7 @@
 """What would be: if prices were others, and if an order came. Nothing of it happens."""
 
 import time
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from nicegui import ui
@@ -10,7 +11,8 @@ from brokerfix.console.elements.listing import Listing, bar, coloured, columns, 
 from brokerfix.console.parts import yielding
 from brokerfix.console.view import View, panel
 from brokerfix.domain import Inexact, Side, Standing
-from brokerfix.operate.what_if import Shocked, Used, Wanted, marks_after, moves_of, shock, weighed
+from brokerfix.operate.order_limits import Weighed
+from brokerfix.operate.what_if import Shocked, Wanted, marks_after, moves_of, shock, tried
 
 MOST_ROWS = 200
 
@@ -55,7 +57,7 @@ class Shock:
         lost = sum(one.equity - one.equity_was for one in found)
         more = f", the worst {MOST_ROWS} of them shown" if len(found) > MOST_ROWS else ""
         self._told.text = (
-            f"{len(found)} accounts hold something{more}: {called} would be called, {newly} of them are not now; "
+            f"{len(found)} accounts hold something{more}: {called} would be called, {newly} of which not now; "
             f"all together {'gain' if lost >= 0 else 'lose'} {money(abs(lost))}."
         )
 
@@ -91,7 +93,7 @@ class Order:
                 ui.button("Try it", on_click=self._try).props('no-caps aria-label="Try this order"')
             self._told = ui.label("It is weighed as if it came now, and not sent.").classes("risk-answer")
             self._told.props("aria-live=polite")
-            self._power = ui.label("").classes("soft")
+            self._value = ui.label("").classes("soft")
             self._rows = Listing(
                 columns("level Level", "limit Limit", "#most Most", "#now Now", "then With it"),
                 "key", "Limits that the order is weighed against", "Its limits, and how much it would use, come here.",
@@ -111,33 +113,44 @@ class Order:
             (self._qty.value or "").strip(), (self._price.value or "").strip(),
         )  # fmt: skip
         try:
-            found = weighed(state, wanted, time.time_ns())
+            found = tried(state, wanted, time.time_ns())
         except Inexact as error:
             self._told.text = f"{error}"
             self._told.classes(replace="risk-answer")
-            self._power.text = ""
+            self._value.text = ""
             self._rows.show([])
             return
         passes = not found.refused
         near = f" It comes near to: {'; '.join(found.near)}." if found.near else ""
         self._told.text = f"It would pass.{near}" if passes else f"It would be refused: {found.refused}"
         self._told.classes(replace=f"risk-answer {'good' if passes else 'bad'}")
-        valued = f"valued at {found.valued_at}, " if found.valued_at else ""
-        self._power.text = (
-            f"{valued}it takes {money(found.needed)} of {money(found.available)} that the account may use"
-        )
-        self._rows.show([_limit(one) for one in found.used])
+        self._value.text = f"It is valued at {found.valued_at}." if found.valued_at else ""
+        self._rows.show([_limit(one) for one in found.limits])
 
 
-def _limit(one: Used) -> dict[str, Any]:
-    if not one.applies:
-        then: dict[str, Any] = coloured("not weighed: it only closes", "soft")
-    elif one.percent is None:
-        then = coloured(f"{grouped(one.then)}: refused" if one.then != "0" else "0", "bad" if one.then != "0" else "")
+def _limit(one: Weighed) -> dict[str, Any]:
+    """A limit with what the order would use of it; one that nothing fills up is kept to, or not."""
+    used = grouped(one.value)
+    percent = _percent(one)
+    if one.broken:
+        then: dict[str, Any] = pill(f"{used}: refused", "bad")
+    elif one.note.startswith("it only closes"):
+        then = coloured(f"{used}, {one.note}", "soft")
+    elif percent is None:
+        then = coloured(f"{used} is kept to", "good")
     else:
-        over = " over it" if one.percent > 100 else ""
-        then = bar(one.percent, f"{one.percent:g} % ({grouped(one.then)}){over}", share_kind(one.percent))
+        then = bar(percent, f"{percent:.1f} % ({used})", share_kind(percent))
     return {
-        "key": f"{one.level} {one.limit}", "level": one.level, "limit": one.limit, "most": grouped(one.most),
-        "now": grouped(one.now), "then": then,
+        "key": f"{one.at} {one.name}", "level": one.at, "limit": one.name, "most": grouped(one.limit),
+        "now": grouped(one.used) if one.used is not None else "", "then": then,
     }  # fmt: skip
+
+
+def _percent(one: Weighed) -> float | None:
+    if one.name in ("lot", "tick", "collar", "max_rate"):
+        return None
+    try:
+        most, value = Decimal(one.limit), Decimal(one.value)
+    except InvalidOperation:
+        return None
+    return float(100 * value / most) if most > 0 else None
