@@ -12,6 +12,8 @@ from brokerfix.console.desk import Desk, Refused
 from brokerfix.console.view import Entry, View
 
 STATIC = Path(__file__).parent / "static"
+ICON = (STATIC / "icon.svg").read_text()
+"""In the page itself: NiceGUI would have it asked for below the page's own path."""
 
 Build = Callable[[View], Awaitable[None] | None]
 
@@ -31,7 +33,7 @@ def framed(desk: Desk, path: str, title: str, build: Build) -> None:
     """Have a page at `path`, in the frame. One of the name of its path has a style sheet of its own."""
     name = path.strip("/").partition("/")[0] or "overview"
 
-    @ui.page(path, title=f"{title}: {desk.config.broker.name}", favicon="/static/icon.svg", response_timeout=20)
+    @ui.page(path, title=f"{title}: {desk.config.broker.name}", favicon=ICON, response_timeout=20)
     async def page(request: Request) -> None:
         view = View(desk, request.scope["login"], request.scope["person"], name)
         Frame(view, title)

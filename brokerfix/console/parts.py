@@ -1,7 +1,7 @@
 """Small pieces that several pages have: a story, figures, work in slices."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TypeVar
 
 from nicegui import ui
@@ -24,7 +24,7 @@ class Story:
         self._empty = ui.label(empty).classes("soft")
         self._list = ui.element("ol").classes("story")
 
-    def show(self, lines: Sequence[tuple[int, int, str]]) -> None:
+    def show(self, lines: Iterable[tuple[int, int, str]]) -> None:
         newest = list(lines)[-LINES:][::-1]
         if newest == self._shown:
             return

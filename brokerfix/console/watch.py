@@ -1,5 +1,5 @@
-"""What the risk and making pages remember of the day's facts beside the state: what positions have gained, what happens
-to accounts that are called, who has changed limits and makers. It is told each fact once, however many pages look."""
+"""What the risk page remembers of the day's facts beside the state: what positions have gained, what happens to
+accounts that are called, who has changed limits. It is told each fact once, however many pages look."""
 
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +25,6 @@ OF_ACCOUNTS = (
     f.CreditScored, f.BalancesConverted, f.IntradayDeficit, f.DeficitMet, f.AccountFrozen,
 )  # fmt: skip
 """What is always told of an account; of its orders only while it is called."""
-OF_MAKERS = (f.QuotesPulled, f.QuotesResumed, f.MakerDefined)
 
 
 def told_of(state: State, account: str, fact: f.Fact, order: Order | None) -> str:
@@ -57,7 +56,7 @@ Line = tuple[int, int, str]
 
 
 class Change(NamedTuple):
-    """Something that people have done about limits or makers: when (ns), the fact, who, and what."""
+    """Something that people have done about limits: when (ns), the fact, who, and what."""
 
     at: int
     fact: int
@@ -75,13 +74,12 @@ class Gain:
 
 
 class Watch:
-    """Listens to the feed. `stories` are by account, `limits` and `makers` what was changed of them, `scores` the day's
+    """Listens to the feed. `stories` are by account, `limits` what was changed of them, `scores` the day's
     last of each account, newest last."""
 
     def __init__(self, desk: Desk) -> None:
         self.stories: dict[str, deque[Line]] = {}
         self.limits: deque[Change] = deque(maxlen=KEPT_CHANGES)
-        self.makers: deque[Change] = deque(maxlen=KEPT_CHANGES)
         self.scores: dict[str, f.CreditScored] = {}
         self._gains: dict[tuple[str, str], Gain] = {}
         self._begun: dict[str, int] | None = None
@@ -204,18 +202,6 @@ class Watch:
         if fact.action == "limits":
             self.limits.append(Change(fact.at, fact.id, fact.operator, f"refused: {fact.text}"))
 
-    def _pulled(self, state: State, fact: f.QuotesPulled) -> None:
-        where = f"{fact.maker} {fact.symbol}".strip()
-        self.makers.append(Change(fact.at, fact.id, fact.operator, f"{where} stops: {fact.code}: {fact.text}"))
-
-    def _resumed(self, state: State, fact: f.QuotesResumed) -> None:
-        where, why = f"{fact.maker} {fact.symbol}".strip(), f", {' '.join(fact.codes)} over" if fact.codes else ""
-        self.makers.append(Change(fact.at, fact.id, fact.operator, f"{where} may quote again{why}"))
-
-    def _defined(self, state: State, fact: f.MakerDefined) -> None:
-        by = "other terms are set" if fact.operator else "terms as configured"
-        self.makers.append(Change(fact.at, fact.id, fact.operator, f"{fact.maker.maker}: {by}"))
-
 
 QUIET = (Standing.OK, Standing.WARNING)
 CHANGES: dict[type[f.Fact], Callable[[Watch, State, Any], None]] = {
@@ -223,9 +209,6 @@ CHANGES: dict[type[f.Fact], Callable[[Watch, State, Any], None]] = {
     f.LimitsProposed: Watch._proposed,
     f.ProposalEnded: Watch._not_approved,
     f.OperatorRefused: Watch._refused,
-    f.QuotesPulled: Watch._pulled,
-    f.QuotesResumed: Watch._resumed,
-    f.MakerDefined: Watch._defined,
 }
 
 
