@@ -328,7 +328,7 @@ def flip(path: Path) -> None:
         (lambda data: (data / "journal" / "20261124.journal").unlink(), "no fact says why"),
         (
             lambda data: shutil.copy(data / "checkpoints/20261124.notes", data / "checkpoints/20261123.notes"),
-            "other rec",
+            "it is of another log",
         ),
     ],
 )

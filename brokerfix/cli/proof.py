@@ -168,9 +168,6 @@ def _tell(checked: "Checked") -> None:
         click.echo(f"checkpoints: {checked.checkpoints}; behind the newest are {checked.uncovered} records")
         if checked.days_without:
             click.echo(f"days without a checkpoint: {', '.join(checked.days_without)}")
-        if checked.days_gone:
-            days = ", ".join(checked.days_gone)
-            click.echo(f"days before the journal's first that have checkpoints, and no records here: {days}")
     else:
         click.echo("there are no checkpoints: a record at the end could be taken away unseen ([proof] signs them)")
     for line in checked.deleted:
@@ -178,7 +175,8 @@ def _tell(checked: "Checked") -> None:
     for problem in checked.problems:
         click.echo(f"TAMPERED: {problem}")
     if not checked.problems:
-        click.echo("no record was changed")
+        but = f", but of {checked.uncovered} records that no checkpoint covers nothing but the links is proven"
+        click.echo("no record was changed" + (but if checked.uncovered else ""))
 
 
 @main.command()

@@ -1,5 +1,5 @@
 """Witnesses of the journal's checkpoints: servers of others that sign a checkpoint once they have seen that it goes on
-from the one before (c2sp.org/tlog-witness). One that is away costs nothing; the next checkpoint asks it again."""
+from the one before (c2sp.org/tlog-witness). One that is away costs nothing, and is asked again."""
 
 import base64
 import logging
@@ -28,9 +28,10 @@ class Witnesses:
         self._sizes: dict[tuple[str, str], int] = {}
         self._failed: dict[str, str] = {}
 
-    def cosign(self, note: str, proof: Callable[[int], list[bytes]]) -> str:
-        """A checkpoint's note with the signatures that witnesses give it; `proof` makes the one from a size to its."""
-        cosigned = note
+    def cosign(self, note: str, proof: Callable[[int], list[bytes]]) -> tuple[str, bool]:
+        """A checkpoint's note with the signatures that witnesses give it, and whether all have; `proof` makes the one
+        from a size to its."""
+        cosigned, is_whole = note, True
         for name in self._witnesses:
             try:
                 line = self._ask(name, note, proof)
@@ -39,10 +40,11 @@ class Witnesses:
                     raise BadNote("its answer is not signed by the key that is configured")
             except (httpx.HTTPError, BadNote, ValueError) as error:
                 self._note(name, str(error) or type(error).__name__)
+                is_whole = False
             else:
                 cosigned = with_signature(cosigned, line)
                 self._note(name, "")
-        return cosigned
+        return cosigned, is_whole
 
     def _ask(self, name: str, note: str, proof: Callable[[int], list[bytes]]) -> str:
         checkpoint, _ = parse(note)

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,8 @@ from brokerfix.record.place import Place, position_of
 log = logging.getLogger("brokerfix.checkpoints")
 FOLDER = "checkpoints"
 SUFFIX = ".notes"
+MOST_ASKED = 2
+"""Days whose last checkpoint witnesses are still asked for, beside the newest one."""
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -58,11 +61,12 @@ def read_notes(path: Path) -> Iterator[tuple[int, Signed]]:
 class Checkpointer:
     """Follows a data folder's journal and signs it every `seconds`, at a day's end, and when asked to. Each checkpoint
     is written to the data folder and to the folders `copies`; `cosign` may add witnesses' signatures to it: it gets the
-    note, and what makes the proof from a size that a witness has. Raises BadKeys, and Contradicted."""
+    note, and what makes the proof from a size that a witness has, and says whether all have signed: if not, it is asked
+    again. Raises BadKeys, and Contradicted."""
 
     def __init__(
         self, data: Path, broker: str, shard: int, key_folder: Path, seconds: float, copies: Sequence[Path] = (),
-        cosign: Callable[[str, Callable[[int], list[bytes]]], str] | None = None,
+        cosign: Callable[[str, Callable[[int], list[bytes]]], tuple[str, bool]] | None = None,
     ) -> None:  # fmt: skip
         self.journal, self.folders = data / "journal", (data / FOLDER, *copies)
         self._confirmed = Confirmed(data)
@@ -74,6 +78,9 @@ class Checkpointer:
         self._tree, self._leaves = Tree(), list[bytes]()
         # The link to the last record, over the days' ends.
         self._before = b""
+        # By segment, what not all witnesses have signed: the note, how many have, and the leaves up to there.
+        self._asked: dict[Path, tuple[str, int, list[bytes]]] = {}
+        self._asked_at = 0.0
 
     def follow(self, now: float, at_once: bool = False) -> None:
         """Take in what is new and sign it where that is due; `now` is in seconds and never goes back."""
@@ -92,6 +99,8 @@ class Checkpointer:
             is_due = at_once or later or now - self._signed_at >= self.seconds
             if self._tree.size > self._signed and is_due:
                 self._sign(now)
+            elif self._asked and (at_once or now - self._asked_at >= self.seconds):
+                self._ask(now)
             if not later:
                 return
             self._begin(later[0])
@@ -181,25 +190,44 @@ class Checkpointer:
         checkpoint = Checkpoint(origin_of(self.broker, self.shard, day), self._tree.size, self._tree.root())
         # A rotation may have made another one.
         note = sign(checkpoint, keys.private(self._key_folder))
-        self._write(note)
+        self._write(note, self._segment)
         self._signed, self._signed_at = checkpoint.size, now
         if self._cosign is not None:
-            cosigned = self._cosign(note, lambda old: consistency_proof(self._leaves, old))
-            if cosigned != note:
-                self._write(cosigned)
+            # Of the day before, what it was at its end is still asked for.
+            self._asked = dict(list(self._asked.items())[-MOST_ASKED:])
+            self._asked[self._segment] = note, 0, self._leaves
+            self._ask(now)
 
-    def _write(self, note: str) -> None:
-        assert self._segment is not None
+    def _ask(self, now: float) -> None:
+        """Ask witnesses for their signatures, of the newest checkpoint first: one that is away is waited for once."""
+        assert self._cosign is not None
+        self._asked_at = now
+        for segment, (note, before, leaves) in reversed(list(self._asked.items())):
+            size = parse(note)[0].size
+            cosigned, is_whole = self._cosign(note, partial(_consistency, leaves, size))
+            count = len(parse(cosigned)[1]) - 1
+            if count > before:
+                self._write(cosigned, segment)
+            self._asked[segment] = note, max(count, before), leaves
+            if not is_whole:
+                return
+            del self._asked[segment]
+
+    def _write(self, note: str, segment: Path) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = msgspec.json.encode(Signed(at, note)) + b"\n"
         for folder in self.folders:
             try:
-                _append(notes_path(folder, self._segment), line)
+                _append(notes_path(folder, segment), line)
             except OSError as error:
                 if folder == self.folders[0]:
                     raise
                 # A copy's place may be away for a while; its next checkpoint says all that this one does.
                 log.error("%s: a checkpoint can't be written: %s", folder, error)
+
+
+def _consistency(leaves: list[bytes], size: int, old: int) -> list[bytes]:
+    return consistency_proof(leaves[:size], old)
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -1,22 +1,23 @@
 """Whether days that a journal does not have any more were deleted as it says: what stands for them, the link of the
 first record that is left, and their checkpoints, which stay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from brokerfix.engine.state import State
 from brokerfix.facts import RecordsDeleted
 from brokerfix.record.before import deletions, file_hash
-from brokerfix.record.checkpoints import SUFFIX, read_notes
+from brokerfix.record.checkpoints import SUFFIX
 from brokerfix.record.frames import MAGIC, payloads
 from brokerfix.record.journal import JournalError, before_path, read_payload, segments
 from brokerfix.record.kept import BASE, BadState, read
-from brokerfix.record.notes import SIGNATURE, BadNote, Checkpoint, VKey, is_signed_by, parse
+from brokerfix.record.notes import Checkpoint
 from brokerfix.record.problems import Checked
 
 
-def check_gone(checked: Checked, journal: Path, notes: Path, trusted: Sequence[bytes]) -> None:
-    """Add to what was found the days that were deleted, and what contradicts that."""
+def check_gone(checked: Checked, journal: Path, signed: Mapping[str, Sequence[tuple[str, Checkpoint]]]) -> None:
+    """Add to what was found the days that were deleted, and what contradicts that. `signed` are, by the days before the
+    first one that is left, the checkpoints that there are of them, each with where it stands."""
     every = segments(journal)
     if not every:
         return
@@ -33,9 +34,8 @@ def check_gone(checked: Checked, journal: Path, notes: Path, trusted: Sequence[b
         _check_stand_in(checked, first, gone[max(gone)])
     elif first.with_suffix(BASE).exists() or before_path(first).exists():
         checked.problem(first.with_suffix(BASE), "it stands for days that were deleted, and no fact says so")
-    for path in sorted(notes.glob(f"*{SUFFIX}")) if trusted else ():
-        if path.stem < first.stem:
-            _check_notes(checked, path, gone.get(f"{path.stem}.journal"), trusted)
+    for day, checkpoints in signed.items():
+        _check_signed(checked, day, checkpoints, gone.get(f"{day}.journal"))
 
 
 def _told(fact: RecordsDeleted) -> str:
@@ -77,19 +77,17 @@ def _check_stand_in(checked: Checked, first: Path, last: RecordsDeleted) -> None
         checked.problem(base, "it is not the state that the days had which it stands for")
 
 
-def _check_notes(checked: Checked, path: Path, fact: RecordsDeleted | None, trusted: Sequence[bytes]) -> None:
+def _check_signed(
+    checked: Checked, day: str, checkpoints: Sequence[tuple[str, Checkpoint]], fact: RecordsDeleted | None
+) -> None:
     """A day's checkpoints, that stay, say what its deletion does."""
     if fact is None:
-        return checked.problem(path, "there are checkpoints of that day: its journal is gone, and no fact says why")
-    newest: Checkpoint | None = None
-    try:
-        for _, signed in read_notes(path):
-            checkpoint, _ = parse(signed.note)
-            if any(is_signed_by(signed.note, VKey(checkpoint.origin, SIGNATURE, key)) for key in trusted):
-                newest = checkpoint
-    except BadNote as error:
-        return checked.problem(path, str(error))
-    if newest is None:
-        return checked.problem(path, "none of the trusted keys has signed a checkpoint of this day, which was deleted")
+        told = f"there are checkpoints of {day}: its journal is gone, and no fact says why"
+        return checked.problem(f"{day}{SUFFIX}", told)
+    if not checkpoints:
+        told = "none of the trusted keys has signed a checkpoint of this day, which was deleted"
+        return checked.problem(f"{day}{SUFFIX}", told)
+    where, newest = checkpoints[-1]
     if (newest.size, newest.root.hex()) != (fact.file.records, fact.file.root):
-        checked.problem(path, f"the day was deleted with other records than its newest checkpoint has ({newest.size})")
+        checked.problem(where, f"the day was deleted with other records than its newest checkpoint has ({newest.size})")
+    return None

@@ -19,15 +19,14 @@ class Problem(NamedTuple):
 
 class Checked(msgspec.Struct):
     """What was found. `linked` records have the link to the one before; `uncovered` are behind the newest checkpoint of
-    their day, and `days_without` are days that have none; `days_gone` have checkpoints, and are before all that is
-    there. `torn`: a last record that is not whole. `deleted`: a line for each day that was deleted, as facts say."""
+    their day, and `days_without` are days that have none. `torn`: a last record that is not whole. `deleted`: a
+    line for each day that was deleted, as facts say."""
 
     records: int = 0
     linked: int = 0
     checkpoints: int = 0
     uncovered: int = 0
     days_without: list[str] = []
-    days_gone: list[str] = []
     torn: str = ""
     problems: list[Problem] = []
     deleted: list[str] = []

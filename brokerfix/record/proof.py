@@ -60,24 +60,17 @@ def check(journal: Path, notes: Path, trusted: Sequence[bytes]) -> Checked:
     keys, links alone."""
     checked = Checked()
     links, every, signed = _Links(checked), segments(journal), _Signed(checked, KeptNotes(notes), trusted)
+    here = [segment.stem for segment in every]
+    days = signed.days() if trusted else []
+    # Keys are rotated in the days' order.
+    gone = {day: signed.of(day) for day in days if here and day < here[0]}
     for segment in every:
         _check_segment(checked, links, segment, segment == every[-1], signed)
-    if trusted:
-        _check_days(checked, signed, [segment.stem for segment in every])
-    check_gone(checked, journal, notes, trusted)
+    for day in days:
+        if day not in here and day not in gone:
+            checked.problem(signed.notes.path, f"there are checkpoints of {day}, but the journal has no such day")
+    check_gone(checked, journal, gone)
     return checked
-
-
-def _check_days(checked: Checked, signed: "_Signed", here: Sequence[str]) -> None:
-    """Each day with checkpoints has to be there; what is before the first one may have been removed by its age."""
-    for day in signed.days():
-        if day in here:
-            continue
-        if here and day < here[0]:
-            checked.days_gone.append(day)
-        else:
-            told = f"there are checkpoints of {day}, but the journal has no such day"
-            checked.problem(signed.notes.path, told)
 
 
 def _check_segment(
@@ -193,8 +186,8 @@ class Proof(msgspec.Struct):
 
 
 def prove(data: Path, number: int, trusted: Sequence[bytes]) -> Proof:
-    """The proof of the record with the fact of this number. Raises LookupError: there is no such fact, or no checkpoint
-    covers it yet."""
+    """The proof of the record with the fact of this number. Raises LookupError: there is no such fact, no checkpoint
+    covers it yet, or the journal was changed."""
     segment = data / "journal" / f"{day_of(number)}.journal"
     if not segment.exists():
         deleted = (fact for fact in deletions(data / "journal") if fact.file.name == segment.name)
@@ -213,8 +206,11 @@ def prove(data: Path, number: int, trusted: Sequence[bytes]) -> Proof:
     note, checkpoint, vkey = _covering(data / "checkpoints", segment, index, trusted)
     path = inclusion_proof(leaves[: checkpoint.size], index)
     record = read_payload(memoryview(found))
+    proof = Proof([], index, _base64(found), [_base64(one) for one in path], note, str(vkey))
+    if not is_proven(proof, vkey):
+        raise LookupError(f"{segment}: is not what its checkpoint says: `brokerfix verify` tells where it was changed")
     what = [{"kind": type(fact).__name__, "fact": id_text(fact.id), **_fields(fact)} for fact in record.facts]
-    return Proof(what, index, _base64(found), [_base64(one) for one in path], note, str(vkey))
+    return msgspec.structs.replace(proof, what=what)
 
 
 def _has(record: Record, number: int) -> bool:

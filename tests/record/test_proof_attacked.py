@@ -22,15 +22,18 @@ from brokerfix.record.frames import link
 from brokerfix.record.journal import Journal, segments
 from brokerfix.record.notes import COSIGNATURE, Checkpoint, VKey, is_signed_by, parse, sign
 from brokerfix.record.place import Place, position_of
+from brokerfix.record.proof import prove
 from brokerfix.settings.proof import WitnessSection
 from tests.record.test_proof import (
     DAYS,
+    RECORDS,
     checked,
     facts_of,
     ids,
     linked,
     make_signed,
     records_of,
+    trusted,
     write_records,
 )
 
@@ -109,7 +112,9 @@ def test_days_that_are_not_what_they_were_are_told(data: Path, change: Callable[
 
 def test_days_that_are_gone_from_the_begin_are_told(data: Path) -> None:
     segments(data / "journal")[0].unlink()
-    assert (checked(data).days_gone, checked(data).problems) == (["20261126"], [])
+    (problem,) = checked(data).problems
+    assert "20261126.notes" in problem.where
+    assert "its journal is gone, and no fact says why" in problem.what
 
 
 def test_without_the_checkpoints_that_a_key_is_for_nothing_is_proven(data: Path) -> None:
@@ -132,6 +137,19 @@ def test_a_key_that_was_rotated_away_signs_nothing_new(data: Path) -> None:
     path.write_bytes(path.read_bytes() + _line(sign(parse(last.note)[0], stolen)))
     (problem,) = checked(data).problems
     assert "signed by a key that was rotated away before" in problem.what
+
+
+def test_no_proof_is_given_out_of_a_changed_journal(data: Path) -> None:
+    rewritten(segments(data / "journal")[1], 7)
+    with pytest.raises(LookupError, match=r"20261127.journal: is not what its checkpoint says"):
+        prove(data, ids(DAYS[1])[8], trusted(data))
+
+
+def test_a_day_whose_checkpoints_were_taken_away_is_not_said_to_be_whole(data: Path) -> None:
+    notes_path(data / "checkpoints", segments(data / "journal")[1]).unlink()
+    rewritten(segments(data / "journal")[1], 7)
+    report = checked(data)
+    assert (report.days_without, report.uncovered) == (["20261127"], RECORDS)
 
 
 def _line(note: str) -> bytes:
@@ -279,7 +297,7 @@ def answered(*answers: httpx.Response) -> str:
     left = list(answers)
     client = httpx.Client(transport=httpx.MockTransport(lambda request: left.pop(0)))
     section = WitnessSection(url="http://w.example", key=str(WITNESS))
-    return Witnesses({"w": section}, client).cosign(NOTE, lambda old: [])
+    return Witnesses({"w": section}, client).cosign(NOTE, lambda old: [])[0]
 
 
 def test_of_a_witness_only_its_own_signature_counts() -> None:
@@ -307,6 +325,33 @@ def test_of_a_witness_only_its_own_signature_counts() -> None:
 def test_a_witness_that_lies_adds_nothing(answers: list[httpx.Response], caplog: pytest.LogCaptureFixture) -> None:
     assert answered(*answers) == NOTE
     assert "witness w (http://w.example) does not sign" in caplog.text
+
+
+def test_a_witness_that_was_away_is_asked_again_though_nothing_is_new(data: Path) -> None:
+    """Also for the end of the day before."""
+    for path in (data / "checkpoints").iterdir():
+        path.unlink()
+    notes_path(data / "checkpoints", segments(data / "journal")[0]).touch()
+    asked: list[tuple[int, int]] = []
+    is_there = False
+
+    def cosign(note: str, proof: Callable[[int], list[bytes]]) -> tuple[str, bool]:
+        checkpoint, _ = parse(note)
+        asked.append((checkpoint.size, len(proof(5))))
+        return (note + cosignature(checkpoint.text), True) if is_there else (note, False)
+
+    made = Checkpointer(data, "BROKER", 0, data / "keys", 1.0, cosign=cosign)
+    for now in (10.0, 10.5, 11.1, 11.5):
+        made.follow(now)
+    assert len(asked) == 2, "for each day, and not before its time"
+    is_there = True
+    made.follow(12.2)
+    made.follow(13.3)
+    assert len(asked) == 4, "whoever has signed is not asked again"
+    for segment in segments(data / "journal"):
+        *_, (_, last) = read_notes(notes_path(data / "checkpoints", segment))
+        assert is_signed_by(last.note, WITNESS)
+    assert checked(data).problems == []
 
 
 def test_a_witness_that_drips_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
