@@ -108,6 +108,9 @@ def point_of(state: State, making: Making, symbol: str, at: int) -> Point:
     own_asks = [order.price for order in own if order.side is not Side.BUY and order.leaves]
     earned, factor = desk.earned, instrument.money_factor
     mid = desk.mid or 2 * reference(state, instrument)
+    if bids and asks and max(bids) < min(asks) and desk.quoting.place == "book":
+        # None of it is its own.
+        mid = max(bids) + min(asks)
     captured, hedged = earned.captured * factor, earned.hedged * factor
     return Point(
         at,

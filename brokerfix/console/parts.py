@@ -47,6 +47,11 @@ class Story:
         line.move(target_index=0)
 
 
+def column() -> ui.element:
+    """Half of a page's width, in which panels stand below each other."""
+    return ui.element("div").classes("half")
+
+
 class Figures:
     """Named numbers beside each other."""
 

@@ -10,7 +10,7 @@ from brokerfix.console.makers import gained, inventory, makers_of, what_ends_it
 from brokerfix.console.pages.making_clients import ClientQuoters, GivenQuotes
 from brokerfix.console.pages.making_day import Day
 from brokerfix.console.pages.making_one import Chart, Ladder, Terms
-from brokerfix.console.parts import Story
+from brokerfix.console.parts import Story, column
 from brokerfix.console.view import View, panel
 from brokerfix.domain import to_text
 from brokerfix.operate.makers import HEDGES, QUOTES, STOPPED, WAITS
@@ -38,14 +38,16 @@ def build(view: View) -> None:
     ui.add_head_html('<link rel="stylesheet" href="/static/listing.css">')
     nobody = Nobody(view)
     board = Board(view)
-    ladder = Ladder(view)
-    chart = Chart(view)
-    state = Standing(view)
-    terms = Terms(view)
+    with column():
+        ladder = Ladder(view)
+        state = Standing(view)
+        happened(view)
+        GivenQuotes(view)
+    with column():
+        chart = Chart(view)
+        terms = Terms(view)
+        ClientQuoters(view)
     Day(view)
-    happened(view)
-    ClientQuoters(view)
-    GivenQuotes(view)
 
     def update() -> None:
         nobody.update()

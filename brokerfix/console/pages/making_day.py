@@ -23,6 +23,7 @@ class Day:
                 self._ask = ui.button("Reckon the day", on_click=self._reckon).props("no-caps dense")
                 self._told = ui.label("Uptime, time at the best price, fills by level and P&L, exact to the last fact.")
                 self._told.classes("soft")
+            ui.label("How it quoted").classes("soft")
             self._quoting = Listing(
                 columns(
                     "maker Maker", "symbol Symbol", "#hours_up Hours it could quote", "#both_sides_pct Both sides %",
@@ -31,21 +32,23 @@ class Day:
                 ),
                 "key", "How it quoted today", NOTHING,
             )  # fmt: skip
+            ui.label("What it earned").classes("soft")
             self._earned = Listing(
                 columns(
                     "maker Maker", "symbol Symbol", "#fills Fills", "#bought Bought", "#sold Sold",
                     "#spread_captured Spread", "#revaluation Inventory", "#carried Carried", "#hedging Hedges",
                     "#fees Fees", "#total Total",
                 ),
-                "key", "What it earned today", "",
+                "key", "What it earned today", NOTHING,
             )  # fmt: skip
+            ui.label("Fills by level").classes("soft")
             self._levels = Listing(
                 columns(
                     "maker Maker", "symbol Symbol", "place Place", "side Side", "#level Level", "#hours Hours",
                     "#quantity Quantity", "#from_mid From the mid", "#fills Fills", "#filled Filled",
                     "#fills_per_hour Fills an hour",
                 ),
-                "key", "Fills by level today", "",
+                "key", "Fills by level today", NOTHING,
             )  # fmt: skip
 
     async def _reckon(self) -> None:

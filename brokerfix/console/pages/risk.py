@@ -8,10 +8,10 @@ from nicegui import ui
 from brokerfix.console import kill
 from brokerfix.console.accounts import account_row, select
 from brokerfix.console.elements.listing import Listing, columns
-from brokerfix.console.pages.risk_account import Credit, OneAccount, breaks
+from brokerfix.console.pages.risk_account import Credit, Happens, OneAccount, breaks
 from brokerfix.console.pages.risk_limits import Editor, Utilisation, Waiting, changes
 from brokerfix.console.pages.risk_what_if import Order, Shock
-from brokerfix.console.parts import Figures, yielding
+from brokerfix.console.parts import Figures, column, yielding
 from brokerfix.console.view import View, panel
 from brokerfix.console.watch import watch_of
 from brokerfix.domain import Level, Standing
@@ -26,19 +26,23 @@ def build(view: View) -> None:
     ui.add_head_html('<link rel="stylesheet" href="/static/listing.css">')
     Waiting(view)
     accounts = Accounts(view)
-    account = OneAccount(view)
-    utilisation = Utilisation(view)
-    editor = Editor(view)
-    order = Order(view)
-    Shock(view)
-    Credit(view, account)
-    kill.panel(view)
-    changes(view)
-    breaks(view)
+    with column():
+        account = OneAccount(view)
+        utilisation = Utilisation(view)
+        Shock(view)
+        Credit(view, account)
+        changes(view)
+    with column():
+        happens = Happens(view)
+        editor = Editor(view)
+        order = Order(view)
+        kill.panel(view)
+        breaks(view)
     utilisation.on_pick = editor.edit
 
     def pick(name: str) -> None:
         account.show(name)
+        happens.show(name)
         editor.edit(Level("account", name))
         order.of(name)
 

@@ -58,16 +58,6 @@ class OneAccount:
                 "symbol", "Positions of the account", "It has no positions and nothing open.",
             )  # fmt: skip
             ui.label("P&L today is before fees, from the marks of the day's begin.").classes("soft")
-        with panel("What happens to it"):
-            with ui.element("div").classes("risk-line"):
-                self._hold = ui.button("Hold its liquidation", on_click=lambda: self._hold_margin(True))
-                self._lift = ui.button("Let its liquidation go on", on_click=lambda: self._hold_margin(False))
-                self._held = ui.label("").classes("warn")
-            for button in (self._hold, self._lift):
-                button.props("no-caps dense")
-                button.set_visibility(False)
-            with ui.element("div").classes("risk-story").props('aria-live=polite tabindex=0 aria-label="Its story"'):
-                self._story = Story(view, "Calls, liquidations, scores and what follows of them are told here.")
         view.every(0.5, self._update)
 
     def show(self, name: str) -> None:
@@ -87,11 +77,41 @@ class OneAccount:
         self._only.text = f"may only close positions: {account.reduces_only}" if account.reduces_only else ""
         self._facts.show(account_figures(state, account))
         self._positions.show(position_rows(state, account, self._watch.gain))
-        may = self._view.may("hold-margin") and with_margin
+
+
+class Happens:
+    """What happens to the account that is picked: calls, its orders' cancels, its liquidation, scores; and by hand: its
+    liquidation is held, and let go on."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._watch = watch_of(view.desk)
+        self.name = ""
+        with panel("What happens to it"):
+            with ui.element("div").classes("risk-line"):
+                self._hold = ui.button("Hold its liquidation", on_click=lambda: self._hold_margin(True))
+                self._lift = ui.button("Let its liquidation go on", on_click=lambda: self._hold_margin(False))
+                self._held = ui.label("").classes("warn")
+            for button in (self._hold, self._lift):
+                button.props("no-caps dense")
+                button.set_visibility(False)
+            with ui.element("div").classes("risk-story").props('aria-live=polite tabindex=0 aria-label="Its story"'):
+                self._story = Story(view, "Calls, liquidations, scores and what follows of them are told here.")
+        view.every(0.2, self._update)
+
+    def show(self, name: str) -> None:
+        self.name = name
+        self._update()
+
+    def _update(self) -> None:
+        account = self._view.state.accounts.get(self.name)
+        if account is None:
+            return
+        may = self._view.may("hold-margin") and account.margin != "cash"
         self._hold.set_visibility(may and not account.held_by)
         self._lift.set_visibility(may and bool(account.held_by))
         self._held.text = f"its liquidation is held: {account.held_by}" if account.held_by else ""
-        self._story.show(list(self._watch.stories.get(self.name, ())))
+        self._story.show(self._watch.stories.get(self.name, ()))
 
     async def _hold_margin(self, hold: bool) -> None:
         view, name = self._view, self.name
