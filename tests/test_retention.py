@@ -16,10 +16,11 @@ from click.testing import CliRunner
 from brokerfix import commands as cmd
 from brokerfix.cli import main
 from brokerfix.compliance.day import Walk
+from brokerfix.domain import id_text
 from brokerfix.facts import RecordsDeleted
 from brokerfix.operate import purge
 from brokerfix.operate.admin import ActionRefused
-from brokerfix.operate.explain import explain_account
+from brokerfix.operate.explain import explain, explain_account
 from brokerfix.operate.operations import Operations
 from brokerfix.operate.quality_read import Orders
 from brokerfix.operate.reconcile import state_at
@@ -163,6 +164,11 @@ def test_two_days_are_deleted_and_all_else_goes_on(place: Callable[[str], Config
     lines = [one.text for one in explain_account(journal, "ALICE")]
     assert any("G1" in line for line in lines)
     assert not any("C1" in line for line in lines)
+    (order,) = {one.fact for one in explain_account(journal, "ALICE") if "of ALICE, G1" in one.text}
+    of_order = explain(journal, id_text(order))
+    assert (of_order["order"]["cl_ord_id"], of_order["end"]["filled"]) == ("G1", "40")
+    with pytest.raises(LookupError, match="there is no trading day 20261122"):
+        explain(journal, "20261122")
     assert Orders().read(journal).instruments.keys() >= {"AAPL"}
     walk = Walk(20261125)
     assert {event.order.cl_ord_id for event in walk.read(journal) if event.order is not None} == {"G1", "B2", "B3"}

@@ -136,6 +136,10 @@ TELLERS: dict[type[f.Fact], tuple[str, Teller]] = {
     f.SplitApplied: ("hand", lambda state, fact: (
         f"{fact.operator} splits {fact.symbol}: {fact.numerator} for {fact.denominator}"
     )),
+    f.RecordsDeleted: ("hand", lambda state, fact: f"{fact.operator} deletes {fact.file.name}, by {fact.rule}"),
+    f.PersonalErased: ("hand", lambda state, fact: (
+        f"{fact.operator} erases the personal data of {fact.name}{_why(fact.text)}"
+    )),
     f.Alerted: ("alert", _alerted),
     f.BreakFound: ("break", _break),
     f.BreakResolved: ("break", lambda state, fact: (
