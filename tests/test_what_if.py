@@ -38,7 +38,9 @@ def test_what_takes_too_much_margin_is_refused_with_what_there_is() -> None:
     world = bought("reg-t", "10000", 400, "40.00")
     found = ask(world, "buy 200 AAPL 40.00")
     assert found.refused == "MARGIN: limit=2000.00, value=4000.00"
-    assert [(one.name, one.limit, one.value) for one in found.limits if one.broken] == [("margin", "2000.00", "4000.00")]
+    assert [(one.name, one.limit, one.value) for one in found.limits if one.broken] == [
+        ("margin", "2000.00", "4000.00")
+    ]
     assert ask(world, "sell 400 AAPL 40.00").refused == ""
 
 

@@ -12,9 +12,14 @@ from brokerfix.console.parts import Story
 from brokerfix.console.view import View, panel
 from brokerfix.console.watch import watch_of
 from brokerfix.domain import id_text
+from brokerfix.engine.risk.review import DOUBT, TRUSTED
 
 BASIS_POINTS = 10_000
 MOST_BREAKS = 100
+HELD = {
+    DOUBT: "its liquidation waits: there are no prices that it may rely on",
+    TRUSTED: "its liquidation goes on at the prices that there are, as somebody has said",
+}
 
 
 class Facts:
@@ -108,9 +113,11 @@ class Happens:
         if account is None:
             return
         may = self._view.may("hold-margin") and account.margin != "cash"
-        self._hold.set_visibility(may and not account.held_by)
-        self._lift.set_visibility(may and bool(account.held_by))
-        self._held.text = f"its liquidation is held: {account.held_by}" if account.held_by else ""
+        by_hand = account.held_by.startswith("by ")
+        self._hold.set_visibility(may and not by_hand)
+        self._lift.set_visibility(may and (by_hand or account.held_by == DOUBT))
+        waits = HELD.get(account.held_by, f"its liquidation is held {account.held_by}")
+        self._held.text = waits if account.held_by else ""
         self._story.show(self._watch.stories.get(self.name, ()))
 
     async def _hold_margin(self, hold: bool) -> None:
