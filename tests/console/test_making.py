@@ -61,11 +61,12 @@ def test_a_maker_is_seen_against_the_market(desk: Desk, browser: Any) -> None:
     for told in ("149.97", "150.03", "150.00", "-40 of -1,000", "+1.20"):
         assert told in board(page)
     ladder = page.locator('table[aria-label="Quotes against the market"]')
-    until(lambda: [row.split("\t")[2] for row in ladder.inner_text().splitlines()[1:] if "\t" in row][:1] == ["151.00"])
+    prices = ["151.00", "150.03", "149.97", "149.00"]
+    until(lambda: ladder.locator("td.right").all_inner_texts() == prices)
     for price, qty in (("151.00", "1,000"), ("150.03", "100"), ("149.97", "100"), ("149.00", "1,000")):
         assert qty in ladder.locator(f'tr[data-key="{price}"]').inner_text()
-    assert "qty 40/300 in 600 s" in page.locator("main").inner_text()
-    assert "1 of 40 in all" in page.locator("main").inner_text()
+    assert "qty 40/300 in 600 s" in page.locator("#main").inner_text()
+    assert "1 of 40 in all" in page.locator("#main").inner_text()
     for name in ("Stop", "Start", "Reset"):
         assert page.get_by_role("button", name=name, exact=True).count() == 0, "a viewer only looks"
     assert page.get_by_label("new bid_spread").is_disabled()

@@ -213,3 +213,11 @@ def test_a_liquidation_is_held_by_hand(desk: Desk, browser: Any) -> None:
     page.get_by_role("button", name="Hold its liquidation").wait_for()
     assert page.troubles == []
     page.context.close()
+
+
+def test_a_desk_without_makers_is_told_how_to_have_one(desk: Desk, browser: Any) -> None:
+    page = open_page(browser, desk, "tom", "/making")
+    page.wait_for_selector("text=This desk has no market maker")
+    page.wait_for_selector("text=[makers.MM.quotes.AAPL]")
+    assert page.troubles == []
+    page.context.close()
