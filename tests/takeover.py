@@ -185,7 +185,7 @@ class Takeovers(Harness):
         while not all(client.client.connected for client in self.traders):
             assert time.monotonic() < deadline, "clients are not let in again"
             self.turn(acting=False)
-        demo._finish(self.traders)
+        demo.finish(self.traders)
         self.nodes[self.standby].stop()
         self.nodes[self.primary].stop()
         for name in ("XNAS", "XNYS"):

@@ -16,7 +16,7 @@ from brokerfix.operate.supervisor import Supervisor, owner_of
 from brokerfix.record.journal import read
 from tests.live import UNSTORED, Market, desk, report, run_cli, until
 
-OPERATORS = UNSTORED.replace('name = "BROKER"', 'name = "BROKER"\noperators = ["nobody"]')
+OPERATORS = UNSTORED + '\n[operators.nobody]\nrole = "risk"\n'
 APPROVALS = '\n[approvals]\nraise_above = "2"\n[limits]\nmax_gross = "1000000"\n'
 ASK_AS_NOBODY = """
 import os, pwd, sys
@@ -129,6 +129,8 @@ def test_another_operator_approves_and_a_stranger_may_not_ask(market: Market) ->
     facts = [fact for record in read(data_of(market) / "journal") for fact in record.facts]
     last = [fact for fact in facts if isinstance(fact, LimitsSet)][-1]
     assert (last.operator, last.approver, last.limits.max_gross) == ("root", "nobody", "5000000")
+    roll = subprocess.run([*command[:-1], '{"action": "roll"}', "nobody"], capture_output=True, text=True, check=False)
+    assert roll.stderr == "nobody: the role risk may not do this; operator and administrator may\n"
     desk(market, "limits", "set", "firm", "max_gross=4000000", "--minutes", "5")
     rows = json.loads(desk(market, "limits", "--json"))
     assert next(row for row in rows if row["limit"] == "max_gross")["until"].endswith("Z")

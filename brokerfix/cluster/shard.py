@@ -11,6 +11,7 @@ import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from brokerfix.access.roles import Role, may
 from brokerfix.cluster.broker_end import BrokerEnd
 from brokerfix.cluster.door import open_door
 from brokerfix.cluster.keys import Keys, open_keys
@@ -21,6 +22,7 @@ from brokerfix.cluster.standing import FOR_ALL, ask_all, ask_one, read_standing
 from brokerfix.cluster.standing import subject_of as subject_of_shard
 from brokerfix.domain import money_text, to_money
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning
+from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.settings.sections import Config
 
 log = logging.getLogger("brokerfix.cluster")
@@ -90,7 +92,7 @@ class Shard:
         await self._until_there(lambda: open_keys(self.client.jetstream(), self.cluster, self._replicas()))
         heard = [await self.client.subscribe(head + what, cb=self._heard) for what in HEARD]
         heard.append(await self.client.subscribe(subject_of_shard(self.cluster, self.shard), cb=self._asked))
-        door = await open_door(self.config.data, self.config.broker.operators, self._at_the_door)
+        door = await open_door(self.config.data, self.config.login_names, self._at_the_door)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._beat())
@@ -339,23 +341,32 @@ class Shard:
         return done
 
     async def _at_the_door(self, operator: str, request: dict[str, Any]) -> Answer:
-        """An operator of this machine asks."""
+        """An operator of this machine asks. The other shards trust us that he may."""
+        operator, role = who_asks(self.config, operator, request)
         action = request.get("action")
         if action == "all":
             if request["request"].get("action") not in FOR_ALL:
                 raise ActionRefused(f"{request['request'].get('action')} can't be asked of all shards")
+            await self._check_role(operator, role, request["request"]["action"])
             return await ask_all(self.client, self.keys, operator, request["request"])
         if action == "shards":
             return {"shards": self._shards()}
         if action == "account":
             return await self._where(request["account"])
         if action == "move-account":
+            await self._check_role(operator, role, action)
             at = (await self._where(request["account"]))["shard"]
             answer = await ask_one(self.client, self.cluster, at, operator, request)
             if not answer["ok"]:
                 raise ActionRefused(f"shard {at}: {answer['error']}")
             return answer
         raise ActionRefused(f"there is no action {action!r}")
+
+    async def _check_role(self, operator: str, role: Role, action: str) -> None:
+        """What a role may not do our broker refuses, and has on record. Raises ActionRefused."""
+        if not may(role, action):
+            await self.broker.ask(action, operator, role=role.value)
+            raise ActionRefused(why_not(role, action))
 
     async def _where(self, name: str) -> Answer:
         found = await self.keys.read(f"account.{name}")

@@ -10,6 +10,7 @@ from brokerfix.commands import (
     OperatorCancel,
     OperatorCommand,
     OperatorCorrect,
+    OperatorMayNot,
     OperatorPause,
     OperatorRelease,
     OperatorResolve,
@@ -61,6 +62,11 @@ def refuse(c: OperatorCommand, step: Step, text: str) -> None:
 @DECIDE.on(OperatorActs)
 def operator_acts(state: State, c: OperatorActs, step: Step) -> None:
     step.emit(OperatorActed, c.operator, c.action, c.text)
+
+
+@DECIDE.on(OperatorMayNot)
+def operator_may_not(state: State, c: OperatorMayNot, step: Step) -> None:
+    step.emit(OperatorRefused, c.operator, c.action, c.text)
 
 
 @DECIDE.on(OperatorAlert)

@@ -1,12 +1,12 @@
 """What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from brokerfix import commands as cmd
+from brokerfix.access.roles import Role
 from brokerfix.domain import (
     Inexact,
     Instrument,
@@ -22,18 +22,22 @@ from brokerfix.domain import (
     to_scaled,
     to_text,
 )
-from brokerfix.engine.entities import JobKind
+from brokerfix.engine.entities import KEPT_ALERTS, JobKind
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.credit import credits
 from brokerfix.engine.risk.levels import pending, utilisation
 from brokerfix.engine.risk.standing import margins
 from brokerfix.facts import Alerted, OperatorRefused, OrderAccepted, OrderRejected
-from brokerfix.operate.admin import ActionRefused, Answer, Request, name_of
+from brokerfix.operate.admin import ActionRefused, Answer, Request
+from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
+from brokerfix.operate.market_actions import MarketActions
+from brokerfix.operate.record_actions import RecordActions
 from brokerfix.operate.running import Running
 from brokerfix.operate.shard_actions import ShardActions
+from brokerfix.operate.surveillance_actions import SurveillanceActions
 from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, ConfigError, VenueSection
@@ -44,13 +48,15 @@ class OnRecord(ActionRefused):
 
 
 MOST_TEXT = 200
+ACKNOWLEDGED = "acknowledge"
+"""The action of who has seen an alert; its text is the alert's number."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
-    "drain", "shard", "move",
+    "drain", "shard", "move", "levels",
 )  # fmt: skip
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
-TABLES = ("settings", "inputs", "reasons", "weights", "tables")
+TABLES = ("settings", "inputs", "reasons", "weights", "tables", "finding")
 
 
 def _check(name: str, value: object) -> None:
@@ -77,6 +83,7 @@ class Operations:
 
     def __init__(self, broker: Running) -> None:
         self.broker = broker
+        self._role = Role.VIEWER
         self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
             "cancel": self._cancel,
             "release": self._release,
@@ -99,6 +106,8 @@ class Operations:
             "hold-margin": self._hold_margin,
             "score": self._score,
             "alert": self._alert,
+            "acknowledge": self._acknowledge,
+            "note": self._note,
             "credits": self._credits,
             "breaks": self._breaks,
             "fx": self._fx,
@@ -119,30 +128,33 @@ class Operations:
             "set-maker": self._set_maker,
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
+            **SurveillanceActions(broker, self.done).actions,
+            **MarketActions(broker).actions,
+            **RecordActions(broker, self.done, lambda: self._role).actions,
             "cluster": lambda operator, request: self.broker.cluster(),
             "switch": self._switch,
         }
 
     def handle(self, operator: str, request: Request) -> Answer:
-        """Do what a request asks for. The broker's own user, as the cluster's agent is, may ask for another one (`by`),
-        whom it knows. Raises ActionRefused."""
-        if "by" in request:
-            if operator not in (name_of(os.getuid()), name_of(0)):
-                raise ActionRefused("only the broker's own user may ask in another's name")
-            operator = str(request.pop("by"))
-            _check("by", operator)
+        """Do what a request asks for, if who asks may. Raises ActionRefused."""
+        operator, role = who_asks(self.broker.config, operator, request)
         try:
-            return self._do(operator, request)
+            return self._do(operator, role, request)
         except OnRecord as error:
             raise ActionRefused(str(error)) from error
         except ActionRefused as error:
             self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
             raise
 
-    def _do(self, operator: str, request: Request) -> Answer:
-        action = self.actions.get(str(request.get("action")))
+    def _do(self, operator: str, role: Role, request: Request) -> Answer:
+        name, self._role = str(request.get("action")), role
+        action = self.actions.get(name)
         if action is None:
             raise ActionRefused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")
+        told = why_not(role, name)
+        if told:
+            self.broker.carry_out(cmd.OperatorMayNot(self.broker.clock(), operator, name, told))
+            raise OnRecord(f"{operator}: {told}")
         for name, value in request.items():
             _check(name, value)
         try:
@@ -354,6 +366,19 @@ class Operations:
     def _alert(self, operator: str, request: Request) -> Answer:
         """What an operator's tool has found, for all to see."""
         return self.done(cmd.OperatorAlert(self.broker.clock(), operator, request["code"], request["text"]))
+
+    def _acknowledge(self, operator: str, request: Request) -> Answer:
+        """Somebody has seen an alert, and sees to it."""
+        number = id_number(request["alert"])
+        if all(one.id != number for one in self.broker.state.alerts):
+            raise ActionRefused(f"there is no alert {request['alert']} among the last {KEPT_ALERTS}")
+        self._acted(operator, ACKNOWLEDGED, id_text(number))
+        return {}
+
+    def _note(self, operator: str, request: Request) -> Answer:
+        """Put on record what somebody has done at a door of ours, as a login."""
+        self._acted(operator, request["what"], request["text"])
+        return {}
 
     def _fx(self, operator: str, request: Request) -> Answer:
         """The currencies and their rates."""

@@ -14,6 +14,7 @@ from brokerfix import commands as cmd
 from brokerfix.access.vouch import make_secret
 from brokerfix.domain import sequence_of, shard_of
 from brokerfix.engine.operator import left_behind
+from brokerfix.engine.surveillance import open_alerts
 from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
@@ -135,7 +136,7 @@ class Broker:
         for line in left_behind(self.state, config.venues, config.accounts, (*config.clients, *config.makers)):
             log.warning("%s", line)
         self.state.market.is_told = True
-        self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.broker.operators)
+        self.admin = AdminSocket(config.data, Operations(self).handle, operators=config.login_names)
         self.timers.begin()
         self._start_helpers()
         gc.collect()
@@ -175,6 +176,10 @@ class Broker:
             told = str(config.path), str(os.getpid())
             signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
             self.helpers.append(signing)
+        if config.surveillance is not None and config.surveillance.start:
+            told = str(config.path), str(os.getpid())
+            looking = Helper("surveillance", "brokerfix.surveillance.process", *told, niceness=BEHIND_ORDERS)
+            self.helpers.append(looking)
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
@@ -343,6 +348,10 @@ class Broker:
             )
         return rows
 
+    def heard(self, venue: str, symbol: str) -> int:
+        """When (ns UTC) an exchange has told something of a symbol's market last; 0: not since its session is up."""
+        return self.receiver.sources.heard.get((venue, symbol), 0)
+
     def status(self) -> dict[str, Any]:
         """How the broker is: its day, what it holds, and the loop's longest pauses in milliseconds."""
         state, pauses = self.state, self.pauses
@@ -362,6 +371,7 @@ class Broker:
             "cluster": self._cluster_status(),
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
+            "surveillance": self._surveillance_status(),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
             "events": {
                 name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
@@ -369,6 +379,13 @@ class Broker:
             },
             "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
+
+    def _surveillance_status(self) -> dict[str, Any]:
+        """How many of its alerts are open, and how far the process that looks is behind (None: none looks)."""
+        section = self.config.surveillance
+        looks = section is not None and section.start
+        lag = lag_of(self.config.data, self.state.last_id, self.clock(), "surveillance") if looks else None
+        return {"open": open_alerts(self.state), "lag": lag}
 
     def _cluster_status(self) -> dict[str, Any]:
         """What of the cluster is for everyday: {} in none."""

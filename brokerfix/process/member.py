@@ -105,7 +105,7 @@ class Member:
         """Be a standby until this node is the primary. Raises Ended, StartError, JournalError. Who is told to end from
         then on, before its loop begins, is `is_to_end`."""
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        admin = AdminSocket(self.config.data, self._answer, operators=self.config.broker.operators)
+        admin = AdminSocket(self.config.data, self._answer, operators=self.config.login_names)
         told, added = False, self._read_at_start()
         pipeline.follows = True
 

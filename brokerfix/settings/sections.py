@@ -30,10 +30,14 @@ from brokerfix.settings.base import ConfigError as ConfigError
 from brokerfix.settings.base import Section as Section
 from brokerfix.settings.base import StartError as StartError
 from brokerfix.settings.compliance import ComplianceSection
+from brokerfix.settings.console import ConsoleSection
 from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
+from brokerfix.settings.operators import OperatorSection
 from brokerfix.settings.proof import ProofSection
+from brokerfix.settings.records import RecordsSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
+from brokerfix.settings.surveillance import SurveillanceSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -344,8 +348,11 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "approvals": ApprovalsSection,
     "alerts": AlertsSection,
     "compliance": ComplianceSection,
+    "console": ConsoleSection,
+    "records": RecordsSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
+    "surveillance": SurveillanceSection,
     "gateway": GatewaySection,
     "router": RouterSection,
     "http": HttpSection,
@@ -379,6 +386,7 @@ TABLES: dict[str, type[Section]] = {
     "queues": QueueSection,
     "events": EventsSection,
     "orders_from": OrdersFromSection,
+    "operators": OperatorSection,
 }
 
 
@@ -417,6 +425,15 @@ class Config(msgspec.Struct, frozen=True):
     proof: ProofSection | None = None
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
+    surveillance: SurveillanceSection | None = None
+    console: ConsoleSection | None = None
+    operators: dict[str, OperatorSection] = {}
+    records: RecordsSection = RecordsSection()
+
+    @property
+    def login_names(self) -> tuple[str, ...]:
+        """Who may come to the operators' door, beside the broker's own user."""
+        return tuple(dict.fromkeys((*self.broker.operators, *self.operators)))
 
     def budgets(self, client: str) -> BudgetsSection:
         """What a client's session may ask for: its own budgets, or the gateway's for all."""

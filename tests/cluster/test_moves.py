@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ class KeysAtHand(Keys):
 class Running:
     """A broker as its operator's actions see it."""
 
-    config: Any = None
+    config: Any = SimpleNamespace(operators={})
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -1,0 +1,203 @@
+"""What all pages share: the journal's tail, the people, and the operator's door, by which alone something is done."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from brokerfix.access.people import BadPerson, People, Person
+from brokerfix.access.roles import may
+from brokerfix.console.activity import Activity
+from brokerfix.console.bars import Bars
+from brokerfix.console.feed import Feed
+from brokerfix.console.gateway import GatewayFigures
+from brokerfix.console.logins import Login, Logins
+from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
+from brokerfix.settings.console import ConsoleSection
+from brokerfix.settings.sections import Config
+
+log = logging.getLogger("brokerfix.console")
+
+ASK_SECONDS = 5.0
+TELL_SECONDS = 60.0
+MOST_TOLD = 1 << 26
+"""Bytes that a helper's answer may have."""
+AT_ONCE = 2
+"""Helpers that may work at a time."""
+MOST_PREFERENCES = 1 << 16
+MOST_KEPT = 1000
+"""Answers of the broker that are kept."""
+
+
+class Refused(Exception):
+    """Why something was not done, for the person who wanted it."""
+
+
+class Desk:
+    """One console. `section` is its part of the configuration."""
+
+    def __init__(self, config: Config) -> None:
+        assert config.console is not None
+        self.config = config
+        self.section: ConsoleSection = config.console
+        self.zone = ZoneInfo(self.section.zone)
+        self.people = People(self.section.people_file(config.path, config.data), self.section.second_factor)
+        self.logins = Logins(self.section, self.people, self._ended)
+        self.feed = Feed(config.data)
+        self.activity, self.bars = Activity(), Bars()
+        for listener in (self.activity.note, self.bars.note):
+            self.feed.on(listener)
+        self.gateway = GatewayFigures(config)
+        self._folder = config.data / "console"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._told: dict[str, tuple[float, Answer | NotRunning | ActionRefused]] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
+        self._helpers = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What is asked
+
+    async def ask(self, action: str, seconds: float = 0.5, **request: Any) -> Answer:
+        """What the broker says to a question. However many pages ask, it is asked once in so many seconds. Raises
+        Refused, also where it does not run."""
+        key = json.dumps([action, request], sort_keys=True)
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            at, told = self._told.get(key, (float("-inf"), NotRunning("")))
+            if time.monotonic() - at > seconds:
+                try:
+                    told = await asyncio.to_thread(ask, self.config.data, {"action": action, **request}, ASK_SECONDS)
+                except (NotRunning, ActionRefused) as error:
+                    told = error
+                self._told[key] = time.monotonic(), told
+                self._forget()
+        if isinstance(told, Exception):
+            raise Refused(f"{told}")
+        return told
+
+    def _forget(self) -> None:
+        for key in list(self._told)[: max(0, len(self._told) - MOST_KEPT)]:
+            del self._told[key]
+            self._asking.pop(key, None)
+
+    async def tell(self, *words: str | Path, seconds: float = TELL_SECONDS) -> Any:
+        """What `brokerfix WORDS --config ... --json` prints, out of a process of its own: a long look at the journal
+        keeps no page waiting. A path among the words is the configuration, of a command that takes it there. Raises
+        Refused with what it says where it fails."""
+        config = [] if any(isinstance(word, Path) for word in words) else ["--config", f"{self.config.path}"]
+        command = [sys.executable, "-m", "brokerfix", *map(str, words), *config, "--json"]
+        async with self._helpers:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                preexec_fn=_nicely,
+                limit=MOST_TOLD,
+            )
+            try:
+                output, errors = await asyncio.wait_for(process.communicate(), seconds)
+            except TimeoutError as error:
+                raise Refused(
+                    f"{words[0]} takes longer than {seconds:g} s; ask for less, or at the command line"
+                ) from error
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        if process.returncode:
+            said = errors.decode(errors="replace").strip().splitlines()
+            raise Refused((said[-1] if said else f"{words[0]} failed").removeprefix("Error: "))
+        return json.loads(output)
+
+    # What is done
+
+    def may(self, person: Person, action: str) -> bool:
+        """Whether a person's role may do this. The broker looks at it again."""
+        return may(person.role, action)
+
+    async def act(self, person: Person, action: str, **request: Any) -> Answer:
+        """Do something in a person's name. Raises Refused."""
+        wanted = {name: value for name, value in request.items() if value is not None}
+        asked = {"action": action, **wanted, "by": person.name, "role": person.role.value}
+        try:
+            answer = await asyncio.to_thread(ask, self.config.data, asked, ASK_SECONDS)
+        except (NotRunning, ActionRefused) as error:
+            raise Refused(f"{error}") from error
+        self._told.clear()
+        return answer
+
+    def note_login(self, name: str, what: str, text: str) -> None:
+        """Put on record that somebody has logged in or out, or failed to: in a file of the console's, and in the
+        journal where the broker runs and there is such a person."""
+        row = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "name": name, "what": what, "text": text}
+        log.info("%s: %s %s", name, what, text)
+        with (self._folder / "logins.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        try:
+            person = self.people.get(name)
+        except BadPerson:
+            person = None
+        if person is not None:
+            self._in_background(self._note(person, what, text))
+
+    async def _note(self, person: Person, what: str, text: str) -> None:
+        try:
+            await self.act(person, "note", what=f"console {what}", text=text)
+        except Refused as error:
+            log.warning("%s: %s: not in the journal: %s", person.name, what, error)
+
+    def _ended(self, login: Login, why: str) -> None:
+        self.note_login(login.name, "logout", why)
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # What is kept per person
+
+    def preferences(self, name: str) -> dict[str, Any]:
+        """What a person has chosen: columns, colours, symbols."""
+        try:
+            found = json.loads(self._preferences_of(name).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def prefer(self, name: str, chosen: Mapping[str, Any]) -> None:
+        """Keep what a person has chosen."""
+        text = json.dumps({**self.preferences(name), **chosen})
+        if len(text) > MOST_PREFERENCES:
+            return
+        path = self._preferences_of(name)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        new.replace(path)
+
+    def _preferences_of(self, name: str) -> Path:
+        return self._folder / "preferences" / f"{name}.json"
+
+    # How things are said
+
+    def time(self, nanoseconds: int, date: bool = False) -> str:
+        """A moment in the desk's time zone, to the millisecond."""
+        moment = datetime.fromtimestamp(nanoseconds // 10**9, self.zone)
+        day = f"{moment:%Y-%m-%d} " if date else ""
+        return f"{day}{moment:%H:%M:%S}.{nanoseconds // 10**6 % 1000:03d}"
+
+    def utc(self, nanoseconds: int) -> str:
+        """The same in UTC."""
+        moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
+        return f"{moment:%Y-%m-%d %H:%M:%S}.{nanoseconds // 10**6 % 1000:03d} UTC"
+
+
+def _nicely() -> None:
+    os.nice(10)

@@ -1,0 +1,9 @@
+"""The page "Clients"."""
+
+from brokerfix.console.view import View, panel
+
+
+def build(view: View) -> None:
+    """The page."""
+    with panel("Clients"):
+        pass

@@ -1,0 +1,191 @@
+"""The console as people have it: two exchanges, a broker and `brokerfix console` as processes, and a real browser."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from brokerfix.access.people import People
+from brokerfix.access.roles import Role
+from brokerfix.tools.demo import free_port
+from tests.live import EXCHANGE, INSTRUMENT, Processes, until
+
+PASSWORD = "correct horse 77"
+CHROMIUM = "/usr/bin/chromium"
+PEOPLE = {
+    "vera": Role.VIEWER, "tom": Role.TRADER, "rita": Role.RISK, "rob": Role.RISK, "olga": Role.OPERATOR,
+    "carl": Role.COMPLIANCE, "ada": Role.ADMINISTRATOR,
+}  # fmt: skip
+BROKER = """
+[broker]
+name = "BROKER"
+port = {port}
+data = "broker"
+store = true
+record_interval_ms = 50
+{instrument}
+[approvals]
+raise_above = "1.5"
+[accounts.ALICE]
+cash = "1000000"
+limits = {{ max_order_qty = "10000" }}
+[accounts.BOB]
+cash = "1000000"
+[clients.ALICE]
+accounts = ["ALICE"]
+[clients.BOB]
+accounts = ["BOB"]
+[venues.XNAS]
+host = "127.0.0.1"
+port = {xnas}
+sender = "BROKER"
+target = "XNAS"
+[venues.XNYS]
+host = "127.0.0.1"
+port = {xnys}
+sender = "BROKER"
+target = "XNYS"
+[console]
+port = {console}
+zone = "Europe/London"
+second_factor = false
+failures_before_lockout = 1000
+{more}
+"""
+
+
+class Desk(Processes):
+    """The processes. `more` is further configuration of the broker's, `console` further lines of its [console]."""
+
+    def __init__(self, folder: Path, more: str = "", broker: str = BROKER) -> None:
+        ports = {name: free_port() for name in ("XNAS", "XNYS", "BROKER")}
+        self.console_port = free_port()
+        exchanges = {
+            name: EXCHANGE.format(port=ports[name], instrument=INSTRUMENT)
+            .replace('name = "XNAS"', f'name = "{name}"')
+            .replace('data = "xnas"', f'data = "{name.lower()}"')
+            for name in ("XNAS", "XNYS")
+        }
+        text = broker.format(
+            port=ports["BROKER"], xnas=ports["XNAS"], xnys=ports["XNYS"], console=self.console_port,
+            instrument=INSTRUMENT, more=more,
+        )  # fmt: skip
+        super().__init__(folder, ports, {**exchanges, "BROKER": text})
+        self.config = folder / "BROKER.toml"
+        people = People(folder / "broker" / "console" / "people.json", second_factor=False)
+        for name, role in PEOPLE.items():
+            people.add(name, role, PASSWORD, second_factor=False)
+        self.people = people
+        self._console: subprocess.Popen[bytes] | None = None
+        self._http: list[httpx.Client] = []
+
+    def start(self) -> None:
+        super().start()
+        self.start_console()
+
+    def start_console(self) -> None:
+        with (self.folder / "console.log").open("ab") as log:
+            self._console = subprocess.Popen(
+                [sys.executable, "-m", "brokerfix", "console", str(self.config)], stderr=log, stdout=log
+            )
+        until(self._is_up)
+
+    def _is_up(self) -> bool:
+        assert self._console is not None
+        assert self._console.poll() is None, (self.folder / "console.log").read_text()
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/healthz").status_code == 200
+        return False
+
+    def stop_console(self) -> None:
+        if self._console is not None:
+            self._console.terminate()
+            self._console.wait(20)
+            self._console = None
+
+    def stop(self) -> None:
+        for client in self._http:
+            client.close()
+        self.stop_console()
+        super().stop()
+        assert "Traceback" not in (self.folder / "console.log").read_text()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.console_port}"
+
+    def http(self, origin: str | None = None) -> httpx.Client:
+        """A browser without scripts, whose requests come from a page of `origin` (None: the console's, "": none)."""
+        origin = self.url if origin is None else origin
+        headers = {"Accept": "text/html", **({"Origin": origin} if origin else {})}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        self._http.append(client)
+        return client
+
+    def login(self, name: str, password: str = PASSWORD) -> httpx.Client:
+        """A session of a person's."""
+        client = self.http()
+        client.post("/login", data={"name": name, "password": password, "form": form_of(client)})
+        return client
+
+
+def form_of(client: httpx.Client) -> str:
+    """What a login has to bring, out of its page."""
+    return client.get("/login").text.partition('name="form" value="')[2].partition('"')[0]
+
+
+def no_browser() -> str:
+    """Why no browser can be had, or ""."""
+    if not Path(CHROMIUM).exists():
+        return f"{CHROMIUM} is not there: apt-get install chromium"
+    return ""
+
+
+needs_browser = pytest.mark.skipif(
+    bool(no_browser()) and "BROKERFIX_REQUIRE_CHROMIUM" not in os.environ, reason=no_browser() or "it is there"
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless browser."""
+    from playwright.sync_api import sync_playwright
+
+    flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*flags.split(), "--disable-sync"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Troubles(list[str]):
+    """What a page has complained of: errors of its scripts, and what its policy has kept from it."""
+
+
+def open_page(browser: Any, desk: Desk, name: str, path: str = "/", width: int = 1366, height: int = 768) -> Any:
+    """A page of a person who has logged in, in a session of its own. Its `troubles` are listed."""
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    page.troubles = Troubles()
+    page.on("pageerror", lambda error: page.troubles.append(f"{error}"))
+    page.on("console", lambda said: page.troubles.append(said.text) if said.type == "error" else None)
+    page.goto(f"{desk.url}/login?next={path}")
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_selector("#main")
+    return page
+
+
+def wait(true: Any, seconds: float = 15.0) -> None:
+    """Until something is so, asked of a page: playwright's own events go on meanwhile."""
+    until(true, seconds)
+    time.sleep(0)
