@@ -178,7 +178,10 @@ class Switch:
     def _rest_text(self, state: State) -> str:
         """What became of the orders that this page has killed."""
         if not self._left:
-            return f"✓ {self._killed}: all {self._total:,} orders that worked have ended"
+            if not self._total:
+                return f"✓ {self._killed}: no order worked"
+            ended = "the order that worked has" if self._total == 1 else f"all {self._total:,} orders that worked have"
+            return f"✓ {self._killed}: {ended} ended"
         asked = sum(number in state.unkilled for number in islice(self._left, MOST_LOOKED_AT))
         refused = f"; an exchange would not cancel {asked}, which are asked for again" if asked else ""
         return f"! {self._killed}: up to {len(self._left):,} of {self._total:,} orders wait for exchanges{refused}"
