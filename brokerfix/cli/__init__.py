@@ -16,9 +16,10 @@ Commands.topics = {
     "making_desk": "making",
     "market": "market",
     "order": "order",
+    "personal": "personal",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
-    "records": "retention",
+    "records": "retention export",
     "report_filings": "report",
     "report_making": "report",
     "reports": "report",
@@ -28,6 +29,7 @@ Commands.topics = {
     "shards": "shards move-account",
     "simulate": "simulate",
     "store": "rebuild",
+    "surveillance": "surveillance",
     "trades": "trades",
 }
 """A command stands behind each file that has something of it."""

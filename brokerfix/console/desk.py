@@ -87,10 +87,12 @@ class Desk:
             del self._told[key]
             self._asking.pop(key, None)
 
-    async def tell(self, *words: str, seconds: float = TELL_SECONDS) -> Any:
+    async def tell(self, *words: str | Path, seconds: float = TELL_SECONDS) -> Any:
         """What `brokerfix WORDS --config ... --json` prints, out of a process of its own: a long look at the journal
-        keeps no page waiting. Raises Refused with what it says where it fails."""
-        command = [sys.executable, "-m", "brokerfix", *words, "--config", str(self.config.path), "--json"]
+        keeps no page waiting. A path among the words is the configuration, of a command that takes it there. Raises
+        Refused with what it says where it fails."""
+        config = [] if any(isinstance(word, Path) for word in words) else ["--config", f"{self.config.path}"]
+        command = [sys.executable, "-m", "brokerfix", *map(str, words), *config, "--json"]
         async with self._helpers:
             process = await asyncio.create_subprocess_exec(
                 *command,

@@ -158,6 +158,9 @@ TELLERS: dict[type[f.Fact], tuple[str, Teller]] = {
     f.AccountMoving: ("move", _moving),
     f.AccountMovedOut: ("move", lambda state, fact: f"account {fact.account} has left for shard {fact.to}"),
     f.AccountMovedIn: ("move", lambda state, fact: f"account {fact.account} has come from shard {fact.source}"),
+    # Whom such an alert is about, and why it is nothing, is for those who may read it; an Alerted tells of it.
+    f.SurveillanceAlerted: ("alert", lambda state, fact: ""),
+    f.AlertDisposed: ("hand", lambda state, fact: f"{fact.operator}: alert {fact.alert} is {fact.status}"),
 }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from brokerfix.operate.market_actions import MarketActions
 from brokerfix.operate.record_actions import RecordActions
 from brokerfix.operate.running import Running
 from brokerfix.operate.shard_actions import ShardActions
+from brokerfix.operate.surveillance_actions import SurveillanceActions
 from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, ConfigError, VenueSection
@@ -55,7 +56,7 @@ NUMBERS = (
 )  # fmt: skip
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
-TABLES = ("settings", "inputs", "reasons", "weights", "tables")
+TABLES = ("settings", "inputs", "reasons", "weights", "tables", "finding")
 
 
 def _check(name: str, value: object) -> None:
@@ -127,6 +128,7 @@ class Operations:
             "set-maker": self._set_maker,
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
+            **SurveillanceActions(broker, self.done).actions,
             **MarketActions(broker).actions,
             **RecordActions(broker, self.done, lambda: self._role).actions,
             "cluster": lambda operator, request: self.broker.cluster(),

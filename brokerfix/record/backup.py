@@ -23,6 +23,8 @@ from brokerfix.record.kept import BadState, base_of, kept_states, oldest, place_
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
 
 MANIFEST = "backup.json"
+PERSONAL = "personal/personal.json"
+"""Clients' personal data, encrypted. Their keys are in no backup: in one, a key that is destroyed would live on."""
 BLOCK = 1 << 20
 FORMAT = 1
 
@@ -73,7 +75,7 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
         else:
             end, last = _whole(segment, last)
         copied.append(_copy(segment, folder / segment.name, end, had))
-    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES):
+    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES, data / PERSONAL):
         if path.exists():
             shutil.copyfile(path, folder / path.name)
             copied.append(_described(folder / path.name))
@@ -195,9 +197,13 @@ def restore(folder: Path, data: Path, until: str = "", progress: Callable[[str],
     except JournalError:
         shutil.rmtree(being_made, ignore_errors=True)
         raise
-    for name in (ADDED_CLIENTS, ADDED_VENUES):
-        if (being_made / name).exists():
-            (being_made / name).replace(data / name)
+    for name in (ADDED_CLIENTS, ADDED_VENUES, PERSONAL):
+        made = being_made / Path(name).name
+        if made.exists():
+            (data / name).parent.mkdir(mode=0o700, exist_ok=True)
+            if name == PERSONAL:
+                made.chmod(0o600)
+            made.replace(data / name)
     if journal.exists():
         shutil.rmtree(journal)
     being_made.rename(journal)
