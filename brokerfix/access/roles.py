@@ -73,7 +73,6 @@ ACTIONS = _table(
         (ALL, "note"),
         ("compliance", "delete-records personal-show personal-erase"),
         ("operator compliance", "personal-list personal-set"),
-        ("compliance", "delete-records"),
         # Alerts about clients' conduct: what people make of them, and that surveillance, which runs as the broker's own
         # user, raises them.
         ("risk compliance", "dispose-alert surveillance"),

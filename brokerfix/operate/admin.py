@@ -29,12 +29,10 @@ MOST_READ = 1 << 16
 """Bytes that are read at a time."""
 SECRET = ("personal-set",)
 """What no log has the text of."""
-LOOKS = ("parts", "placed", "set-parts")
-"""What the cluster's agent asks many times in a second."""
-LOOKS = ("parts", "placed", "set-parts", "raise-alert")
-"""What the cluster's agent asks many times in a second, and what not everybody may read who reads the log."""
-LOOKS = ("parts", "placed", "set-parts", "status", "sessions", "exchanges", "killed", "cluster", "depth")
-"""What the cluster's agent, and pages, ask again and again."""
+LOOKS = (
+    "parts", "placed", "set-parts", "status", "sessions", "exchanges", "killed", "cluster", "depth", "raise-alert",
+)  # fmt: skip
+"""What the cluster's agent and pages ask again and again, and what not everybody may read who reads the log."""
 MAX_CALLERS = 16
 BACKLOG = 128
 """Callers that wait for a place."""

@@ -3,8 +3,7 @@ one gets less and a dead one nothing. Every route is below /data, is for who is 
 
 from fastapi import FastAPI
 
-from brokerfix.console.data import orders, past_orders
-from brokerfix.console.data import market, orders
+from brokerfix.console.data import market, orders, past_orders
 from brokerfix.console.desk import Desk
 
 
