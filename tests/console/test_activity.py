@@ -64,7 +64,8 @@ def test_a_fact_that_is_read_again_is_not_counted_again() -> None:
     world = told(activity, UP + "client ALICE new C1 buy 300 AAPL 150.10")
     for fact in world.facts:
         activity.note(world.state, fact, Record([fact]))  # type: ignore[list-item]
-    assert activity.orders == 1
+    counted = activity.rates.last(world.now + SECOND, 5)
+    assert (activity.orders, sum(counts[ORDERS] for counts in counted)) == (1, 1)
 
 
 def test_who_has_acknowledged_an_alert_is_told_with_it() -> None:
