@@ -191,7 +191,7 @@ class Switch:
         self._standing.clear()
         with self._standing:
             if not self._halts:
-                ui.label("Nothing is stopped.").classes("soft")
+                ui.label("Nothing is stopped.").classes("soft").props("role=listitem")
             for kind, name, operator, killed in self._halts[:MOST_HALTS]:
                 with ui.element("div").classes("kill-row").props("role=listitem"):
                     pill("killed" if killed else "halted", "bad")
@@ -201,4 +201,4 @@ class Switch:
                         resume = ui.button("Resume", on_click=partial(self._resume, kind, name), color=None)
                         resume.props(f'flat dense no-caps aria-label="{escape(f"Resume {scope_text(kind, name)}")}"')
             if len(self._halts) > MOST_HALTS:
-                ui.label(f"and {len(self._halts) - MOST_HALTS} more").classes("soft")
+                ui.label(f"and {len(self._halts) - MOST_HALTS} more").classes("soft").props("role=listitem")
