@@ -188,7 +188,7 @@ class Switch:
         self._standing.clear()
         with self._standing:
             if not self._halts:
-                ui.label("Nothing is stopped.").classes("soft")
+                ui.label("Nothing is stopped.").classes("soft").props("role=listitem")
             for kind, name, operator, killed in self._halts[:MOST_HALTS]:
                 with ui.element("div").classes("kill-row").props("role=listitem"):
                     pill("killed" if killed else "halted", "bad")
