@@ -142,7 +142,7 @@ def test_only_administrators_make_and_revoke_keys(desk: Desk) -> None:
 def test_a_file_that_is_no_such_file_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("{")
     keys = KeptKeys(tmp_path)
-    with pytest.raises(ConfigError, match="api_keys.json: can't be read"):
+    with pytest.raises(ConfigError, match=r"api_keys\.json: can't be read"):
         keys.read()
     keys.write(Kept())
     assert keys.read() == Kept()

@@ -7,7 +7,7 @@ Commands.topics = {
     "cluster": "cluster switch",
     "console": "console people",
     "desk": "halt resume roll split sessions clients exchanges",
-    "events": "events schema",
+    "events": "events schema search",
     "explain": "explain",
     "feed": "feed",
     "intake": "orders-from dead-letters",

@@ -115,7 +115,7 @@ def http(config: str) -> None:
     complete(loaded)
     if loaded.http is None or not http_keys(loaded, KeptKeys(loaded.data).read()):
         raise click.ClickException(
-            f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed, or a key of `brokerfix key --add`"
+            f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed, or one by `brokerfix key --add`"
         )
     logs.configure("http")
     run(loaded)

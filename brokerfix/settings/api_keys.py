@@ -1,7 +1,7 @@
 """API keys that are made and revoked while the broker runs: a file of its data folder, which has their hashes alone.
 
-The broker writes it, and the doors read it anew whenever it has changed. What was revoked stays revoked, whether the key
-was in the configuration or made at run time: it is known by its hash.
+The broker writes it, and the doors read it anew whenever it has changed. What was revoked stays revoked, whether the
+key was in the configuration or made at run time: it is known by its hash.
 """
 
 import os
