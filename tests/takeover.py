@@ -30,8 +30,8 @@ lease_seconds = {lease}
 check_seconds = 2
 """
 RETRY_SECONDS = 0.05
-JOIN_SECONDS = 120.0
-LOOK_SECONDS = 0.1
+JOIN_SECONDS = 240.0
+LOOK_SECONDS = 0.25
 READY_BYTES = 1 << 16
 JOINING_EVERY = 0.2
 """Seconds between a client's messages while a standby joins: it reads all that there is on the same two cores."""
@@ -69,6 +69,7 @@ class Takeovers(Harness):
         for client in self.traders:
             leave_out_refused(client)
         self.primary = "a"
+        self.lost_leases = 0
         self.times: list[float] = []
         self.stages: list[dict[str, float]] = []
         self._tried = 0.0
@@ -86,8 +87,7 @@ class Takeovers(Harness):
         self.nodes["b"].wait_ready()
 
     def kill_primary(self) -> None:
-        """Trade for a moment, kill the primary and delete what it had; trade on until the standby has taken an order;
-        have a new standby join."""
+        """Trade for a moment, kill the primary and delete what it had; trade on until a standby has taken an order."""
         trader.ORDER_EVERY = ORDER_EVERY
         self._trade_for(self.random.uniform(0.05, 0.5))
         follows = self.nodes[self.standby]
@@ -98,15 +98,22 @@ class Takeovers(Harness):
         self.until_taken(killed)
         self.times.append(time.monotonic() - killed)
         self.stages.append(_stages(follows.log, logged, at) | {"order": self.times[-1]})
+
+    def join(self) -> None:
+        """Have the one that was killed join with an empty folder, and trade on until it could take over."""
         self.nodes[self.primary].start("standby")
         self.primary = self.standby
-        ready = self.nodes[self.standby]
         trader.ORDER_EVERY = JOINING_EVERY
         deadline = time.monotonic() + JOIN_SECONDS
-        while not self._is_ready(ready):
-            assert time.monotonic() < deadline, ready.tail()[-3000:]
-            assert not ready.has_ended, ready.tail()[-3000:]
+        while not self._is_ready(self.nodes[self.standby]):
+            for node in self.nodes.values():
+                assert time.monotonic() < deadline, node.tail()[-3000:]
+                assert not node.has_ended, node.tail()[-3000:]
             self._trade_for(LOOK_SECONDS)
+            if self.nodes[self.standby].status().get("role") == "primary":
+                # On a machine that is too busy a lease may not be renewed in time.
+                self.primary = self.standby
+                self.lost_leases += 1
 
     def trade(self, orders: int) -> None:
         """Trade until so many orders were sent."""
@@ -301,7 +308,10 @@ def main() -> None:
             while harness.kills < arguments.kills and time.monotonic() < until_then:
                 harness.kill_primary()
                 tell_last(harness, arguments.kills)
+                harness.join()
             tell_times(harness.times)
+            if harness.lost_leases:
+                print(f"{harness.lost_leases} times a lease was lost without a kill: the machine was too busy")
         fills = harness.finish_all()
     except BaseException:
         print(f"\nits files are in {folder}", file=sys.stderr)

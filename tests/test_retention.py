@@ -16,10 +16,11 @@ from click.testing import CliRunner
 from brokerfix import commands as cmd
 from brokerfix.cli import main
 from brokerfix.compliance.day import Walk
+from brokerfix.domain import id_text
 from brokerfix.facts import RecordsDeleted
 from brokerfix.operate import purge
 from brokerfix.operate.admin import ActionRefused
-from brokerfix.operate.explain import explain_account
+from brokerfix.operate.explain import explain, explain_account
 from brokerfix.operate.operations import Operations
 from brokerfix.operate.quality_read import Orders
 from brokerfix.operate.reconcile import state_at
@@ -29,6 +30,7 @@ from brokerfix.record.audit import verify
 from brokerfix.record.backup import back_up, restore
 from brokerfix.record.before import deletions, remove
 from brokerfix.record.checkpoints import Checkpointer
+from brokerfix.record.frames import payloads
 from brokerfix.record.journal import Journal, JournalError, read, segments
 from brokerfix.record.kept import begin, oldest
 from brokerfix.record.kept import write as keep
@@ -37,6 +39,7 @@ from brokerfix.record.proof import check, prove
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config, ConfigError
 from tests.live import UNSTORED
+from tests.record.test_proof import write_records
 from tests.scenario import FACTS, World, run_step
 from tests.test_roles import US
 
@@ -161,8 +164,15 @@ def test_two_days_are_deleted_and_all_else_goes_on(place: Callable[[str], Config
 
     # Stories, reports and the database know the order that is still open, and the instrument.
     lines = [one.text for one in explain_account(journal, "ALICE")]
-    assert any("G1" in line for line in lines)
     assert not any("C1" in line for line in lines)
+    for words in (("ALICE",), ("20261122-00-17",)):
+        told = CliRunner().invoke(main, ["explain", *words, "--config", str(config.path)]).output
+        assert "20261122 to 20261123 were deleted, by " in told, told
+    (order,) = {one.fact for one in explain_account(journal, "ALICE") if "of ALICE, G1" in one.text}
+    of_order = explain(journal, id_text(order))
+    assert (of_order["order"]["cl_ord_id"], of_order["end"]["filled"]) == ("G1", "40")
+    with pytest.raises(LookupError, match="there is no trading day 20261122"):
+        explain(journal, "20261122")
     assert Orders().read(journal).instruments.keys() >= {"AAPL"}
     walk = Walk(20261125)
     assert {event.order.cl_ord_id for event in walk.read(journal) if event.order is not None} == {"G1", "B2", "B3"}
@@ -339,6 +349,19 @@ def test_who_changes_what_stands_for_the_days_is_found(
     purge.delete(config)
     change(config.data)
     assert any(told in str(problem) for problem in checked(config).problems), checked(config).problems
+
+
+def test_without_keys_the_links_tell_of_what_is_gone_beside_what_was_deleted(place: Callable[[str], Config]) -> None:
+    config = place(TWO_DAYS)
+    purge.delete(config)
+    journal = config.data / "journal"
+    assert check(journal, config.data / "none", []).problems == []
+    first = segments(journal)[0]
+    records = [bytes(payload) for _, payload in payloads(first)]
+    write_records(first, records[1:])
+    assert ["its link is not to the last record of 20261123.journal" in str(one) for one in check(
+        journal, config.data / "none", []
+    ).problems] == [True]  # fmt: skip
 
 
 def test_without_its_end_in_good_order_nothing_is_deleted(place: Callable[[str], Config]) -> None:

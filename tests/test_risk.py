@@ -161,10 +161,11 @@ def test_a_margin_call_from_the_warning_to_its_end(tmp_path: Path) -> None:
         for row in json.loads(run_cli("explain", order, "--config", config, "--json").stdout)["story"]
         if row["about"] not in ("check", "report")
     ]
-    assert lines[0].startswith("it is a part of the liquidation of MARGE: the excess liquidity ")
-    assert lines[1].startswith("liquidation enters for MARGE for account MARGE: sell ")
-    assert " of it are placed (best): the market is bid " in lines[2]
-    assert lines[3].split() == ["seen", "price", "fee", "quantity", "taken"]
+    because = next(line for line in lines if line.startswith("it is a part of the liquidation of MARGE: the excess "))
+    lines.remove(because)
+    assert lines[0].startswith("liquidation enters for MARGE for account MARGE: sell ")
+    assert " of it are placed (best): the market is bid " in lines[1]
+    assert lines[2].split() == ["seen", "price", "fee", "quantity", "taken"]
     assert any(line.endswith(": best price") for line in lines)
     assert any(" fills " in line for line in lines)
     assert "there is no order" in run_cli("explain", "20200101-00-1", "--config", config).stderr

@@ -25,6 +25,7 @@ HEAVY = {
         ("import brokerfix.process.broker", {"quickfix"}),
         ("import brokerfix.gateway.process", set()),
         ("import brokerfix.projections.sqlite", set()),
+        ("import brokerfix.surveillance.process", set()),
         ("import brokerfix.web.process", {"litestar"}),
         ("import brokerfix.console.process", set()),
     ],

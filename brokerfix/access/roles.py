@@ -53,6 +53,7 @@ ACTIONS = _table(
             "status exchanges limits pending-limits margin credits breaks fx killed sessions makers cluster api-keys",
         ),
         (ALL, "parts placed can-take positions working"),
+        (ALL, "depth would-route"),
         # `read` looks into the table of what is read.
         (ALL, "read"),
         # Orders.
@@ -73,7 +74,12 @@ ACTIONS = _table(
         ("operator", "split roll disconnect reset"),
         ("trader risk operator compliance", "alert acknowledge"),
         (ALL, "note"),
-        ("compliance", "delete-records"),
+        ("compliance", "delete-records personal-show personal-erase"),
+        ("operator compliance", "personal-list personal-set"),
+        # Alerts about clients' conduct: what people make of them, and that surveillance, which runs as the broker's own
+        # user, raises them.
+        ("risk compliance", "dispose-alert surveillance"),
+        ("", "raise-alert"),
         # Who is connected, and the cluster.
         ("", "add-client add-exchange add-api-key revoke-api-key switch"),
         ("", "hold-parts set-parts place move-account move-out move-in end-move"),
@@ -85,7 +91,8 @@ READS = _table(
     (
         ("trader risk operator compliance", "journal"),
         ("risk operator compliance", "reports"),
-        ("compliance", "surveillance personal export"),
+        ("risk compliance", "surveillance"),
+        ("compliance", "personal export"),
     )
 )
 """The kind of records -> who may read them. `journal`: facts, and what is told of them (explain, prove, verify);

@@ -31,15 +31,19 @@ def explain(what: str, output: str, kind: str | None, config: str, as_json: bool
     calls, liquidations and credit; of a trading day (20261127 or 2026-11-27), with totals. An account that is called
     like a day or a number is told by --as account."""
     from brokerfix.operate.explain_names import named
+    from brokerfix.record.before import told_gone
 
     journal = config_of(config).data / "journal"
+    gone = told_gone(journal)
     try:
         told = _told(journal, named(journal, what, kind or ""), output)
     except LookupError as error:
-        raise click.ClickException(error.args[0]) from error
+        raise click.ClickException(f"{error.args[0]}{f' ({gone})' if gone else ''}") from error
     if as_json:
         click.echo(json.dumps(told))
         return
+    if gone:
+        click.echo(f"The journal begins with what is left: {gone}.")
     width = max((len(row["fact"]) for row in told["story"]), default=0)
     for row in told["story"]:
         # Of a table's lines the first sentence has the numbers.

@@ -1,10 +1,13 @@
-"""How long records are kept, and their deletion."""
+"""How long records are kept, their deletion, and all that there is of one client."""
 
 import json
+import os
+import time
+from pathlib import Path
 
 import click
 
-from brokerfix.cli.base import config_of, for_people, json_option, main
+from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 
 
 @main.command()
@@ -53,3 +56,39 @@ def _rules(config: str) -> list[str]:
         when = f"from {hold.first or 'the beginning'} to {hold.last or 'today'}"
         lines.append(f"hold {name}: {names}, {when}: {hold.reason} (by {hold.by}, since {hold.since})")
     return lines
+
+
+@main.command()
+@click.argument("client")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="A file that ends with .zip, or a folder."
+)
+@config_option
+@for_people
+def export(client: str, output: Path, config: str) -> None:
+    """Write all that there is of CLIENT: its facts, orders, executions, positions and limits, messages, personal data,
+    the stories of its accounts, where the records stand in the signed journal, and a manifest with the SHA-256 of each.
+    Nothing of other clients is in it. That it was made is on record."""
+    from brokerfix import commands as cmd
+    from brokerfix.operate.admin import NotRunning, ask, name_of
+    from brokerfix.operate.export import export as export_client
+    from brokerfix.operate.offline import record
+    from brokerfix.operate.personal import names, show
+    from brokerfix.settings.registry import complete
+
+    loaded = config_of(config)
+    complete(loaded)
+    try:
+        ask(loaded.data, {"action": "read", "kind": "export", "name": client})
+    except NotRunning:
+        record(loaded, cmd.OperatorActs(time.time_ns(), name_of(os.getuid()), "read", f"export {client}"))
+    section, known = loaded.clients.get(client), names(loaded)
+    mine = (client, *(section.accounts if section is not None else ()))
+    personal = {name: show(loaded, name) for name in dict.fromkeys(mine) if name in known}
+    try:
+        made = export_client(loaded, client, output, personal, name_of(os.getuid()))
+    except LookupError as error:
+        raise click.ClickException(error.args[0]) from error
+    click.echo(f"{output}: {made['facts']} facts up to {made['last_fact']}, {len(made['files'])} files")
+    if made["days_deleted"]:
+        click.echo(f"what is of the days {', '.join(made['days_deleted'])} was deleted")

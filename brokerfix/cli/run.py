@@ -242,6 +242,11 @@ def status(all_shards: bool, config: str, as_json: bool) -> None:
         click.echo(f"works off: {job} left")
     for name, lag in told.get("events", {}).items():
         click.echo(f"event stream {name}: {lag_text(lag)}")
+    watched = told.get("surveillance", {"open": 0, "lag": None})
+    if watched["open"] or watched["lag"]:
+        wait = "alert waits" if watched["open"] == 1 else "alerts wait"
+        behind = f"; it {lag_text(watched['lag'])}" if watched["lag"] else ""
+        click.echo(f"surveillance: {watched['open']} {wait} for a person{behind}")
     store = told["store"]
     if store is not None and (store["seconds"] or store["trouble"]):
         why = f": {store['trouble']}" if store["trouble"] else ""

@@ -77,10 +77,9 @@ class Nodes:
         """Tell how this node is, and find out how the others are. Raises Away."""
         self._beat += 1
         role = shared.role
+        shared[Slot.STREAM_END] = max(shared[Slot.STREAM_END], self.primary_has)
         has = shared[Slot.TAIL] if is_primary else shared[Slot.APPLIED]
-        end, so_far = (
-            (has, shared[Slot.CONFIRMED]) if is_primary else (max(shared[Slot.STREAM_END], self.primary_has), has)
-        )
+        end, so_far = (has, shared[Slot.CONFIRMED]) if is_primary else (shared[Slot.STREAM_END], has)
         node = Node(
             self.me, "primary" if is_primary and role is Role.PRIMARY else role.name.lower(), __version__,
             shared[Slot.EPOCH], has, bytes_behind(end, so_far), Check(shared[Slot.CHECKED]).name.lower(),

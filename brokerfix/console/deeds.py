@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from brokerfix.console.feed import Feed
 from brokerfix.domain import id_text
 from brokerfix.engine.state import State
 from brokerfix.facts import DayRolled, Fact, OperatorActed, OperatorRefused
@@ -32,16 +31,19 @@ class Deeds:
     """The newest deeds, the oldest first. `version` is another one whenever there is one more; `records` how many
     records the trading day has, as far as they are read."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self) -> None:
         self.rows: deque[Deed] = deque(maxlen=MOST)
         self.people: Counter[str] = Counter()
         self.actions: Counter[str] = Counter()
         self.version = self.records = 0
         self._record: Record | None = None
-        feed.on(self.note)
+        self._last_id = 0
 
     def note(self, state: State, fact: Fact, record: Record) -> None:
-        """As a feed tells it."""
+        """As a feed tells it. What was told before, as when the journal is read anew, is nothing new."""
+        if fact.id <= self._last_id:
+            return
+        self._last_id = fact.id
         if isinstance(fact, DayRolled):
             self.records = 0
             self._record = None

@@ -14,9 +14,12 @@ from zoneinfo import ZoneInfo
 
 from brokerfix.access.people import BadPerson, People, Person
 from brokerfix.access.roles import READS, Kind, may, may_read, who_may
+from brokerfix.console.activity import Activity
+from brokerfix.console.bars import Bars
 from brokerfix.console.deeds import Deeds
 from brokerfix.console.feed import Feed
-from brokerfix.console.kept_told import KeptTold, Shared
+from brokerfix.console.gateway import GatewayFigures
+from brokerfix.console.kept_told import KeptTold
 from brokerfix.console.logins import Login, Logins
 from brokerfix.console.refused import Refused as Refused
 from brokerfix.console.reports import Reports
@@ -49,9 +52,11 @@ class Desk:
         self.people = People(self.section.people_file(config.path, config.data), self.section.second_factor)
         self.logins = Logins(self.section, self.people, self._ended)
         self.feed = Feed(config.data)
-        self.deeds = Deeds(self.feed)
+        self.activity, self.bars, self.deeds = Activity(), Bars(), Deeds()
+        for listener in (self.activity.note, self.bars.note, self.deeds.note):
+            self.feed.on(listener)
+        self.gateway = GatewayFigures(config)
         self.told = KeptTold(self.run)
-        self.gateway: Shared[list[dict[str, Any]]] = Shared(1.0)
         self.reports = Reports(self.run, config.path)
         self._folder = config.data / "console"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -84,10 +89,12 @@ class Desk:
             del self._told[key]
             self._asking.pop(key, None)
 
-    async def tell(self, *words: str, seconds: float = TELL_SECONDS) -> Any:
+    async def tell(self, *words: str | Path, seconds: float = TELL_SECONDS) -> Any:
         """What `brokerfix WORDS --config ... --json` prints, out of a process of its own: a long look at the journal
-        keeps no page waiting. Raises Refused with what it says where it fails."""
-        return json.loads(await self.run(*words, "--config", str(self.config.path), "--json", seconds=seconds))
+        keeps no page waiting. A path among the words is the configuration, of a command that takes it there. Raises
+        Refused with what it says where it fails."""
+        config = [] if any(isinstance(word, Path) for word in words) else ["--config", f"{self.config.path}"]
+        return json.loads(await self.run(*map(str, words), *config, "--json", seconds=seconds))
 
     async def run(self, *words: str, seconds: float = TELL_SECONDS, codes: tuple[int, ...] = (0,)) -> bytes:
         """What `brokerfix WORDS` prints, out of a process of its own. Raises Refused with what it says where it fails,

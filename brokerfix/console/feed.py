@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict, deque
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,9 @@ RECENT = 2_000
 Listener = Callable[[State, Fact, Record], None]
 
 
+LEAST_LOG = 1_000
+
+
 class Changes:
     """Which orders are other ones since when: a number that goes up with every change. `generation` is another one when
     all that was told before is void."""
@@ -38,7 +42,9 @@ class Changes:
     def __init__(self) -> None:
         self.version = 0
         self.generation = time.time_ns()
-        self._by_order: OrderedDict[int, int] = OrderedDict()
+        self._by_order: dict[int, int] = {}
+        # (version, order), also those that have a later version: these are skipped, and thrown away once they are many.
+        self._log: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._by_order)
@@ -46,23 +52,30 @@ class Changes:
     def changed(self, order_id: int) -> None:
         self.version += 1
         self._by_order[order_id] = self.version
-        self._by_order.move_to_end(order_id)
+        self._log.append((self.version, order_id))
+        if len(self._log) > LEAST_LOG + 2 * len(self._by_order):
+            self._log = [one for one in self._log if self._by_order[one[1]] == one[0]]
+
+    def version_of(self, order_id: int) -> int:
+        """The version with which an order has changed last, 0: there is none."""
+        return self._by_order.get(order_id, 0)
 
     def since(self, version: int, most: int) -> tuple[list[int], int]:
         """The orders that have changed after `version`, the one first that changed first, so many at most; and the
         version that whoever has taken them has."""
-        found: list[tuple[int, int]] = []
-        for order_id, changed in reversed(self._by_order.items()):
-            if changed <= version:
-                break
-            found.append((order_id, changed))
-        found.reverse()
-        part = found[:most]
-        return [order_id for order_id, _ in part], part[-1][1] if part else max(version, self.version)
+        found: list[int] = []
+        for at in range(bisect_left(self._log, (version + 1,)), len(self._log)):
+            changed, order_id = self._log[at]
+            if self._by_order[order_id] == changed:
+                found.append(order_id)
+                if len(found) == most:
+                    return found, changed
+        return found, max(version, self.version)
 
     def anew(self, order_ids: list[int]) -> None:
         """These are all there are now."""
         self._by_order.clear()
+        self._log.clear()
         self.generation = time.time_ns()
         for order_id in order_ids:
             self.changed(order_id)
@@ -120,7 +133,8 @@ class Feed:
                 self._apply(fact, record, touched)
             self._place = place
             count += 1
-        for order_id in touched.orders:
+        # A child whose exchange was lost is in doubt, though nothing has happened to its order.
+        for order_id in {**touched.orders, **{child.order_id: None for child in touched.children.values()}}:
             if order_id in self.state.orders:
                 self.orders.changed(order_id)
         if not count:

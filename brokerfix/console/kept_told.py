@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 MOST_KEPT = 16
-T = TypeVar("T")
 
 
 class Told(NamedTuple):
@@ -42,22 +41,3 @@ class KeptTold:
                 del self._told[old]
                 self._asking.pop(old, None)
             return told
-
-
-class Shared(Generic[T]):
-    """The newest answer to one question that all pages ask, not older than `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._at = float("-inf")
-        self._lock = asyncio.Lock()
-        self._answer: T | None = None
-
-    async def get(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer, asked for where it is older. Raises what `ask` does."""
-        async with self._lock:
-            if self._answer is None or time.monotonic() - self._at > self._seconds:
-                self._answer = None
-                self._answer = await ask()
-                self._at = time.monotonic()
-            return self._answer

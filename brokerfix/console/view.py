@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from nicegui import ui
@@ -56,17 +57,22 @@ class View:
 
     async def act(self, action: str, done: str = "", **request: Any) -> Answer | None:
         """Do something in the person's name and say that it is done, or why not. Returns None where it was not."""
-        person = self._standing()
-        if person is None:
-            return None
-        try:
-            answer = await self.desk.act(person, action, **request)
-        except Refused as error:
-            self.warn(f"{error}")
-            return None
-        if done:
+        answer, why = await self.attempt(action, **request)
+        if why:
+            self.warn(why)
+        elif done:
             self.say(done)
         return answer
+
+    async def attempt(self, action: str, **request: Any) -> tuple[Answer | None, str]:
+        """The same without a word: what the broker answers, or None and why it was not done."""
+        person = self._standing()
+        if person is None:
+            return None, "log in again"
+        try:
+            return await self.desk.act(person, action, **request), ""
+        except Refused as error:
+            return None, f"{error}" or "the broker refuses it"
 
     async def ask(self, action: str, seconds: float = 0.5, **request: Any) -> Answer:
         """What the broker says to a question; {} where it does not answer, which the page's head says."""
@@ -91,7 +97,7 @@ class View:
             return False
         return True
 
-    async def tell(self, *words: str) -> Any:
+    async def tell(self, *words: str | Path) -> Any:
         """What a command of `brokerfix` prints as JSON, None where it fails, which is said."""
         try:
             return await self.desk.tell(*words)

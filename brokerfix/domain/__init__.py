@@ -15,4 +15,5 @@ from brokerfix.domain.numbers import *
 from brokerfix.domain.records import *
 from brokerfix.domain.reference import *
 from brokerfix.domain.risk import *
+from brokerfix.domain.surveillance import *
 from brokerfix.domain.words import *

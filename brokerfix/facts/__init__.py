@@ -18,6 +18,7 @@ from brokerfix.facts.records import *
 from brokerfix.facts.reference import *
 from brokerfix.facts.risk import *
 from brokerfix.facts.shards import *
+from brokerfix.facts.surveillance import *
 
 KINDS: tuple[type[Fact], ...] = tuple(Fact.__subclasses__())
 """Every kind of fact."""

@@ -134,6 +134,11 @@ def _move_ended(story: Story, fact: f.MoveEnded) -> str:
     return f"move {fact.move} of the account is on record at both shards"
 
 
+def _erased(story: Story, fact: f.PersonalErased) -> str:
+    why = f": {fact.text}" if fact.text else ""
+    return f"{fact.operator} erases the personal data{why}" if fact.name == story.account else ""
+
+
 RISK: dict[type[f.Fact], Callable[[Story, Any], str]] = {
     f.LimitsSet: _limits,
     f.LimitsProposed: _proposed,
@@ -156,6 +161,7 @@ RISK: dict[type[f.Fact], Callable[[Story, Any], str]] = {
     f.AccountMovedOut: _moved_out,
     f.AccountMovedIn: _moved_in,
     f.MoveEnded: _move_ended,
+    f.PersonalErased: _erased,
 }
 OF_ACCOUNT = frozenset(kind for kind in RISK if "account" in kind.__struct_fields__)
 SUBJECTS: dict[str, tuple[type[f.Fact], ...]] = {
@@ -169,6 +175,7 @@ SUBJECTS: dict[str, tuple[type[f.Fact], ...]] = {
     "credit": (f.CreditScored,),
     "halt": (f.Halted, f.Resumed),
     "move": (f.AccountPlaced, f.AccountMoving, f.AccountMovedOut, f.AccountMovedIn, f.MoveEnded),
+    "personal": (f.PersonalErased,),
     "money": (f.InterestBooked, f.BalancesConverted, f.SplitApplied),
 }
 ABOUT = {kind: subject for subject, kinds in SUBJECTS.items() for kind in kinds}

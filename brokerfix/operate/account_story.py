@@ -26,6 +26,7 @@ class Story:
     def __init__(self, account: str) -> None:
         self.account = account
         self.is_known = False
+        self._is_set_up = False
         self.counts: dict[str, Counter[str]] = {}
         """By symbol: orders, refused, fills, and the scaled quantities bought and sold."""
         self.orders: dict[int, tuple[str, Side]] = {}
@@ -77,7 +78,7 @@ class Story:
     def _account(self, fact: f.AccountDefined) -> str:
         if fact.account != self.account:
             return ""
-        again, self.is_known = self.is_known, True
+        again, self.is_known, self._is_set_up = self._is_set_up, True, True
         limits = "; limits: " + limits_text(fact.limits)
         return f"the account is set up{' anew' if again else ''}: kind {fact.margin}, {fact.cash} paid in{limits}"
 

@@ -38,6 +38,13 @@ class AccountTold:
         self._sources = sources
         self.story.begin(state)
 
+    def recall(self, fact: f.Fact, record: Record) -> None:
+        text = tell(self.story, fact)
+        if text:
+            self.told.append(
+                Told(fact.at, fact.id, text, ABOUT.get(type(fact), ""), operator_of(fact), (), record.origin)
+            )
+
     def wants(self, fact: f.Fact) -> bool:
         return type(fact) in ABOUT or isinstance(fact, f.OrderRouted)
 

@@ -136,6 +136,10 @@ TELLERS: dict[type[f.Fact], tuple[str, Teller]] = {
     f.SplitApplied: ("hand", lambda state, fact: (
         f"{fact.operator} splits {fact.symbol}: {fact.numerator} for {fact.denominator}"
     )),
+    f.RecordsDeleted: ("hand", lambda state, fact: f"{fact.operator} deletes {fact.file.name}, by {fact.rule}"),
+    f.PersonalErased: ("hand", lambda state, fact: (
+        f"{fact.operator} erases the personal data of {fact.name}{_why(fact.text)}"
+    )),
     f.Alerted: ("alert", _alerted),
     f.BreakFound: ("break", _break),
     f.BreakResolved: ("break", lambda state, fact: (
@@ -154,6 +158,9 @@ TELLERS: dict[type[f.Fact], tuple[str, Teller]] = {
     f.AccountMoving: ("move", _moving),
     f.AccountMovedOut: ("move", lambda state, fact: f"account {fact.account} has left for shard {fact.to}"),
     f.AccountMovedIn: ("move", lambda state, fact: f"account {fact.account} has come from shard {fact.source}"),
+    # Whom such an alert is about, and why it is nothing, is for those who may read it; an Alerted tells of it.
+    f.SurveillanceAlerted: ("alert", lambda state, fact: ""),
+    f.AlertDisposed: ("hand", lambda state, fact: f"{fact.operator}: alert {fact.alert} is {fact.status}"),
 }  # fmt: skip
 
 

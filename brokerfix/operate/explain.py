@@ -10,6 +10,7 @@ it rests on.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from brokerfix.domain import id_text
 from brokerfix.operate.account_told import account_told, explain_account
 from brokerfix.operate.explain_day import day_told
 from brokerfix.operate.explain_exec import exec_told
@@ -31,8 +32,6 @@ def explain(folder: Path, name: str, kind: str = "") -> Row:
 
 def told_of(folder: Path, found: Named) -> Row:
     """The same of what is known to be one."""
-    from brokerfix.domain import id_text
-
     if found.kind == ORDER:
         return order_told(order_evidence(folder, id_text(found.number)))
     if found.kind == EXEC:

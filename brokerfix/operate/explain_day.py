@@ -10,7 +10,7 @@ from brokerfix.operate.day_totals import KINDS, Totals
 from brokerfix.operate.explain_replay import replay
 from brokerfix.operate.order_limits import Sources
 from brokerfix.operate.sentences import Row, Told, by_hand, operator_of, time_text
-from brokerfix.record.journal import Record
+from brokerfix.record.journal import Record, segments
 
 MOST_ALIKE = 20
 """Alerts of one code from one source that are told one by one; of more there is the number."""
@@ -28,6 +28,9 @@ class DayTold:
 
     def begin(self, state: State, sources: Sources) -> None:
         """The state is what the days before have left."""
+
+    def recall(self, fact: f.Fact, record: Record) -> None:
+        """What days that were deleted have left tells nothing here."""
 
     def wants(self, fact: f.Fact) -> bool:
         if day_of(fact.id) != self.day:
@@ -67,10 +70,10 @@ def day_told(folder: Path, day: int) -> Row:
     """The story of a trading day, YYYYMMDD: `totals` by account, symbol and exchange, see `day_totals`, `alerts` by
     source and code, `by_hand` what somebody did, `story` the sentences. Raises JournalError, and LookupError where
     there was no such day."""
+    if not any(segment.stem == str(day) for segment in segments(folder)):
+        raise LookupError(f"there is no trading day {day} in {folder}")
     watcher = DayTold(day)
     replay(folder, watcher, first_of_day(day, 0), day)
-    if not watcher.facts:
-        raise LookupError(f"there is no trading day {day} in {folder}")
     watcher.end()
     alerts: list[Row] = [
         {"source": source, "code": code, "count": len(alike), "first": time_text(alike[0].at),

@@ -76,6 +76,9 @@ class ExecTold:
     def begin(self, state: State, sources: Sources) -> None:
         """Nothing of what was before matters."""
 
+    def recall(self, fact: f.Fact, record: Record) -> None:
+        """What days that were deleted have left tells nothing here."""
+
     def wants(self, fact: f.Fact) -> bool:
         if isinstance(fact, f.ChildFilled):
             return fact.id == self.exec_id

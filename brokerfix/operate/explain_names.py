@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from brokerfix import facts as f
 from brokerfix.domain import day_of, id_number, id_text
 from brokerfix.record.frames import payloads
-from brokerfix.record.journal import START, Place, read, read_payload, segments
+from brokerfix.record.journal import START, Place, read, read_payload, segments, told_before
 
 ORDER, EXEC, REQUEST, ACCOUNT, DAY = "order", "exec", "request", "account", "day"
 KINDS = (ORDER, EXEC, ACCOUNT, DAY)
@@ -98,10 +98,14 @@ def fact_of(folder: Path, number: int) -> f.Fact | None:
         last = record.facts[-1].id if record.facts else 0
         if last >= number:
             for fact in record.facts:
-                if fact.id == number or (isinstance(fact, f.Trade) and fact.id - 1 == number):
+                if _has(fact, number):
                     return fact
-            return None
-    return None
+            break
+    return next((fact for record in told_before(folder) for fact in record.facts if _has(fact, number)), None)
+
+
+def _has(fact: f.Fact, number: int) -> bool:
+    return fact.id == number or (isinstance(fact, f.Trade) and fact.id - 1 == number)
 
 
 def begin_of(folder: Path, number: int) -> Place:

@@ -213,6 +213,9 @@ class OrderStory:
     def _status_told(self, fact: f.StatusReported) -> list[str]:
         return [f"{fact.client} asks how it stands"]
 
+    def _split(self, fact: f.SplitApplied) -> list[str]:
+        return [f"{fact.operator} splits {fact.symbol}: {fact.numerator} for {fact.denominator}"]
+
     def _kill_refused(self, fact: f.KillRefused) -> list[str]:
         return [f"an exchange does not cancel it ({fact.text}); it is asked again"]
 
@@ -255,6 +258,7 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.KillRefused: OrderStory._kill_refused,
     f.OrderAcknowledged: OrderStory._acknowledged,
     f.OrderNoted: OrderStory._noted,
+    f.SplitApplied: OrderStory._split,
     f.ChildNoted: OrderStory._child_noted,
     f.ChildReplaced: OrderStory._child_changed,
     f.ChildRestated: OrderStory._child_changed,

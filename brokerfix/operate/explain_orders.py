@@ -37,6 +37,19 @@ class OrdersTold:
         self._concerned = self._orders.concerned(fact)
         return bool(self._concerned)
 
+    def recall(self, fact: f.Fact, record: Record) -> None:
+        for of in self._concerned:
+            found = self.found[of.order_id]
+            if isinstance(fact, f.OrderAccepted | f.OrderRejected):
+                found.origin, found.written = record.origin, record.written
+            found.apply(fact)
+            found.story += self._told(of, fact, record)
+
+    def _told(self, of: OrderFacts, fact: f.Fact, record: Record) -> list[Told]:
+        about, who = ABOUT.get(type(fact), "work"), operator_of(fact)
+        texts = self._stories[of.order_id].tell(fact)
+        return [Told(fact.at, fact.id, text, about, who, origin=record.origin) for text in texts]
+
     def before(self, state: State, fact: f.Fact, record: Record) -> None:
         for of in self._concerned:
             found = self.found[of.order_id]
@@ -50,16 +63,16 @@ class OrdersTold:
     def after(self, state: State, fact: f.Fact, record: Record) -> None:
         told = messages(state, fact)
         for of in self._concerned:
-            found, about, who = self.found[of.order_id], ABOUT.get(type(fact), "work"), operator_of(fact)
+            found = self.found[of.order_id]
+            if isinstance(fact, f.SplitApplied) and not found.leaves:
+                # It was over: a split of what it has bought is no part of its story.
+                continue
             came = came_text(record.origin)
             if came and self._came.get(of.order_id) is not record:
                 self._came[of.order_id] = record
                 found.story.append(Told(fact.at, fact.id, came, "received", origin=record.origin))
             found.apply(fact)
-            found.story += [
-                Told(fact.at, fact.id, text, about, who, origin=record.origin)
-                for text in self._stories[of.order_id].tell(fact)
-            ]
+            found.story += self._told(of, fact, record)
             if isinstance(fact, f.OrderAccepted | f.OrderRejected):
                 found.story += _checks_told(found, fact)
             if isinstance(fact, f.OrderRejected | f.RequestRejected) and fact.evidence is not None:

@@ -25,6 +25,9 @@ class RequestTold:
     def begin(self, state: State, sources: Sources) -> None:
         """Nothing of what was before matters."""
 
+    def recall(self, fact: f.Fact, record: Record) -> None:
+        """What days that were deleted have left tells nothing here."""
+
     def wants(self, fact: f.Fact) -> bool:
         return fact.id == self.number and isinstance(fact, f.RequestRejected)
 

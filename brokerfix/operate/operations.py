@@ -34,9 +34,11 @@ from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.key_actions import KeyActions
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
+from brokerfix.operate.market_actions import MarketActions
 from brokerfix.operate.record_actions import RecordActions
 from brokerfix.operate.running import Running
 from brokerfix.operate.shard_actions import ShardActions
+from brokerfix.operate.surveillance_actions import SurveillanceActions
 from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, ConfigError, VenueSection
@@ -51,11 +53,11 @@ ACKNOWLEDGED = "acknowledge"
 """The action of who has seen an alert; its text is the alert's number."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
-    "drain", "shard", "move",
+    "drain", "shard", "move", "levels",
 )  # fmt: skip
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
-TABLES = ("settings", "inputs", "reasons", "weights", "tables")
+TABLES = ("settings", "inputs", "reasons", "weights", "tables", "finding")
 
 
 def _check(name: str, value: object) -> None:
@@ -128,6 +130,8 @@ class Operations:
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
             **KeyActions(broker, self.done).actions,
+            **SurveillanceActions(broker, self.done).actions,
+            **MarketActions(broker).actions,
             **RecordActions(broker, self.done, lambda: self._role).actions,
             "cluster": lambda operator, request: self.broker.cluster(),
             "switch": self._switch,

@@ -103,6 +103,7 @@ class Evidence:
         self._children: dict[int, tuple[OrderChild, OrderDecision | None]] = {}
         self._by_exec: dict[int, OrderFill] = {}
         self._rests: OrderDecision | None = None
+        self._by_splits = 0
 
     @property
     def side(self) -> Side:
@@ -120,15 +121,20 @@ class Evidence:
         return sum(fill.qty for fill in self.fills)
 
     @property
+    def filled_now(self) -> int:
+        """How much of it is filled, in shares as they are now: those of before a split are more or fewer."""
+        return self.filled + self._by_splits
+
+    @property
     def leaves(self) -> int:
         """What may still be filled of it."""
         is_over = self.rejected is not None or self.end is not None
-        return 0 if is_over else max(0, self.qty - self.filled)
+        return 0 if is_over else max(0, self.qty - self.filled_now)
 
     @property
     def canceled(self) -> int:
         """What is gone of it, unfilled."""
-        return 0 if self.rejected is not None else max(0, self.qty - self.filled) - self.leaves
+        return 0 if self.rejected is not None else max(0, self.qty - self.filled_now) - self.leaves
 
     @property
     def children(self) -> list[OrderChild]:
@@ -140,9 +146,9 @@ class Evidence:
             return _words(OrdStatus.REJECTED)
         if self.end is not None:
             return self.end[1]
-        if self.filled >= self.qty:
+        if self.filled_now >= self.qty:
             return _words(OrdStatus.FILLED)
-        return _words(OrdStatus.PARTIALLY_FILLED if self.filled else OrdStatus.NEW)
+        return _words(OrdStatus.PARTIALLY_FILLED if self.filled_now else OrdStatus.NEW)
 
     @property
     def began(self) -> int:
@@ -157,7 +163,7 @@ class Evidence:
             return self.rejected.at
         if self.end is not None:
             return self.end[0]
-        return max(fill.at for fill in self.fills) if self.filled >= self.qty and self.fills else 0
+        return max(fill.at for fill in self.fills) if self.filled_now >= self.qty and self.fills else 0
 
     def apply(self, fact: f.Fact) -> None:
         handler = HANDLERS.get(type(fact))
@@ -238,6 +244,12 @@ class Evidence:
     def _changed(self, fact: f.OrderReplaced | f.OrderRestated | f.QuoteMoved) -> None:
         self.qty, self.price = fact.qty, fact.price
 
+    def _split(self, fact: f.SplitApplied) -> None:
+        """What works becomes more or fewer shares; its restatement follows."""
+        if self.leaves:
+            now = self.filled_now
+            self._by_splits += now * fact.numerator // fact.denominator - now
+
     def _repriced(self, fact: f.OrderRepriced) -> None:
         self.price = fact.price
 
@@ -275,6 +287,7 @@ HANDLERS: dict[type[f.Fact], Callable[[Evidence, Any], None]] = {
     f.OrderRestated: Evidence._changed,
     f.QuoteMoved: Evidence._changed,
     f.OrderRepriced: Evidence._repriced,
+    f.SplitApplied: Evidence._split,
     f.OrderReleased: Evidence._released,
     f.OrderCanceled: Evidence._ended,
     f.OrderExpired: Evidence._ended,

@@ -113,6 +113,7 @@ class ManyOrders:
         elif isinstance(fact, f.SplitApplied):
             for of in self.of.values():
                 of.concerns(fact)
+            return [of for of in self.of.values() if of.is_known and of.symbol == fact.symbol]
         else:
             return [of for of in self._asked(fact) if of is not None and of.concerns(fact)]
         return ()

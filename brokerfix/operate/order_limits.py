@@ -34,7 +34,7 @@ from brokerfix.engine.risk.bounds import bounds_of
 from brokerfix.engine.risk.controls import CONTROLS, ONE, Asked, number
 from brokerfix.engine.state import State
 from brokerfix.record.frames import payloads
-from brokerfix.record.journal import Place, read_payload, segments
+from brokerfix.record.journal import Place, read_payload, segments, told_before
 
 ALONE = frozenset(("max_order_qty", "max_order_notional", "reduce_only", "restricted", "long_only"))
 """The limits of which nothing is used before: they are of the order alone."""
@@ -65,6 +65,10 @@ class Sources:
         self._configured: dict[Level, Limits] = {}
 
     def note(self, fact: f.Fact) -> None:
+        if type(fact) in SETTING:
+            self._note(fact)
+
+    def _note(self, fact: f.Fact) -> None:
         if isinstance(fact, f.LimitsSet):
             level = Level(fact.kind, fact.name, fact.symbol)
             self._by["limits", *level] = fact.id
@@ -83,6 +87,9 @@ class Sources:
 
     def note_all_before(self, folder: Path, since: Place) -> None:
         """Note what stands in a journal before a place. Records of other facts are not taken apart."""
+        for record in told_before(folder) if since.segment else ():
+            for fact in record.facts:
+                self.note(fact)
         for segment in segments(folder):
             if not since.segment or segment.name > since.segment:
                 return
@@ -103,7 +110,8 @@ class Sources:
         return self._by.get(("instrument", symbol), 0)
 
 
-NOTED = re.compile(rb"LimitsSet|AccountDefined|ClientDefined|InstrumentDefined")
+SETTING = frozenset((f.LimitsSet, f.AccountDefined, f.ClientDefined, f.InstrumentDefined))
+NOTED = re.compile(b"|".join(sorted(kind.__name__.encode() for kind in SETTING)))
 
 
 class Question(msgspec.Struct, frozen=True):

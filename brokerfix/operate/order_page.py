@@ -60,7 +60,8 @@ def _checked(told: Row) -> list[tuple[str, list[Row]]]:
     """What the order was weighed against, its requests that were refused, and what was done by hand."""
     checks = [
         {"limit": row["name"], "of": row["at"], "is": row["limit"], "used before": row["used"], "with it": row["value"],
-         "": "broken" if row["broken"] else None, "note": row["note"] or None, "set by": row["set_by"]}
+         "note": "; ".join(filter(None, ("broken" if row["broken"] else "", row["note"]))) or None,
+         "set by": row["set_by"]}
         for row in told["checks"]
     ]  # fmt: skip
     refused = [

@@ -108,8 +108,8 @@ def end_row(found: Evidence) -> Row:
     row: Row = {"status": found.status, "time": time_text(found.ended) if found.ended else None, "text": text}
     if not found.of.is_known_instrument:
         return row
-    left = max(0, found.qty - found.filled)
-    row |= {"filled": found.of.qty(found.filled), "left": found.of.qty(left)}
+    left = max(0, found.qty - found.filled_now)
+    row |= {"filled": found.of.qty(found.filled_now), "left": found.of.qty(left)}
     row |= {"canceled": found.of.qty(found.canceled), "leaves": found.of.qty(found.leaves)}
     row |= {"children": len(found.children), "fills": sum(fill.qty > 0 for fill in found.fills)}
     return row | {

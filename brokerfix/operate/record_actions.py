@@ -12,6 +12,7 @@ from brokerfix.operate.admin import ActionRefused, Answer, Request
 from brokerfix.operate.retention import plan
 from brokerfix.operate.running import Running
 from brokerfix.settings.load import load
+from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config, ConfigError
 
 
@@ -24,14 +25,20 @@ class RecordActions:
         self.actions: dict[str, Callable[[str, Request], Answer]] = {
             "read": self._read,
             "delete-records": self._delete,
+            "personal-list": self._personal_list,
+            "personal-show": self._personal_show,
+            "personal-set": self._personal_set,
+            "personal-erase": self._personal_erase,
         }
 
     def _config(self) -> Config:
         """As the file is now: a hold that was put on since the start holds."""
         try:
-            return load(self.broker.config.path)
+            config = load(self.broker.config.path)
         except ConfigError as error:
             raise ActionRefused(str(error)) from error
+        complete(config)
+        return config
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self.broker.clock() // 10**9, UTC).date()
@@ -65,6 +72,36 @@ class RecordActions:
                 raise ActionRefused(f"{file.name}: it is not what it was when this was begun")
         self._check_order([file.name for file in files if file.what == "journal"], [name for _, name in items])
         return self._done(cmd.DeleteRecords(self.broker.clock(), operator, files, request["rule"]))
+
+    def _personal_list(self, operator: str, request: Request) -> Answer:
+        from brokerfix.operate.personal import names
+
+        return {"names": names(self._config())}
+
+    def _personal_show(self, operator: str, request: Request) -> Answer:
+        from brokerfix.operate.personal import show
+
+        found = show(self._config(), request["name"])
+        # On record before it is told.
+        self._done(cmd.OperatorActs(self.broker.clock(), operator, "personal-show", request["name"]))
+        return {"personal": found}
+
+    def _personal_set(self, operator: str, request: Request) -> Answer:
+        from brokerfix.operate.personal import put
+
+        fields = put(self._config(), request["name"], request["settings"])
+        text = f"{request['name']}: {', '.join(fields)}"
+        return self._done(cmd.OperatorActs(self.broker.clock(), operator, "personal-set", text))
+
+    def _personal_erase(self, operator: str, request: Request) -> Answer:
+        from brokerfix.operate.personal import erase, may_erase
+
+        config, name, override = self._config(), request["name"], request.get("override", "")
+        may_erase(config, self.broker.state, name, self._today(), override)
+        # On record first: what is erased can't be told again.
+        answer = self._done(cmd.ErasePersonal(self.broker.clock(), operator, name, request["text"], override))
+        erase(config, name)
+        return answer
 
     def _check_order(self, names: list[str], known: list[str]) -> None:
         """The journal goes from its begin."""

@@ -80,6 +80,8 @@ def _readers(config: Config) -> Iterator[Need]:
         yield _behind(f"the event stream {name}", _told(path_of(config.data, lag)), f"{lag}.lag")
     if config.broker.history:
         yield _behind("the market history", _history_has(market_path(config.data)), "market.sqlite")
+    if config.surveillance is not None and config.surveillance.start:
+        yield _behind("surveillance", _told(path_of(config.data, "surveillance")), "surveillance.lag")
     confirmed = Confirmed(config.data).limit()
     if confirmed is not None:
         yield (

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from brokerfix import facts as f
@@ -29,18 +30,23 @@ class Told(NamedTuple):
     origin: Origin = OURS
 
     def row(self) -> Row:
-        when = datetime.fromtimestamp(self.at / 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         numbers = (self.fact, *(one for one in self.rests if one != self.fact))
         return {
-            "time": when, "fact": id_text(self.fact), "what happened": self.text, "about": self.about, "who": self.who,
-            "facts": [id_text(one) for one in numbers], "origin": origin_row(self.origin),
+            "time": time_text(self.at)[:-3], "fact": id_text(self.fact), "what happened": self.text,
+            "about": self.about, "who": self.who, "facts": [id_text(one) for one in numbers],
+            "origin": origin_row(self.origin),
         }  # fmt: skip
 
 
 def time_text(at: int) -> str:
     """ns UTC -> text with microseconds."""
     second, part = divmod(at, 10**9)
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}.{part // 1000:06}"
+    return f"{_second_text(second)}.{part // 1000:06}"
+
+
+@lru_cache(maxsize=4096)
+def _second_text(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def origin_row(origin: Origin) -> Row | None:

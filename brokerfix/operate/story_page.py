@@ -79,9 +79,8 @@ def _request(told: Row) -> tuple[str, list[str], list[Section]]:
 
 def _account(told: Row) -> tuple[str, list[str], list[Section]]:
     orders, refused = (sum(row[name] for row in told["symbols"]) for name in ("orders", "refused"))
-    lines = [
-        f"{many(orders, 'order')} accepted, {refused} refused; {many(sum(row['fills'] for row in told['symbols']), 'fill')}."
-    ]
+    fills = sum(row["fills"] for row in told["symbols"])
+    lines = [f"{many(orders, 'order')} accepted, {refused} refused; {many(fills, 'fill')}."]
     if told["standings"]:
         lines.append(f"Its margin: {told['standings'][-1]['standing']} since {told['standings'][-1]['time']}.")
     credit = [
@@ -106,8 +105,8 @@ def _refused(row: Row) -> Row:
 def _day(told: Row) -> tuple[str, list[str], list[Section]]:
     totals = told["totals"]["all"]
     lines = [
-        f"{many(totals['received'], 'order')} received: {totals['accepted']} accepted, {totals['refused']} refused; of all "
-        f"that worked {totals['filled']} were filled, {totals['canceled']} canceled, {totals['expired']} expired.",
+        f"{many(totals['received'], 'order')} received: {totals['accepted']} accepted, {totals['refused']} refused; of "
+        f"all that worked {totals['filled']} were filled, {totals['canceled']} canceled, {totals['expired']} expired.",
         f"{many(totals['fills'], 'fill')}, {totals['corrected']} corrected, {totals['taken_back']} taken back; "
         f"{many(sum(row['count'] for row in told['alerts']), 'alert')}; {told['facts']} facts.",
     ]

@@ -24,6 +24,8 @@ from brokerfix.settings.api_keys import FILE as API_KEYS
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
 
 MANIFEST = "backup.json"
+PERSONAL = "personal/personal.json"
+"""Clients' personal data, encrypted. Their keys are in no backup: in one, a key that is destroyed would live on."""
 BLOCK = 1 << 20
 FORMAT = 1
 
@@ -74,7 +76,7 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
         else:
             end, last = _whole(segment, last)
         copied.append(_copy(segment, folder / segment.name, end, had))
-    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES, data / API_KEYS):
+    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES, data / PERSONAL, data / API_KEYS):
         if path.exists():
             shutil.copy(path, folder / path.name)
             copied.append(_described(folder / path.name))
@@ -196,9 +198,13 @@ def restore(folder: Path, data: Path, until: str = "", progress: Callable[[str],
     except JournalError:
         shutil.rmtree(being_made, ignore_errors=True)
         raise
-    for name in (ADDED_CLIENTS, ADDED_VENUES, API_KEYS):
-        if (being_made / name).exists():
-            (being_made / name).replace(data / name)
+    for name in (ADDED_CLIENTS, ADDED_VENUES, PERSONAL, API_KEYS):
+        made = being_made / Path(name).name
+        if made.exists():
+            (data / name).parent.mkdir(mode=0o700, exist_ok=True)
+            if name in (PERSONAL, API_KEYS):
+                made.chmod(0o600)
+            made.replace(data / name)
     if journal.exists():
         shutil.rmtree(journal)
     being_made.rename(journal)

@@ -3,7 +3,7 @@
 Beside the first segment that is left, `<day>.base` is the whole state behind the days before it (a kept state that no
 newer one replaces), and `<day>.before` has those of their facts that are still needed to read what follows, as records
 of a segment: what instruments, exchanges, clients, accounts, market makers, groups and limits are, the facts of orders
-that are still open, and what was deleted or erased. `journal.read` begins with them.
+that are still open, alerts of surveillance, and what was deleted or erased. `journal.read` begins with them.
 """
 
 import os
@@ -28,7 +28,7 @@ MOST_FACTS = 1000
 """Facts of one record."""
 BLOCK = 1 << 20
 DEFINITIONS = tuple(kind for kind in f.KINDS if kind.__name__.endswith("Defined"))
-ALWAYS = (f.RecordsDeleted, f.PersonalErased)
+ALWAYS = (f.RecordsDeleted, f.PersonalErased, f.SurveillanceAlerted, f.AlertDisposed)
 
 
 class Needed:
@@ -178,3 +178,15 @@ def remove(journal: Path, names: list[str]) -> int:
 def deletions(journal: Path) -> list[f.RecordsDeleted]:
     """What the journal says was deleted, oldest first. Raises JournalError."""
     return [fact for record in read(journal) for fact in record.facts if isinstance(fact, f.RecordsDeleted)]
+
+
+def told_gone(journal: Path) -> str:
+    """Which days were deleted, by whom and why, as words; "": the journal has all. Raises JournalError."""
+    first = next(iter(segments(journal)), None)
+    if first is None or not before_path(first).exists():
+        return ""
+    gone = [one for one in deletions(journal) if one.file.what == "journal" and one.file.name < first.name]
+    days = [one.file.name.removesuffix(".journal") for one in gone]
+    which = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    who = ", ".join(dict.fromkeys(f"{one.operator} under {one.rule}" for one in gone))
+    return f"{which} {'was' if len(days) == 1 else 'were'} deleted, by {who}"

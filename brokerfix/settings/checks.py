@@ -50,6 +50,7 @@ from brokerfix.settings.sections import (
     VenueSection,
 )
 from brokerfix.settings.store import check_store
+from brokerfix.settings.surveillance import check_surveillance
 
 
 def checked(path: Path, read: dict[str, Any]) -> Config:
@@ -99,6 +100,7 @@ def checked(path: Path, read: dict[str, Any]) -> Config:
         proof=read.get("proof"),
         router=router_of(path, read),
         compliance=check_compliance(path, read),
+        surveillance=check_surveillance(path, read),
         console=check_console(path, read),
         operators=read["operators"],
         records=check_records(path, read),

@@ -37,6 +37,7 @@ from brokerfix.settings.operators import OperatorSection
 from brokerfix.settings.proof import ProofSection
 from brokerfix.settings.records import RecordsSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
+from brokerfix.settings.surveillance import SurveillanceSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -351,6 +352,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "records": RecordsSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
+    "surveillance": SurveillanceSection,
     "gateway": GatewaySection,
     "router": RouterSection,
     "http": HttpSection,
@@ -423,6 +425,7 @@ class Config(msgspec.Struct, frozen=True):
     proof: ProofSection | None = None
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
+    surveillance: SurveillanceSection | None = None
     console: ConsoleSection | None = None
     operators: dict[str, OperatorSection] = {}
     records: RecordsSection = RecordsSection()

@@ -16,9 +16,14 @@ IN_ONE_GO = 250
 """Rows that are made before others have their turn."""
 ORDER_FIELDS = (
     "order_id", "entered", "client", "account", "cl_ord_id", "symbol", "side", "type", "tif", "qty", "price", "status",
-    "cum", "leaves", "avg_px", "at_venues", "in_book", "destination", "stop_px", "exec_inst", "operator",
+    "cum", "leaves", "avg_px", "notional", "at_venues", "in_book", "held", "venues", "marks", "destination", "stop_px",
+    "exec_inst", "operator",
 )  # fmt: skip
-"""The columns of an order's row: `entered` in ms since 1970, amounts as decimal text."""
+"""The columns of an order's row: `entered` in ms since 1970, amounts as decimal text. `notional` is what was filled,
+`venues` are the exchanges that hold some of it, `marks` words that tell more of how it stands (MARKS)."""
+MARKS = ("in doubt", "manual", "paused")
+"""An exchange that holds some of it was lost since it has confirmed that; it waits for a hand; an operator has it
+pause. What else holds an order with us is named by `Hold`."""
 
 
 def order_fields(state: State, order: Order) -> tuple[Any, ...]:
@@ -41,9 +46,12 @@ def order_fields(state: State, order: Order) -> tuple[Any, ...]:
         order.status.name,
         to_text(order.cum, qtys),
         to_text(order.leaves, qtys),
-        average_text(order.notional, order.cum, prices) or "",
+        average_text(order.notional, order.cum, prices) if order.cum else "",
+        to_text(order.notional, prices + qtys),
         to_text(order.at_venues, qtys),
         to_text(order.in_book, qtys),
+        to_text(order.held, qtys),
+        *_places(state, order),
         order.ex_destination,
         to_text(order.stop_px, prices) if order.stop_px else "",
         " ".join(asked.exec_inst) if asked is not None else "",
@@ -51,8 +59,19 @@ def order_fields(state: State, order: Order) -> tuple[Any, ...]:
     )
 
 
-def json_of(told: Any) -> Response:
-    return Response(msgspec.json.encode(told), media_type="application/json")
+def _places(state: State, order: Order) -> tuple[str, str]:
+    """Which exchanges hold some of it, and its marks."""
+    children = [child for child in order.children if child.leaves]
+    marks = [MARKS[0]] if any(state.in_doubt(child) for child in children) else []
+    if order.held and order.hold is not None:
+        marks.append(order.hold.value)
+    if order.paused and not order.done:
+        marks.append(MARKS[2])
+    return " ".join(dict.fromkeys(child.venue for child in children)), ", ".join(marks)
+
+
+def json_of(told: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(told), status, media_type="application/json")
 
 
 def add(app: FastAPI, desk: Desk) -> None:

@@ -85,6 +85,10 @@ class Explain:
             with ui.element("time"):
                 self._view.moment(at)
             with ui.element("div"):
+                if row["what happened"].startswith(" "):
+                    # A line of a table; of its facts tells the sentence before it.
+                    ui.label(row["what happened"]).classes("audit-columns")
+                    return
                 with ui.element("span"):
                     for number, part in enumerate(ORDER.split(row["what happened"])):
                         if number % 2:

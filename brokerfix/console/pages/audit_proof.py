@@ -5,17 +5,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from nicegui import ui
 
 from brokerfix.access.roles import Kind
 from brokerfix.console.checkpoints import Shown, newest
 from brokerfix.console.desk import Desk, Refused
+from brokerfix.console.pages.orders_proof import check
 from brokerfix.console.view import View, panel, pill, show_rows, table
 from brokerfix.domain import id_number
 from brokerfix.record.keys import PUBLIC, BadKeys, public
-from brokerfix.record.notes import SIGNATURE, BadNote, VKey, parse
-from brokerfix.record.proof import Proof, is_proven
+from brokerfix.record.notes import BadNote
 from brokerfix.settings.proof import ProofSection
 
 MOST = 8
@@ -196,20 +195,6 @@ class Prove:
     def _download(self) -> None:
         data = json.dumps(self._proofs, indent=2).encode() + b"\n"
         ui.download.content(data, f"{self._field.value}.proof.json", "application/json")
-
-
-def check(told: Any, keys: list[bytes]) -> tuple[bool, str]:
-    """Whether a proof as `prove` has told it holds by one of our public keys, and a sentence about it."""
-    proof = msgspec.convert(told, Proof)
-    try:
-        checkpoint, _ = parse(proof.checkpoint)
-        holds = any(is_proven(proof, VKey(checkpoint.origin, SIGNATURE, key)) for key in keys)
-    except (BadNote, ValueError) as error:
-        return False, f"it can't be checked: {error}"
-    where = f"record {proof.index} of {checkpoint.size} in {checkpoint.origin}"
-    if not holds:
-        return False, f"{where} is not what was signed"
-    return True, f"{where}, {len(proof.path)} hashes to the signed root"
 
 
 def build(view: View, asked: str) -> None:

@@ -1,7 +1,6 @@
 """Alerts about clients' conduct, with their evidence and what people made of them."""
 
 import re
-from importlib.util import find_spec
 from typing import Any
 
 from nicegui import ui
@@ -20,14 +19,11 @@ MOST = 100
 
 
 class Surveillance:
-    """The panel; without surveillance it says so."""
+    """The panel."""
 
     def __init__(self, view: View) -> None:
         self._view = view
         with panel("Surveillance", wide=True):
-            if find_spec("brokerfix.surveillance") is None:
-                ui.label("This version has no surveillance.").classes("soft")
-                return
             with ui.row().classes("audit-line"):
                 self._only_open = ui.switch("Only what is left to be done", value=True, on_change=self._look)
                 self._go = ui.button("Look", icon="search", on_click=self._look).props("dense flat no-caps")

@@ -10,7 +10,6 @@ from brokerfix.console.certified import certified
 from brokerfix.console.pages.clients_keys import Keys
 from brokerfix.console.pages.clients_told import BUDGETS, CLIENTS, budget_rows, client_rows
 from brokerfix.console.view import View, panel, show_rows, table
-from brokerfix.gateway.operation import ask_sessions
 
 Row = dict[str, Any]
 
@@ -60,17 +59,18 @@ class Sessions:
     async def _update(self) -> None:
         view = self._view
         told = await view.ask("sessions", 1.0)
-        gateway = await _gateway(view)
+        gateway = await view.desk.gateway.sessions()
         config, state = view.desk.config, view.state
         self._rows = client_rows(told.get("sessions", []), gateway, config, state)
         show_rows(self._table, self._rows)
         up = sum(row["state"] == "up" for row in self._rows)
-        where = "" if gateway is not None else "; [gateway] operation_port tells addresses, certificates and budgets"
+        asks = config.gateway is not None and config.gateway.operation_port
+        where = "" if asks else "; [gateway] operation_port tells addresses, certificates and budgets"
         self._said.text = f"{len(self._rows)} clients, {up} logged on{where}."
         names = [row["name"] for row in self._rows]
         if names and list(self._name.options) != names:
             self._name.set_options(names, value=self._name.value if self._name.value in names else names[0])
-        self._one({row["name"]: row for row in gateway or []})
+        self._one(gateway)
 
     def _one(self, gateway: dict[str, Row]) -> None:
         name, config = f"{self._name.value or ''}", self._view.desk.config
@@ -97,17 +97,6 @@ class Sessions:
 
     def _rules(self, form: str) -> None:
         ui.download.from_url(f"/data/rules/{self._name.value}?form={form}")
-
-
-async def _gateway(view: View) -> list[Row] | None:
-    """What the gateway knows of the sessions, None where it is not asked or does not answer."""
-    gateway = view.desk.config.gateway
-    if gateway is None or not gateway.operation_port:
-        return None
-    try:
-        return await view.desk.gateway.get(partial(asyncio.to_thread, ask_sessions, gateway.operation_port))
-    except (OSError, ValueError):
-        return None
 
 
 def _certifications(view: View) -> None:

@@ -18,15 +18,14 @@ BUDGETS = (
 FINGERPRINT = 16
 
 
-def client_rows(sessions: list[Row], gateway: list[Row] | None, config: Config, state: State) -> list[Row]:
+def client_rows(sessions: list[Row], gateway: dict[str, Row], config: Config, state: State) -> list[Row]:
     """The clients' sessions with what gateway and state know of them."""
-    known = {row["name"]: row for row in gateway or []}
     rows = []
     for row in sessions:
         if row["kind"] != "client":
             continue
         name, client = row["name"], state.clients.get(row["name"])
-        met, section = known.get(name, {}), config.clients.get(name)
+        met, section = gateway.get(name, {}), config.clients.get(name)
         rows.append(
             {
                 "name": name, "state": row["state"], "fix": row["fix"],

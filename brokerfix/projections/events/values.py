@@ -47,11 +47,12 @@ ROLES: Mapping[str, Role] = {
     **_named(
         Role.ID,
         "id order_id child_id request_id exec_id ref_id maker_order_id taker_order_id quote_id next_id proposal "
-        "overdue StatusesAsked.orders QuotesTraded.fills.0 BreakResolved.number StateChecked.of DeletedFile.last",
+        "overdue StatusesAsked.orders QuotesTraded.fills.0 BreakResolved.number StateChecked.of DeletedFile.last "
+        "Finding.evidence",
     ),
     **_named(
         Role.MOMENT,
-        "at until ends valid_until expire_at Strategy.start Strategy.end Maker.news.0 Maker.news.1",
+        "at until ends began ended valid_until expire_at Strategy.start Strategy.end Maker.news.0 Maker.news.1",
     ),
     **_named(
         Role.PRICE,

@@ -7,6 +7,8 @@ import msgspec
 
 ABOUT = ("kind", "account", "symbol")
 EMPTY: tuple[Any, ...] = (None, "", [], {}, False)
+MOST_VALUE = 100
+"""Characters of a value; JSON has all."""
 CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -31,4 +33,5 @@ def in_words(row: dict[str, Any]) -> str:
 def _text(value: Any) -> str:
     if value is True:
         return "yes"
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= MOST_VALUE else f"{text[:MOST_VALUE]}..."

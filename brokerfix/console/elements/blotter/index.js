@@ -1,0 +1,3 @@
+export * from "brokerfix-blotter/cells.js";
+export * from "brokerfix-blotter/groups.js";
+export * from "brokerfix-blotter/sets.js";
