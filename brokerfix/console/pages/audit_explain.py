@@ -13,7 +13,7 @@ from brokerfix.console.view import View, panel
 
 ORDER = re.compile(r"(?<=[Oo]rder )(\d{8}-\d\d-\d+)")
 ASKED = re.compile(r"[!-~ ]{1,64}")
-MOST = 300
+MOST, MOST_FILLS = 300, 10
 
 
 class Explain:
@@ -74,7 +74,9 @@ class Explain:
             if order:
                 ui.link(f"Order {order}", f"/orders/{order}")
             if kind in ("order", "exec"):
-                ui.link("Prove it", f"/audit?prove={what}")
+                ui.link(f"Prove {what}", f"/audit?prove={what}")
+            for fill in self._told.get("fills", [])[:MOST_FILLS]:
+                ui.link(f"Prove fill {fill['exec_id']}", f"/audit?prove={fill['exec_id']}")
         with self._story:
             for row in story[:MOST]:
                 self._line(row)
