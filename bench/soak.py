@@ -31,7 +31,7 @@ class Soak:
 
     def __init__(self, folder: Path, orders: int, seconds: float) -> None:
         self.folder, self.seconds = folder, seconds
-        self.processes = demo._set_up(folder)
+        self.processes = demo.set_up(folder)
         config = self.processes["BROKER"].config
         text = re.sub(r'session_reset = "daily"', 'session_reset = "never"', config.read_text())
         config.write_text(re.sub(r"^orders = .*", "orders = { rate = 0 }", text, flags=re.M))
@@ -80,7 +80,7 @@ class Soak:
                 self.note(f"before roll {number}")
                 self.roll()
                 self.note(f"after roll {number}")
-            demo._finish(self.traders)
+            demo.finish(self.traders)
         finally:
             for name in ("BROKER", "XNAS", "XNYS"):
                 self.processes[name].stop()

@@ -74,7 +74,7 @@ class Harness:
         self.chaos = chaos
         self.maker = maker
         self.random = random.Random(seed)
-        self.processes = demo._set_up(folder)
+        self.processes = demo.set_up(folder)
         for process in self.processes.values():
             text = process.config.read_text()
             text = text.replace("store = true", "store = false").replace('"process"', f'"{durability}"')
@@ -183,7 +183,7 @@ class Harness:
         if self.maker:
             self._tell_maker("stop-maker")
             self._until_quiet(lambda status: not self._quotes())
-        demo._finish(self.traders)
+        demo.finish(self.traders)
         for name in ("BROKER", "XNAS", "XNYS"):
             self.processes[name].stop()
         states = {name: self._verified(name) for name in ("BROKER", "XNAS", "XNYS")}

@@ -30,6 +30,19 @@ lease_seconds = {lease}
 check_seconds = 2
 """
 RETRY_SECONDS = 0.05
+JOIN_SECONDS = 240.0
+LOOK_SECONDS = 0.25
+READY_BYTES = 1 << 16
+JOINING_EVERY = 0.2
+"""Seconds between a client's messages while a standby joins: it reads all that there is on the same two cores."""
+STAGES = {
+    "lease": "has the lease, for epoch",
+    "fenced": "is the primary, in epoch",
+    "state": "takes over, in epoch",
+    "open": "is up on port",
+}
+"""The stages of a takeover, and what the new primary's log says at the end of each."""
+LOGGED = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) (.*)$", re.M)
 
 
 class Takeovers(Harness):
@@ -56,7 +69,9 @@ class Takeovers(Harness):
         for client in self.traders:
             leave_out_refused(client)
         self.primary = "a"
+        self.lost_leases = 0
         self.times: list[float] = []
+        self.stages: list[dict[str, float]] = []
         self._tried = 0.0
         self._turn_of: dict[str, int] = {}
 
@@ -72,32 +87,52 @@ class Takeovers(Harness):
         self.nodes["b"].wait_ready()
 
     def kill_primary(self) -> None:
-        """Trade for a moment, kill the primary and delete what it had; trade on until the standby has taken an order;
-        have a new standby join."""
-        until_then = time.monotonic() + self.random.uniform(0.05, 0.5)
-        while time.monotonic() < until_then:
-            self.turn()
-        killed = time.monotonic()
+        """Trade for a moment, kill the primary and delete what it had; trade on until a standby has taken an order."""
+        trader.ORDER_EVERY = ORDER_EVERY
+        self._trade_for(self.random.uniform(0.05, 0.5))
+        follows = self.nodes[self.standby]
+        logged = follows.log.stat().st_size
+        killed, at = time.monotonic(), time.time()
         self.nodes[self.primary].kill(delete=True)
         self.kills += 1
         self.until_taken(killed)
         self.times.append(time.monotonic() - killed)
+        self.stages.append(_stages(follows.log, logged, at) | {"order": self.times[-1]})
+
+    def join(self) -> None:
+        """Have the one that was killed join with an empty folder, and trade on until it could take over."""
         self.nodes[self.primary].start("standby")
         self.primary = self.standby
-        ready = self.nodes[self.standby]
-        deadline = time.monotonic() + 60
-        while not self._is_ready(ready):
-            assert time.monotonic() < deadline, ready.tail()[-3000:]
-            assert not ready.has_ended, ready.tail()[-3000:]
+        trader.ORDER_EVERY = JOINING_EVERY
+        deadline = time.monotonic() + JOIN_SECONDS
+        while not self._is_ready(self.nodes[self.standby]):
+            for node in self.nodes.values():
+                assert time.monotonic() < deadline, node.tail()[-3000:]
+                assert not node.has_ended, node.tail()[-3000:]
+            self._trade_for(LOOK_SECONDS)
+            if self.nodes[self.standby].status().get("role") == "primary":
+                # On a machine that is too busy a lease may not be renewed in time.
+                self.primary = self.standby
+                self.lost_leases += 1
+
+    def trade(self, orders: int) -> None:
+        """Trade until so many orders were sent."""
+        while sum(client.counts["orders"] for client in self.traders) < orders:
+            self.turn()
+
+    def _trade_for(self, seconds: float) -> None:
+        until_then = time.monotonic() + seconds
+        while time.monotonic() < until_then:
             self.turn()
 
     @staticmethod
     def _is_ready(node: Node) -> bool:
+        """Whether it has applied what the stream has, and the other nodes know it."""
         told = node.status()
+        known = (told.get("nodes") or {}).get(node.name, {})
         return bool(
-            told.get("role") == "standby"
-            and (told.get("nodes") or {}).get(node.name, {}).get("role") == "standby"
-            and told["behind_bytes"] < 1 << 16
+            told.get("role") == known.get("role") == "standby"
+            and max(told["behind_bytes"], known["behind"]) < READY_BYTES
         )
 
     def until_taken(self, since: float) -> None:
@@ -146,9 +181,11 @@ class Takeovers(Harness):
 
     def finish_all(self) -> int:
         """Cancel and settle everything, stop all, and compare. Returns how many fills there were."""
+        deadline = time.monotonic() + JOIN_SECONDS
         while not all(client.client.connected for client in self.traders):
+            assert time.monotonic() < deadline, "clients are not let in again"
             self.turn(acting=False)
-        demo._finish(self.traders)
+        demo.finish(self.traders)
         self.nodes[self.standby].stop()
         self.nodes[self.primary].stop()
         for name in ("XNAS", "XNYS"):
@@ -199,6 +236,18 @@ class Takeovers(Harness):
         return sum(len(client.exec_ids) for client in self.traders)
 
 
+def _stages(log: Path, since: int, killed: float) -> dict[str, float]:
+    """When each stage of a takeover ended, in seconds since the kill, as a log tells it from a byte on."""
+    with log.open("rb") as file:
+        file.seek(since)
+        text = file.read().decode(errors="replace")
+    found = {}
+    for moment, millis, said in LOGGED.findall(text):
+        at = time.mktime(time.strptime(moment, "%Y-%m-%d %H:%M:%S")) + int(millis) / 1000
+        found |= {name: at - killed for name, words in STAGES.items() if words in said}
+    return found
+
+
 def leave_out_refused(client: trader.Trader) -> None:
     """What is refused because it can't be recorded now is on no record: the client knows that."""
     take_in = client.take_in
@@ -215,10 +264,28 @@ def leave_out_refused(client: trader.Trader) -> None:
     client.take_in = taking  # type: ignore[method-assign]
 
 
+def tell_last(harness: Takeovers, kills: int) -> None:
+    """A line about the last takeover: when each of its stages ended, in seconds since the kill."""
+    orders = sum(client.counts["orders"] for client in harness.traders)
+    stages = ", ".join(f"{name} {at:.2f}" for name, at in harness.stages[-1].items())
+    print(f"{harness.kills}/{kills} after {orders} orders: {stages} s", flush=True)
+
+
+def tell_times(times: list[float]) -> None:
+    """The middle of all, of the first and of the last tenth: whether a longer journal makes it slower."""
+    tenth = max(1, len(times) // 10)
+    middle, first, last = (statistics.median(some) for some in (times, times[:tenth], times[-tenth:]))
+    print(
+        f"{len(times)} takeovers, from the kill to the first order taken: median {middle:.2f} s (of the first {tenth} "
+        f"{first:.2f}, of the last {last:.2f}), from {min(times):.2f} to {max(times):.2f} s"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=600.0, help="end after so long, with fewer kills")
+    parser.add_argument("--minutes", type=float, default=13.0, help="end after so long, with fewer kills")
+    parser.add_argument("--orders", type=int, default=0, help="trade so many before the first kill")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--lease", type=float, default=1.0)
     parser.add_argument("--replicas", type=int, choices=(1, 3), default=3)
@@ -236,15 +303,15 @@ def main() -> None:
             pauses = harness.lose_servers()
             print("longest pauses (s), each server killed and started again:", [round(one, 2) for one in pauses])
         else:
+            harness.trade(arguments.orders)
             until_then = time.monotonic() + 60 * arguments.minutes
             while harness.kills < arguments.kills and time.monotonic() < until_then:
                 harness.kill_primary()
-                print(f"\r{harness.kills}/{arguments.kills} takeovers", end="", flush=True)
-            times = sorted(harness.times)
-            print(
-                f"\nfrom the kill to the first order taken: median {statistics.median(times):.2f} s, "
-                f"from {times[0]:.2f} to {times[-1]:.2f} s"
-            )
+                tell_last(harness, arguments.kills)
+                harness.join()
+            tell_times(harness.times)
+            if harness.lost_leases:
+                print(f"{harness.lost_leases} times a lease was lost without a kill: the machine was too busy")
         fills = harness.finish_all()
     except BaseException:
         print(f"\nits files are in {folder}", file=sys.stderr)

@@ -18,6 +18,7 @@ from brokerfix.facts import KINDS
 from brokerfix.fix.versions.dialect import dialect
 from brokerfix.settings.compliance import AccountCodes, ClientCodes, InstrumentCodes, VenueCodes
 from brokerfix.settings.makers import QuotingSection
+from brokerfix.settings.records import HoldSection, OutputSection
 from brokerfix.settings.sections import SECTIONS, TABLES
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,7 @@ def test_links_lead_somewhere(guide: Path) -> None:
 
 EVERY_SECTION = {
     **SECTIONS, **TABLES, "makers.quotes": QuotingSection, "compliance.venues": VenueCodes,
+    "records.outputs": OutputSection, "records.holds": HoldSection,
     "compliance.accounts": AccountCodes, "compliance.clients": ClientCodes, "compliance.instruments": InstrumentCodes,
 }  # fmt: skip
 

@@ -28,12 +28,15 @@ from brokerfix.engine.state import State
 from brokerfix.facts import Fact, OrderAccepted
 from brokerfix.fix.outgoing import encode
 from brokerfix.fix.outgoing.encode import Out
+from brokerfix.record import frames
+from brokerfix.record import journal as journal_module
 from brokerfix.record import pipeline as pipeline_module
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal, JournalError, read
 from brokerfix.record.kept import kept_states, read_head
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import CAUGHT_UP, Pipeline
+from brokerfix.record.proof import check
 
 DAY = 20261122
 
@@ -94,6 +97,34 @@ def test_an_exception_of_ours_refuses_the_one_command(tmp_path: Path, monkeypatc
     assert "C2" in alert.raw
     desk.order("C3")
     assert desk.take() == ["8 0"]
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_the_link_to_a_record_keeps_no_message_waiting(
+    tmp_path: Path, disk: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, disk)
+    desk.pipeline.flush()
+    came: list[str] = []
+
+    def link(payload: bytes) -> bytes:
+        came.append("link")
+        return frames.link(payload)
+
+    def send(out: Out) -> None:
+        came.append("message")
+
+    monkeypatch.setattr(journal_module, "link", link)
+    desk.pipeline.send = send
+    desk.order("C1")
+    desk.pipeline.flush()
+    desk.order("C2")
+    desk.pipeline.flush()
+    # Where messages wait for the disk, it is made meanwhile.
+    assert came == (["link", "message"] if disk else ["message", "link"]) * 2
+    desk.pipeline.close()
+    report = check(tmp_path, tmp_path / "none", [])
+    assert (report.linked, report.problems) == (report.records - 1, [])
 
 
 class Died(BaseException):

@@ -30,6 +30,7 @@ from brokerfix.projections.reading import Reading, Unreadable, reading_of
 from brokerfix.projections.server import told as told_of
 from brokerfix.projections.sqlite import projected
 from brokerfix.projections.tables import TABLES, Kind, number_of
+from brokerfix.record.before import prepare, remove
 from brokerfix.record.journal import Journal
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
@@ -630,6 +631,30 @@ def test_days_that_are_too_old_are_dropped(postgres: PostgresServer, tmp_path: P
     of_sqlite = rows(reading_of(config_of(desk.data, "true")))
     assert of_sqlite == found
     store.close()
+
+
+def test_a_journal_whose_days_were_deleted_is_followed_and_made_anew(postgres: PostgresServer, tmp_path: Path) -> None:
+    desk = begun(tmp_path / "desk")
+    desk.do("client BOB new B1 buy 100 AAPL 149.00 GTC")
+    for day in (20261123, 20261124, 20261125):
+        desk.trade()
+        desk.do(f"day {day}", "record")
+    config = config_of(desk.data, postgres.make("deleted"))
+    projected_once(config)
+    whole = in_postgres(config)
+    gone = [file.name for file in prepare(desk.journal.folder, 2)]
+    remove(desk.journal.folder, gone)
+    desk.trade()
+    projected_once(config)
+    found = in_postgres(config)
+    assert len(found["executions"]) == len(whole["executions"]) + 1, "what the database has it keeps"
+    forget(config)
+    projected_once(config)
+    anew = in_postgres(config)
+    assert anew == desk.expected()
+    assert [row["exec_id"][:8] for row in anew["executions"]] == ["20261124", "20261125"]
+    assert anew["orders"][0]["cl_ord_id"] == "B1", "what is still open is there"
+    assert anew["positions"] == found["positions"]
 
 
 def test_a_day_that_somebody_reads_is_dropped_later(postgres: PostgresServer, tmp_path: Path) -> None:

@@ -10,16 +10,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from brokerfix.cli import main
+from brokerfix.domain import id_number
+from brokerfix.record import keys
 from brokerfix.record.checkpoints import read_notes
 from brokerfix.record.notes import is_signed_by, parse_vkey
 from brokerfix.tools.demo import free_port
 from tests.live import BROKER, Market, of_others, report, run_cli, until
+from tests.servers import Nats, new_subject
 
 PROOF = """
 [proof]
 seconds = 0.1
 copies = ["audit"]
+"""
+EVENTS = """
+[queues.bus]
+kind = "nats"
+servers = {urls}
+[events.all]
+queue = "bus"
+subject = "{subject}"
 """
 WITNESS = """
 [proof.witnesses.auditor]
@@ -32,6 +45,12 @@ def cli(*arguments: str) -> str:
     done = run_cli(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def covers(printed: str, fact: str) -> bool:
+    """Whether one of the checkpoints that `events` has printed covers a fact."""
+    rows = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    return any(id_number(row["id"]) >= id_number(fact) for row in rows)
 
 
 class Witness:
@@ -103,6 +122,27 @@ def test_a_fill_is_proven_and_a_change_found(tmp_path: Path) -> None:
     assert found.returncode == 1
     assert "TAMPERED" in found.stdout
     assert "some were taken away" in found.stdout
+
+
+def test_a_subscriber_of_the_event_stream_has_each_checkpoint(tmp_path: Path, nats_server: Nats) -> None:
+    told = PROOF + EVENTS.format(urls=json.dumps(nats_server.urls), subject=new_subject())
+    market = Market(tmp_path, broker=BROKER.replace("store = true", "store = false") + told)
+    config, data = str(market.broker.config), tmp_path / "broker"
+    public = keys.make(data / "keys").public
+    market.start()
+    try:
+        alice = market.client("ALICE")
+        alice.new_order("A1", "1", "1", "AAPL", "149.00")
+        order = report(alice, "A1", "0")[37]
+        read = ("events", "--filter", "kind=Checkpoint", "--json", "--config", config)
+        until(lambda: covers(CliRunner().invoke(main, read).stdout, order))
+        kept = tmp_path / "kept.jsonl"
+        kept.write_text(CliRunner().invoke(main, read).stdout)
+    finally:
+        market.stop()
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [row["note"] for row in rows] == notes(data / "checkpoints")[: len(rows)]
+    assert f"checkpoints: {len(rows)};" in cli("verify", str(data), "--key", public, "--checkpoints", str(kept))
 
 
 def test_a_witness_signs_what_goes_on_from_the_one_before(tmp_path: Path, witness: Witness) -> None:

@@ -149,7 +149,7 @@ def test_a_margin_call_from_the_warning_to_its_end(tmp_path: Path) -> None:
     assert any(line.endswith("the position frees 48 % of its value") for line in told)
     config = str(tmp_path / "story" / "broker.toml")
     explained = run_cli("explain", "MARGE", "--config", config, "--json")
-    rows = json.loads(explained.stdout)
+    rows = json.loads(explained.stdout)["story"]
     assert rows[-1]["what happened"].startswith("the account is in order (restored): equity 8686.60")
     assert "there is no account" in run_cli("explain", "NOBODY", "--config", config).stderr
     slices = [
@@ -157,8 +157,12 @@ def test_a_margin_call_from_the_warning_to_its_end(tmp_path: Path) -> None:
     ]
     order = slices[0]["what happened"].split()[1]
     lines = [
-        line.partition("  ")[2].strip() for line in run_cli("explain", order, "--config", config).stdout.splitlines()
+        row["what happened"].strip()
+        for row in json.loads(run_cli("explain", order, "--config", config, "--json").stdout)["story"]
+        if row["about"] not in ("check", "report")
     ]
+    because = next(line for line in lines if line.startswith("it is a part of the liquidation of MARGE: the excess "))
+    lines.remove(because)
     assert lines[0].startswith("liquidation enters for MARGE for account MARGE: sell ")
     assert " of it are placed (best): the market is bid " in lines[1]
     assert lines[2].split() == ["seen", "price", "fee", "quantity", "taken"]

@@ -143,3 +143,13 @@ def test_a_proxy_header_is_not_long() -> None:
 )
 def test_secrets_are_taken_out_of_what_people_read(text: str, told: str) -> None:
     assert redacted(text) == told
+
+
+def test_a_lockout_is_not_forgotten_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has many addresses makes nobody's failures forgotten before all places are taken."""
+    monkeypatch.setattr("brokerfix.gateway.sources.MOST_SOURCES", 100)
+    door = sources(failures_before_lockout=1, lockout_seconds=60.0)
+    assert door.failed(A, 0.0) == 60
+    for number in range(99):
+        door.failed(to_address(f"198.51.100.{number}"), 0.0)
+    assert door.is_locked(A, 1.0)

@@ -12,8 +12,8 @@ from brokerfix.queues import needed
 from tests.test_config import BROKER
 
 HEAVY = {
-    "aio_pika", "confluent_kafka", "exchange_calendars", "httpx", "litestar", "matplotlib", "nats", "numpy", "pandas",
-    "psycopg", "pyarrow", "quickfix", "rich", "rstream",
+    "aio_pika", "confluent_kafka", "exchange_calendars", "fastapi", "httpx", "litestar", "matplotlib", "nats",
+    "nicegui", "numpy", "pandas", "psycopg", "pyarrow", "pyotp", "quickfix", "rich", "rstream",
 }  # fmt: skip
 
 
@@ -25,7 +25,9 @@ HEAVY = {
         ("import brokerfix.process.broker", {"quickfix"}),
         ("import brokerfix.gateway.process", set()),
         ("import brokerfix.projections.sqlite", set()),
+        ("import brokerfix.surveillance.process", set()),
         ("import brokerfix.web.process", {"litestar"}),
+        ("import brokerfix.console.process", set()),
     ],
 )
 def test_a_process_loads_nothing_heavy_that_it_does_not_need(loading: str, needed: set[str]) -> None:

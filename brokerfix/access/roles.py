@@ -50,6 +50,9 @@ ACTIONS = _table(
         # What changes nothing.
         (ALL, "status exchanges limits pending-limits margin credits breaks fx killed sessions makers cluster"),
         (ALL, "parts placed can-take positions working"),
+        (ALL, "depth would-route"),
+        # `read` looks into the table of what is read.
+        (ALL, "read"),
         # Orders.
         ("trader operator", "cancel release pause"),
         ("trader", "enter"),
@@ -68,6 +71,12 @@ ACTIONS = _table(
         ("operator", "split roll disconnect reset"),
         ("trader risk operator compliance", "alert acknowledge"),
         (ALL, "note"),
+        ("compliance", "delete-records personal-show personal-erase"),
+        ("operator compliance", "personal-list personal-set"),
+        # Alerts about clients' conduct: what people make of them, and that surveillance, which runs as the broker's own
+        # user, raises them.
+        ("risk compliance", "dispose-alert surveillance"),
+        ("", "raise-alert"),
         # Who is connected, and the cluster.
         ("", "add-client add-exchange switch"),
         ("", "hold-parts set-parts place move-account move-out move-in end-move"),
@@ -79,7 +88,8 @@ READS = _table(
     (
         ("trader risk operator compliance", "journal"),
         ("risk operator compliance", "reports"),
-        ("compliance", "surveillance personal export"),
+        ("risk compliance", "surveillance"),
+        ("compliance", "personal export"),
     )
 )
 """The kind of records -> who may read them. `journal`: facts, and what is told of them (explain, prove, verify);

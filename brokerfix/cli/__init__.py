@@ -6,6 +6,7 @@ Commands.topics = {
     "backups": "backup restore",
     "cluster": "cluster switch",
     "console": "console people",
+    "depth": "depth",
     "desk": "halt resume roll split sessions clients exchanges",
     "events": "events schema",
     "explain": "explain",
@@ -15,8 +16,10 @@ Commands.topics = {
     "making_desk": "making",
     "market": "market",
     "order": "order",
+    "personal": "personal",
     "orders": "orders executions positions book",
     "proof": "keys verify prove check-proof",
+    "records": "retention export",
     "report_filings": "report",
     "report_making": "report",
     "reports": "report",
@@ -26,6 +29,7 @@ Commands.topics = {
     "shards": "shards move-account",
     "simulate": "simulate",
     "store": "rebuild",
+    "surveillance": "surveillance",
     "trades": "trades",
 }
 """A command stands behind each file that has something of it."""

@@ -20,6 +20,9 @@ def backup(config: str, folder: str) -> None:
     made = back_up(config_of(config).data, Path(folder))
     size = sum(one.size for one in made.files)
     click.echo(f"{folder}: {len(made.files)} files, {size:,} bytes, up to fact {made.last_id} of {made.until}")
+    left = sorted({path.name for path in Path(folder).glob("*.journal")} - {one.name for one in made.files})
+    if left:
+        click.echo(f"{', '.join(left)}: the journal no longer has these days, and no restore takes them: delete them")
 
 
 @main.command()

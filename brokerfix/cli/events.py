@@ -13,6 +13,7 @@ from brokerfix.cli.base import config_of, config_option, for_people, json_option
 from brokerfix.settings.sections import Config, ConfigError
 
 if TYPE_CHECKING:
+    from brokerfix.projections.events.destination import What
     from brokerfix.projections.events.reading import Asked
 
 JOURNAL = "journal"
@@ -43,7 +44,7 @@ def schema(kind: str, only_kinds: bool) -> None:
     "filters",
     multiple=True,
     metavar="FIELD=VALUE,...",
-    help="By kind, account or symbol; a field may have several.",
+    help="By kind, account or symbol; a field may have several. kind=Checkpoint: the signed checkpoints.",
 )
 @click.option("--market", is_flag=True, help="The latest market data of each symbol, where the queue gets any.")
 @click.option("--since", default="", metavar="ID|TIME", help="From this fact, or time (UTC), on.")
@@ -55,7 +56,7 @@ def events(
 ) -> None:
     """Read the event stream at its queue, each fact once: a line for each, or with --json the fact as it is there.
     Without [events], or with --from journal, it is read out of the journal itself."""
-    from brokerfix.projections.events.reading import Asked, BadQuestion, in_journal, line
+    from brokerfix.projections.events.reading import Asked, BadQuestion, checkpoints_in, in_journal, line
 
     try:
         asked = Asked.of(since, filters)
@@ -72,11 +73,14 @@ def events(
     try:
         if name == JOURNAL and market:
             raise click.UsageError("--market is at a queue: the journal has facts, and Quoted among them")
-        if name == JOURNAL:
+        if name == JOURNAL and asked.what == "checkpoints":
+            for row in checkpoints_in(loaded.data, loaded.broker.shard, asked, follow):
+                tell(row)
+        elif name == JOURNAL:
             for row in in_journal(loaded.data / "journal", asked, follow):
                 tell(row)
         else:
-            asyncio.run(_at_queue(loaded, name, asked, follow, market, tell))
+            asyncio.run(_at_queue(loaded, name, asked, follow, "market" if market else asked.what, tell))
     except KeyboardInterrupt:
         # It is how --follow ends.
         return
@@ -92,12 +96,12 @@ def _only(config: Config) -> str:
 
 
 async def _at_queue(
-    config: Config, name: str, asked: "Asked", follow: bool, market: bool, tell: Callable[[dict[str, Any]], None]
+    config: Config, name: str, asked: "Asked", follow: bool, what: "What", tell: Callable[[dict[str, Any]], None]
 ) -> None:
     from brokerfix.projections.events.queues import where_of
     from brokerfix.projections.events.reading import at_queue
 
     where = where_of(config, name)
-    async with aclosing(at_queue(where, asked, follow, market)) as rows:
+    async with aclosing(at_queue(where, asked, follow, what)) as rows:
         async for row in rows:
             tell(row)

@@ -89,7 +89,9 @@ def show_keys(config: str, day: int, as_json: bool) -> None:
 @click.argument("journal")
 @click.option("--key", default="", help="The public key to trust, or a later one that it has signed (base64).")
 @click.option("--keys", "key_folder", default="", help="The folder of the keys, where it is not beside the journal.")
-@click.option("--checkpoints", default="", help="A folder of checkpoints, as a copy that nobody here can change.")
+@click.option(
+    "--checkpoints", default="", help="Checkpoints that nobody here can change: a copied folder, or a file of `events`."
+)
 @json_option
 @for_people
 def verify(journal: str, key: str, key_folder: str, checkpoints: str, as_json: bool) -> None:
@@ -135,6 +137,8 @@ def _check(journal: Path, key: str, key_folder: str, checkpoints: str) -> "Check
     folder = Path(key_folder) if key_folder else journal.parent / "keys"
     notes = Path(checkpoints) if checkpoints else journal.parent / FOLDER
     trusted = _trusted(folder, key, needed=notes.exists())
+    if (key or checkpoints) and not notes.exists():
+        raise click.ClickException(f"{notes}: there are no checkpoints, which the key is for: they were taken away?")
     return check(journal, notes, trusted)
 
 
@@ -166,10 +170,13 @@ def _tell(checked: "Checked") -> None:
             click.echo(f"days without a checkpoint: {', '.join(checked.days_without)}")
     else:
         click.echo("there are no checkpoints: a record at the end could be taken away unseen ([proof] signs them)")
+    for line in checked.deleted:
+        click.echo(f"deleted: {line}")
     for problem in checked.problems:
         click.echo(f"TAMPERED: {problem}")
     if not checked.problems:
-        click.echo("no record was changed")
+        but = f", but of {checked.uncovered} records that no checkpoint covers nothing but the links is proven"
+        click.echo("no record was changed" + (but if checked.uncovered else ""))
 
 
 @main.command()
@@ -225,19 +232,51 @@ def _numbers(journal: Path, number: int) -> list[int]:
 @main.command("check-proof")
 @click.argument("file")
 @click.option("--key", required=True, help="The public key (base64), from whom you trust.")
+@click.option("--keys", "key_folder", default="", help="A folder with public.json, for later keys that it has signed.")
 @for_people
-def check_a_proof(file: str, key: str) -> None:
-    """Check the proofs in FILE: no journal is needed, only the broker's public key."""
+def check_a_proof(file: str, key: str, key_folder: str) -> None:
+    """Check the proofs in FILE (-: from the standard input), or the signed checkpoints in it, a note or what `events
+    --filter kind=Checkpoint --json` prints: no journal is needed, only the broker's public key."""
+    from brokerfix.record.notes import BadNote
+
+    try:
+        trusted = _trusted(Path(key_folder), key) if key_folder else [base64.b64decode(key, validate=True)]
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if data.lstrip().startswith(b"["):
+            told = _check_proofs(data, trusted)
+        else:
+            told = _check_notes(data, trusted)
+    except (BadNote, ValueError) as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    click.echo(told)
+
+
+def _check_proofs(data: bytes, trusted: list[bytes]) -> str:
+    """What is found of proofs. Raises BadNote, ValueError."""
     from brokerfix.record.notes import SIGNATURE, BadNote, VKey, parse
     from brokerfix.record.proof import Proof, is_proven
 
-    try:
-        public = base64.b64decode(key, validate=True)
-        proofs = msgspec.json.decode(Path(file).read_bytes(), type=list[Proof])
-        for proof in proofs:
-            vkey = VKey(parse(proof.checkpoint)[0].origin, SIGNATURE, public)
-            if not is_proven(proof, vkey):
-                raise click.ClickException(f"{file}: the proof of record {proof.index} does not hold")
-    except (BadNote, ValueError) as error:
-        raise click.ClickException(f"{file}: {error}") from error
-    click.echo(f"{len(proofs)} proofs hold: these records stand in the log that the key has signed")
+    proofs = msgspec.json.decode(data, type=list[Proof])
+    for proof in proofs:
+        origin = parse(proof.checkpoint)[0].origin
+        if not any(is_proven(proof, VKey(origin, SIGNATURE, one)) for one in trusted):
+            raise BadNote(f"the proof of record {proof.index} does not hold")
+    return f"{len(proofs)} proofs hold: these records stand in the log that the key has signed"
+
+
+def _check_notes(data: bytes, trusted: list[bytes]) -> str:
+    """What is found of signed checkpoints. Raises BadNote."""
+    from brokerfix.record.kept_notes import notes_in
+    from brokerfix.record.notes import SIGNATURE, BadNote, VKey, is_signed_by, parse
+
+    roots: dict[tuple[str, int], bytes] = {}
+    for where, note in notes_in(data):
+        checkpoint, _ = parse(note)
+        if not any(is_signed_by(note, VKey(checkpoint.origin, SIGNATURE, one)) for one in trusted):
+            raise BadNote(f"{where}: the key has not signed this checkpoint")
+        if roots.setdefault((checkpoint.origin, checkpoint.size), checkpoint.root) != checkpoint.root:
+            raise BadNote(
+                f"{where}: the key has signed two roots of {checkpoint.origin} with {checkpoint.size} records"
+            )
+    newest = max(roots, default=("", 0))
+    return f"{len(roots)} checkpoints are signed by the key; the newest has {newest[1]} records of {newest[0]}"

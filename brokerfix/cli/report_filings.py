@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import msgspec
 
 from brokerfix.cli.base import config_of, config_option, for_people, show_rows
 from brokerfix.cli.reports import DAY, report
@@ -28,7 +29,7 @@ class Asked(NamedTuple):
         return self.config.data / "journal"
 
 
-def options_of_filings(command: Callable[..., None]) -> Callable[..., None]:
+def options_of_filings(command: Callable[..., None], with_persons: bool = False) -> Callable[..., None]:
     """What all of these reports are asked for, as one `asked`."""
 
     @click.option("--day", required=True, type=DAY, help="The trading day, YYYY-MM-DD.")
@@ -39,7 +40,10 @@ def options_of_filings(command: Callable[..., None]) -> Callable[..., None]:
     @for_people
     @wraps(command)
     def made(day: datetime, output: Path, config: str, **others: Any) -> None:
-        command(Asked(int(day.strftime("%Y%m%d")), output, config_of(config)), **others)
+        loaded = config_of(config)
+        if with_persons:
+            loaded = _with_persons(loaded)
+        command(Asked(int(day.strftime("%Y%m%d")), output, loaded), **others)
 
     return made
 
@@ -92,9 +96,24 @@ def rule605(asked: Asked) -> None:
     tell(*write_month(asked.output, asked.config, asked.day))
 
 
+def options_with_persons(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, with what the personal data say of accounts."""
+    return options_of_filings(command, with_persons=True)
+
+
+def _with_persons(config: Config) -> Config:
+    from brokerfix.personal.person import completed
+    from brokerfix.personal.vault import vault_of
+
+    vault = vault_of(config)
+    if not (vault.folder.exists() and vault.key_folder.exists()):
+        return config
+    return msgspec.structs.replace(config, compliance=completed(config, vault.everybody()))
+
+
 @report.command("rts24")
 @form_option("json", "csv")
-@options_of_filings
+@options_with_persons
 def rts24(asked: Asked, form: str) -> None:
     """The day's order records of our own book, as RTS 24 of MiFIR wants a trading venue to keep them."""
     from brokerfix.compliance.rts24 import write_rts24
@@ -104,7 +123,7 @@ def rts24(asked: Asked, form: str) -> None:
 
 @report.command("rts22")
 @form_option("xml", "csv")
-@options_of_filings
+@options_with_persons
 def rts22(asked: Asked, form: str) -> None:
     """The day's transaction reports, as RTS 22 of MiFIR wants them: every fill, with cancellations of those that were
     taken back or corrected."""

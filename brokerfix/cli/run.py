@@ -17,6 +17,8 @@ from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config, StartError
 from brokerfix.settings.store import in_postgres, password_of
 
+DEMO_SECONDS = 30
+
 
 @main.command()
 @click.argument("config")
@@ -116,7 +118,7 @@ def http(config: str) -> None:
 
 
 @main.command()
-@click.option("--seconds", default=30, show_default=True, help="How long to trade.")
+@click.option("--seconds", type=click.IntRange(1), help="How long to trade: 30, with --console until Ctrl-C.")
 @click.option("--kill", is_flag=True, help="Kill the broker with kill -9 in the middle and start it again.")
 @click.option("--folder", default="var/demo", show_default=True, help="Where the demo's files go; emptied first.")
 @click.option("--story", type=click.Choice(["margin"]), help="Tell a story instead: a margin call, to its end.")
@@ -125,9 +127,15 @@ def http(config: str) -> None:
     is_flag=True,
     help="Two shards, a standby, three NATS servers and PostgreSQL; a primary is killed and its data deleted.",
 )
+@click.option("--console", is_flag=True, help="Open the console in a browser, and trade until Ctrl-C.")
 @for_people
-def demo(seconds: int, kill: bool, folder: str, story: str | None, cluster: bool) -> None:
+def demo(seconds: int | None, kill: bool, folder: str, story: str | None, cluster: bool, console: bool) -> None:
     """Watch two exchanges, the broker and scripted clients trade over real sockets."""
+    if console:
+        if kill or story or cluster:
+            raise click.UsageError("--console shows the ordinary desk")
+        sys.exit(_show_console(Path(folder), seconds))
+    seconds = seconds or DEMO_SECONDS
     if cluster:
         if kill or story:
             raise click.UsageError("--cluster has a kill of its own, and no story")
@@ -141,6 +149,19 @@ def demo(seconds: int, kill: bool, folder: str, story: str | None, cluster: bool
     from brokerfix.tools.demo import run
 
     sys.exit(run(Path(folder), seconds, kill))
+
+
+def _show_console(folder: Path, seconds: int | None) -> int:
+    try:
+        import nicegui  # noqa: F401
+        import pyotp  # noqa: F401
+    except ImportError as error:
+        from brokerfix.console import NEEDS
+
+        raise click.ClickException(f"{NEEDS} ({error.name})") from error
+    from brokerfix.tools.demo_console import run
+
+    return run(folder, seconds, click.echo)
 
 
 @main.command()
@@ -217,6 +238,11 @@ def status(all_shards: bool, config: str, as_json: bool) -> None:
         click.echo(f"works off: {job} left")
     for name, lag in told.get("events", {}).items():
         click.echo(f"event stream {name}: {lag_text(lag)}")
+    watched = told.get("surveillance", {"open": 0, "lag": None})
+    if watched["open"] or watched["lag"]:
+        wait = "alert waits" if watched["open"] == 1 else "alerts wait"
+        behind = f"; it {lag_text(watched['lag'])}" if watched["lag"] else ""
+        click.echo(f"surveillance: {watched['open']} {wait} for a person{behind}")
     store = told["store"]
     if store is not None and (store["seconds"] or store["trouble"]):
         why = f": {store['trouble']}" if store["trouble"] else ""

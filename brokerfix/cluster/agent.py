@@ -27,7 +27,7 @@ from brokerfix.cluster.nodes import Nodes
 from brokerfix.cluster.publish import Fenced, Publisher
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
 from brokerfix.cluster.shard import Shard
-from brokerfix.cluster.shared import Role, Shared, Slot
+from brokerfix.cluster.shared import Role, Shared, Slot, clock
 from brokerfix.cluster.stream import LOOK_BACK, Head, Refused, Stream
 from brokerfix.cluster.told import Told
 from brokerfix.cluster.versions import check_kinds, fingerprint, tell_kinds
@@ -42,6 +42,8 @@ log = logging.getLogger("brokerfix.cluster")
 AGAIN_SECONDS = 0.2
 SHARE_AGAIN_SECONDS = 1.0
 TICK_SECONDS = 0.05
+HUNG_SECONDS = 10.0
+"""A primary's broker whose loop has not turned for so long is given up, where a standby could take over."""
 LOOKS = 20
 """How often in a lease's time it is watched."""
 SECOND = 10**9
@@ -68,6 +70,7 @@ class Agent:
         self._parent, self._wake = parent, wake
         self._reconnected_at = 0.0
         self._is_lost = False
+        self._turned = self._still = 0
         self._troubles: dict[str, str] = {}
         self.held = asyncio.Event()
         self.before = ""
@@ -146,7 +149,7 @@ class Agent:
         """What is wrong with one thing that is asked of the servers, or ""."""
         if self._troubles.get(what, "") != text:
             self._troubles[what] = text
-            log.log(logging.WARNING if text else logging.INFO, "%s: %s", what, text or "the servers answer again")
+            log.log(logging.WARNING if text else logging.INFO, "%s: %s", what, text or "all is well again")
             self.told.update(trouble="; ".join(f"{what}: {text}" for what, text in self._troubles.items() if text))
 
     def _check_parent(self) -> None:
@@ -175,7 +178,7 @@ class Agent:
     async def _renew(self) -> None:
         holding = self.lease.holding
         assert holding is not None
-        if await self.lease.renew(time.monotonic_ns):
+        if await self.lease.renew(clock):
             self.shared[Slot.DEADLINE] = holding.deadline
             self.shared[Slot.EPOCH] = holding.held.epoch
             self.held.set()
@@ -184,7 +187,7 @@ class Agent:
         self.lose(f"node {last.node} is the primary, in epoch {last.epoch}" if last else "the lease's key is gone")
 
     async def _watch(self) -> None:
-        may = await self.lease.look(time.monotonic_ns)
+        may = await self.lease.look(clock)
         if self.lease.holding is not None:
             # It was ours before this process began.
             return
@@ -200,7 +203,7 @@ class Agent:
 
     async def _take(self) -> None:
         before = self.lease.last
-        if await self.lease.take(time.monotonic_ns, self.follower.epoch):
+        if await self.lease.take(clock, self.follower.epoch):
             holding = self.lease.holding
             assert holding is not None
             log.info("node %s has the lease, for epoch %d", self.node, holding.held.epoch)
@@ -273,13 +276,16 @@ class Agent:
 
     async def _step(self) -> None:
         try:
-            while await self.follower.step():
-                self._trouble("the stream", "")
+            if await self.follower.step():
                 self.shared[Slot.FOLLOWED] = self.follower.position
-                self.shared[Slot.STREAM_END] = self.follower.position
+            self.shared[Slot.STREAM_END] = max(self.follower.position, self.nodes.primary_has)
             self._trouble("the stream", "")
+            self._trouble("the journal", "")
         except Away as away:
             self._trouble("the stream", str(away))
+            await asyncio.sleep(AGAIN_SECONDS)
+        except OSError as error:
+            self._trouble("the journal", f"{self.config.data}: it can't be written: {error.strerror}: make space there")
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _take_over(self, me: Head) -> None:
@@ -302,7 +308,7 @@ class Agent:
         self.shared[Slot.ROLE] = Role.PRIMARY
         while not self.shared[Slot.TAIL]:
             await asyncio.sleep(0.002)
-        self._publish(me, self.fenced_by, end)
+        self._publish(me, self.fenced_by, end, self.follower.incoming.crc)
 
     def _tell_takeover(self, me: Head, end: int) -> None:
         """Tell from whom this node takes over and, where messages do not wait for the stream, what may be lost."""
@@ -357,7 +363,8 @@ class Agent:
                 await asyncio.sleep(AGAIN_SECONDS / 4)
         self._publish(me, end, last.head.end if last is not None else 0)
 
-    def _publish(self, me: Head, seq: int, end: int) -> None:
+    def _publish(self, me: Head, seq: int, end: int, crc: int | None = None) -> None:
+        """Publish from a position on, before which the segment has this CRC32, if it is known."""
         shared = self.shared
 
         def confirmed(position: int) -> None:
@@ -367,7 +374,7 @@ class Agent:
             self.stream, Outgoing(self.config.data / "journal"), me, lambda: shared[Slot.TAIL], confirmed,
             lambda text: self._trouble("the journal's stream", text),
         )  # fmt: skip
-        self.publisher.begin(seq, min(end, shared[Slot.TAIL]))
+        self.publisher.begin(seq, min(end, shared[Slot.TAIL]), crc if end <= shared[Slot.TAIL] else None)
         shared[Slot.QUORUM] = 1
         if self._wake >= 0:
             asyncio.get_running_loop().add_reader(self._wake, self._woken)
@@ -385,13 +392,14 @@ class Agent:
         while True:
             self._check_parent()
             self._check_deadline()
+            self._check_loop()
             if self.publisher is not None:
                 self.publisher.woken.set()
                 since = self.publisher.unconfirmed_since
                 now = time.monotonic()
                 self.shared[Slot.UNCONFIRMED_SINCE] = int(since * SECOND)
                 late = since and now - since > self.section.lease_seconds / 2
-                left = self.shared[Slot.DEADLINE] - time.monotonic_ns()
+                left = self.shared[Slot.DEADLINE] - clock()
                 self.shared[Slot.QUORUM] = int(not late and left > self.lease_ns / 3)
             if self.shared[Slot.SWITCH] and not self.shared[Slot.SWITCHED] and self.publisher is not None:
                 await self._hand_over()
@@ -403,9 +411,26 @@ class Agent:
             return
         if self.section.cancels_without_quorum == "send" and not self._is_lost:
             return
-        if time.monotonic_ns() > self.shared[Slot.DEADLINE] + int(KILL_AFTER * self.lease_ns):
+        if clock() > self.shared[Slot.DEADLINE] + int(KILL_AFTER * self.lease_ns):
             log.critical("the broker (process %d) goes on without the lease: it is killed", self._parent)
             os.kill(self._parent, signal.SIGKILL)
+
+    def _check_loop(self) -> None:
+        """A broker that hangs would keep the lease for ever, as it is we who renew it: it is ended, where a standby
+        could take over. Our own ticks are counted: that the whole machine slept is no reason."""
+        turned = self.shared[Slot.TURNED]
+        if turned != self._turned or not turned or self.shared.role is not Role.PRIMARY:
+            self._turned, self._still = turned, 0
+            return self._trouble("the broker", "")
+        self._still += 1
+        if self._still * TICK_SECONDS < HUNG_SECONDS:
+            return
+        told = f"process {self._parent} has not reacted for {HUNG_SECONDS:g} s"
+        if not self.shared[Slot.STANDBYS]:
+            return self._trouble("the broker", f"{told}, and no standby could take over: look after it")
+        log.critical("the broker: %s: it is killed, so that a standby takes over", told)
+        self.told.update(stopped=told)
+        os.kill(self._parent, signal.SIGKILL)
 
     async def _hand_over(self) -> None:
         """Give the lease up, once all is confirmed."""
@@ -414,7 +439,7 @@ class Agent:
             return
         try:
             async with self._writes:
-                await self.lease.release(time.monotonic_ns, self.shared.name)
+                await self.lease.release(clock, self.shared.name)
                 self._is_lost = True
         except Away as away:
             self._trouble("the lease", str(away))

@@ -68,6 +68,8 @@ async def _answered(
         return {"ok": False, "error": str(error)}
     except KeyError as error:
         return {"ok": False, "error": f"{error.args[0]} is missing"}
+    except (AttributeError, TypeError) as error:
+        return {"ok": False, "error": f"that is no request: {error}"}
 
 
 def _operator(writer: asyncio.StreamWriter) -> str:

@@ -109,7 +109,8 @@ class Follower:
         self.joined = True
 
     async def step(self) -> int:
-        """Take the next messages; waits a little for the first. Returns how many there were. Raises Away, Refused."""
+        """Take the next messages; waits a little for the first. Returns how many there were. Raises Away, Refused, and
+        OSError where they can't be written here: then the next step begins with the one that was not."""
         try:
             messages = await self.stream.following(self.seq)
         except Gap as gap:
@@ -118,12 +119,20 @@ class Follower:
                 f"nothing between that and its message {gap}: {RESTORE}"
             ) from gap
         for message in messages:
+            head = message.head
+            if head.epoch < self.epoch:
+                log.info("message %d of epoch %d is void: epoch %d had begun", message.seq, head.epoch, self.epoch)
+            else:
+                self._take(message)
+                self.epoch = head.epoch
+                self.took += not head.is_epoch
             self.seq = message.seq
-            if message.head.epoch < self.epoch:
-                log.info("message %d of epoch %d is void: epoch %d had begun", self.seq, message.head.epoch, self.epoch)
-                continue
-            self.epoch = message.head.epoch
-            self.incoming.take(message.head, message.data)
-            self.took += not message.head.is_epoch
-        self.caught_up = len(messages) < MOST_AT_ONCE
+        self.caught_up = not messages or messages[-1].more < MOST_AT_ONCE
         return len(messages)
+
+    def _take(self, message: Message) -> None:
+        try:
+            self.incoming.take(message.head, message.data)
+        except OSError:
+            self.caught_up = False
+            raise

@@ -14,7 +14,7 @@ from brokerfix.cluster.lease import Away, Stale
 WRONG_LAST = (10071, 10164)
 """The server's codes for another last sequence than the one that was expected."""
 ASK_SECONDS = 1.0
-NO_ANSWER = "no server answers for it: the servers have no quorum"
+NO_ANSWER = "no server answers for it: the servers have no quorum, or JetStream is off there: their log says why"
 FAILURES = (nats.errors.Error, OSError, asyncio.TimeoutError)
 """What the servers' absence, in all its forms, is told by."""
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 Clock = Callable[[], int]
-"""CLOCK_MONOTONIC in ns."""
+"""Nanoseconds that never go back, see `shared.clock`."""
 PATIENCE = 1.25
 """Who watches waits so many times as long as the lease: clocks do not all run alike, and who has lost it and does not
 stop is killed before."""

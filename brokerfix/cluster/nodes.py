@@ -18,11 +18,17 @@ GONE_SECONDS = 2.5
 """A node whose key was not written for so long is away."""
 CLOSE_BYTES = 1 << 20
 """A standby that is no further behind follows closely."""
+ENDLESS_BYTES = 1 << 50
+
+
+def bytes_behind(end: int, so_far: int) -> int:
+    """How many bytes one position is behind another; ENDLESS_BYTES where it is in an earlier segment."""
+    return min(max(0, end - so_far), ENDLESS_BYTES)
 
 
 class Node(msgspec.Struct):
-    """What a node tells of itself: `position` is up to where it has the journal, `behind` how many bytes the stream has
-    more of the same segment; `check` how its state compares, at the fact `checked_at`."""
+    """What a node tells of itself: `position` is up to where it has the journal and its state, `behind` how many bytes
+    the primary has more of the same segment; `check` how its state compares, at the fact `checked_at`."""
 
     node: str
     role: str
@@ -58,6 +64,8 @@ class Nodes:
         self.known: dict[str, Node] = {}
         self._seen: dict[str, tuple[int, float]] = {}
         self._beat = 0
+        self.primary_has = 0
+        """Up to where the primary has its journal, by its last word; 0: there is none."""
 
     def is_eligible(self, shared: Shared) -> bool:
         """Whether this node's state is what its segments say, or close, and not known to be another than the
@@ -69,11 +77,12 @@ class Nodes:
         """Tell how this node is, and find out how the others are. Raises Away."""
         self._beat += 1
         role = shared.role
+        shared[Slot.STREAM_END] = max(shared[Slot.STREAM_END], self.primary_has)
         has = shared[Slot.TAIL] if is_primary else shared[Slot.APPLIED]
-        behind = has - shared[Slot.CONFIRMED] if is_primary else shared[Slot.STREAM_END] - has
+        end, so_far = (has, shared[Slot.CONFIRMED]) if is_primary else (shared[Slot.STREAM_END], has)
         node = Node(
             self.me, "primary" if is_primary and role is Role.PRIMARY else role.name.lower(), __version__,
-            shared[Slot.EPOCH], has, max(0, min(behind, 1 << 50)), Check(shared[Slot.CHECKED]).name.lower(),
+            shared[Slot.EPOCH], has, bytes_behind(end, so_far), Check(shared[Slot.CHECKED]).name.lower(),
             shared[Slot.CHECKED_AT], self._beat,
         )  # fmt: skip
         await self.keys.write(f"node.{self.shard}.{self.me}", msgspec.json.encode(node))
@@ -92,3 +101,5 @@ class Nodes:
             self._seen[name] = revision, since
             node.alive = now - since < GONE_SECONDS
             self.known[node.node] = node
+        others = (node for node in self.known.values() if node.alive and node.role == "primary")
+        self.primary_has = max((node.position for node in others if node.node != self.me), default=0)

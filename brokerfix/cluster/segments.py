@@ -25,6 +25,13 @@ def end_of(folder: Path) -> int:
     return position_of(Place(last.name, last.stat().st_size)) if last is not None else 0
 
 
+def _write_all(file: int, data: bytes, offset: int) -> None:
+    """Write at an offset. Raises OSError: a disk that has space for a part of it takes the part first."""
+    while data:
+        written = os.pwrite(file, data, offset)
+        data, offset = data[written:], offset + written
+
+
 def crc_of(folder: Path, position: int) -> int | None:
     """The CRC32 of a segment's bytes up to a position; None where it is not there up to it."""
     place = place_at(position)
@@ -144,7 +151,8 @@ class Incoming:
         self.position, self.crc = position, crc
 
     def take(self, head: Head, data: bytes) -> None:
-        """Write what a message has. Raises Refused where it does not fit to what is here."""
+        """Write what a message has. Raises Refused where it does not fit to what is here, and OSError where it can't be
+        written: then it may be taken again."""
         if head.is_epoch or (head.end <= self.position and crc_of(self.folder, head.end) == head.crc):
             return
         if not self.position:
@@ -167,7 +175,7 @@ class Incoming:
             self._cut(head.start)
             has = b""
         if len(has) < len(data):
-            os.pwrite(file, data[len(has) :], head.offset + len(has))
+            _write_all(file, data[len(has) :], head.offset + len(has))
             if self.sync:
                 os.fdatasync(file)
         crc = zlib.crc32(data, self.crc)

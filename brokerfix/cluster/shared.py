@@ -13,6 +13,11 @@ SLOTS = 64
 ENDLESS = (1 << 64) - 1
 
 
+def clock() -> int:
+    """The time that a lease is counted by, in ns: it never goes back, and goes on while the machine sleeps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
 class Role(IntEnum):
     """What this node is. LOST: it was the primary, and has to stop at once. REFUSED: it can't take part; the agent's
     file says why."""
@@ -34,14 +39,14 @@ class Check(IntEnum):
 
 class Slot(IntEnum):
     """The agent's, from ROLE on, and the broker's, from TAIL on. Positions are those of `record.place`, times those of
-    CLOCK_MONOTONIC in ns."""
+    CLOCK_MONOTONIC in ns, but for the lease's."""
 
     ROLE = 0
     EPOCH = 1
     CONFIRMED = 2
     """Up to where the stream has the journal."""
     DEADLINE = 3
-    """Until when this node is the primary, unless it is renewed."""
+    """Until when this node is the primary, unless it is renewed, by `clock`."""
     QUORUM = 4
     """Whether the stream takes what is appended."""
     FOLLOWED = 5
@@ -67,6 +72,8 @@ class Slot(IntEnum):
     """Which start of this node it is: the agent holds the lease under it, and goes on with it when it was killed."""
     APPLIED = 29
     """Up to where a standby's state is."""
+    TURNED = 30
+    """Counts the turns of the primary's loop; 0: it is not in it."""
     WAITS = 31
     """1: messages wait for the stream, so what it has not confirmed is not told to others, see `record.confirmed`."""
 
@@ -101,8 +108,8 @@ class Shared:
 
     @property
     def is_over(self) -> bool:
-        """Whether the lease is over, by this machine's clock that never goes back."""
-        return time.monotonic_ns() >= self._slots[Slot.DEADLINE]
+        """Whether the lease is over."""
+        return clock() >= self._slots[Slot.DEADLINE]
 
     @property
     def name(self) -> str:

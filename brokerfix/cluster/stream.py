@@ -86,9 +86,12 @@ class Head(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Message(msgspec.Struct):
+    """A message of the stream; `more` is how many are behind it, where it came to a reader that follows."""
+
     seq: int
     head: Head
     data: bytes
+    more: int = 0
 
 
 class Stream:
@@ -239,7 +242,7 @@ class Stream:
                     raise Gap(first)
                 # It was lost on the way: what a server hands over unasked for it does not hand over again.
                 return await self.following(seq)
-            messages.append(Message(number, Head.of(message.headers), message.data))
+            messages.append(Message(number, Head.of(message.headers), message.data, message.metadata.num_pending))
             seq = number
         if self._consumer is not None:
             self._consumer = seq, self._consumer[1]

@@ -15,6 +15,7 @@ class Told:
     def __init__(self, data: Path) -> None:
         self._path = data / FILE
         self._contents: dict[str, Any] = {}
+        self._failed = False
 
     def get(self, name: str) -> Any:
         return self._contents.get(name)
@@ -29,8 +30,11 @@ class Told:
         try:
             written.write_text(json.dumps(changed))
             written.replace(self._path)
+            self._failed = False
         except OSError as error:
-            log.error("%s: can't be written: %s", self._path, error.strerror)
+            if not self._failed:
+                log.error("%s: can't be written: %s; what it tells is old", self._path, error.strerror)
+            self._failed = True
 
 
 def read_told(data: Path) -> dict[str, Any]:

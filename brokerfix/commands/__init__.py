@@ -8,5 +8,6 @@ from brokerfix.commands.market import *
 from brokerfix.commands.operator import *
 from brokerfix.commands.orders import *
 from brokerfix.commands.process import *
+from brokerfix.commands.records import *
 from brokerfix.commands.shards import *
 from brokerfix.commands.venues import *

@@ -1,7 +1,7 @@
 """Commands: what a person does by hand."""
 
 from brokerfix.commands.base import Command
-from brokerfix.domain import ClientOptions, Level, Limits, Side, Venue
+from brokerfix.domain import ClientOptions, Disposition, Finding, Level, Limits, Side, Venue
 
 
 class OperatorCommand(Command, frozen=True, gc=False):
@@ -177,6 +177,20 @@ class OperatorAlert(OperatorCommand, frozen=True, gc=False):
 
     code: str
     text: str
+
+
+class RaiseAlert(OperatorCommand, frozen=True, gc=False):
+    """Surveillance, which the operator runs, has found something."""
+
+    finding: Finding
+
+
+class DisposeAlert(OperatorCommand, frozen=True, gc=False):
+    """How an alert of surveillance stands from now on, and why."""
+
+    alert: str
+    status: Disposition
+    text: str = ""
 
 
 class OperatorSplit(OperatorCommand, frozen=True, gc=False):

@@ -14,7 +14,10 @@ from zoneinfo import ZoneInfo
 
 from brokerfix.access.people import BadPerson, People, Person
 from brokerfix.access.roles import may
+from brokerfix.console.activity import Activity
+from brokerfix.console.bars import Bars
 from brokerfix.console.feed import Feed
+from brokerfix.console.gateway import GatewayFigures
 from brokerfix.console.logins import Login, Logins
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
 from brokerfix.settings.console import ConsoleSection
@@ -29,6 +32,8 @@ MOST_TOLD = 1 << 26
 AT_ONCE = 2
 """Helpers that may work at a time."""
 MOST_PREFERENCES = 1 << 16
+MOST_KEPT = 1000
+"""Answers of the broker that are kept."""
 
 
 class Refused(Exception):
@@ -46,6 +51,10 @@ class Desk:
         self.people = People(self.section.people_file(config.path, config.data), self.section.second_factor)
         self.logins = Logins(self.section, self.people, self._ended)
         self.feed = Feed(config.data)
+        self.activity, self.bars = Activity(), Bars()
+        for listener in (self.activity.note, self.bars.note):
+            self.feed.on(listener)
+        self.gateway = GatewayFigures(config)
         self._folder = config.data / "console"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._told: dict[str, tuple[float, Answer | NotRunning | ActionRefused]] = {}
@@ -73,14 +82,16 @@ class Desk:
         return told
 
     def _forget(self) -> None:
-        for key in list(self._told)[: len(self._told) - 1000]:
+        for key in list(self._told)[: max(0, len(self._told) - MOST_KEPT)]:
             del self._told[key]
             self._asking.pop(key, None)
 
-    async def tell(self, *words: str, seconds: float = TELL_SECONDS) -> Any:
+    async def tell(self, *words: str | Path, seconds: float = TELL_SECONDS) -> Any:
         """What `brokerfix WORDS --config ... --json` prints, out of a process of its own: a long look at the journal
-        keeps no page waiting. Raises Refused with what it says where it fails."""
-        command = [sys.executable, "-m", "brokerfix", *words, "--config", str(self.config.path), "--json"]
+        keeps no page waiting. A path among the words is the configuration, of a command that takes it there. Raises
+        Refused with what it says where it fails."""
+        config = [] if any(isinstance(word, Path) for word in words) else ["--config", f"{self.config.path}"]
+        command = [sys.executable, "-m", "brokerfix", *map(str, words), *config, "--json"]
         async with self._helpers:
             process = await asyncio.create_subprocess_exec(
                 *command,

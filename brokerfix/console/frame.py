@@ -64,7 +64,7 @@ class Frame:
             self._state = ui.label("").classes("pill").props('role=status aria-label="State of the broker"')
             self._halts = ui.label("").classes("pill bad")
             for label in (self._state, self._halts):
-                label.set_visibility(False)
+                label.classes("hidden")
             with ui.link(target="/#alerts").classes("alerts-link").props('aria-label="Alerts"'):
                 ui.icon("notifications")
                 self._alerts = ui.label("")
@@ -78,7 +78,7 @@ class Frame:
 
     def _navigation(self) -> None:
         with (
-            ui.left_drawer(value=None, fixed=True, bordered=True).props(
+            ui.left_drawer(value=True, fixed=True, bordered=True).props(
                 'width=224 breakpoint=900 aria-label="Pages"'
             ) as drawer,
             ui.element("nav").props('aria-label="Pages"'),
@@ -92,6 +92,8 @@ class Frame:
                     ui.label(f"g {entry.key}").classes("key")
                 if active:
                     link.props("aria-current=page")
+        # As wide as the window says. Made so, NiceGUI would ask the browser by a script, and complain of a slow one.
+        drawer.value = None
         self._drawer = drawer
 
     def _menu(self) -> None:
@@ -135,8 +137,7 @@ class Frame:
     @staticmethod
     def _show(label: ui.label, text: str, kind: str) -> None:
         label.text = text
-        label.set_visibility(bool(text))
-        label.classes(replace=f"pill {kind}")
+        label.classes(replace=f"pill {kind}{'' if text else ' hidden'}")
 
     def _key(self, event: events.KeyEventArguments) -> None:
         if not event.action.keydown or event.modifiers.ctrl or event.modifiers.alt or event.modifiers.meta:

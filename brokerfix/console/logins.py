@@ -61,7 +61,7 @@ class Logins:
         """A new session. Returns the token for the cookie, and the session."""
         token, now = secrets.token_urlsafe(32), self._clock()
         own = sorted((one for one in self._logins.values() if one.name == person.name), key=lambda one: one.used)
-        for login in own[: len(own) - MOST_OF_ONE + 1]:
+        for login in own[: max(0, len(own) - MOST_OF_ONE + 1)]:
             self.end(login, "another login of the same person")
         login = Login(_key(token), person.name, address, secrets.token_urlsafe(16), now, now)
         self._logins[login.key] = login
@@ -124,7 +124,7 @@ class Logins:
         beyond = tried.failures - self.section.failures_before_lockout * weight
         if beyond >= 0:
             tried.locked_until = now + seconds * min(2**beyond, LONGEST)
-        for oldest in list(self._tried)[: len(self._tried) - MOST_TRIED]:
+        for oldest in list(self._tried)[: max(0, len(self._tried) - MOST_TRIED)]:
             del self._tried[oldest]
         return max(0.0, tried.locked_until - now)
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from nicegui import ui
@@ -79,7 +80,7 @@ class View:
         except Refused:
             return {}
 
-    async def tell(self, *words: str) -> Any:
+    async def tell(self, *words: str | Path) -> Any:
         """What a command of `brokerfix` prints as JSON, None where it fails, which is said."""
         try:
             return await self.desk.tell(*words)

@@ -12,6 +12,8 @@ OrderAccepted, a child's ClOrdID that of its OrderRouted, an ExecID that of the 
 from brokerfix.domain.days import *
 from brokerfix.domain.making import *
 from brokerfix.domain.numbers import *
+from brokerfix.domain.records import *
 from brokerfix.domain.reference import *
 from brokerfix.domain.risk import *
+from brokerfix.domain.surveillance import *
 from brokerfix.domain.words import *

@@ -11,7 +11,7 @@ import msgspec
 from brokerfix import commands as cmd
 from brokerfix.commands import MarketUpdate
 from brokerfix.domain import Side
-from brokerfix.engine import currencies, days, jobs, marks, operator, reference, sessions
+from brokerfix.engine import currencies, days, jobs, marks, operator, records, reference, sessions, surveillance
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.making import maker, quoters, rfq
 from brokerfix.engine.making.stir import stir
@@ -31,7 +31,7 @@ __all__ = ["State", "decide", "done", "evolve", "follow_up", "observe", "one_tra
 SUBJECTS = (
     accept, cancel, replace, cross, status, reports, requests, questions, moved, phases, days, jobs, marks,
     operator, reference, sessions, levels, kill, review, credit, reduce,
-    approvals, breaks, currencies, maker, rfq, quoters, shards, moves,
+    approvals, breaks, currencies, maker, rfq, quoters, shards, moves, records, surveillance,
 )  # fmt: skip
 TABLE = Decisions.of(subject.DECIDE for subject in SUBJECTS)
 HANDLERS, MAY_BE_SILENT = TABLE.handlers, TABLE.silent

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sortedcontainers import SortedDict
 
-from brokerfix.domain import REDUCING, ClientOptions, Level, Limits, Standing
+from brokerfix.domain import REDUCING, ClientOptions, Disposition, Level, Limits, Standing
 from brokerfix.engine.orders.order import Order
 from brokerfix.facts import OrderRejected, RequestRejected
 
@@ -335,3 +335,10 @@ class Job(msgspec.Struct, gc=False):
     operator: str = ""
     total: int = 0
     began: int = 0
+
+
+class Watched(msgspec.Struct, frozen=True, gc=False):
+    """How an alert of surveillance stands, since which trading day."""
+
+    status: Disposition
+    since: int

@@ -3,7 +3,19 @@
 Recovery is `for fact in journal: evolve(state, fact)` and nothing else.
 """
 
-from brokerfix.engine import currencies, days, fees, jobs, marks, operator, reference, sessions, split
+from brokerfix.engine import (
+    currencies,
+    days,
+    fees,
+    jobs,
+    marks,
+    operator,
+    records,
+    reference,
+    sessions,
+    split,
+    surveillance,
+)
 from brokerfix.engine.making import applied as makers
 from brokerfix.engine.making import quoters_applied as quoters
 from brokerfix.engine.making import rfq_applied as quotes
@@ -44,6 +56,8 @@ SUBJECTS = (
     quoters,
     shards,
     moves,
+    records,
+    surveillance,
 )
 TABLE = Evolution.of(subject.EVOLVE for subject in SUBJECTS)
 HANDLERS, TOUCHES = TABLE.handlers, TABLE.touches

@@ -27,7 +27,7 @@ from brokerfix.domain import (
     Side,
     Venue,
 )
-from brokerfix.engine.entities import KEPT_ALERTS, Client, Job, Link, Override
+from brokerfix.engine.entities import KEPT_ALERTS, Client, Job, Link, Override, Watched
 from brokerfix.engine.kept_accounts import (
     AccountImage,
     BoundImage,
@@ -485,6 +485,7 @@ PARTS: tuple[Part, ...] = (
     Part("firm", SortedDict, load=_load_firm),
     plain("asked", dict, dict[str, dict[str, list[int | QuoteRequestRefused]]], items),
     plain("quoters", dict, dict[str, Quoter], items),
+    plain("watched", dict, dict[str, Watched], items),
     Part("market", Market),
     Part("last", None, None, dict[str, tuple[int, int]], lambda state: state.market.last, _load_last),
     Part(

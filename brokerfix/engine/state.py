@@ -19,7 +19,7 @@ from brokerfix.domain import (
     shard_of,
     to_scaled,
 )
-from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override
+from brokerfix.engine.entities import Account, Bound, Client, Job, Link, Override, Watched
 from brokerfix.engine.making.desk import GivenQuote, Making
 from brokerfix.engine.making.quoter import Quoter
 from brokerfix.engine.market import Market
@@ -78,6 +78,8 @@ class State:
     estimated of symbols for their models. `given` are the quotes that clients were given today, `firm` those that can
     be taken, by the time until which they can, and `asked` what each client's QuoteReqIDs have got: quotes, by their
     numbers, and refusals. `quoters` are the clients that quote in our own book.
+
+    `watched` are the alerts of surveillance that are not over, or not for long.
     """
 
     last_id: int
@@ -148,6 +150,7 @@ class State:
     firm: SortedDict[tuple[int, int], None]
     asked: dict[str, dict[str, list[int | QuoteRequestRefused]]]
     quoters: dict[str, Quoter]
+    watched: dict[str, Watched]
     market: Market
 
     def __init__(self) -> None:

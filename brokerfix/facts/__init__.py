@@ -14,9 +14,11 @@ from brokerfix.facts.market import *
 from brokerfix.facts.operator import *
 from brokerfix.facts.orders import *
 from brokerfix.facts.process import *
+from brokerfix.facts.records import *
 from brokerfix.facts.reference import *
 from brokerfix.facts.risk import *
 from brokerfix.facts.shards import *
+from brokerfix.facts.surveillance import *
 
 KINDS: tuple[type[Fact], ...] = tuple(Fact.__subclasses__())
 """Every kind of fact."""

@@ -75,7 +75,7 @@ class Sources:
         return source
 
     def _forget(self) -> None:
-        for key in list(self._sources)[: len(self._sources) - MOST_SOURCES]:
+        for key in list(self._sources)[: max(0, len(self._sources) - MOST_SOURCES)]:
             if not self._sources[key].connections:
                 del self._sources[key]
 

@@ -22,7 +22,7 @@ from brokerfix.doors.waiting import RequestRefused, Unavailable
 from brokerfix.gateway.budgets import KINDS
 from brokerfix.intake import messages as m
 from brokerfix.intake.dead import DeadAlerts
-from brokerfix.intake.queue import Delivery, Queue
+from brokerfix.intake.queue import Delivery, Queue, as_letter
 from brokerfix.intake.reports import Reports
 from brokerfix.projections.published import moment
 from brokerfix.queues.away import ServerAway
@@ -252,7 +252,8 @@ class Door:
         why = " ".join(why.split())[:500]
         log.error("dead letter: message %s of %s: %s", delivery.place, name or "an unknown key", why)
         headers = {m.REASON: why, m.WHO: name, m.AT: moment(time.time_ns()), m.SOURCE: delivery.place}
-        await self._persist(lambda: self.queue.bury(delivery, headers))
+        letter = as_letter(delivery)
+        await self._persist(lambda: self.queue.bury(letter, headers))
         self.alerts.tell(f"message {delivery.place}: {why}")
         if caller is not None and self.queue.may_reply(delivery.reply_to):
             await self._reply(delivery, m.Reply(action, 400, detail=f"dead letter: {why}"))

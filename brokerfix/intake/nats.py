@@ -8,6 +8,7 @@ operator has made is used as it is.
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
@@ -34,6 +35,8 @@ DAY_SECONDS = 86_400.0
 REQUEST_SECONDS = 2.0
 MESSAGE_ID = "Nats-Msg-Id"
 INBOX = "_INBOX."
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A header's name (RFC 9110, 5.6.2)."""
 AWAY = (nats.errors.Error, JetStreamError, OSError, TimeoutError, asyncio.TimeoutError)
 
 
@@ -181,7 +184,7 @@ class NatsQueue:
 
     async def bury(self, delivery: Delivery, headers: Mapping[str, str]) -> None:
         # What the sender told the server about its message is not about this one.
-        kept = {name: value for name, value in delivery.headers.items() if not name.startswith("nats-")}
+        kept = {name: value for name, value in _sendable(delivery.headers).items() if not name.startswith("nats-")}
         told = {**kept, **headers, MESSAGE_ID: delivery.place}
         await self._confirmed(self._js.publish(f"{self._subject}.dead", delivery.body, headers=told))
 
@@ -212,7 +215,7 @@ class NatsQueue:
 
     async def requeue(self, id_: str) -> None:
         letter = await self._letter(id_)
-        headers = {**letter.headers, MESSAGE_ID: f"dead-{id_}"}
+        headers = {**_sendable(letter.headers), MESSAGE_ID: f"dead-{id_}"}
         await self._confirmed(self._js.publish(f"{self._subject}.orders", letter.body, headers=headers))
         await self.drop(id_)
 
@@ -228,3 +231,8 @@ class NatsQueue:
             self._keeping.cancel()
         with contextlib.suppress(*AWAY):
             await self._client.close()
+
+
+def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of a message as they can be sent on: the server takes names that the client refuses to send."""
+    return {name: value for name, value in headers.items() if TOKEN.fullmatch(name)}

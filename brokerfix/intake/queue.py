@@ -8,6 +8,9 @@ import msgspec
 
 from brokerfix.intake.messages import DeadLetter
 
+MOST_KEPT = 256 << 10
+"""Bytes of a message that is too large for an order by far, as a dead letter."""
+MOST_KEPT_HEADERS = 16 << 10
 MOST_IN_HAND = 100
 """Messages that are handed over and not acknowledged."""
 
@@ -24,6 +27,18 @@ class Delivery:
     ) -> None:  # fmt: skip
         self.body, self.headers, self.place, self.ack = body, headers, place, ack
         self.reply_to, self.correlation_id = reply_to, correlation_id
+
+
+def as_letter(delivery: Delivery) -> Delivery:
+    """A message as it becomes a dead letter: one that is nearly as large as the queue takes would be too large with the
+    reason, so that what is beyond MOST_KEPT of its body, and headers of as much, are left out."""
+    headers = delivery.headers
+    if sum(len(name) + len(value) for name, value in headers.items()) > MOST_KEPT_HEADERS:
+        headers = {}
+    if len(delivery.body) <= MOST_KEPT and headers is delivery.headers:
+        return delivery
+    body = delivery.body[:MOST_KEPT]
+    return Delivery(body, headers, delivery.place, delivery.ack, delivery.reply_to, delivery.correlation_id)
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -27,8 +27,12 @@ MAX_REQUEST = 1 << 20
 """Bytes of a request's line."""
 MOST_READ = 1 << 16
 """Bytes that are read at a time."""
-LOOKS = ("parts", "placed", "set-parts")
-"""What the cluster's agent asks many times in a second."""
+SECRET = ("personal-set",)
+"""What no log has the text of."""
+LOOKS = (
+    "parts", "placed", "set-parts", "status", "sessions", "exchanges", "killed", "cluster", "depth", "raise-alert",
+)  # fmt: skip
+"""What the cluster's agent and pages ask again and again, and what not everybody may read who reads the log."""
 MAX_CALLERS = 16
 BACKLOG = 128
 """Callers that wait for a place."""
@@ -257,12 +261,14 @@ class AdminSocket:
             if not isinstance(request, dict):
                 raise ActionRefused("a request is a JSON object")
             level = logging.DEBUG if request.get("action") in LOOKS else logging.INFO
-            log.log(level, "operator %s: %s", operator, line.decode(errors="replace")[:500])
+            action = request.get("action")
+            told = f"{action}" if action in SECRET else line.decode(errors="replace")[:500]
+            log.log(level, "operator %s: %s", operator, told)
             return {"ok": True, **self.handle(operator, request)}
         except (ActionRefused, ValueError) as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:
-            log.exception("an operator's request failed: %r", line[:500])
+            log.exception("an operator's request failed: %r", line[:40] if SECRET[0].encode() in line else line[:500])
             return {"ok": False, "error": f"the broker failed to do it ({type(error).__name__}); see its log"}
 
     def _drop(self, caller: Caller) -> None:

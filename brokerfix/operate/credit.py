@@ -21,6 +21,7 @@ from brokerfix.engine.evolve import evolve
 from brokerfix.engine.risk import needs
 from brokerfix.engine.state import State
 from brokerfix.record.journal import read
+from brokerfix.record.kept import oldest
 from brokerfix.settings.sections import CreditSection
 
 OFFSET, FACTOR = 487.123, 28.8539
@@ -83,7 +84,9 @@ class History:
     def replay(self, folder: Path) -> None:
         """Take in the whole journal. Raises JournalError."""
         interval = self.settings.sample_seconds * 10**9
-        for record in read(folder):
+        state, since = oldest(folder)
+        self.state.become(state)
+        for record in read(folder, since=since):
             for fact in record.facts:
                 if fact.at // interval != self._slot:
                     self._sample(fact.at // interval)

@@ -21,7 +21,8 @@ from brokerfix.engine.risk.bounds import owned, set_level
 from brokerfix.engine.risk.levels import utilisation
 from brokerfix.engine.risk.standing import standing_of
 from brokerfix.engine.state import State
-from brokerfix.record.journal import read
+from brokerfix.record.journal import START, read
+from brokerfix.record.kept import oldest
 
 PERCENT = 100
 MOVES = (f.OrderAccepted, f.OrderReplaced, f.Trade, f.ChildFilled, f.Quoted)
@@ -70,8 +71,12 @@ class DryRun:
 
     def replay(self, folder: Path, day: int = 0) -> None:
         """All days of a journal, or the orders of one (0: of all). Raises JournalError."""
+        state, since = oldest(folder)
+        self.state.become(state)
         self.state.groups, self.state.symbol_groups = dict(self.groups), dict(self.symbol_groups)
-        for record in read(folder):
+        if since != START:
+            self._set_limits()
+        for record in read(folder, since=since):
             for recorded in record.facts:
                 fact = self._faster(recorded)
                 if isinstance(fact, f.Quoted) and fact.mark:

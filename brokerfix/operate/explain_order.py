@@ -7,8 +7,8 @@ from typing import Any
 
 from brokerfix import facts as f
 from brokerfix.domain import Seen, id_number, id_text, to_text
-from brokerfix.operate.explain import Told
 from brokerfix.operate.order_facts import OrderFacts, facts_of
+from brokerfix.operate.sentences import Told
 
 
 class OrderStory:
@@ -181,6 +181,41 @@ class OrderStory:
         by = f" by {fact.operator}" if fact.operator else ""
         return [f"fill {id_text(fact.exec_id)} is corrected{by} to {self._qty(fact.qty)}{self._at(fact.price)}"]
 
+    def _acknowledged(self, fact: f.OrderAcknowledged) -> list[str]:
+        return ["it has found its place: it is new"]
+
+    def _noted(self, fact: f.OrderNoted) -> list[str]:
+        said = fact.status.name.lower().replace("_", " ") if fact.status is not None else "at work again"
+        sure = f"; {self._qty(fact.qty)}{self._at(fact.price)} are guaranteed" if fact.qty else ""
+        return [f"an exchange says that it is {said}{sure}{f': {fact.text}' if fact.text else ''}"]
+
+    def _child_noted(self, fact: f.ChildNoted) -> list[str]:
+        return [f"{self._named(fact.child_id)} tells of it (ExecType {fact.exec_type}) what changes nothing"]
+
+    def _child_changed(self, fact: f.ChildReplaced | f.ChildRestated) -> list[str]:
+        done = "has replaced it as asked" if isinstance(fact, f.ChildReplaced) else "has changed it unasked"
+        return [f"{self._named(fact.child_id)} {done}: {self._qty(fact.qty)}{self._at(fact.price)} now"]
+
+    def _child_confirmed(self, fact: f.ChildConfirmed) -> list[str]:
+        return [f"{self._named(fact.child_id)} has of it what we know: it is no longer in doubt"]
+
+    def _break(self, fact: f.BreakFound) -> list[str]:
+        told = f"by {self._qty(fact.qty)}, which is {fact.amount}"
+        return [f"{self._named(fact.child_id)} and we differ ({fact.code}) {told}: {fact.text}"]
+
+    def _sliced(self, fact: f.LiquidationSliced) -> list[str]:
+        return [f"it is a part of the liquidation of {fact.account}: the excess liquidity {fact.excess} is to be "
+                f"{fact.target}"]  # fmt: skip
+
+    def _hedges(self, fact: f.HedgeDecided) -> list[str]:
+        return [f"{fact.maker} hedges with it{f': {fact.why}' if fact.why else ''}"]
+
+    def _status_told(self, fact: f.StatusReported) -> list[str]:
+        return [f"{fact.client} asks how it stands"]
+
+    def _split(self, fact: f.SplitApplied) -> list[str]:
+        return [f"{fact.operator} splits {fact.symbol}: {fact.numerator} for {fact.denominator}"]
+
     def _kill_refused(self, fact: f.KillRefused) -> list[str]:
         return [f"an exchange does not cancel it ({fact.text}); it is asked again"]
 
@@ -221,7 +256,33 @@ TELLERS: dict[type[f.Fact], Callable[[OrderStory, Any], list[str]]] = {
     f.FillReversed: OrderStory._busted,
     f.TradeCorrected: OrderStory._corrected,
     f.KillRefused: OrderStory._kill_refused,
+    f.OrderAcknowledged: OrderStory._acknowledged,
+    f.OrderNoted: OrderStory._noted,
+    f.SplitApplied: OrderStory._split,
+    f.ChildNoted: OrderStory._child_noted,
+    f.ChildReplaced: OrderStory._child_changed,
+    f.ChildRestated: OrderStory._child_changed,
+    f.ChildConfirmed: OrderStory._child_confirmed,
+    f.BreakFound: OrderStory._break,
+    f.LiquidationSliced: OrderStory._sliced,
+    f.HedgeDecided: OrderStory._hedges,
+    f.StatusReported: OrderStory._status_told,
 }
+SUBJECTS: dict[str, tuple[type[f.Fact], ...]] = {
+    "received": (f.OrderAccepted, f.OrderRejected, f.LiquidationSliced, f.HedgeDecided, f.QuoteTaken),
+    "plan": (f.RouteDecided,),
+    "child": (
+        f.OrderRouted, f.ChildAccepted, f.ChildEnded, f.ChildRequestRejected, f.ChildCancelSent, f.ChildReplaceSent,
+        f.ChildStatusAsked, f.ChildNoted, f.ChildReplaced, f.ChildRestated, f.ChildConfirmed, f.BreakFound,
+    ),
+    "fill": (f.ChildFilled, f.Trade),
+    "correction": (f.TradeBusted, f.TradeCorrected, f.FillReversed),
+    "request": (f.CancelPending, f.ReplacePending, f.RequestQueued, f.RequestRejected, f.OrderReplaced,
+                f.StatusReported),
+    "end": (f.OrderCanceled, f.OrderExpired, f.OrderRefused),
+}  # fmt: skip
+ABOUT = {kind: subject for subject, kinds in SUBJECTS.items() for kind in kinds}
+"""What a sentence of an order's story is about, by the kind of its fact; of others: "work"."""
 
 
 def explain_order(folder: Path, order: str) -> Iterator[Told]:

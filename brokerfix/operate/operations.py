@@ -33,8 +33,11 @@ from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
+from brokerfix.operate.market_actions import MarketActions
+from brokerfix.operate.record_actions import RecordActions
 from brokerfix.operate.running import Running
 from brokerfix.operate.shard_actions import ShardActions
+from brokerfix.operate.surveillance_actions import SurveillanceActions
 from brokerfix.settings.checks import check_limits, check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, ConfigError, VenueSection
@@ -49,11 +52,11 @@ ACKNOWLEDGED = "acknowledge"
 """The action of who has seen an alert; its text is the alert's number."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
-    "drain", "shard", "move",
+    "drain", "shard", "move", "levels",
 )  # fmt: skip
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
-TABLES = ("settings", "inputs", "reasons", "weights", "tables")
+TABLES = ("settings", "inputs", "reasons", "weights", "tables", "finding")
 
 
 def _check(name: str, value: object) -> None:
@@ -80,6 +83,7 @@ class Operations:
 
     def __init__(self, broker: Running) -> None:
         self.broker = broker
+        self._role = Role.VIEWER
         self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
             "cancel": self._cancel,
             "release": self._release,
@@ -124,6 +128,9 @@ class Operations:
             "set-maker": self._set_maker,
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
+            **SurveillanceActions(broker, self.done).actions,
+            **MarketActions(broker).actions,
+            **RecordActions(broker, self.done, lambda: self._role).actions,
             "cluster": lambda operator, request: self.broker.cluster(),
             "switch": self._switch,
         }
@@ -140,7 +147,7 @@ class Operations:
             raise
 
     def _do(self, operator: str, role: Role, request: Request) -> Answer:
-        name = str(request.get("action"))
+        name, self._role = str(request.get("action")), role
         action = self.actions.get(name)
         if action is None:
             raise ActionRefused(f"there is no action {request.get('action')!r}; there are {', '.join(self.actions)}")

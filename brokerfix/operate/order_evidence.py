@@ -6,18 +6,19 @@ the decision that crossed it; resting, of the one that let it rest.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from brokerfix import facts as f
-from brokerfix.domain import IMMEDIATE, OrdStatus, Side, id_number
+from brokerfix.domain import IMMEDIATE, OrdStatus, Side
 from brokerfix.engine.fees import ADDED
-from brokerfix.operate.explain import Told
-from brokerfix.operate.explain_order import OrderStory
-from brokerfix.operate.order_facts import OrderFacts, facts_of
+from brokerfix.operate.order_facts import OrderFacts
+from brokerfix.operate.order_limits import Weighed
 from brokerfix.operate.quality_orders import Fill
+from brokerfix.operate.sentences import Told
+from brokerfix.operate.told_clients import Message
+from brokerfix.record.journal import OURS, Origin
 
 
 class OrderFill(Fill, kw_only=True):
@@ -90,9 +91,19 @@ class Evidence:
         self.story: list[Told] = []
         self.end: tuple[int, str, str] | None = None
         """When it ended other than by its fills, as what, and why."""
+        self.origin: Origin = OURS
+        self.written = 0
+        """What brought it, and when that was on record (ns UTC; 0: an older version's)."""
+        self.checks: list[Weighed] = []
+        self.checked_after = 0
+        """The limits that it was weighed against, by the state after this fact."""
+        self.refused_requests: list[tuple[f.RequestRejected, list[Weighed]]] = []
+        self.messages: list[Message] = []
+        """What clients were told."""
         self._children: dict[int, tuple[OrderChild, OrderDecision | None]] = {}
         self._by_exec: dict[int, OrderFill] = {}
         self._rests: OrderDecision | None = None
+        self._by_splits = 0
 
     @property
     def side(self) -> Side:
@@ -110,14 +121,34 @@ class Evidence:
         return sum(fill.qty for fill in self.fills)
 
     @property
+    def filled_now(self) -> int:
+        """How much of it is filled, in shares as they are now: those of before a split are more or fewer."""
+        return self.filled + self._by_splits
+
+    @property
+    def leaves(self) -> int:
+        """What may still be filled of it."""
+        is_over = self.rejected is not None or self.end is not None
+        return 0 if is_over else max(0, self.qty - self.filled_now)
+
+    @property
+    def canceled(self) -> int:
+        """What is gone of it, unfilled."""
+        return 0 if self.rejected is not None else max(0, self.qty - self.filled_now) - self.leaves
+
+    @property
+    def children(self) -> list[OrderChild]:
+        return [child for child, _ in self._children.values()]
+
+    @property
     def status(self) -> str:
         if self.rejected is not None:
             return _words(OrdStatus.REJECTED)
         if self.end is not None:
             return self.end[1]
-        if self.filled >= self.qty:
+        if self.filled_now >= self.qty:
             return _words(OrdStatus.FILLED)
-        return _words(OrdStatus.PARTIALLY_FILLED if self.filled else OrdStatus.NEW)
+        return _words(OrdStatus.PARTIALLY_FILLED if self.filled_now else OrdStatus.NEW)
 
     @property
     def began(self) -> int:
@@ -132,7 +163,7 @@ class Evidence:
             return self.rejected.at
         if self.end is not None:
             return self.end[0]
-        return max(fill.at for fill in self.fills) if self.filled >= self.qty and self.fills else 0
+        return max(fill.at for fill in self.fills) if self.filled_now >= self.qty and self.fills else 0
 
     def apply(self, fact: f.Fact) -> None:
         handler = HANDLERS.get(type(fact))
@@ -213,6 +244,12 @@ class Evidence:
     def _changed(self, fact: f.OrderReplaced | f.OrderRestated | f.QuoteMoved) -> None:
         self.qty, self.price = fact.qty, fact.price
 
+    def _split(self, fact: f.SplitApplied) -> None:
+        """What works becomes more or fewer shares; its restatement follows."""
+        if self.leaves:
+            now = self.filled_now
+            self._by_splits += now * fact.numerator // fact.denominator - now
+
     def _repriced(self, fact: f.OrderRepriced) -> None:
         self.price = fact.price
 
@@ -250,18 +287,9 @@ HANDLERS: dict[type[f.Fact], Callable[[Evidence, Any], None]] = {
     f.OrderRestated: Evidence._changed,
     f.QuoteMoved: Evidence._changed,
     f.OrderRepriced: Evidence._repriced,
+    f.SplitApplied: Evidence._split,
     f.OrderReleased: Evidence._released,
     f.OrderCanceled: Evidence._ended,
     f.OrderExpired: Evidence._ended,
     f.OrderRefused: Evidence._ended,
 }
-
-
-def order_evidence(folder: Path, order: str) -> Evidence:
-    """What a journal's folder has of an order by its OrderID. Raises as `explain_order`."""
-    of = OrderFacts(id_number(order))
-    story, found = OrderStory(of), Evidence(of)
-    for fact in facts_of(folder, of):
-        found.apply(fact)
-        found.story += [Told(fact.at, fact.id, text) for text in story.tell(fact)]
-    return found

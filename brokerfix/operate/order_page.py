@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from brokerfix.operate.order_told import Row, decimal_sum
+from brokerfix.operate.order_told import decimal_sum
 from brokerfix.operate.quality_page import STYLE, picture, table
 from brokerfix.operate.quality_words import OWN_BOOK
+from brokerfix.operate.sentences import Row
 
 OWN_STYLE = """
 h3 { font-size: .95rem; margin: 1.1rem 0 .35rem; color: var(--soft); }
@@ -16,6 +17,9 @@ ol li { padding: .15rem 0 .15rem 9.5rem; text-indent: -9.5rem; }
 time { display: inline-block; width: 9.5rem; text-indent: 0; color: var(--soft); font-variant-numeric: tabular-nums; }
 summary { cursor: pointer; font-weight: 600; font-size: 1.15rem; }
 details ol { margin-top: .8rem; }
+ol small { color: #9aa5ae; font-size: .72rem; white-space: nowrap; }
+ol.days li { padding-left: 13rem; text-indent: -13rem; }
+ol.days time { width: 13rem; }
 """
 MOST_TOLD = 40
 """Sentences that are shown at once; a longer story is to be opened."""
@@ -38,19 +42,43 @@ def page(told: Row, image: bytes | None, missing: str) -> str:
         parts.append(f"<section>{picture(seen, image)}</section>")
     else:
         parts.append(f"<section><p>No picture: {escape(missing)}</p></section>")
-    parts.append(_story(told["story"]))
+    parts += [f"<section><h2>{name}</h2>{table(rows)}</section>" for name, rows in _checked(told) if rows]
+    parts.append(sentences_list(told["story"]))
     parts += [_decision(order, one) for one in told["decisions"]]
     if told["other_children"]:
         rows = _children(told["other_children"])
         parts.append(f"<section><h2>Children of no decision on record</h2>{table(rows)}</section>")
     if told["fills"]:
         parts.append(f"<section><h2>Fills</h2>{table(_fills(told['fills']))}</section>")
+    if told["reports"]:
+        parts.append(f"<section><h2>What clients were told</h2>{table(_reports(told['reports']))}</section>")
     notes = "".join(f"<li>{note}</li>" for note in NOTES)
     return "\n".join([*parts, f"<section><h2>How to read it</h2><ul>{notes}</ul></section></main></body></html>\n"])
 
 
+def _checked(told: Row) -> list[tuple[str, list[Row]]]:
+    """What the order was weighed against, its requests that were refused, and what was done by hand."""
+    checks = [
+        {"limit": row["name"], "of": row["at"], "is": row["limit"], "used before": row["used"], "with it": row["value"],
+         "note": "; ".join(filter(None, ("broken" if row["broken"] else "", row["note"]))) or None,
+         "set by": row["set_by"]}
+        for row in told["checks"]
+    ]  # fmt: skip
+    refused = [
+        {name: row[name] for name in ("time", "request", "cl_ord_id", "orig_cl_ord_id", "text")}
+        for row in told["refused_requests"]
+    ]
+    by_hand = [{name: row[name] for name in ("time", "who", "what")} for row in told["by_hand"]]
+    return [("Limits that it was weighed against", checks), ("Refused requests", refused), ("By hand", by_hand)]
+
+
+def _reports(reports: Iterable[Row]) -> list[Row]:
+    names = ("exec_type", "ord_status", "cl_ord_id", "last_qty", "last_px", "cum_qty", "leaves_qty", "exec_id", "text")
+    return [{"time": row["time"][11:], "to": row["client"]} | {name: row[name] for name in names} for row in reports]
+
+
 NOTES = (
-    "Every number is out of the journal. Times are UTC.",
+    "Every number is out of the journal. Times are UTC. Behind each sentence are the numbers of its facts.",
     "Fee is what exchanges take by their configured fees (below 0: they give); charged is what the fills cost the "
     "account.",
     "Expected is what a decision takes at exchanges at once, without what it crosses in our own book or lets rest.",
@@ -89,9 +117,9 @@ def summary(told: Row) -> list[str]:
         lines.append(f"Exchanges took {end['fee']} in fees; the account was charged {end['charged']}.")
     decisions, children = told["decisions"], [child for one in told["decisions"] for child in one["children"]]
     if decisions:
-        sent = _many(len(children), "child order") if children else "nothing"
+        sent = many(len(children), "child order") if children else "nothing"
         lines.append(
-            f"{_many(len(decisions), 'decision')} sent {sent} to exchanges"
+            f"{many(len(decisions), 'decision')} sent {sent} to exchanges"
             + ("; those after the first placed what was left or due." if decisions[1:] else ".")
         )
     return lines
@@ -101,19 +129,31 @@ def _where(exchange: str) -> str:
     return "in our own book" if exchange == OWN_BOOK else f"at {exchange}"
 
 
-def _many(count: int, name: str) -> str:
+def many(count: int, name: str) -> str:
     return f"{count} {name}" + ("" if count == 1 else "s")
 
 
-def _story(rows: Sequence[Row]) -> str:
-    """The sentences; their tables are with the decisions."""
+def sentences_list(rows: Sequence[Row], by_day: bool = False) -> str:
+    """The sentences, each with the numbers of its facts; their tables are told elsewhere. `by_day`: with the days."""
     told = [row for row in rows if not row["what happened"].startswith(" ")]
-    lines = "".join(f"<li><time>{escape(row['time'][11:])}</time>{escape(row['what happened'])}</li>" for row in told)
+    since = 0 if by_day else 11
+    lines = "".join(
+        f"<li><time>{escape(row['time'][since:])}</time>{escape(row['what happened'])} "
+        f"<small title='the facts that it rests on'>{escape(', '.join(_short(row['facts'])))}</small></li>"
+        for row in told
+    )
     is_open = " open" if len(told) <= MOST_TOLD else ""
+    kind = " class='days'" if by_day else ""
     return (
-        f"<section><details{is_open}><summary>The story, {_many(len(told), 'sentence')}</summary><ol>{lines}</ol>"
+        f"<section><details{is_open}><summary>The story, {many(len(told), 'sentence')}</summary><ol{kind}>{lines}</ol>"
         "</details></section>"
     )
+
+
+def _short(facts: Sequence[str]) -> list[str]:
+    """The numbers of facts; behind the first, those of the same day without it."""
+    head = facts[0].rpartition("-")[0] + "-"
+    return [facts[0], *(one.removeprefix(head) for one in facts[1:])]
 
 
 def _decision(order: Row, one: Row) -> str:

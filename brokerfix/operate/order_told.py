@@ -5,40 +5,57 @@ Money is in the instrument's currency. `fee` is what exchanges take by their con
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 import msgspec
 
+from brokerfix import facts as f
 from brokerfix.domain import Instructions, average_text, id_text, money_text, to_money, to_text
 from brokerfix.operate.order_alternatives import not_taken
 from brokerfix.operate.order_evidence import Evidence, OrderChild, OrderDecision, OrderFill
+from brokerfix.operate.order_limits import Weighed, limit_row, refusal_row
 from brokerfix.operate.quality_words import OWN_BOOK, decimal
+from brokerfix.operate.sentences import Row, by_hand, origin_row, time_text
 
 MS_DIGITS = 6
-Row = dict[str, Any]
-
-
-def time_text(at: int) -> str:
-    """ns UTC -> text with microseconds."""
-    second, part = divmod(at, 10**9)
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}.{part // 1000:06}"
 
 
 def told(found: Evidence) -> Row:
-    """All of it, see `order_row`, `decision_row`, `fill_row` and `end_row`. `other_children` are those of no decision
-    on record; the `story` are sentences, each with its fact; `notes` is what to know in reading it."""
+    """All of it, see `order_row`, `decision_row`, `fill_row` and `end_row`. `received` is what brought it, `checks` are
+    the limits that it was weighed against, by the state after the fact `checked_after`, `refusal` what refused it,
+    `other_children` are those of no decision on record, `reports` what clients were told; `by_hand` is what somebody
+    did so; the `story` are sentences, each with its facts; `notes` is what to know in reading it."""
+    known = found.accepted or found.rejected
+    assert known is not None
+    evidence = found.rejected.evidence if found.rejected is not None else None
     return {
+        "kind": "order",
         "order": order_row(found),
+        "received": (origin_row(found.origin) or {})
+        | {"written": time_text(found.written) if found.written > 1 else None},
+        "checked_after": id_text(found.checked_after) if found.checks else None,
+        "checks": [limit_row(one) for one in found.checks],
+        "refusal": refusal_row(evidence, found.checks),
         "decisions": [decision_row(found, one) for one in found.decisions],
         "other_children": [child_row(found, child) for child in found.strays],
         "fills": [fill_row(found, fill) for fill in found.fills],
+        "refused_requests": [request_row(fact, checks) for fact, checks in found.refused_requests],
+        "reports": [message.row() for message in found.messages],
         "end": end_row(found),
+        "by_hand": by_hand(found.story),
         "story": [one.row() for one in found.story],
         "notes": notes(found),
     }
+
+
+def request_row(fact: f.RequestRejected, checks: Iterable[Weighed]) -> Row:
+    """A cancel or replace that was refused."""
+    return {
+        "time": time_text(fact.at), "fact": id_text(fact.id), "client": fact.client, "cl_ord_id": fact.cl_ord_id,
+        "orig_cl_ord_id": fact.orig_cl_ord_id, "request": fact.response_to.name.lower(), "reason": fact.reason.name,
+        "text": fact.text, "refusal": refusal_row(fact.evidence, checks),
+    }  # fmt: skip
 
 
 def notes(found: Evidence) -> list[str]:
@@ -85,13 +102,16 @@ def _instructions(found: Evidence, asked: Instructions) -> Row:
 
 
 def end_row(found: Evidence) -> Row:
-    """How it stands: `time` is when it ended (None: it works), `text` why, `left` what is not filled of it."""
+    """How it stands: `time` is when it ended (None: it works), `text` why, `left` what is not filled of it: of
+    that `leaves` may still be, and `canceled` is gone. `fills` are those that stand."""
     text = found.end[2] if found.end is not None else found.rejected.text if found.rejected is not None else ""
     row: Row = {"status": found.status, "time": time_text(found.ended) if found.ended else None, "text": text}
     if not found.of.is_known_instrument:
         return row
-    left = max(0, found.qty - found.filled)
-    row |= {"filled": found.of.qty(found.filled), "left": found.of.qty(left)}
+    left = max(0, found.qty - found.filled_now)
+    row |= {"filled": found.of.qty(found.filled_now), "left": found.of.qty(left)}
+    row |= {"canceled": found.of.qty(found.canceled), "leaves": found.of.qty(found.leaves)}
+    row |= {"children": len(found.children), "fills": sum(fill.qty > 0 for fill in found.fills)}
     return row | {
         "avg_px": _average(found, found.fills),
         "fee": _fee(found, found.fills),

@@ -9,6 +9,7 @@ from brokerfix.domain import Inexact, day_of, to_scaled, to_text
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.record.journal import read
+from brokerfix.record.kept import oldest
 
 COLUMNS = {"account": "account", "symbol": "symbol", "qty": "qty"}
 """What the columns of a clearing file are called, if nothing else is said."""
@@ -38,8 +39,8 @@ def columns_of(words: Mapping[str, str]) -> dict[str, str]:
 
 def state_at(folder: Path, day: int = 0) -> State:
     """The state that a journal's folder tells of, at the end of a trading day (0: now). Raises JournalError."""
-    state = State()
-    for record in read(folder):
+    state, since = oldest(folder)
+    for record in read(folder, since=since):
         for fact in record.facts:
             if day and day_of(fact.id) > day:
                 return state

@@ -14,6 +14,7 @@ from brokerfix import commands as cmd
 from brokerfix.access.vouch import make_secret
 from brokerfix.domain import sequence_of, shard_of
 from brokerfix.engine.operator import left_behind
+from brokerfix.engine.surveillance import open_alerts
 from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.fix.outgoing.encode import Out
 from brokerfix.fix.session.sessions import Sessions, SessionsError
@@ -149,6 +150,10 @@ class Broker:
         member.helpers = self.helpers
         member.start()
         warm_up(versions=[client.fix for client in self.config.clients.values()])
+        self.sessions.prepare()
+        # What is loaded stays: the collection at the takeover need not look at it.
+        gc.collect()
+        gc.freeze()
         try:
             member.follow(self.pipeline)
         except Ended:
@@ -171,6 +176,10 @@ class Broker:
             told = str(config.path), str(os.getpid())
             signing = Helper("the checkpoints", "brokerfix.projections.checkpoints", *told, niceness=BEHIND_ORDERS)
             self.helpers.append(signing)
+        if config.surveillance is not None and config.surveillance.start:
+            told = str(config.path), str(os.getpid())
+            looking = Helper("surveillance", "brokerfix.surveillance.process", *told, niceness=BEHIND_ORDERS)
+            self.helpers.append(looking)
         if config.alerts.webhook:
             place = self.journal.place
             posts = str(config.data), config.alerts.webhook, str(os.getpid()), place.segment, str(place.offset)
@@ -226,10 +235,12 @@ class Broker:
 
     def run(self) -> int:
         """Run until SIGINT or SIGTERM. Returns the process's exit code."""
+        self.running = True
         # QuickFIX resets SIGINT when it is imported, so the handlers are set here.
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
-        self.running = True
+        if self.member is not None and self.member.is_to_end:
+            self.running = False
         if self.config.broker.idle == "spin":
             while self.running:
                 self.turn()
@@ -254,7 +265,7 @@ class Broker:
         """One turn of the loop: sessions, held messages, timers."""
         began = time.perf_counter_ns()
         if self.member is not None:
-            self.member.check()
+            self.member.turn()
         self.sessions.poll()
         if self.journal.waits:
             self.pipeline.release()
@@ -279,7 +290,7 @@ class Broker:
         """Log out, record the stop, close. Orders stay as they are. Returns the exit code."""
         self.timers.every.clear()
         if self.member is not None:
-            self.member.stopping = True
+            self.member.begin_stop()
         deadline = self.clock() + LOGOUT_SECONDS * SECOND
         while self.sessions.logout() and self.clock() < deadline:
             self.turn()
@@ -337,6 +348,10 @@ class Broker:
             )
         return rows
 
+    def heard(self, venue: str, symbol: str) -> int:
+        """When (ns UTC) an exchange has told something of a symbol's market last; 0: not since its session is up."""
+        return self.receiver.sources.heard.get((venue, symbol), 0)
+
     def status(self) -> dict[str, Any]:
         """How the broker is: its day, what it holds, and the loop's longest pauses in milliseconds."""
         state, pauses = self.state, self.pauses
@@ -356,6 +371,7 @@ class Broker:
             "cluster": self._cluster_status(),
             "alerts": state.alert_count,
             "breaks": len(state.breaks),
+            "surveillance": self._surveillance_status(),
             "unanswered": sum(len(link.awaited) + len(link.asked) for link in state.links.values()),
             "events": {
                 name: lag_of(self.config.data, state.last_id, self.clock(), events_lag(name))
@@ -363,6 +379,13 @@ class Broker:
             },
             "store": lag_of(self.config.data, state.last_id, self.clock()) if self.config.broker.store else None,
         }
+
+    def _surveillance_status(self) -> dict[str, Any]:
+        """How many of its alerts are open, and how far the process that looks is behind (None: none looks)."""
+        section = self.config.surveillance
+        looks = section is not None and section.start
+        lag = lag_of(self.config.data, self.state.last_id, self.clock(), "surveillance") if looks else None
+        return {"open": open_alerts(self.state), "lag": lag}
 
     def _cluster_status(self) -> dict[str, Any]:
         """What of the cluster is for everyday: {} in none."""

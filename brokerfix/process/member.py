@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from brokerfix.cluster.files import ADDED
-from brokerfix.cluster.nodes import CLOSE_BYTES
+from brokerfix.cluster.nodes import CLOSE_BYTES, bytes_behind
 from brokerfix.cluster.shared import ENDLESS, Check, Role, Shared, Slot
 from brokerfix.cluster.told import read_told
 from brokerfix.domain import id_text
@@ -62,8 +62,7 @@ class Member:
         self.helpers: list[Helper] = []
         self._agent: subprocess.Popen[bytes] | None = None
         self._look_at = 0.0
-        self._ending = False
-        self._switched_by = ""
+        self.is_to_end = False
 
     def start(self) -> None:
         """Begin to take part. The data folder must be ours."""
@@ -103,7 +102,8 @@ class Member:
     # A standby
 
     def follow(self, pipeline: "Pipeline") -> None:
-        """Be a standby until this node is the primary. Raises Ended, StartError, JournalError."""
+        """Be a standby until this node is the primary. Raises Ended, StartError, JournalError. Who is told to end from
+        then on, before its loop begins, is `is_to_end`."""
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         admin = AdminSocket(self.config.data, self._answer, operators=self.config.login_names)
         told, added = False, self._read_at_start()
@@ -120,14 +120,15 @@ class Member:
                 self.look_after()
                 if not count:
                     select.select([number for number, _ in admin.descriptors()], [], [], FOLLOW_SECONDS)
-        except Ended:
-            self.close()
+        except BaseException as error:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            if isinstance(error, Ended):
+                self.close()
             raise
         finally:
             pipeline.follows = False
             admin.close()
-            for number, handler in before.items():
-                signal.signal(number, handler)
         if not self.shared[Slot.WENT_ON]:
             # Its numbers are older than those that the other node has used.
             (self.config.data / "sessions").unlink(missing_ok=True)
@@ -181,7 +182,7 @@ class Member:
         begin_anew()
 
     def _check_standby(self) -> None:
-        if self._ending:
+        if self.is_to_end:
             raise Ended
         if self.shared.role is Role.REFUSED:
             self.close()
@@ -191,7 +192,7 @@ class Member:
 
     def _on_signal(self, number: int, frame: object) -> None:
         log.info("stopping on %s", signal.Signals(number).name)
-        self._ending = True
+        self.is_to_end = True
 
     def _answer(self, operator: str, request: Request) -> Answer:
         told = self.told()
@@ -205,7 +206,7 @@ class Member:
         """How this node sees the cluster."""
         shared = self.shared
         end = shared[Slot.TAIL] if shared.role is Role.PRIMARY else shared[Slot.STREAM_END]
-        has = shared[Slot.CONFIRMED] if shared.role is Role.PRIMARY else shared[Slot.FOLLOWED]
+        has = shared[Slot.CONFIRMED] if shared.role is Role.PRIMARY else shared[Slot.APPLIED]
         since = shared[Slot.UNCONFIRMED_SINCE]
         return {
             "node": self.section.node_name,
@@ -213,7 +214,7 @@ class Member:
             "epoch": shared[Slot.EPOCH],
             "quorum": bool(shared[Slot.QUORUM]),
             "standbys": shared[Slot.STANDBYS],
-            "behind_bytes": max(0, end - has),
+            "behind_bytes": bytes_behind(end, has),
             "behind_ms": round((time.monotonic_ns() - since) / 1e6, 3) if since else 0.0,
             **self.told(),
         }
@@ -230,6 +231,11 @@ class Member:
         """Up to where the stream has the journal. Where the lease is over the process does not come back from here, but
         where cancels are to go out all the same."""
         return self.shared[Slot.CONFIRMED] if self.check() else ENDLESS
+
+    def turn(self) -> None:
+        """The loop turns: the agent sees that it does. As `check`."""
+        self.shared[Slot.TURNED] += not self.stopping
+        self.check()
 
     def check(self) -> bool:
         """Whether this process has the lease. Where not it steps down, or, where cancels are to go out all the same,
@@ -286,6 +292,11 @@ class Member:
                 process.wait()
 
     # The end
+
+    def begin_stop(self) -> None:
+        """The loop ends: what follows takes its time."""
+        self.stopping = True
+        self.shared[Slot.TURNED] = 0
 
     def successor(self, to: str) -> str:
         """The standby that could take over at once: `to` or, for "", the one that is closest. Raises ActionRefused."""

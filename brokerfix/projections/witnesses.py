@@ -1,17 +1,20 @@
 """Witnesses of the journal's checkpoints: servers of others that sign a checkpoint once they have seen that it goes on
-from the one before (c2sp.org/tlog-witness). One that is away costs nothing; the next checkpoint asks it again."""
+from the one before (c2sp.org/tlog-witness). One that is away costs nothing, and is asked again."""
 
 import base64
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 import httpx
 
-from brokerfix.record.notes import BadNote, is_signed_by, parse, parse_vkey, with_signature
+from brokerfix.record.notes import DASH, BadNote, is_signed_by, parse, parse_vkey, with_signature
 from brokerfix.settings.proof import WitnessSection
 
 log = logging.getLogger("brokerfix.checkpoints")
 TIMEOUT = 5.0
+LONGEST, MOST_BYTES = 10.0, 16_384
+"""Seconds and bytes that an answer may take in all: the next checkpoint waits for it."""
 SIZE = "text/x.tlog.size"
 """What a witness answers that is at another size."""
 
@@ -25,9 +28,10 @@ class Witnesses:
         self._sizes: dict[tuple[str, str], int] = {}
         self._failed: dict[str, str] = {}
 
-    def cosign(self, note: str, proof: Callable[[int], list[bytes]]) -> str:
-        """A checkpoint's note with the signatures that witnesses give it; `proof` makes the one from a size to its."""
-        cosigned = note
+    def cosign(self, note: str, proof: Callable[[int], list[bytes]]) -> tuple[str, bool]:
+        """A checkpoint's note with the signatures that witnesses give it, and whether all have; `proof` makes the one
+        from a size to its."""
+        cosigned, is_whole = note, True
         for name in self._witnesses:
             try:
                 line = self._ask(name, note, proof)
@@ -36,10 +40,11 @@ class Witnesses:
                     raise BadNote("its answer is not signed by the key that is configured")
             except (httpx.HTTPError, BadNote, ValueError) as error:
                 self._note(name, str(error) or type(error).__name__)
+                is_whole = False
             else:
                 cosigned = with_signature(cosigned, line)
                 self._note(name, "")
-        return cosigned
+        return cosigned, is_whole
 
     def _ask(self, name: str, note: str, proof: Callable[[int], list[bytes]]) -> str:
         checkpoint, _ = parse(note)
@@ -48,17 +53,32 @@ class Witnesses:
             old = self._sizes.get(at, 0)
             lines = "".join(f"{base64.b64encode(one).decode()}\n" for one in proof(old))
             url = self._witnesses[name][0].url.rstrip("/") + "/add-checkpoint"
-            answer = self._client.post(url, content=f"old {old}\n{lines}\n{note}".encode())
-            if answer.status_code == httpx.codes.OK:
+            status, text = self._post(url, f"old {old}\n{lines}\n{note}".encode())
+            if status == httpx.codes.OK:
                 self._sizes[at] = checkpoint.size
-                return answer.text.strip()
-            if answer.status_code != httpx.codes.CONFLICT:
+                return self._own(name, text)
+            if status != httpx.codes.CONFLICT:
                 break
-            told = int(answer.text.strip())
-            if told == old or told > checkpoint.size:
+            told = int(text.strip())
+            if told < 0 or told == old or told > checkpoint.size:
                 raise BadNote(f"it has {told} records of {checkpoint.origin}, and we have {checkpoint.size}")
             self._sizes[at] = told
-        raise BadNote(f"it answers {answer.status_code}: {answer.text[:200].strip()}")
+        raise BadNote(f"it answers {status}: {text[:200].strip()}")
+
+    def _post(self, url: str, content: bytes) -> tuple[int, str]:
+        """Status and text of an answer. Raises BadNote where that does not end."""
+        until, data = time.monotonic() + LONGEST, b""
+        with self._client.stream("POST", url, content=content) as answer:
+            for part in answer.iter_raw():
+                data += part
+                if len(data) > MOST_BYTES or time.monotonic() > until:
+                    raise BadNote(f"its answer does not end ({len(data)} bytes)")
+        return answer.status_code, data.decode(errors="replace")
+
+    def _own(self, name: str, text: str) -> str:
+        """The signature of its own in what a witness answers; whatever else it says is none of its business."""
+        of = DASH + self._witnesses[name][1].name + " "
+        return next((line for line in text.splitlines() if line.startswith(of)), "")
 
     def _note(self, name: str, failed: str) -> None:
         """Tell a failure once, and its end."""

@@ -2,7 +2,7 @@
 
 A backup is a folder with the journal's segments, byte for byte, and `backup.json`, which has their sizes and SHA-256
 sums and is written last: what it does not name yet is not part of the backup. The same folder takes what has come
-since. Where the journal's first segments are gone, the oldest kept state stands for them.
+since. Where the journal's first segments are gone, what stands for them is copied (`before`), or the oldest kept state.
 """
 
 import hashlib
@@ -18,11 +18,13 @@ import msgspec
 from brokerfix import __version__
 from brokerfix.domain import id_number, id_text, shard_of
 from brokerfix.record.frames import MAGIC
-from brokerfix.record.journal import JournalError, Place, Record, places, records, segments
-from brokerfix.record.kept import BadState, kept_states, oldest, place_of, read_head
+from brokerfix.record.journal import JournalError, Place, Record, before_path, places, records, segments
+from brokerfix.record.kept import BadState, base_of, kept_states, oldest, place_of, read_head
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
 
 MANIFEST = "backup.json"
+PERSONAL = "personal/personal.json"
+"""Clients' personal data, encrypted. Their keys are in no backup: in one, a key that is destroyed would live on."""
 BLOCK = 1 << 20
 FORMAT = 1
 
@@ -73,7 +75,7 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
         else:
             end, last = _whole(segment, last)
         copied.append(_copy(segment, folder / segment.name, end, had))
-    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES):
+    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES, data / PERSONAL):
         if path.exists():
             shutil.copyfile(path, folder / path.name)
             copied.append(_described(folder / path.name))
@@ -102,7 +104,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _needed(journal: Path) -> list[Path]:
-    """The kept state that stands for the journal's first segments, where they are gone. Raises JournalError."""
+    """What stands for the journal's first segments, where they are gone. Raises JournalError."""
+    base = base_of(journal)
+    if base is not None:
+        return [base, before_path(base)]
     _, place = oldest(journal)
     for path in kept_states(journal):
         try:
@@ -192,9 +197,13 @@ def restore(folder: Path, data: Path, until: str = "", progress: Callable[[str],
     except JournalError:
         shutil.rmtree(being_made, ignore_errors=True)
         raise
-    for name in (ADDED_CLIENTS, ADDED_VENUES):
-        if (being_made / name).exists():
-            (being_made / name).replace(data / name)
+    for name in (ADDED_CLIENTS, ADDED_VENUES, PERSONAL):
+        made = being_made / Path(name).name
+        if made.exists():
+            (data / name).parent.mkdir(mode=0o700, exist_ok=True)
+            if name == PERSONAL:
+                made.chmod(0o600)
+            made.replace(data / name)
     if journal.exists():
         shutil.rmtree(journal)
     being_made.rename(journal)

@@ -14,11 +14,26 @@ from struct import Struct
 MAGIC = b"brokerfix journal 1\n"
 HEADER = Struct("<II")
 MAX_RECORD = 1 << 30
+NEW = b"\xa2r2"
+"""How a Record begins behind its array's first byte."""
+LINK_SIZE, LINK_HEAD = 32, b"\xc4\x20"
+
+
+_NOTHING = sha256()
 
 
 def link(payload: bytes | memoryview) -> bytes:
     """What the next record has of this one."""
-    return sha256(payload).digest()
+    # A copy spares OpenSSL the look-up of the algorithm.
+    digest = _NOTHING.copy()
+    digest.update(payload)
+    return digest.digest()
+
+
+def linked_to(payload: memoryview) -> bytes:
+    """What a record has of the one before it, b"" if nothing: it stands at its end (MessagePack's bin 8)."""
+    is_new = payload[1:4] == NEW and payload[-LINK_SIZE - 2 : -LINK_SIZE] == LINK_HEAD
+    return bytes(payload[-LINK_SIZE:]) if is_new else b""
 
 
 def record_end(data: memoryview, offset: int) -> int | None:

@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from brokerfix.facts import KINDS, AnyFact, DayRolled, Fact, StateKept
-from brokerfix.record.frames import HEADER, MAGIC, MAX_RECORD, last_link, link
+from brokerfix.record.frames import HEADER, MAGIC, MAX_RECORD, NEW, last_link, link
 from brokerfix.record.frames import record_end as _record_end
 from brokerfix.record.place import Place as Place
 from brokerfix.record.place import position_of
@@ -61,8 +61,6 @@ class Record(msgspec.Struct, array_like=True, tag="r2", gc=False):
 
 
 _ARRAY = rb"(?:[\x90-\x9f]|\xdc..|\xdd....)"
-NEW = b"\xa2r2"
-"""How a Record begins behind its array's first byte."""
 LONG_ARRAY = 0xA0
 """First bytes of MessagePack arrays of up to 15 elements are below this."""
 _NAMES = b"|".join(kind.__name__.encode() for kind in KINDS)
@@ -113,11 +111,27 @@ CHECKED_BEFORE = 4096
 
 
 def read(folder: Path, torn: Callable[[Torn], None] | None = None, since: Place = START) -> Iterator[Record]:
-    """Every record of every segment from the place `since` on, none if there is no such folder. `torn` is told of a
-    last record that is not whole; it is left out. Raises JournalError where a record in the middle is damaged.
+    """Every record of every segment from the place `since` on, none if there is no such folder; from the start on,
+    first those that stand for days that were deleted. `torn` is told of a last record that is not whole; it is left
+    out. Raises JournalError where a record in the middle is damaged.
     """
+    if since == START:
+        yield from told_before(folder)
     for _, found in _by_segment(folder, torn, since):
         for record, _ in found:
+            yield record
+
+
+def before_path(segment: Path) -> Path:
+    """Where the facts are that stand for the days before a segment, if those were deleted, see `before`."""
+    return segment.with_suffix(".before")
+
+
+def told_before(folder: Path) -> Iterator[Record]:
+    """The records that stand for the days before a journal's first segment, if those were deleted."""
+    first = next(iter(segments(folder)), None)
+    if first is not None and before_path(first).exists():
+        for record, _ in records(before_path(first), len(MAGIC), may_tear=False):
             yield record
 
 
@@ -277,6 +291,8 @@ class Journal:
         self._is_torn = False
         self._name = ""
         self._before = b""
+        # The last record's payload, until the link to it is made.
+        self._unlinked = b""
         self._syncer: Syncer | None = Syncer() if disk else None
         folder.mkdir(parents=True, exist_ok=True)
         self._reserve = folder / "reserve"
@@ -289,7 +305,7 @@ class Journal:
         path = existing[-1] if existing else self.folder / f"{day}.journal"
         if torn is not None:
             os.truncate(torn.segment, torn.offset)
-        self._before = last_link(existing, *since)
+        self._before, self._unlinked = last_link(existing, *since), b""
         self._begin(path)
         if self._syncer is not None:
             # What the last process wrote but did not sync is about to be told.
@@ -309,6 +325,8 @@ class Journal:
 
         Raises DiskFull or TooLarge, and then has written nothing.
         """
+        if self._unlinked:
+            self.link()
         try:
             payload = _encode(Record(facts, origin, written, list(noted), self._before))
         except OverflowError as error:
@@ -318,12 +336,18 @@ class Journal:
         if facts and type(facts[0]) is DayRolled:
             self._begin(self.folder / f"{facts[0].day}.journal")
         self.position += self._write(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
-        self._before = link(payload)
+        self._unlinked = payload
         if self._syncer is not None:
             self._syncer.request(self.position)
         if self.replica is not None:
             self.replica.appended(self.position)
         return self.position
+
+    def link(self) -> None:
+        """Make what the next record has of the last one. It is due with the next record, and costs nobody anything
+        once the messages of this one are sent."""
+        if self._unlinked:
+            self._before, self._unlinked = link(self._unlinked), b""
 
     @property
     def place(self) -> Place:

@@ -21,7 +21,8 @@ from brokerfix.engine import parts
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.facts import Started, StateKept
-from brokerfix.record.journal import START, JournalError, Place, checksum_before, exists, old_kept_state
+from brokerfix.record.frames import MAGIC as SEGMENT_MAGIC
+from brokerfix.record.journal import START, JournalError, Place, checksum_before, exists, old_kept_state, segments
 from brokerfix.record.journal import read as read_journal
 from brokerfix.record.place import position_of
 
@@ -29,6 +30,8 @@ log = logging.getLogger("brokerfix")
 
 MAGIC = b"brokerfix state 1\n"
 FRAME = Struct("<QI")
+BASE = ".base"
+"""What the file of the state is called by that stands for days that were deleted."""
 KEPT_FILES = 2
 """How many kept states stay: one may be found damaged."""
 NICENESS = 10
@@ -64,12 +67,31 @@ def kept_states(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem), reverse=True)
 
 
+def base_of(folder: Path) -> Path | None:
+    """The state that stands for the days before a journal's first segment, if those were deleted."""
+    first = next(iter(segments(folder)), None)
+    path = first.with_suffix(BASE) if first is not None else None
+    return path if path is not None and path.exists() else None
+
+
 def write(folder: Path, state: State, segment: str, offset: int, outbox: bytes) -> Path:
     """Write the state, whole or not at all, with the sessions' mailboxes, and let older ones go. The journal reaches
     the disk before it."""
-    before = checksum_before(folder, Place(segment, offset))
-    head = Head(state.last_id, segment, offset, state.hash(), (), before, HASHED_PARTS)
     path = folder / f"{state.last_id}.state"
+    _write(path, state, Place(segment, offset), outbox)
+    for older in kept_states(folder)[KEPT_FILES:]:
+        older.unlink(missing_ok=True)
+    return path
+
+
+def write_base(folder: Path, state: State, segment: str) -> None:
+    """Write the state that stands for the days before a segment (see `before`), whole or not at all."""
+    _write((folder / segment).with_suffix(BASE), state, Place(segment, len(SEGMENT_MAGIC)), b"")
+
+
+def _write(path: Path, state: State, place: Place, outbox: bytes) -> None:
+    before = checksum_before(path.parent, place)
+    head = Head(state.last_id, *place, state.hash(), (), before, HASHED_PARTS)
     being_written = path.with_suffix(".tmp")
     try:
         with being_written.open("wb") as file:
@@ -78,15 +100,12 @@ def write(folder: Path, state: State, segment: str, offset: int, outbox: bytes) 
                 file.write(FRAME.pack(len(payload), zlib.crc32(payload)))
                 file.write(payload)
             file.flush()
-            _sync(folder / segment)
+            _sync(path.parent / place.segment)
             os.fsync(file.fileno())
         being_written.rename(path)
     except BaseException:
         being_written.unlink(missing_ok=True)
         raise
-    for older in kept_states(folder)[KEPT_FILES:]:
-        older.unlink(missing_ok=True)
-    return path
 
 
 def _sync(path: Path) -> None:
@@ -177,7 +196,9 @@ def begin(
     found = newest(folder, usable, tell)
     if found is None:
         # Where the oldest segments are gone, it says so.
-        oldest(folder)
+        state, since = oldest(folder)
+        if since.segment and (until is None or position_of(since) <= until):
+            return state, b"", since
         return State(), b"", old_kept_state(folder)
     state, head, outbox = found
     return state, outbox, place_of(head)
@@ -186,6 +207,12 @@ def begin(
 def oldest(folder: Path) -> tuple[State, Place]:
     """What a look at a whole journal begins with: an empty state or, where its oldest segments are gone, the oldest
     kept state. Raises JournalError where there is none."""
+    base = base_of(folder)
+    if base is not None:
+        with suppress(BadState):
+            if belongs(folder, read_head(base)):
+                state = State()
+                return state, place_of(read(base, state)[0])
     first = next(read_journal(folder, lambda torn: None), None)
     if first is None or isinstance(first.facts[0], StateKept) or any(isinstance(one, Started) for one in first.facts):
         return State(), START

@@ -6,6 +6,7 @@ name, so that one Ed25519 key has a verifier key ("vkey") for each day.
 
 import base64
 import binascii
+import re
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 SIGNATURE, COSIGNATURE = b"\x01", b"\x04"
 """What a key is for, as the first byte of a vkey's key: a log's Ed25519 signature, a witness's cosignature."""
 DASH = "\u2014 "
+SIZE = re.compile("0|[1-9][0-9]{0,18}")
 HASH_SIZE, TIME_SIZE, KEY_SIZE, ROOT_SIZE = 4, 8, 32, 32
 
 
@@ -80,7 +82,7 @@ def parse(note: str) -> tuple[Checkpoint, list[tuple[str, bytes]]]:
     if not blank or not lines.endswith("\n"):
         raise BadNote("it is no signed note: text, an empty line and signatures are needed")
     head = text.split("\n")
-    if len(head) != 3 or not head[1].isascii() or not head[1].isdigit() or head[1] != str(int(head[1])):
+    if len(head) != 3 or not SIZE.fullmatch(head[1]):
         raise BadNote("it is no checkpoint: an origin, a size and a root are needed")
     root = _decoded(head[2], "the root")
     if len(root) != ROOT_SIZE:

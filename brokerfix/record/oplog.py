@@ -32,6 +32,16 @@ LINES: dict[type[Any], Callable[[Any], Line]] = {
         fact.text,
     ),
     f.MessageRefused: lambda fact: (logging.INFO, "message of %s refused: %s", fact.client, fact.text),
+    f.AlertDisposed: lambda fact: (
+        logging.INFO,
+        "alert %s is %s, %s says: %s",
+        fact.alert,
+        fact.status,
+        fact.operator,
+        fact.text,
+    ),
+    f.RecordsDeleted: lambda fact: (logging.WARNING, "%s deletes %s (%s)", fact.operator, fact.file.name, fact.rule),
+    f.PersonalErased: lambda fact: (logging.WARNING, "%s erases the personal data of %s", fact.operator, fact.name),
     f.Alerted: lambda fact: (logging.WARNING, "ALERT %s from %s: %s | %s", fact.code, fact.source, fact.text, fact.raw),
 }
 """The log line of each kind of fact that has one; the many others only the journal keeps."""

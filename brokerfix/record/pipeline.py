@@ -434,6 +434,7 @@ class Pipeline:
             if self.journal.replica is not None:
                 self.journal.replica.check()
             self._send(outs)
+        self.journal.link()
         if self._bugs:
             self._alert_bugs(command.at)
         return True

@@ -3,46 +3,22 @@
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from brokerfix.domain import day_of, id_text
 from brokerfix.facts import AnyFact, Trade
+from brokerfix.record.before import deletions
 from brokerfix.record.checkpoints import SUFFIX, notes_path, read_notes
 from brokerfix.record.frames import MAGIC, link, payloads
+from brokerfix.record.gone import check_gone
 from brokerfix.record.journal import JournalError, Record, check_torn, read_payload, segments
+from brokerfix.record.kept_notes import KeptNotes
 from brokerfix.record.merkle import Tree, inclusion_proof, leaf_hash, proven_root
 from brokerfix.record.notes import SIGNATURE, BadNote, Checkpoint, VKey, is_signed_by, parse
-
-MOST_PROBLEMS = 20
-
-
-class Problem(NamedTuple):
-    """What is wrong, and where: a file with the record or line in it."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
-
-
-class Checked(msgspec.Struct):
-    """What was found. `linked` records have the link to the one before; `uncovered` are behind the newest checkpoint of
-    their day, and `days_without` are days that have none. `torn`: a last record that is not whole."""
-
-    records: int = 0
-    linked: int = 0
-    checkpoints: int = 0
-    uncovered: int = 0
-    days_without: list[str] = []
-    torn: str = ""
-    problems: list[Problem] = []
-
-    def problem(self, where: object, what: str) -> None:
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(str(where), what))
+from brokerfix.record.problems import Checked as Checked
+from brokerfix.record.problems import Problem as Problem
 
 
 class _Links:
@@ -79,25 +55,29 @@ def _decoded(payload: memoryview) -> Record | None:
 
 
 def check(journal: Path, notes: Path, trusted: Sequence[bytes]) -> Checked:
-    """Check a journal's links, and each checkpoint in the folder `notes` against it: that one of the keys `trusted` has
-    signed it, and that the records up to its size have its root. Without keys, links alone."""
+    """Check a journal's links, and each checkpoint in the folder or file `notes` (see `kept_notes`) against it: that
+    one of the keys `trusted`, oldest first, has signed it, and that the records up to its size have its root. Without
+    keys, links alone."""
     checked = Checked()
-    links, every = _Links(checked), segments(journal)
+    links, every, signed = _Links(checked), segments(journal), _Signed(checked, KeptNotes(notes), trusted)
+    here = [segment.stem for segment in every]
+    days = signed.days() if trusted else []
+    # Keys are rotated in the days' order.
+    gone = {day: signed.of(day) for day in days if here and day < here[0]}
     for segment in every:
-        _check_segment(checked, links, segment, segment == every[-1], notes, trusted)
-    if trusted:
-        known = {segment.stem for segment in every}
-        for path in sorted(notes.glob(f"*{SUFFIX}")):
-            if path.stem not in known and (not every or path.stem > every[0].stem):
-                checked.problem(path, f"there are checkpoints of {path.stem}, but the journal has no such day")
+        _check_segment(checked, links, segment, segment == every[-1], signed)
+    for day in days:
+        if day not in here and day not in gone:
+            checked.problem(signed.notes.path, f"there are checkpoints of {day}, but the journal has no such day")
+    check_gone(checked, journal, gone)
     return checked
 
 
 def _check_segment(
-    checked: Checked, links: _Links, segment: Path, is_last: bool, notes: Path, trusted: Sequence[bytes]
+    checked: Checked, links: _Links, segment: Path, is_last: bool, signed: "_Signed"
 ) -> None:  # fmt: skip
     tree, roots, offset = Tree(), {}, len(MAGIC)
-    wanted = _checkpoints(checked, segment, notes, trusted) if trusted else []
+    wanted = signed.of(segment.stem)
     sizes = {one.size for _, one in wanted}
     with segment.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
@@ -123,9 +103,9 @@ def _check_segment(
         # Those behind it say nothing more.
         break
     newest = max(sizes, default=0)
-    if trusted and not wanted:
+    if signed.trusted and not wanted:
         checked.days_without.append(segment.stem)
-    checked.uncovered += max(0, tree.size - newest) if trusted else 0
+    checked.uncovered += max(0, tree.size - newest) if signed.trusted else 0
 
 
 def _check_rest(checked: Checked, segment: Path, offset: int, is_last: bool) -> None:
@@ -139,33 +119,57 @@ def _check_rest(checked: Checked, segment: Path, offset: int, is_last: bool) -> 
         checked.torn = f"{segment.name}: {len(data) - offset} bytes at byte {offset}"
 
 
-def _checkpoints(
-    checked: Checked, segment: Path, notes: Path, trusted: Sequence[bytes]
-) -> list[tuple[str, Checkpoint]]:
-    """A day's checkpoints that are signed, each with where it stands."""
-    path, found, size = notes_path(notes, segment), [], 0
-    if not path.exists():
-        return []
-    try:
-        for line, signed in read_notes(path):
-            where = f"{path.name}: line {line} of {signed.at}"
-            checked.checkpoints += 1
-            try:
-                checkpoint, _ = parse(signed.note)
-                if not checkpoint.origin.endswith(f"/{segment.stem}"):
-                    checked.problem(where, f"it is of another log: {checkpoint.origin}")
-                elif not any(is_signed_by(signed.note, VKey(checkpoint.origin, SIGNATURE, key)) for key in trusted):
-                    checked.problem(where, "none of the trusted keys has signed it: it was forged, or the key is wrong")
-                elif checkpoint.size < size:
-                    checked.problem(where, f"its size {checkpoint.size} is below that of the one before it, {size}")
-                else:
-                    size = checkpoint.size
-                    found.append((where, checkpoint))
-            except BadNote as error:
-                checked.problem(where, str(error))
-    except BadNote as error:
-        checked.problem(path, str(error))
-    return found
+class _Signed:
+    """The checkpoints that trusted keys have signed. They are of one broker; and once a key was used, none before it is
+    used again: who has an old key signs nothing new."""
+
+    def __init__(self, checked: Checked, notes: KeptNotes, trusted: Sequence[bytes]) -> None:
+        self._checked, self.notes, self.trusted = checked, notes, trusted
+        self._newest_key = 0
+        self._log = ""
+
+    def days(self) -> list[str]:
+        try:
+            return self.notes.days()
+        except BadNote as error:
+            self._checked.problem(self.notes.path, str(error))
+            return []
+
+    def of(self, day: str) -> list[tuple[str, Checkpoint]]:
+        """A day's checkpoints, each with where it stands."""
+        found: list[tuple[str, Checkpoint]] = []
+        if not self.trusted:
+            return found
+        try:
+            for where, note in self.notes.of(day):
+                self._checked.checkpoints += 1
+                try:
+                    found.append((where, self._of(day, note, found[-1][1].size if found else 0)))
+                except BadNote as error:
+                    self._checked.problem(where, str(error))
+        except BadNote as error:
+            self._checked.problem(self.notes.path / f"{day}{SUFFIX}" if self.notes.path.is_dir() else day, str(error))
+        return found
+
+    def _of(self, day: str, note: str, size: int) -> Checkpoint:
+        """A note's checkpoint. Raises BadNote, with what is wrong with it."""
+        checkpoint, _ = parse(note)
+        log, _, of = checkpoint.origin.rpartition("/")
+        if of != day or log != (self._log or log):
+            raise BadNote(f"it is of another log: {checkpoint.origin}")
+        number = next((at for at, key in enumerate(self.trusted) if _is_signed(note, checkpoint, key)), None)
+        if number is None:
+            raise BadNote("none of the trusted keys has signed it: it was forged, or the key is wrong")
+        if number < self._newest_key:
+            raise BadNote("it is signed by a key that was rotated away before: who has that one has forged it")
+        if checkpoint.size < size:
+            raise BadNote(f"its size {checkpoint.size} is below that of the one before it, {size}")
+        self._newest_key, self._log = number, log
+        return checkpoint
+
+
+def _is_signed(note: str, checkpoint: Checkpoint, key: bytes) -> bool:
+    return is_signed_by(note, VKey(checkpoint.origin, SIGNATURE, key))
 
 
 class Proof(msgspec.Struct):
@@ -182,11 +186,13 @@ class Proof(msgspec.Struct):
 
 
 def prove(data: Path, number: int, trusted: Sequence[bytes]) -> Proof:
-    """The proof of the record with the fact of this number. Raises LookupError: there is no such fact, or no checkpoint
-    covers it yet."""
+    """The proof of the record with the fact of this number. Raises LookupError: there is no such fact, no checkpoint
+    covers it yet, or the journal was changed."""
     segment = data / "journal" / f"{day_of(number)}.journal"
     if not segment.exists():
-        raise LookupError(f"{data}: there is no journal of that day, {day_of(number)}")
+        deleted = (fact for fact in deletions(data / "journal") if fact.file.name == segment.name)
+        told = next((f": {one.operator} has deleted it, under {one.rule}" for one in deleted), "")
+        raise LookupError(f"{data}: there is no journal of that day, {day_of(number)}{told}")
     leaves: list[bytes] = []
     index, found = -1, b""
     for _, payload in payloads(segment):
@@ -200,8 +206,11 @@ def prove(data: Path, number: int, trusted: Sequence[bytes]) -> Proof:
     note, checkpoint, vkey = _covering(data / "checkpoints", segment, index, trusted)
     path = inclusion_proof(leaves[: checkpoint.size], index)
     record = read_payload(memoryview(found))
+    proof = Proof([], index, _base64(found), [_base64(one) for one in path], note, str(vkey))
+    if not is_proven(proof, vkey):
+        raise LookupError(f"{segment}: is not what its checkpoint says: `brokerfix verify` tells where it was changed")
     what = [{"kind": type(fact).__name__, "fact": id_text(fact.id), **_fields(fact)} for fact in record.facts]
-    return Proof(what, index, _base64(found), [_base64(one) for one in path], note, str(vkey))
+    return msgspec.structs.replace(proof, what=what)
 
 
 def _has(record: Record, number: int) -> bool:

@@ -35,7 +35,9 @@ from brokerfix.settings.makers import ClientQuotingSection, MakersSection
 from brokerfix.settings.makers import MakerSection as MakerSection
 from brokerfix.settings.operators import OperatorSection
 from brokerfix.settings.proof import ProofSection
+from brokerfix.settings.records import RecordsSection
 from brokerfix.settings.servers import ClusterSection, EventsSection, OrdersFromSection, QueueSection, RouterSection
+from brokerfix.settings.surveillance import SurveillanceSection
 
 MAKER = "MAKER"
 """The name of a simulated exchange's market maker, which `[maker]` configures."""
@@ -347,8 +349,10 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "alerts": AlertsSection,
     "compliance": ComplianceSection,
     "console": ConsoleSection,
+    "records": RecordsSection,
     "cluster": ClusterSection,
     "proof": ProofSection,
+    "surveillance": SurveillanceSection,
     "gateway": GatewaySection,
     "router": RouterSection,
     "http": HttpSection,
@@ -421,8 +425,10 @@ class Config(msgspec.Struct, frozen=True):
     proof: ProofSection | None = None
     router: RouterSection | None = None
     compliance: ComplianceSection = ComplianceSection()
+    surveillance: SurveillanceSection | None = None
     console: ConsoleSection | None = None
     operators: dict[str, OperatorSection] = {}
+    records: RecordsSection = RecordsSection()
 
     @property
     def login_names(self) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from msgspec import Meta
 from brokerfix.facts import KINDS
 from brokerfix.settings.base import CompId, ConfigError, Section
 
+CHECKPOINT = "Checkpoint"
+"""The kind of signed checkpoints, which are no facts."""
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 """What streams, queues and topics are called by."""
 
@@ -148,7 +150,7 @@ def check_events(path: Path, events: Mapping[str, EventsSection], accounts: Cont
             )
         places[place] = name
         for kind in section.kinds:
-            if kind not in kinds:
+            if kind not in kinds and kind != CHECKPOINT:
                 raise ConfigError(
                     f"{path}: events.{name}.kinds: there is no {kind}: `brokerfix schema --kinds` has all"
                 )

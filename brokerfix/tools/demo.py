@@ -92,18 +92,18 @@ class Process:
 
 def run(folder: Path, seconds: int, kill: bool) -> int:
     """Run the demo for `seconds`. Returns 0 if all accounts agree."""
-    processes = _set_up(folder)
+    processes = set_up(folder)
     broker = processes["BROKER"]
     traders = [Trader(name, broker.port, seed) for seed, name in enumerate(("ALICE", "BOB", "CAROL"))]
     view: View = LiveView(folder, seconds) if sys.stdout.isatty() else LineView(seconds)
     try:
         for process in processes.values():
             process.start()
-        _wait_until_ready(folder)
+        wait_until_ready(folder)
         with view:
             _trade(traders, broker, view, seconds, kill)
             view.say("canceling what still works, then stopping")
-            _finish(traders)
+            finish(traders)
     finally:
         for name in ("BROKER", *EXCHANGES):
             processes[name].stop()
@@ -120,7 +120,7 @@ def make_folder(folder: Path) -> None:
     marker.touch()
 
 
-def _set_up(folder: Path) -> dict[str, Process]:
+def set_up(folder: Path) -> dict[str, Process]:
     """The shipped configurations in the demo's own folder, on free ports."""
     make_folder(folder)
     (folder / "config").mkdir()
@@ -140,7 +140,7 @@ def _set_up(folder: Path) -> dict[str, Process]:
     return processes
 
 
-def _wait_until_ready(folder: Path) -> None:
+def wait_until_ready(folder: Path) -> None:
     """Until the broker has its exchanges and its database: what a start has to do is not in the way of orders. Raises
     Disconnected if it takes too long."""
     data = folder / "var" / "broker"
@@ -185,7 +185,7 @@ def _trade(traders: list[Trader], broker: Process, view: View, seconds: int, kil
     started = time.monotonic()
     kill_at = started + seconds / 2 if kill else float("inf")
     for trader in traders:
-        _connect(trader)
+        connect(trader)
     while not all(levels for trader in traders for levels in trader.books.values()):
         if time.monotonic() > started + START_SECONDS:
             raise Disconnected("the exchanges' market makers show no prices; see the logs")
@@ -203,7 +203,8 @@ def _trade(traders: list[Trader], broker: Process, view: View, seconds: int, kil
             view.update(traders, time.monotonic() - started)
 
 
-def _connect(trader: Trader) -> None:
+def connect(trader: Trader) -> None:
+    """Have a client log on and subscribe to prices."""
     trader.client.connect()
     trader.client.subscribe(f"book-{time.monotonic_ns()}", PRICES, depth=5)
 
@@ -216,7 +217,7 @@ def turn(traders: Sequence[Trader], acting: bool) -> int:
     for trader in traders:
         try:
             if not trader.client.connected:
-                _connect(trader)
+                connect(trader)
             count += trader.take_in()
             if acting:
                 trader.act(time.monotonic())
@@ -225,7 +226,8 @@ def turn(traders: Sequence[Trader], acting: bool) -> int:
     return count
 
 
-def _finish(traders: Sequence[Trader]) -> None:
+def finish(traders: Sequence[Trader]) -> None:
+    """Cancel what works, and log out."""
     cancel_all(traders)
     for trader in traders:
         trader.client.logout()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from brokerfix.cluster.keys import NO_ANSWER
 from brokerfix.cluster.standing import ask_all, keep, read_standing
 from brokerfix.facts import Halted
 from brokerfix.operate.admin import ActionRefused, name_of
@@ -47,7 +48,7 @@ class NoServers(KeysAtHand):
     async def write(self, key: str, value: bytes, over: int | None = None) -> int:
         from brokerfix.cluster.lease import Away
 
-        raise Away("no server answers for it: the servers have no quorum")
+        raise Away(NO_ANSWER)
 
 
 def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
@@ -64,5 +65,5 @@ def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
     client: Any = Client()
     found = asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
     assert asked == ["brokerfix.desk.shard.0"]
-    assert (found["kept"], found["error"]) == (False, "no server answers for it: the servers have no quorum")
+    assert (found["kept"], found["error"]) == (False, NO_ANSWER)
     assert found["answers"] == [{"shard": 0, "ok": False, "error": "it does not answer", "away": True}]

@@ -225,10 +225,17 @@ def test_without_a_quorum_nobody_is_primary_and_it_comes_back(desk: Desk, alice:
 
 
 def test_every_account_agrees_at_the_end(desk: Desk, alice: Client) -> None:
+    """Also a node that is told to end while it takes over ends in good order."""
     alice.logout()
     states = set()
-    for node in desk.nodes.values():
-        assert node.stop() == 0, node.tail()[-2000:]
+    primary = desk.nodes[desk.primary()]
+    (standby,) = (node for node in desk.nodes.values() if node is not primary)
+    standby.wait_ready()
+    before = standby.tail().count("takes over")
+    assert primary.stop() == 0, primary.tail()[-2000:]
+    until(lambda: standby.tail().count("takes over") > before)
+    assert standby.stop() == 0, standby.tail()[-2000:]
+    assert standby.tail().endswith("its orders stay\n")
     for node in desk.nodes.values():
         report, state = verify(node.data / "journal")
         assert report.problems == []

@@ -84,6 +84,7 @@ class Desk(Processes):
             people.add(name, role, PASSWORD, second_factor=False)
         self.people = people
         self._console: subprocess.Popen[bytes] | None = None
+        self._http: list[httpx.Client] = []
 
     def start(self) -> None:
         super().start()
@@ -110,6 +111,8 @@ class Desk(Processes):
             self._console = None
 
     def stop(self) -> None:
+        for client in self._http:
+            client.close()
         self.stop_console()
         super().stop()
         assert "Traceback" not in (self.folder / "console.log").read_text()
@@ -118,13 +121,24 @@ class Desk(Processes):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.console_port}"
 
-    def login(self, name: str, password: str = PASSWORD) -> httpx.Client:
-        """A session over plain HTTP, as a browser has one. Its Origin is the console's."""
-        client = httpx.Client(base_url=self.url, headers={"Origin": self.url, "Accept": "text/html"}, timeout=20)
-        page = client.get("/login").text
-        form = page.partition('name="form" value="')[2].partition('"')[0]
-        client.post("/login", data={"name": name, "password": password, "form": form})
+    def http(self, origin: str | None = None) -> httpx.Client:
+        """A browser without scripts, whose requests come from a page of `origin` (None: the console's, "": none)."""
+        origin = self.url if origin is None else origin
+        headers = {"Accept": "text/html", **({"Origin": origin} if origin else {})}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        self._http.append(client)
         return client
+
+    def login(self, name: str, password: str = PASSWORD) -> httpx.Client:
+        """A session of a person's."""
+        client = self.http()
+        client.post("/login", data={"name": name, "password": password, "form": form_of(client)})
+        return client
+
+
+def form_of(client: httpx.Client) -> str:
+    """What a login has to bring, out of its page."""
+    return client.get("/login").text.partition('name="form" value="')[2].partition('"')[0]
 
 
 def no_browser() -> str:

@@ -319,7 +319,7 @@ def test_the_last_market_data_of_a_symbol(tmp_path: Path, queue_server: Server) 
             rows: list[dict[str, Any]] = []
             async with asyncio.timeout(20):
                 while not rows or rows[-1]["id"] != id_text(flow.last):
-                    rows = [row async for row in at_queue(flow.where, Asked(), False, market=True)]
+                    rows = [row async for row in at_queue(flow.where, Asked(), False, "market")]
         return rows
 
     rows = asyncio.run(latest())

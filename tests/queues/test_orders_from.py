@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import pytest
 from brokerfix.facts import Alerted, Fact, OrderAccepted
 from brokerfix.intake.kinds import queue_of
 from brokerfix.intake.messages import DeadLetter
-from brokerfix.intake.queue import Queue
+from brokerfix.intake.queue import MOST_KEPT, Queue
 from brokerfix.intake.reports import AWAY_SECONDS
 from brokerfix.record.journal import read
 from brokerfix.settings.load import load
@@ -140,6 +141,34 @@ def test_above_its_budget_a_client_waits(place: Place) -> None:
     assert [place.desk.reply(f"E{number}")["status"] for number in range(4)] == [201] * 4
     at = [fact.at for fact in facts(place) if isinstance(fact, OrderAccepted) and fact.cl_ord_id in ("E1", "E2", "E3")]
     assert all(later - earlier > 150_000_000 for earlier, later in pairwise(at)), "5 a second"
+
+
+def test_a_header_that_can_not_be_sent_on_keeps_nothing(place: Place) -> None:
+    """NATS' servers take names of headers that its client libraries refuse: a dead letter is kept without them."""
+    if place.kind != "nats":
+        pytest.skip("of NATS alone")
+    host, port = place.desk.urls[0].rpartition("/")[2].split(":")
+    headers = b"NATS/1.0\r\nwe(ird: 1\r\nplain: 2\r\n\r\n"
+    with socket.create_connection((host, int(port)), 10) as wire:
+        wire.sendall(b'CONNECT {"headers": true, "verbose": false}\r\nPING\r\n')
+        wire.sendall(b"HPUB trial.orders %d %d\r\n%s{}\r\nPING\r\n" % (len(headers), len(headers) + 2, headers))
+        until(lambda: bool(dead(place)))
+    (letter,) = dead(place)
+    assert letter.headers == {"plain": "2"}
+    assert letter.reason.startswith("no API key")
+    asyncio.run(asked(place, lambda queue: queue.drop(letter.id)))
+    assert not dead(place)
+
+
+def test_a_message_as_large_as_the_queue_takes_is_a_dead_letter(place: Place) -> None:
+    """Its reason would make it too large: it is cut."""
+    place.desk.send(b" " * (999_000 if place.kind != "nats" else (1 << 20) - 200))
+    until(lambda: bool(dead(place)))
+    (letter,) = dead(place)
+    assert (letter.reason.split(":")[0], len(letter.body)) == ("too large", MOST_KEPT)
+    assert place.desk.ask(order("LARGE"))["status"] == 201
+    asyncio.run(asked(place, lambda queue: queue.drop(letter.id)))
+    assert not dead(place)
 
 
 def test_a_message_that_can_not_be_answered_is_a_dead_letter(place: Place) -> None:

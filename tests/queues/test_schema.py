@@ -68,7 +68,7 @@ def test_all_kinds_are_told_but_for_the_state_that_older_versions_kept() -> None
     assert {kind.__name__ for kind in KINDS} - set(TOLD) == {"StateKept"}
     everything = jsonschema_rs.validator_for(schema())
     everything.validate(told(Trade(AT, NUMBER, NUMBER - 3, NUMBER - 2, 100, 15010)))
-    assert set(kinds()) == {*TOLD, "Market"}
+    assert set(kinds()) == {*TOLD, "Market", "Checkpoint"}
 
 
 def test_numbers_times_and_amounts_as_others_read_them() -> None:

@@ -1,1 +1,2 @@
-"""Elements of our own: a class for the page and a component for the browser."""
+"""Parts of pages that NiceGUI has not: each a class here, and beside it what it does in the browser, where it fetches
+by itself what it shows."""

@@ -1,5 +1,6 @@
 """What people see and do, a file for each page."""
 
+from brokerfix.console import makers, watch
 from brokerfix.console.desk import Desk
 from brokerfix.console.frame import PAGES, framed
 from brokerfix.console.pages import audit, clients, making, market, order, orders, overview, quality, risk
@@ -18,6 +19,8 @@ BUILT = {
 
 def add(desk: Desk) -> None:
     """All pages."""
+    watch.begin(desk)
+    makers.begin(desk)
     for entry in PAGES:
         framed(desk, entry.path, entry.title, BUILT[entry.path])
     framed(desk, "/orders/{order_id}", "Order", order.build)

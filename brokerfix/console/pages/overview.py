@@ -1,21 +1,39 @@
 """The overview: what there is, how it is, and what needs a hand."""
 
-from nicegui import ui
+import time
 
-from brokerfix.console.view import View, panel, show_rows, table
+from brokerfix.console import kill
+from brokerfix.console.pages.overview_alerts import Alerts
+from brokerfix.console.pages.overview_parts import Hand, Health, Pulse
+from brokerfix.console.pages.overview_tables import Exchanges, Sessions
+from brokerfix.console.view import View
+
+SLOW = 2
+"""Tables are made anew every so many seconds."""
 
 
 def build(view: View) -> None:
     """The page."""
-    with panel("Sessions"):
-        sessions = table((("kind", "Kind"), ("name", "Name"), ("state", "State")), [], "name", "Sessions")
+    hand = Hand(view)
+    kill.panel(view, size="third")
+    pulse = Pulse(view)
+    exchanges = Exchanges(view)
+    alerts = Alerts(view)
+    health = Health(view)
+    sessions = Sessions(view)
+    turns = 0
 
     async def update() -> None:
-        told = await view.ask("sessions", 1.0)
-        show_rows(
-            sessions,
-            [{key: str(row.get(key, "")) for key in ("kind", "name", "state")} for row in told.get("sessions", [])],
-        )
+        nonlocal turns
+        now, told = time.time_ns(), await view.ask("status", 1.0)
+        hand.show(told, now)
+        pulse.show(told, now)
+        await health.show(told, now)
+        alerts.show()
+        if not turns % SLOW:
+            rows = {row["name"]: row for row in (await view.ask("sessions", 1.0)).get("sessions", [])}
+            exchanges.show(rows, now)
+            sessions.show(rows, await view.desk.gateway.sessions(), now)
+        turns += 1
 
     view.every(1.0, update)
-    ui.label("")

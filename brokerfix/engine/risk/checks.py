@@ -251,7 +251,7 @@ def check_terms(
         if refused is not None:
             return refused
     if account.limits.buying_power and not closes:
-        needed = _needed(state, client, account, instrument, terms, replaced)
+        needed = needed_of(state, client, account, instrument, terms, replaced)
         refused = check_power(account, needed if batch is None else needed + batch.needed)
     if batch is not None and refused is None:
         batch.count(asked or asked_of(state, account, instrument, terms, at, replaced, None), needed, bounds)
@@ -296,7 +296,7 @@ def _check_watched(state: State, account: Account, instrument: Instrument, asked
     return None
 
 
-def _needed(
+def needed_of(
     state: State, client: Client, account: Account, instrument: Instrument, terms: Terms, replaced: Order | None
 ) -> int:
     """What the order takes of the account's buying power or margin, in money: with what its fills cost."""

@@ -21,7 +21,13 @@ from brokerfix.fix.session.logon import REFUSED, check_logon
 from brokerfix.fix.session.mailbox import Mailbox
 from brokerfix.fix.session.older import Sent
 from brokerfix.fix.session.peer import Peer
-from brokerfix.fix.session.settings import acceptor_settings, added_settings, groups_dictionary, initiator_settings
+from brokerfix.fix.session.settings import (
+    acceptor_settings,
+    added_settings,
+    groups_dictionary,
+    initiator_settings,
+    write_dictionaries,
+)
 from brokerfix.fix.text import SOH, Reader, clean, printable
 from brokerfix.fix.versions.recode import FIX_42
 from brokerfix.settings.sections import Config
@@ -114,6 +120,11 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
         self._by_id[peer.session_id.toString()] = peer
         return peer
 
+    def prepare(self) -> None:
+        """Do what of a start needs no socket and no numbers: a standby has it done before it takes over."""
+        write_dictionaries(self.config)
+        self._use_groups()
+
     def start(self, anew: bool = False) -> None:
         """Listen to clients and begin to connect to exchanges, with sequence numbers that begin `anew` where a trading
         day has begun meanwhile. Raises SessionsError, e.g. when the port is taken."""
@@ -142,7 +153,8 @@ class Sessions(quickfix.Application):  # type: ignore[misc]
             if settings is None:
                 continue
             self._open(engine, settings)
-        self._use_groups()
+        if self._dictionary is None:
+            self._use_groups()
         for peer in (*self.clients.values(), *self.venues.values()):
             self._go_on(peer)
         if anew:

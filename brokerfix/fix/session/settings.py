@@ -1,6 +1,7 @@
 """Our configuration -> QuickFIX's settings."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import quickfix
@@ -98,8 +99,25 @@ def groups_dictionary(config: Config) -> Path:
     return path
 
 
+_written: set[Path] = set()
+"""The dictionaries that this process has written."""
+
+
+def write_dictionaries(config: Config) -> None:
+    """Write what QuickFIX is given, for the configuration's sessions: a standby has it done before it takes over."""
+    _dictionaries(config, {client.fix for client in config.clients.values()}, is_venue=False)
+    _dictionaries(config, {venue.fix for venue in config.venues.values()}, is_venue=True)
+
+
+def _written_once(path: Path, write: Callable[[], None]) -> None:
+    if path not in _written or not path.exists():
+        write()
+        _written.add(path)
+
+
 def _dictionaries(config: Config, versions: set[str], is_venue: bool) -> dict[str, str]:
-    """Write the dictionaries of the versions. Returns BeginString -> the settings that name them."""
+    """Write the dictionaries of the versions, where this process has not. Returns BeginString -> the settings that name
+    them."""
     folder = store(config)
     folder.mkdir(parents=True, exist_ok=True)
     kind = "exchanges" if is_venue else "clients"
@@ -110,16 +128,16 @@ def _dictionaries(config: Config, versions: set[str], is_venue: bool) -> dict[st
             folder / f"{name.removesuffix('.xml')}-{kind}.xml" for name in (spoken.dictionary, spoken.transport)
         )
         if is_venue:
-            write_lenient_dictionary(spoken.dictionary, dictionary)
+            _written_once(dictionary, partial(write_lenient_dictionary, spoken.dictionary, dictionary))
         else:
-            write_dictionary(dictionary, begin_string, for_gateway=True)
+            _written_once(dictionary, partial(write_dictionary, dictionary, begin_string, for_gateway=True))
         if not spoken.transport:
             settings[begin_string] = f"DataDictionary={dictionary}\n"
             continue
         if is_venue:
-            write_lenient_dictionary(spoken.transport, transport)
+            _written_once(transport, partial(write_lenient_dictionary, spoken.transport, transport))
         else:
-            write_transport_dictionary(spoken.transport, transport, for_gateway=True)
+            _written_once(transport, partial(write_transport_dictionary, spoken.transport, transport, for_gateway=True))
         settings[begin_string] = (
             f"DefaultApplVerID={spoken.appl_ver_id}\nTransportDataDictionary={transport}\n"
             f"AppDataDictionary={dictionary}\n"

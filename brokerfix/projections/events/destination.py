@@ -4,10 +4,10 @@ it has, and gets what it lacks."""
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
-from brokerfix.projections.events.form import Message
+from brokerfix.projections.events.form import CHECKPOINT, Message
 from brokerfix.queues.away import ServerAway as ServerAway
 from brokerfix.settings.servers import EventsSection, QueueSection
 
@@ -17,16 +17,25 @@ SILENT = "it does not send what it has"
 NOBODY = "_"
 """Stands in a subject for no account."""
 DAY = 86_400
+What = Literal["facts", "market", "checkpoints"]
+"""The streams of a destination."""
 
 
 class Where(NamedTuple):
-    """A destination: the section `[events.NAME]` of the configuration `path`, its queue, and the broker's shard."""
+    """A destination: the section `[events.NAME]` of the configuration `path`, its queue, the broker's shard, and
+    whether its journal is signed."""
 
     path: Path
     name: str
     section: EventsSection
     queue: QueueSection
     shard: int
+    is_signed: bool = False
+
+    @property
+    def checkpoints(self) -> bool:
+        """Whether the journal's checkpoints go there too."""
+        return self.is_signed and (not self.section.kinds or CHECKPOINT in self.section.kinds)
 
     @property
     def key(self) -> str:
@@ -46,13 +55,15 @@ class Where(NamedTuple):
 class Has(NamedTuple):
     """What a destination has: the number of its last fact (0: none), and when that was as its message says ("": that
     can't be told). All before the number `after` is there, and `lacks` says of a message behind it whether it is not.
-    `has_forgotten`: there was something, and it was older than `keep_days`."""
+    `has_forgotten`: there was something, and it was older than `keep_days`. `checkpoint` is the number of its last
+    checkpoint (0: none)."""
 
     last: int
     at: str
     after: int
     lacks: Callable[[Message], bool]
     has_forgotten: bool = False
+    checkpoint: int = 0
 
 
 class Destination(Protocol):
@@ -70,6 +81,9 @@ class Destination(Protocol):
 
     async def send_market(self, messages: Sequence[Message]) -> None:
         """Send market data: the latest of each symbol is what counts. It is not confirmed."""
+
+    async def send_checkpoint(self, message: Message) -> None:
+        """Send a checkpoint, and wait until it is confirmed."""
 
     async def close(self) -> None:
         """Disconnect. Never raises."""

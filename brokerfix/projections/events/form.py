@@ -11,6 +11,7 @@ from brokerfix.facts import KINDS, Fact, StateKept
 from brokerfix.projections.events.about import About
 from brokerfix.projections.events.values import DECIMAL, Digits, Id, Moment, Writer, form_of_struct, moment_text
 from brokerfix.record.journal import OURS, Origin
+from brokerfix.settings.servers import CHECKPOINT as CHECKPOINT
 
 VERSION = 1
 """Of the envelope and all kinds. Fields and kinds may be added to a version; what one means never changes in it."""
@@ -126,3 +127,19 @@ class MarketEvent(msgspec.Struct, frozen=True):
     mid: str | None
     volume: str
     vwap: str | None
+
+
+class CheckpointEvent(msgspec.Struct, frozen=True):
+    """A signed checkpoint: `note` is the signed note (C2SP tlog-checkpoint) as it is, that the first `size` records of
+    the day's journal have its root; `origin` is the log's name in it, `id` the last fact that it covers, `at` when it
+    was signed."""
+
+    v: Literal[1]
+    id: Id
+    at: Moment
+    kind: Literal["Checkpoint"]
+    shard: int
+    day: int
+    size: int
+    origin: str
+    note: str

@@ -19,7 +19,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from brokerfix.domain import id_number, id_text
-from brokerfix.projections.events.destination import CONFIRM_SECONDS, NOBODY, SILENT, Has, ServerAway, Where
+from brokerfix.projections.events.checkpoints import number_of
+from brokerfix.projections.events.destination import CONFIRM_SECONDS, NOBODY, SILENT, Has, ServerAway, What, Where
 from brokerfix.projections.events.form import DECODERS, Message
 from brokerfix.queues.kafka import check_reachable, client_settings
 
@@ -44,6 +45,10 @@ MOST_AHEAD, FEW_AHEAD = 10_000, 1_000
 
 def facts_topic(where: Where) -> str:
     return f"{where.section.subject}.facts.{where.shard}"
+
+
+def checkpoints_topic(where: Where) -> str:
+    return f"{where.section.subject}.checkpoints.{where.shard}"
 
 
 def market_topic(where: Where) -> str:
@@ -97,9 +102,16 @@ class KafkaDestination:
         market = market_topic(where)
         if where.section.market_data_ms and market not in topics:
             self._make(settings, market, 1, {"cleanup.policy": "compact"})
-        last = self._last_of_each(settings)
+        checkpoint = 0
+        if where.checkpoints:
+            topic = checkpoints_topic(where)
+            if topic not in topics:
+                self._make(settings, topic, 1, keep)
+            (one,) = self._last_of_each(settings, topic, 1).values() or (None,)
+            checkpoint = number_of(DECODERS[where.section.format](one.value())) if one is not None else 0
+        last = self._last_of_each(settings, self.topic, self._partitions)
         self._producer = Producer(settings | PRODUCER)
-        return self._has(last)
+        return self._has(last)._replace(checkpoint=checkpoint)
 
     def _make(self, settings: dict[str, Any], topic: str, partitions: int, config: dict[str, str]) -> int:
         """Make a topic, or have the server make it when it is named. Returns its partitions."""
@@ -115,17 +127,15 @@ class KafkaDestination:
             raise ServerAway(f"{self._told}: there is no topic {topic}, and it can't be made: {found.error}: make it")
         return len(found.partitions)
 
-    def _last_of_each(self, settings: dict[str, Any]) -> dict[int, Any]:
-        """The last message of each partition; None of one that has forgotten all it had."""
+    def _last_of_each(self, settings: dict[str, Any], topic: str, partitions: int) -> dict[int, Any]:
+        """The last message of each partition of a topic; None of one that has forgotten all it had."""
         consumer = Consumer(settings | {"group.id": self.where.client, "enable.auto.commit": False})
         found: dict[int, Any] = {}
         try:
-            for number in range(self._partitions):
-                low, high = consumer.get_watermark_offsets(
-                    TopicPartition(self.topic, number), timeout=REQUEST_SECONDS
-                )  # fmt: skip
+            for number in range(partitions):
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=REQUEST_SECONDS)
                 if high > low:
-                    found[number] = _last(consumer, self.topic, number, high)
+                    found[number] = _last(consumer, topic, number, high)
                     if found[number] is None:
                         raise ServerAway(f"{self._told}: its last message can't be read")
                 elif high:
@@ -206,6 +216,22 @@ class KafkaDestination:
         except (KafkaException, BufferError) as error:
             raise ServerAway(f"{self._told}: {_why(error)}") from error
 
+    async def send_checkpoint(self, message: Message) -> None:
+        assert self._producer is not None
+        batch = Batch([message], asyncio.get_running_loop().create_future())
+        # Its number is none of a fact.
+        batch.last = 0
+        self._batches.append(batch)
+        try:
+            delivered = partial(self._delivered, batch)
+            self._producer.produce(checkpoints_topic(self.where), message.body, partition=0, on_delivery=delivered)
+        except (KafkaException, BufferError) as error:
+            raise ServerAway(f"{self._told}: {_why(error)}") from error
+        try:
+            await asyncio.wait_for(batch.done, 2 * CONFIRM_SECONDS)
+        except TimeoutError as error:
+            raise ServerAway(f"{self._told}: it does not confirm a checkpoint") from error
+
     async def close(self) -> None:
         producer, self._producer = self._producer, None
         self._fail("closed")
@@ -240,8 +266,9 @@ class KafkaReader:
     """See `Reader`. Partitions are told as one, in the order of the facts, up to where they ended when it began; behind
     that as messages come."""
 
-    def __init__(self, where: Where, market: bool) -> None:
-        self.where, self.topic = where, market_topic(where) if market else facts_topic(where)
+    def __init__(self, where: Where, what: What) -> None:
+        names = {"facts": facts_topic, "market": market_topic, "checkpoints": checkpoints_topic}
+        self.where, self.topic = where, names[what](where)
         self._told = f"{where.path}: events.{where.name}: Kafka topic {self.topic}"
         self._consumer: Consumer | None = None
         self._ahead: dict[int, deque[tuple[int, bytes]]] = {}

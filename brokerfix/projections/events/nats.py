@@ -21,7 +21,17 @@ from nats.js.api import ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from brokerfix.domain import id_number, id_text
-from brokerfix.projections.events.destination import CONFIRM_SECONDS, SILENT, Has, ServerAway, Where, first_away, token
+from brokerfix.projections.events.checkpoints import number_of
+from brokerfix.projections.events.destination import (
+    CONFIRM_SECONDS,
+    SILENT,
+    Has,
+    ServerAway,
+    What,
+    Where,
+    first_away,
+    token,
+)
 from brokerfix.projections.events.form import DECODERS, Message
 from brokerfix.queues.nats import connect
 
@@ -47,6 +57,7 @@ class Names:
     def __init__(self, where: Where) -> None:
         subject, shard = where.section.subject, where.shard
         self.facts, self.market = f"{subject}-facts-{shard}", f"{subject}-market-{shard}"
+        self.checkpoints, self.checkpoints_subject = f"{subject}-checkpoints-{shard}", f"{subject}.checkpoints.{shard}"
         self.facts_subject, self.market_subject = f"{subject}.facts.{shard}", f"{subject}.market.{shard}"
 
 
@@ -57,7 +68,7 @@ class NatsDestination:
         self.where, self.names = where, Names(where)
         self._told = f"{where.path}: events.{where.name}: NATS stream {self.names.facts}"
         self._client: Client | None = None
-        self._sequence = 0
+        self._sequence = self._checkpoints_sequence = 0
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._inbox, self._asked = "", 0
         self._is_away = False
@@ -73,11 +84,12 @@ class NatsDestination:
             info = await self._ensure(stream, self._facts_config())
             if where.section.market_data_ms:
                 await self._ensure(stream, self._market_config())
+            checkpoint = await self._last_checkpoint(stream) if where.checkpoints else 0
             self._inbox = client.new_inbox()
             await client.subscribe(f"{self._inbox}.*", cb=self._confirmed)
             self._sequence = info.state.last_seq
             if not info.state.messages:
-                return Has(0, "", 0, lambda message: True, has_forgotten=info.state.last_seq > 0)
+                return Has(0, "", 0, lambda message: True, info.state.last_seq > 0, checkpoint)
             last = await stream.get_msg(names.facts, seq=info.state.last_seq)
         except (NatsError, APIError, TimeoutError, OSError) as error:
             raise first_away(error, self._told) from error
@@ -85,7 +97,16 @@ class NatsDestination:
         if not number:
             raise ServerAway(f"{self._told}: its last message is none of ours: use another subject")
         at = DECODERS[where.section.format](last.data or b"")["at"]
-        return Has(number, at, number, lambda message: message.number > number)
+        return Has(number, at, number, lambda message: message.number > number, checkpoint=checkpoint)
+
+    async def _last_checkpoint(self, stream: JetStreamContext) -> int:
+        """The number of the last one that is there."""
+        info = await self._ensure(stream, self._checkpoints_config())
+        self._checkpoints_sequence = info.state.last_seq
+        if not info.state.messages:
+            return 0
+        last = await stream.get_msg(self.names.checkpoints, seq=info.state.last_seq)
+        return number_of(DECODERS[self.where.section.format](last.data or b""))
 
     def _facts_config(self) -> StreamConfig:
         section, names = self.where.section, self.names
@@ -94,6 +115,10 @@ class NatsDestination:
             name=names.facts, subjects=[f"{names.facts_subject}.>"], storage=StorageType.FILE,
             num_replicas=section.replicas, max_age=keep, duplicate_window=float(DUPLICATE_SECONDS),
         )  # fmt: skip
+
+    def _checkpoints_config(self) -> StreamConfig:
+        names = self.names
+        return self._facts_config().evolve(name=names.checkpoints, subjects=[names.checkpoints_subject])
 
     def _market_config(self) -> StreamConfig:
         names = self.names
@@ -174,6 +199,17 @@ class NatsDestination:
         except (NatsError, OSError) as error:
             raise first_away(error, self._told) from error
 
+    async def send_checkpoint(self, message: Message) -> None:
+        client = self._client
+        assert client is not None
+        headers = {MSG_ID: str(message.number), EXPECTED: str(self._checkpoints_sequence)}
+        try:
+            stream = client.jetstream(timeout=CONFIRM_SECONDS)
+            answer = await stream.publish(self.names.checkpoints_subject, message.body, headers=headers)
+        except (NatsError, APIError, TimeoutError, OSError) as error:
+            raise first_away(error, f"{self._told}: {self.names.checkpoints}") from error
+        self._checkpoints_sequence = answer.seq
+
     async def close(self) -> None:
         client, self._client = self._client, None
         self._fail("closed")
@@ -186,10 +222,13 @@ class NatsDestination:
 class NatsReader:
     """See `Reader`."""
 
-    def __init__(self, where: Where, market: bool) -> None:
+    def __init__(self, where: Where, what: What) -> None:
         self.where, names = where, Names(where)
-        self.stream = names.market if market else names.facts
-        self.subject = f"{names.market_subject}.*" if market else f"{names.facts_subject}.>"
+        self.stream, self.subject = {
+            "facts": (names.facts, f"{names.facts_subject}.>"),
+            "market": (names.market, f"{names.market_subject}.*"),
+            "checkpoints": (names.checkpoints, names.checkpoints_subject),
+        }[what]
         self._told = f"{where.path}: events.{where.name}: NATS stream {self.stream}"
 
     async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:

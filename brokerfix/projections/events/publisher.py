@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from brokerfix.domain import id_text
+from brokerfix.projections.events.checkpoints import Checkpoints
 from brokerfix.projections.events.destination import Destination, Has, ServerAway, Where
 from brokerfix.projections.events.form import Message, without_fact
 from brokerfix.projections.events.source import Source, Wanted
@@ -28,6 +29,8 @@ NEAR_SECONDS = 1.0
 END_SECONDS = 3.0
 """For so long it sends what is left when it is told to end."""
 SECOND = 10**9
+MOST_CHECKPOINTS = 64
+"""Checkpoints that are sent before facts have their turn again."""
 
 
 class OtherFacts(Exception):
@@ -45,6 +48,9 @@ class Publisher:
         self._may_be_told = confirmed
         self.where, self.folder, self.destination, self.lag, self.clock = where, folder, destination, lag, clock
         self.confirmed = 0
+        # All facts up to this number are there: of a destination in parts `confirmed` may be further.
+        self._whole = 0
+        self._checkpoints = Checkpoints(folder.parent, where.shard, where.section.format) if where.checkpoints else None
         self._source: Source | None = None
         self._has: Has | None = None
         self._checks = False
@@ -106,6 +112,7 @@ class Publisher:
             while self._under_way and (not batch or len(self._under_way) > MOST_BATCHES):
                 await self._confirm()
             await self._send_market(source)
+            await self._send_checkpoints(source)
             if not batch:
                 self._check(source, has)
                 self._is_at_end(source)
@@ -122,17 +129,21 @@ class Publisher:
         """Go on where the destination is."""
         is_same = not self._checks or (self._has is not None and (has.last, has.at) == (self._has.last, self._has.at))
         self._has = has
+        section, since = self.where.section, 0
+        if self._checkpoints is not None:
+            keep = 0 if has.checkpoint else self.where.keep_seconds
+            self._checkpoints.begin(has.checkpoint, self.clock() - keep * SECOND if keep else 0)
         if self._source is not None and has.last >= self.confirmed and is_same:
             self._again = deque(message for message in self._again if has.lacks(message))
             return self._source
         # It has nothing of ours in its memory, or has lost what it had confirmed.
-        section, since = self.where.section, 0
         if has.has_forgotten and self.where.keep_seconds:
             since = self.clock() - self.where.keep_seconds * SECOND
         wanted = Wanted(frozenset(section.kinds), frozenset(section.accounts), since)
         self._again.clear()
         self._source = source = Source(self.folder, has.after, section.format, wanted, self._may_be_told)
         self.confirmed, self._checks = has.last, bool(has.last and has.at)
+        self._whole = has.after
         if source.gap:
             log.error(
                 "events.%s: the journal in %s begins with the fact %s: those between the last one that its queue has "
@@ -191,10 +202,14 @@ class Publisher:
     async def _confirm(self) -> None:
         """Wait for the oldest batch."""
         batch, ticket = self._under_way[0]
-        await ticket
+        try:
+            await ticket
+        except TimeoutError as error:
+            raise ServerAway(f"{self.where.path}: events.{self.where.name}: its queue confirms nothing") from error
         self._under_way.popleft()
         last = batch[-1]
         self.confirmed = max(self.confirmed, last.number)
+        self._whole = last.number
         self._made_progress = True
         self.lag.has(last.number, last.at)
         if self.clock() - last.at < NEAR_SECONDS * SECOND:
@@ -216,3 +231,17 @@ class Publisher:
             messages = source.market.take()
             if messages:
                 await self.destination.send_market(messages)
+
+    async def _send_checkpoints(self, source: Source) -> None:
+        """Those whose facts are all there."""
+        for _ in range(MOST_CHECKPOINTS if self._checkpoints is not None else 0):
+            assert self._checkpoints is not None
+            found = self._checkpoints.next(source.place)
+            if found is None:
+                return
+            covered, message = found
+            if covered > self._whole and (self._under_way or self._again):
+                return
+            await self.destination.send_checkpoint(message)
+            self._checkpoints.sent()
+            self._made_progress = True

@@ -1,6 +1,6 @@
 """The queues' destinations and readers, by their kind. Their libraries are needed only where they are used."""
 
-from brokerfix.projections.events.destination import Destination, Reader, Where
+from brokerfix.projections.events.destination import Destination, Reader, What, Where
 from brokerfix.queues.needed import check_installed
 from brokerfix.settings.base import ConfigError
 from brokerfix.settings.sections import Config
@@ -13,7 +13,8 @@ def where_of(config: Config, name: str) -> Where:
     if section is None:
         raise ConfigError(f"{config.path}: there is no [events.{name}]")
     check_installed(config.path, f"events.{name}", config.queues[section.queue].kind)
-    return Where(config.path, name, section, config.queues[section.queue], config.broker.shard)
+    queue, is_signed = config.queues[section.queue], config.proof is not None
+    return Where(config.path, name, section, queue, config.broker.shard, is_signed)
 
 
 def destination_of(where: Where) -> Destination:
@@ -30,16 +31,16 @@ def destination_of(where: Where) -> Destination:
     return KafkaDestination(where)
 
 
-def reader_of(where: Where, market: bool = False) -> Reader:
-    """What reads the facts of a destination, or its market data."""
+def reader_of(where: Where, what: What = "facts") -> Reader:
+    """What reads a stream of a destination."""
     if where.queue.kind == "nats":
         from brokerfix.projections.events.nats import NatsReader
 
-        return NatsReader(where, market)
+        return NatsReader(where, what)
     if where.queue.kind == "rabbitmq":
         from brokerfix.projections.events.rabbitmq import RabbitReader
 
-        return RabbitReader(where, market)
+        return RabbitReader(where, what)
     from brokerfix.projections.events.kafka import KafkaReader
 
-    return KafkaReader(where, market)
+    return KafkaReader(where, what)

@@ -16,13 +16,13 @@ from rstream.exceptions import StreamAlreadyExists, StreamDoesNotExist
 
 from brokerfix.domain import id_number, id_text
 from brokerfix.projections.events import amqp
-from brokerfix.projections.events.destination import CONFIRM_SECONDS, SILENT, Has, ServerAway, Where, first_away
+from brokerfix.projections.events.destination import CONFIRM_SECONDS, SILENT, Has, ServerAway, What, Where, first_away
 from brokerfix.projections.events.form import DECODERS, Message
 from brokerfix.queues.rabbitmq import FRAME_MAX, close_streams, connect_streams, leader_of
 
 REFERENCE = "brokerfix"
 """Who publishes, as the server knows its last publishing id."""
-FACTS, MARKET = 1, 2
+FACTS, MARKET, CHECKPOINTS = 1, 2, 3
 """Publishers of a connection."""
 SUBSCRIPTION = 0
 CREDIT = 10
@@ -38,6 +38,10 @@ HUNG_UP = "the server has hung up"
 
 def facts_stream(where: Where) -> str:
     return f"{where.section.subject}.facts.{where.shard}"
+
+
+def checkpoints_stream(where: Where) -> str:
+    return f"{where.section.subject}.checkpoints.{where.shard}"
 
 
 def market_stream(where: Where) -> str:
@@ -63,13 +67,14 @@ class RabbitDestination:
         self._waiting: deque[Waiting] = deque()
         self._is_away = False
         self._market_number = 0
+        self._checkpoint: Waiting | None = None
 
     async def open(self) -> Has:
         where, self._is_away = self.where, False
         arguments = (where.path, where.key, where.queue, where.client, self._closed)
         self._client = client = await connect_streams(*arguments)
         try:
-            await self._ensure(client, self.stream, {"max-age": f"{where.keep_seconds}s"} if where.keep_seconds else {})
+            await self._ensure(client, self.stream, self._kept())
             self._client = client = await leader_of(*arguments, client, self.stream)
             client.add_handler(schema.PublishConfirm, self._confirmed)
             client.add_handler(schema.PublishError, self._refused)
@@ -78,6 +83,7 @@ class RabbitDestination:
             if where.section.market_data_ms:
                 await self._ensure(client, market_stream(where), {"max-length-bytes": str(MARKET_BYTES)})
                 await client.declare_publisher(market_stream(where), "", MARKET)
+            checkpoint = await self._last_checkpoint(client) if where.checkpoints else 0
             last = await _last(client, self.stream) if number else None
         except ServerAway:
             raise
@@ -87,7 +93,19 @@ class RabbitDestination:
         message = amqp_decoder(last.get_messages()[-1]) if last is not None else None
         if message is not None and _number(message) == number:
             at = DECODERS[where.section.format](message.body)["at"]
-        return Has(number, at, number, lambda message: message.number > number)
+        return Has(number, at, number, lambda message: message.number > number, checkpoint=checkpoint)
+
+    def _kept(self) -> dict[str, str]:
+        keep = self.where.keep_seconds
+        return {"max-age": f"{keep}s"} if keep else {}
+
+    async def _last_checkpoint(self, client: Client) -> int:
+        """The number of the last one that was published."""
+        stream = checkpoints_stream(self.where)
+        await self._ensure(client, stream, self._kept())
+        await client.declare_publisher(stream, REFERENCE, CHECKPOINTS)
+        number: int = await client.query_publisher_sequence(stream, REFERENCE)
+        return number
 
     async def _ensure(self, client: Client, stream: str, arguments: dict[str, str]) -> None:
         if await client.stream_exists(stream):
@@ -123,9 +141,12 @@ class RabbitDestination:
             raise ServerAway(f"{self._told}: {HUNG_UP}")
 
     def _confirmed(self, frame: schema.PublishConfirm) -> None:
+        confirmed = set(frame.publishing_ids)
+        one = self._checkpoint
+        if frame.publisher_id == CHECKPOINTS and one is not None and one.numbers <= confirmed and not one.done.done():
+            one.done.set_result(None)
         if frame.publisher_id != FACTS:
             return
-        confirmed = set(frame.publishing_ids)
         for waiting in self._waiting:
             waiting.numbers.difference_update(confirmed)
         while self._waiting and not self._waiting[0].numbers:
@@ -134,7 +155,7 @@ class RabbitDestination:
                 done.set_result(None)
 
     def _refused(self, frame: schema.PublishError) -> None:
-        if frame.publisher_id == FACTS:
+        if frame.publisher_id in (FACTS, CHECKPOINTS):
             codes = sorted({error.response_code for error in frame.errors})
             self._fail(f"it takes no messages (response codes {codes})")
 
@@ -143,7 +164,7 @@ class RabbitDestination:
         self._fail(HUNG_UP)
 
     def _fail(self, why: str) -> None:
-        for waiting in self._waiting:
+        for waiting in (*self._waiting, *([self._checkpoint] if self._checkpoint is not None else ())):
             if not waiting.done.done():
                 waiting.done.set_exception(ServerAway(f"{self._told}: {why}"))
                 # Perhaps nobody waits for it any more.
@@ -160,6 +181,21 @@ class RabbitDestination:
                 schema.Message(self._market_number, None, amqp.encode(_properties(message), message.body))
             )  # fmt: skip
         await self._client.send_publish_frame(schema.Publish(MARKET, frame))
+
+    async def send_checkpoint(self, message: Message) -> None:
+        self._check()
+        assert self._client is not None
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._checkpoint = Waiting({message.number}, done)
+        data = amqp.encode({"kind": message.kind}, message.body)
+        await self._client.send_publish_frame(
+            schema.Publish(CHECKPOINTS, [schema.Message(message.number, None, data)])
+        )  # fmt: skip
+        self._check()
+        try:
+            await asyncio.wait_for(done, CONFIRM_SECONDS)
+        except TimeoutError as error:
+            raise ServerAway(f"{self._told}: it does not confirm a checkpoint") from error
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -205,8 +241,9 @@ async def _subscribe(
 class RabbitReader:
     """See `Reader`."""
 
-    def __init__(self, where: Where, market: bool) -> None:
-        self.where, self.stream = where, market_stream(where) if market else facts_stream(where)
+    def __init__(self, where: Where, what: What) -> None:
+        names = {"facts": facts_stream, "market": market_stream, "checkpoints": checkpoints_stream}
+        self.where, self.stream = where, names[what](where)
         self._told = f"{where.path}: events.{where.name}: RabbitMQ stream {self.stream}"
 
     async def read(self, since: int, follow: bool) -> AsyncGenerator[bytes, None]:

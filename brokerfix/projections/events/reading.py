@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from brokerfix.domain import day_of, id_number
-from brokerfix.projections.events.destination import ServerAway, Where
-from brokerfix.projections.events.form import DECODERS, MARKET
+from brokerfix.projections.events.checkpoints import EVERYWHERE, Checkpoints, number_of
+from brokerfix.projections.events.destination import ServerAway, What, Where
+from brokerfix.projections.events.form import CHECKPOINT, DECODERS, MARKET
 from brokerfix.projections.events.queues import reader_of
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.events.values import moment_of
@@ -49,6 +50,8 @@ class Asked(msgspec.Struct, frozen=True):
             if name not in FIELDS or not value:
                 raise BadQuestion(f"{pair!r} is no filter: write {', '.join(f'{one}=VALUE' for one in FIELDS)}")
             values.setdefault(name, set()).add(value)
+        if CHECKPOINT in (told := values.get("kind", set())) and len(told) > 1:
+            raise BadQuestion(f"kind={CHECKPOINT} has a stream of its own: ask for it without other kinds")
         number = id_number(since)
         try:
             at = 0 if number or not since else moment_of(since)
@@ -62,6 +65,11 @@ class Asked(msgspec.Struct, frozen=True):
         if self.since and moment_of(row["at"]) < self.since:
             return False
         return all(row.get(name, "") in wanted for name, wanted in self.values.items())
+
+    @property
+    def what(self) -> What:
+        """The stream that has it."""
+        return "checkpoints" if CHECKPOINT in self.values.get("kind", ()) else "facts"
 
     @property
     def begins(self) -> int:
@@ -80,21 +88,24 @@ class Once:
         self._last: dict[str, int] = {}
 
     def is_new(self, row: Row) -> bool:
-        # Market data are ordered by symbol.
-        number, of = id_number(row["id"]), row["symbol"] if row["kind"] == MARKET else row["account"]
+        if row["kind"] == CHECKPOINT:
+            number, of = number_of(row), ""
+        else:
+            # Market data are ordered by symbol.
+            number, of = id_number(row["id"]), row["symbol"] if row["kind"] == MARKET else row["account"]
         if number <= self._last.get(of, 0):
             return False
         self._last[of] = number
         return True
 
 
-async def at_queue(where: Where, asked: Asked, follow: bool, market: bool = False) -> AsyncGenerator[Row, None]:
-    """The wanted facts that a queue has, or its market data. With `follow` it never ends. Raises ServerAway, but not of
-    a server that goes away while it is followed."""
+async def at_queue(where: Where, asked: Asked, follow: bool, what: What = "facts") -> AsyncGenerator[Row, None]:
+    """The wanted facts that a queue has, or what another stream has. With `follow` it never ends. Raises ServerAway,
+    but not of a server that goes away while it is followed."""
     decode, once, begins, has_begun = DECODERS[where.section.format], Once(), asked.begins, False
     while True:
         try:
-            async with aclosing(reader_of(where, market).read(begins, follow)) as bodies:
+            async with aclosing(reader_of(where, what).read(begins, follow)) as bodies:
                 async for body in bodies:
                     has_begun = True
                     row = decode(body)
@@ -124,11 +135,30 @@ def in_journal(folder: Path, asked: Asked, follow: bool) -> Iterator[Row]:
             time.sleep(POLL_SECONDS)
 
 
+def checkpoints_in(data: Path, shard: int, asked: Asked, follow: bool) -> Iterator[Row]:
+    """The wanted checkpoints of a data folder."""
+    found = Checkpoints(data, shard)
+    while True:
+        while (one := found.next(EVERYWHERE)) is not None:
+            found.sent()
+            row: Row = msgspec.json.decode(one[1].body)
+            if asked.takes(row):
+                yield row
+        if not follow:
+            return
+        time.sleep(POLL_SECONDS)
+
+
 def line(row: Row) -> str:
     """A fact for people."""
-    said = {name: row[name] for name in row if name not in ENVELOPE} if row["kind"] == MARKET else row["fact"] or {}
+    if row["kind"] == CHECKPOINT:
+        said = {"size": row["size"], "root": row["note"].split("\n")[2], "origin": row["origin"]}
+    elif row["kind"] == MARKET:
+        said = {name: row[name] for name in row if name not in ENVELOPE}
+    else:
+        said = row["fact"] or {}
     told = " ".join(f"{name}={value}" for name, value in _told(said))
-    who = " ".join(filter(None, (row.get("account", ""), row["symbol"])))
+    who = " ".join(filter(None, (row.get("account", ""), row.get("symbol", ""))))
     return f"{row['at']}  {row['id']}  {row['kind']:<18} {who:<14} {told}".rstrip()
 
 

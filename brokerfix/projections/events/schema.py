@@ -4,19 +4,29 @@ from typing import Any
 
 import msgspec
 
-from brokerfix.projections.events.form import MARKET, TOLD, VERSION, MarketEvent, envelope
+from brokerfix.projections.events.form import (
+    CHECKPOINT,
+    MARKET,
+    TOLD,
+    VERSION,
+    CheckpointEvent,
+    MarketEvent,
+    envelope,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEMPLATE = "#/$defs/{name}"
+OTHERS: dict[str, type[msgspec.Struct]] = {MARKET: MarketEvent, CHECKPOINT: CheckpointEvent}
+"""The kinds that are no facts'."""
 
 
 def kinds() -> list[str]:
     """All kinds of messages that there are."""
-    return [*TOLD, MARKET]
+    return [*TOLD, MARKET, CHECKPOINT]
 
 
 def _type_of(kind: str) -> type[msgspec.Struct]:
-    return MarketEvent if kind == MARKET else envelope(TOLD[kind])
+    return OTHERS[kind] if kind in OTHERS else envelope(TOLD[kind])
 
 
 def schema(kind: str = "") -> dict[str, Any]:

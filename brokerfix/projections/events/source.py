@@ -79,6 +79,11 @@ class Source:
     def last_id(self) -> int:
         return self.state.last_id
 
+    @property
+    def place(self) -> Place:
+        """All messages of the records before it were read."""
+        return self._place
+
     def read(self, most: int) -> list[Message]:
         """The next messages that are wanted, so many at most; none: there are no more now."""
         found = []

@@ -47,11 +47,12 @@ ROLES: Mapping[str, Role] = {
     **_named(
         Role.ID,
         "id order_id child_id request_id exec_id ref_id maker_order_id taker_order_id quote_id next_id proposal "
-        "overdue StatusesAsked.orders QuotesTraded.fills.0 BreakResolved.number StateChecked.of",
+        "overdue StatusesAsked.orders QuotesTraded.fills.0 BreakResolved.number StateChecked.of DeletedFile.last "
+        "Finding.evidence",
     ),
     **_named(
         Role.MOMENT,
-        "at until ends valid_until expire_at Strategy.start Strategy.end Maker.news.0 Maker.news.1",
+        "at until ends began ended valid_until expire_at Strategy.start Strategy.end Maker.news.0 Maker.news.1",
     ),
     **_named(
         Role.PRICE,
@@ -76,7 +77,8 @@ ROLES: Mapping[str, Role] = {
         "closing_auction multiplier static_bps dynamic_bps outlier_mads latency_cost cross_share repost_interval "
         "window_seconds duplicate_seconds max_rate grace most_following market_interval max_quote_age "
         "circuit_failures circuit_time grace_seconds relief_bps days score multiplier_bps AccountFrozen.until "
-        "QuotesTraded.fills.1 Protection.qty Protection.delta epoch shard to move source PartsSet.number",
+        "QuotesTraded.fills.1 Protection.qty Protection.delta epoch shard to move source PartsSet.number "
+        "DeletedFile.size DeletedFile.records",
     ),
 }
 

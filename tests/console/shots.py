@@ -1,0 +1,73 @@
+"""`python -m tests.console.shots FOLDER`: pictures of every page of the console, of a desk that has traded for a while:
+light, dark, and as a telephone has the overview."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from brokerfix.console.frame import PAGES
+from brokerfix.tools.demo_console import ConsoleDesk
+from tests.console.desk import chromium
+
+SECONDS = 20
+SETTLED_MS = 2500
+
+
+def main(folder: Path, seconds: int = SECONDS) -> None:
+    """Write the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="console-") as place:
+        desk = ConsoleDesk(Path(place) / "demo")
+        try:
+            desk.start()
+            with chromium() as browser:
+                began = time.monotonic()
+                desk.trade(lambda: time.monotonic() > began + seconds)
+                take(desk, browser, folder)
+        finally:
+            desk.stop()
+
+
+def take(desk: ConsoleDesk, browser: Any, folder: Path) -> None:
+    """Each page light and dark, a story, and a telephone's overview."""
+    page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    page.goto(f"{desk.url}")
+    page.screenshot(path=folder / "login.png")
+    _log_in(page, desk)
+    for dark in (False, True):
+        if dark:
+            page.get_by_label("Dark or light").click()
+            page.wait_for_selector("body.body--dark")
+        for entry in PAGES:
+            _shoot(page, f"{desk.url}{entry.path.lstrip('/')}", folder, entry.path.strip("/") or "overview", dark)
+        order = page.evaluate("async () => (await (await fetch('/data/orders')).json()).rows.at(-40)[0]")
+        _shoot(page, f"{desk.url}orders/{order}", folder, "order", dark)
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=2).new_page()
+    phone.goto(desk.url)
+    _log_in(phone, desk)
+    _shoot(phone, desk.url, folder, "telephone", False)
+
+
+def _log_in(page: Any, desk: ConsoleDesk) -> None:
+    page.fill("#name", "demo")
+    page.fill("#password", desk.password)
+    page.click("button[type=submit]")
+    page.wait_for_selector("#main")
+
+
+def _shoot(page: Any, url: str, folder: Path, name: str, dark: bool) -> None:
+    page.goto(url)
+    page.wait_for_selector("#main")
+    # Charts and grids draw themselves over some frames.
+    page.wait_for_timeout(SETTLED_MS)
+    path = folder / f"{name}{'-dark' if dark else ''}.png"
+    page.screenshot(path=path)
+    print(path)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(f"{__doc__}")
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else SECONDS)
