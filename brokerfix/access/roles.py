@@ -48,7 +48,10 @@ ALL = "viewer trader risk operator compliance"
 ACTIONS = _table(
     (
         # What changes nothing.
-        (ALL, "status exchanges limits pending-limits margin credits breaks fx killed sessions makers cluster"),
+        (
+            ALL,
+            "status exchanges limits pending-limits margin credits breaks fx killed sessions makers cluster api-keys",
+        ),
         (ALL, "parts placed can-take positions working"),
         (ALL, "depth would-route"),
         # `read` looks into the table of what is read.
@@ -78,7 +81,7 @@ ACTIONS = _table(
         ("risk compliance", "dispose-alert surveillance"),
         ("", "raise-alert"),
         # Who is connected, and the cluster.
-        ("", "add-client add-exchange switch"),
+        ("", "add-client add-exchange add-api-key revoke-api-key switch"),
         ("", "hold-parts set-parts place move-account move-out move-in end-move"),
     )
 )

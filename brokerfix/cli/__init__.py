@@ -8,7 +8,7 @@ Commands.topics = {
     "console": "console people",
     "depth": "depth",
     "desk": "halt resume roll split sessions clients exchanges",
-    "events": "events schema",
+    "events": "events schema search",
     "explain": "explain",
     "feed": "feed",
     "intake": "orders-from dead-letters",

@@ -83,6 +83,8 @@ def _with_gateway(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, 
         known = {row.pop("name"): row for row in ask_sessions(gateway.operation_port)}
     except OSError:
         return [{**row, "gateway": "does not answer"} for row in rows]
+    for row in known.values():
+        row.pop("budgets", None)
     nothing = {"from": "", "certificate": "", "seconds": 0, "messages_in": 0, "messages_out": 0, "refused": 0,
                "unread_bytes": 0}  # fmt: skip
     return [{**row, **(known.get(row["name"], nothing))} for row in rows]

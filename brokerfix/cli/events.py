@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import aclosing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +35,48 @@ def schema(kind: str, only_kinds: bool) -> None:
     if kind and kind not in kinds():
         raise click.ClickException(f"there is no kind {kind}: `brokerfix schema --kinds` has all")
     click.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@main.command()
+@click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The trading day, YYYY-MM-DD.")
+@click.option("--kind", default="", help="Facts of this kind: `brokerfix schema --kinds` has all.")
+@click.option("--account", default="", help="Of this account.")
+@click.option("--order", default="", metavar="ORDER_ID|CL_ORD_ID", help="About this order.")
+@click.option("--text", default="", help="With this text somewhere, in whatever case.")
+@click.option("--from", "since", default="", metavar="TIME", help="From this time on (UTC), 2026-11-27T08:00:00Z.")
+@click.option("--until", default="", metavar="TIME", help="To before this time.")
+@click.option("--after", default="", metavar="FACT", help="Only what comes after this fact, as for the next page.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+@config_option
+@json_option
+@for_people
+def search(
+    day: datetime, kind: str, account: str, order: str, text: str, since: str, until: str, after: str, limit: int,
+    config: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Search the facts of a trading day: each in words, or with --json whole."""
+    from brokerfix.domain import id_number
+    from brokerfix.projections.events.form import TOLD
+    from brokerfix.projections.events.search import Sought
+    from brokerfix.projections.events.search import search as search_day
+    from brokerfix.projections.events.values import moment_of
+
+    if kind and kind not in TOLD:
+        raise click.UsageError(f"there is no kind {kind}: `brokerfix schema --kinds` has all")
+    try:
+        times = moment_of(since), moment_of(until)
+    except ValueError as error:
+        raise click.UsageError(f"{error}; a time is like 2026-11-27T08:00:00Z") from error
+    loaded = config_of(config)
+    sought = Sought(int(f"{day:%Y%m%d}"), kind, account, order, text, *times, id_number(after), limit)
+    found = search_day(loaded.data / JOURNAL, loaded.broker.shard, sought)
+    if as_json:
+        click.echo(json.dumps(found._asdict()))
+        return
+    for row in found.facts:
+        click.echo(f"{row['at']}  {row['id']}  {row['words']}")
+    if found.more:
+        click.echo(f"there are more: --after {found.facts[-1]['id']}", err=True)
 
 
 @main.command()

@@ -108,7 +108,7 @@ def execution_quality(wanted: Wanted, by: tuple[str, ...]) -> None:
     def pictures() -> list[tuple[str, bytes]]:
         return [("Spreads, price improvement, realized spreads and speed", plot_quality(found.rows))]
 
-    told = {"orders": found.orders, "rows": found.rows}
+    told = {"orders": found.orders, "rows": found.rows, "slippage_bps": found.slippage}
     _write(wanted, "Execution quality", HEADING, notes, tables, found.rows, told, pictures if found.rows else None)
 
 

@@ -12,6 +12,7 @@ import click
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main
 from brokerfix.cli.shards import all_shards_option, ask_all_shards
 from brokerfix.operate.admin import ask
+from brokerfix.settings.api_keys import KeptKeys, http_keys
 from brokerfix.settings.compliance import ComplianceSection, missing
 from brokerfix.settings.registry import complete
 from brokerfix.settings.sections import Config, StartError
@@ -111,8 +112,11 @@ def http(config: str) -> None:
     from brokerfix.web.process import run
 
     loaded = config_of(config)
-    if loaded.http is None or not loaded.http_keys:
-        raise click.ClickException(f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed")
+    complete(loaded)
+    if loaded.http is None or not http_keys(loaded, KeptKeys(loaded.data).read()):
+        raise click.ClickException(
+            f"{config}: [http] and at least one [api_keys.NAME] of no queue are needed, or one by `brokerfix key --add`"
+        )
     logs.configure("http")
     run(loaded)
 

@@ -1,5 +1,6 @@
 """What is made and checked beside a running broker: rules, certification, passwords, certificates, keys, journals."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from brokerfix.settings.sections import COMP_ID
 if TYPE_CHECKING:
     pass
 
-from brokerfix.cli.base import config_of, config_option, for_people, main
+from brokerfix.cli.base import ask_broker, config_of, config_option, for_people, json_option, main, show_rows
 
 
 @main.command()
@@ -94,10 +95,34 @@ def certificates(folder: str, hosts: tuple[str, ...], names: tuple[str, ...], da
 
 
 @main.command()
-@click.argument("name")
-def key(name: str) -> None:
-    """Make an API key with the name NAME, and what the configuration keeps of it."""
+@click.argument("name", required=False, default="")
+@click.option("--add", is_flag=True, help="Have the running broker take it, for --client; nothing is restarted.")
+@click.option("--revoke", is_flag=True, help="Have the key NAME count no more, also one of the configuration.")
+@click.option("--client", default="", help="Whose session it uses.")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(["read", "trade", "market"]), help="[read]")
+@click.option("--account", "accounts", multiple=True, help="For this account only; may be given several times.  [all]")
+@config_option
+@json_option
+@for_people
+def key(
+    name: str, add: bool, revoke: bool, client: str, scopes: tuple[str, ...], accounts: tuple[str, ...], config: str,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Make an API key with the name NAME, and what the configuration keeps of it; or have the running broker take it,
+    or revoke it. Without NAME, list the keys."""
     from brokerfix.doors.desk import hash_of, make_key
 
-    made = make_key(name)
-    click.echo(f'{made}\n\n[api_keys.{name}]\nhash = "{hash_of(made)}"\nclient = "..."\nscopes = ["read"]')
+    if not name:
+        show_rows(ask_broker(config, False, "", action="api-keys")["keys"], "keys", as_json)
+    elif revoke:
+        ask_broker(config, as_json, f"{name}: revoked; its streams end", action="revoke-api-key", name=name)
+    elif add:
+        if not client:
+            raise click.UsageError("--add needs --client")
+        made = make_key(name)
+        settings = {"hash": hash_of(made), "client": client, "scopes": scopes or ("read",), "accounts": accounts}
+        ask_broker(config, False, "", action="add-api-key", name=name, settings=settings)
+        click.echo(json.dumps({"name": name, "key": made}) if as_json else made)
+    else:
+        made = make_key(name)
+        click.echo(f'{made}\n\n[api_keys.{name}]\nhash = "{hash_of(made)}"\nclient = "..."\nscopes = ["read"]')

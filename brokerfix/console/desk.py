@@ -13,12 +13,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from brokerfix.access.people import BadPerson, People, Person
-from brokerfix.access.roles import may
+from brokerfix.access.roles import READS, Kind, may, may_read, who_may
 from brokerfix.console.activity import Activity
 from brokerfix.console.bars import Bars
+from brokerfix.console.deeds import Deeds
 from brokerfix.console.feed import Feed
 from brokerfix.console.gateway import GatewayFigures
+from brokerfix.console.kept_told import KeptTold
 from brokerfix.console.logins import Login, Logins
+from brokerfix.console.refused import Refused as Refused
+from brokerfix.console.reports import Reports
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
 from brokerfix.settings.console import ConsoleSection
 from brokerfix.settings.sections import Config
@@ -32,12 +36,10 @@ MOST_TOLD = 1 << 26
 AT_ONCE = 2
 """Helpers that may work at a time."""
 MOST_PREFERENCES = 1 << 16
+SILENT = "the broker does not answer"
+MOST_NOTED = 150
 MOST_KEPT = 1000
 """Answers of the broker that are kept."""
-
-
-class Refused(Exception):
-    """Why something was not done, for the person who wanted it."""
 
 
 class Desk:
@@ -51,10 +53,12 @@ class Desk:
         self.people = People(self.section.people_file(config.path, config.data), self.section.second_factor)
         self.logins = Logins(self.section, self.people, self._ended)
         self.feed = Feed(config.data)
-        self.activity, self.bars = Activity(), Bars()
-        for listener in (self.activity.note, self.bars.note):
+        self.activity, self.bars, self.deeds = Activity(), Bars(), Deeds()
+        for listener in (self.activity.note, self.bars.note, self.deeds.note):
             self.feed.on(listener)
         self.gateway = GatewayFigures(config)
+        self.told = KeptTold(self.run)
+        self.reports = Reports(self.run, config.path)
         self._folder = config.data / "console"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._told: dict[str, tuple[float, Answer | NotRunning | ActionRefused]] = {}
@@ -78,7 +82,7 @@ class Desk:
                 self._told[key] = time.monotonic(), told
                 self._forget()
         if isinstance(told, Exception):
-            raise Refused(f"{told}")
+            raise Refused(SILENT if isinstance(told, NotRunning) else f"{told}")
         return told
 
     def _forget(self) -> None:
@@ -91,7 +95,12 @@ class Desk:
         keeps no page waiting. A path among the words is the configuration, of a command that takes it there. Raises
         Refused with what it says where it fails."""
         config = [] if any(isinstance(word, Path) for word in words) else ["--config", f"{self.config.path}"]
-        command = [sys.executable, "-m", "brokerfix", *map(str, words), *config, "--json"]
+        return json.loads(await self.run(*map(str, words), *config, "--json", seconds=seconds))
+
+    async def run(self, *words: str, seconds: float = TELL_SECONDS, codes: tuple[int, ...] = (0,)) -> bytes:
+        """What `brokerfix WORDS` prints, out of a process of its own. Raises Refused with what it says where it fails,
+        which is to say ends with another code than `codes`; with another one than 0 it has to print something."""
+        command = [sys.executable, "-m", "brokerfix", *words]
         async with self._helpers:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -111,10 +120,10 @@ class Desk:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
-        if process.returncode:
+        if process.returncode not in codes or (process.returncode and not output.strip()):
             said = errors.decode(errors="replace").strip().splitlines()
             raise Refused((said[-1] if said else f"{words[0]} failed").removeprefix("Error: "))
-        return json.loads(output)
+        return output
 
     # What is done
 
@@ -132,6 +141,25 @@ class Desk:
             raise Refused(f"{error}") from error
         self._told.clear()
         return answer
+
+    async def note_read(self, person: Person, kind: Kind, what: str) -> None:
+        """Somebody is about to read records of a kind. Raises Refused where he may not. That he does is on record;
+        where the broker does not run, in the console's log."""
+        if not may_read(person.role, kind):
+            raise Refused(f"the role {person.role.value} may not read this ({kind.value}); {who_may(READS[kind])} may")
+        what = "".join(one for one in what if one.isprintable())[:MOST_NOTED]
+        log.info("%s reads %s: %s", person.name, kind.value, what)
+        try:
+            await asyncio.to_thread(
+                ask,
+                self.config.data,
+                {"action": "read", "kind": kind.value, "name": what, "by": person.name, "role": person.role.value},
+                ASK_SECONDS,
+            )
+        except NotRunning:
+            return
+        except ActionRefused as error:
+            raise Refused(f"{error}") from error
 
     def note_login(self, name: str, what: str, text: str) -> None:
         """Put on record that somebody has logged in or out, or failed to: in a file of the console's, and in the

@@ -12,6 +12,7 @@ from nicegui import ui
 from nicegui.client import Client
 
 from brokerfix.access.people import Person
+from brokerfix.access.roles import Kind, may_read
 from brokerfix.console.desk import Desk, Refused
 from brokerfix.console.logins import Login
 from brokerfix.operate.admin import Answer
@@ -79,6 +80,22 @@ class View:
             return await self.desk.ask(action, seconds, **request)
         except Refused:
             return {}
+
+    def may_read(self, kind: Kind) -> bool:
+        """Whether the person's role may read records of a kind."""
+        return may_read(self.person.role, kind)
+
+    async def reads(self, kind: Kind, what: str) -> bool:
+        """Whether the person may read `what` of a kind of records; that he does is on record. Where not, it is said."""
+        person = self._standing()
+        if person is None:
+            return False
+        try:
+            await self.desk.note_read(person, kind, what)
+        except Refused as error:
+            self.warn(f"{error}")
+            return False
+        return True
 
     async def tell(self, *words: str | Path) -> Any:
         """What a command of `brokerfix` prints as JSON, None where it fails, which is said."""

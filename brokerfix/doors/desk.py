@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import secrets
 import time
 from collections.abc import Mapping
@@ -13,8 +14,11 @@ from brokerfix.doors.model import Order
 from brokerfix.doors.quote_model import FirmQuote
 from brokerfix.doors.users import KEY_NAME, User
 from brokerfix.doors.waiting import RequestRefused, Unavailable
-from brokerfix.settings.sections import ApiKeySection, Config
+from brokerfix.settings.api_keys import Kept, KeptKeys
+from brokerfix.settings.registry import complete
+from brokerfix.settings.sections import ApiKeySection, Config, ConfigError
 
+log = logging.getLogger("brokerfix.doors")
 CATCH_UP_SECONDS = 0.02
 
 
@@ -27,14 +31,53 @@ class Caller(msgspec.Struct, frozen=True):
 
 class Desk:
     """The API keys of one door, by hash, their clients' sessions by client, and the database. `answer_seconds` is how
-    long a request waits for the broker's answer."""
+    long a request waits for the broker's answer. Keys that are revoked while it is open count no more."""
 
     def __init__(self, config: Config, keys: Mapping[str, ApiKeySection], answer_seconds: float) -> None:
         self.config, self.answer_seconds = config, answer_seconds
-        names = dict.fromkeys(key.client for key in keys.values())
-        self.users = {name: User(config, name, answer_seconds) for name in names}
-        self.keys = {key.hash: Caller(name, key) for name, key in keys.items()}
+        complete(config)
+        self.users: dict[str, User] = {}
+        self.keys: dict[str, Caller] = {}
         self.archive = Archive(config)
+        self._configured = keys
+        self._kept = KeptKeys(config.data)
+        self._trouble = ""
+        self._take(self.keys_now(self._kept.read()))
+
+    def keys_now(self, kept: Kept) -> dict[str, ApiKeySection]:
+        """Those of this door's keys that count, by name."""
+        return {name: key for name, key in self._configured.items() if kept.counts(key)}
+
+    def _take(self, keys: Mapping[str, ApiKeySection]) -> list[User]:
+        """These are the keys from now on. Returns the users that there were none of yet."""
+        self.keys = {key.hash: Caller(name, key) for name, key in keys.items()}
+        names = dict.fromkeys(key.client for key in keys.values())
+        new = {name: User(self.config, name, self.answer_seconds) for name in names if name not in self.users}
+        self.users |= new
+        return list(new.values())
+
+    def look(self) -> bool:
+        """Take what was made and revoked since the last look, and log on those that no key used yet. Returns whether
+        there was something. Where the file of keys can't be read, all stays as it was: that is logged."""
+        if not self._kept.has_changed():
+            return False
+        try:
+            kept = self._kept.read()
+            self._trouble = ""
+        except ConfigError as error:
+            if f"{error}" != self._trouble:
+                self._trouble = f"{error}"
+                log.error("%s", error)
+            return False
+        complete(self.config)
+        for user in self._take(self.keys_now(kept)):
+            user.session.start()
+        return True
+
+    def find(self, key: str) -> Caller | None:
+        """Whose key this is, None where there is none."""
+        self.look()
+        return self.keys.get(hash_of(key))
 
     def user(self, caller: Caller) -> User:
         """The session that the key's requests go through; they are on record with the key's name."""

@@ -40,6 +40,10 @@ class Bucket:
         self.tokens -= cost
         return True
 
+    def left(self, now: float) -> float:
+        """The tokens that are there, without taking any."""
+        return min(self.burst, self.tokens + (now - self._at) * self.rate)
+
     def wait(self, cost: int = 1) -> float:
         """Seconds until `cost` tokens are there, from the last `take` on."""
         if not self.rate:
@@ -55,6 +59,10 @@ class Allowance:
         self._within = Bucket(budget, now)
         refused = Budget(max(1, budget.rate // REFUSED_SHARE), budget.burst) if budget.rate else budget
         self._refused = Bucket(refused, now)
+
+    def row(self, now: float) -> dict[str, object]:
+        """What there is for an operator: the tokens a second, at most, and left; none of what has no limit."""
+        return {"rate": self._within.rate, "burst": self._within.burst, "left": int(self._within.left(now))}
 
     def take(self, now: float, cost: int = 1) -> Verdict:
         if self._within.take(now, cost):
@@ -98,12 +106,17 @@ class Budgets:
     def __init__(self, section: BudgetsSection, now: float) -> None:
         names = {"others", "mass_requests", *KINDS.values()}
         made = {name: Allowance(name, getattr(section, name), now) for name in names}
+        self.all = made
         self.others, self.mass_requests = made["others"], made["mass_requests"]
         self.by_type = {message_type: made[name] for message_type, name in KINDS.items()}
         self.replayed = Bucket(section.replayed_messages, now)
         self.logons = Bucket(section.logons, now)
         self.beyond_gap = section.beyond_gap
         self.active_subscriptions = section.active_subscriptions
+
+    def rows(self, now: float) -> dict[str, dict[str, object]]:
+        """What is left of each budget, for an operator; `now` as above."""
+        return {name: allowance.row(now) for name, allowance in sorted(self.all.items())}
 
     def of(self, message_type: bytes) -> Allowance:
         return self.by_type.get(message_type, self.others)

@@ -48,6 +48,7 @@ def sessions(gateway: "Gateway") -> list[dict[str, Any]]:
             "messages_out": connection.messages_out,
             "refused": connection.relay.refused if connection.relay is not None else 0,
             "unread_bytes": connection.unread,
+            "budgets": gateway.budgets[name].rows(time.monotonic()) if name in gateway.budgets else {},
         }
         for name, connection in list(gateway.sessions.items())
     ]

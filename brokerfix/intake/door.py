@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from brokerfix.doors import orders
-from brokerfix.doors.desk import Caller, Desk, hash_of, key_of
+from brokerfix.doors.desk import Caller, Desk, key_of
 from brokerfix.doors.model import Order
 from brokerfix.doors.users import User
 from brokerfix.doors.waiting import RequestRefused, Unavailable
@@ -129,7 +129,7 @@ class Door:
         key = key_of(delivery.headers.get(m.AUTHORIZATION, ""))
         if not key:
             raise m.Poison("no API key: a header is needed: authorization: Bearer KEY")
-        found = self.desk.keys.get(hash_of(key))
+        found = self.desk.find(key)
         if found is None:
             raise m.Poison(f"there is no such API key for orders_from.{self.name}")
         return found

@@ -31,6 +31,7 @@ from brokerfix.facts import Alerted, OperatorRefused, OrderAccepted, OrderReject
 from brokerfix.operate.admin import ActionRefused, Answer, Request
 from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.operate.exchanges import exchanges
+from brokerfix.operate.key_actions import KeyActions
 from brokerfix.operate.makers import makers
 from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
 from brokerfix.operate.market_actions import MarketActions
@@ -128,6 +129,7 @@ class Operations:
             "set-maker": self._set_maker,
             "calibration": self._calibration,
             **ShardActions(broker, self.done).actions,
+            **KeyActions(broker, self.done).actions,
             **SurveillanceActions(broker, self.done).actions,
             **MarketActions(broker).actions,
             **RecordActions(broker, self.done, lambda: self._role).actions,

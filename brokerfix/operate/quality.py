@@ -8,9 +8,11 @@ Prices are summed as ints of 10**-PRICE_DIGITS, and shares of 10**-SHARE_DIGITS,
 basis points and averages of several fills, which are rounded to that.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +27,10 @@ SHARE_DIGITS = MONEY_DIGITS
 PRICE_DIGITS = MONEY_DIGITS + 1
 """One more than an instrument can have, so that half a tick is exact."""
 UNIT = 10**PRICE_DIGITS
+
+
+SLIPPAGE_EDGES = tuple(Fraction(one) for one in ("-20", "-10", "-5", "-2", "-1", "0", "1", "2", "5", "10", "20"))
+"""Basis points between which slippage is counted: each is from one to below the next."""
 
 
 class Average:
@@ -150,6 +156,7 @@ class Tally:
         self.averages: dict[str, Average] = defaultdict(Average)
         self.money: dict[str, int] = defaultdict(int)
         self.waits: list[tuple[int, int]] = []
+        self.slippages: dict[int, int] = defaultdict(int)
 
     def order(self, one: Judged, placed: int, canceled: int, fills: Iterable[Measured]) -> None:
         self.counts["orders"] += 1
@@ -175,6 +182,8 @@ class Tally:
             self.counts[name] += 1
         for name, value in fill.values:
             self.averages[name].add(value, shares)
+            if name == "slippage_arrival_bps":
+                self.slippages[bisect_right(SLIPPAGE_EDGES, Fraction(value, UNIT))] += shares
         for name, money in fill.money:
             self.money[name] += money
         for name, later in fill.later if fill.is_taking or self.is_of_type else ():
@@ -330,14 +339,31 @@ def _expectation(tally: Tally, by: str) -> dict[str, Any]:
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """The report's rows, and how many orders were left out because their instrument was split meanwhile."""
+    """The report's rows, how many orders were left out because their instrument was split meanwhile, and how many
+    shares were filled with how much slippage against the mid at receipt, see `slippage_spread`."""
 
     rows: list[dict[str, Any]]
     orders: int
     split: int
+    slippage: list[dict[str, Any]] = []
 
 
 def quality(shards: Sequence[Orders], by: Iterable[str]) -> Quality:
-    rows = [row(key, tally) for key, tally in tallies(shards, by).items()]
+    tallied = tallies(shards, by)
+    rows = [row(key, tally) for key, tally in tallied.items()]
     split = sum(order.is_split for found in shards for order in found.orders.values())
-    return Quality(rows, sum(len(found.orders) for found in shards) - split, split)
+    spread = slippage_spread(tally for (kind, _, _), tally in tallied.items() if kind == "all")
+    return Quality(rows, sum(len(found.orders) for found in shards) - split, split, spread)
+
+
+def slippage_spread(tallied: Iterable[Tally]) -> list[dict[str, Any]]:
+    """The shares that were filled with a slippage `from` so many basis points to below so many (None: no bound)."""
+    shares: dict[int, int] = defaultdict(int)
+    for tally in tallied:
+        for number, many in tally.slippages.items():
+            shares[number] += many
+    edges = [None, *(f"{edge}" for edge in SLIPPAGE_EDGES), None]
+    return [
+        {"from": low, "below": high, "shares": _shares(shares[number])}
+        for number, (low, high) in enumerate(pairwise(edges))
+    ]

@@ -20,6 +20,7 @@ from brokerfix.domain import id_number, id_text, shard_of
 from brokerfix.record.frames import MAGIC
 from brokerfix.record.journal import JournalError, Place, Record, before_path, places, records, segments
 from brokerfix.record.kept import BadState, base_of, kept_states, oldest, place_of, read_head
+from brokerfix.settings.api_keys import FILE as API_KEYS
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
 
 MANIFEST = "backup.json"
@@ -75,9 +76,9 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
         else:
             end, last = _whole(segment, last)
         copied.append(_copy(segment, folder / segment.name, end, had))
-    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES, data / PERSONAL):
+    for path in (*needed, data / ADDED_CLIENTS, data / ADDED_VENUES, data / PERSONAL, data / API_KEYS):
         if path.exists():
-            shutil.copyfile(path, folder / path.name)
+            shutil.copy(path, folder / path.name)
             copied.append(_described(folder / path.name))
     number, at = last
     manifest = Manifest(FORMAT, __version__, shard_of(number), id_text(number), _moment(at), tuple(copied))
@@ -197,11 +198,11 @@ def restore(folder: Path, data: Path, until: str = "", progress: Callable[[str],
     except JournalError:
         shutil.rmtree(being_made, ignore_errors=True)
         raise
-    for name in (ADDED_CLIENTS, ADDED_VENUES, PERSONAL):
+    for name in (ADDED_CLIENTS, ADDED_VENUES, PERSONAL, API_KEYS):
         made = being_made / Path(name).name
         if made.exists():
             (data / name).parent.mkdir(mode=0o700, exist_ok=True)
-            if name == PERSONAL:
+            if name in (PERSONAL, API_KEYS):
                 made.chmod(0o600)
             made.replace(data / name)
     if journal.exists():

@@ -13,7 +13,7 @@ from brokerfix.settings.base import ConfigError, Section
 class ConsoleSection(Section, frozen=True):
     """The console in a browser: where it listens, in which time zone it tells times, and how long a person who does
     nothing stays logged in. `names` are the host names that browsers reach it by beside the address. `people` is the
-    file of who may log in."""
+    file of who may log in, `certification` the folder of reports of `certify`."""
 
     port: Annotated[int, Meta(ge=1, le=65535)]
     address: str = "127.0.0.1"
@@ -22,6 +22,7 @@ class ConsoleSection(Section, frozen=True):
     key: str = ""
     zone: str = "UTC"
     people: str = ""
+    certification: str = ""
     idle_minutes: Annotated[float, Meta(gt=0, le=1440)] = 30.0
     session_hours: Annotated[float, Meta(gt=0, le=24)] = 12.0
     second_factor: bool = True
@@ -31,6 +32,10 @@ class ConsoleSection(Section, frozen=True):
     def people_file(self, path: Path, data: Path) -> Path:
         """Where the people are, for the configuration `path` with its data folder."""
         return (path.parent / self.people).resolve() if self.people else data / "console" / "people.json"
+
+    def certification_folder(self, path: Path, data: Path) -> Path:
+        """Where `certify` has left its reports, for the configuration `path` with its data folder."""
+        return (path.parent / self.certification).resolve() if self.certification else data / "certification"
 
 
 def check_console(path: Path, read: dict[str, Any]) -> ConsoleSection | None:

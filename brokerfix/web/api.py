@@ -31,7 +31,7 @@ budget has no limit; above it, the answer is 429 and `Retry-After` says how long
 with `?symbols=A,B`, the market's quotes (`by=exchange`: of each exchange apart); with `statistics=1` the trading day's
 statistics, with `trades=1` every trade. A slow reader gets the newest market's quote and statistics of a symbol instead
 of every one. Reports, firm quotes and trades are never left out: a reader that is too slow for them is closed with
-4008.
+4008, one whose key is revoked with 4001.
 """
 
 
@@ -49,8 +49,10 @@ def build(config: Config) -> Litestar:
     async def begin(app: Litestar) -> None:
         for user in door.users.values():
             user.session.start()
+        app.state.watching = asyncio.create_task(door.watch())
 
     async def end(app: Litestar) -> None:
+        app.state.watching.cancel()
         await asyncio.gather(*(user.session.stop() for user in door.users.values()))
         door.archive.close()
 

@@ -1,9 +1,12 @@
 """What all requests share: who may ask for what, and how much of it."""
 
+import asyncio
 import logging
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -16,16 +19,19 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 from litestar.types import Guard, Message, Scope
 
-from brokerfix.doors.desk import Caller, Desk, hash_of, key_of
+from brokerfix.doors.desk import Caller, Desk, key_of
 from brokerfix.doors.limits import headers
 from brokerfix.doors.model import Problem
 from brokerfix.gateway.budgets import KINDS
 from brokerfix.gateway.sources import Sources, to_address
+from brokerfix.settings.api_keys import Kept, http_keys
 from brokerfix.settings.schedule import Hours
-from brokerfix.settings.sections import Config, GatewaySection
+from brokerfix.settings.sections import ApiKeySection, Config, GatewaySection
 
 log = logging.getLogger("brokerfix.http")
 PROBLEM = "application/problem+json"
+LOOK_SECONDS = 0.5
+"""Within which streams of a revoked key end."""
 
 ClOrdId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9._:-]{1,40}(?!\n)$", description="The order's ClOrdID")]
 SymbolPath = Annotated[str, PathParameter(pattern=r"^[!-.0-~]{1,32}(?!\n)$", description="The symbol")]
@@ -56,10 +62,38 @@ class Door(Desk):
         )
         self.sources = Sources(msgspec.structs.replace(config, gateway=limits))
         self.streams: Counter[str] = Counter()
+        self._open: set[tuple[Caller, asyncio.Task[None]]] = set()
         self.schedules = {
             symbol: Hours(instrument, config.calendars.get(symbol, ""))
             for symbol, instrument in config.instruments.items()
         }
+
+    def keys_now(self, kept: Kept) -> dict[str, ApiKeySection]:
+        """With those that were made at run time: they are of this door."""
+        return http_keys(self.config, kept)
+
+    @contextmanager
+    def open_stream(self, caller: Caller, listening: asyncio.Task[None]) -> Iterator[None]:
+        """While a stream is open: `listening` is canceled, which ends it, once its key is revoked."""
+        one = caller, listening
+        self._open.add(one)
+        try:
+            yield
+        finally:
+            self._open.discard(one)
+
+    async def watch(self) -> None:
+        """End the streams of keys that are revoked, until canceled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+            for caller, listening in list(self._open):
+                if not self.counts(caller):
+                    listening.cancel()
+
+    def counts(self, caller: Caller) -> bool:
+        """Whether a key was not revoked meanwhile."""
+        return caller.key.hash in self.keys
 
     def caller(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
         """Whose key this is. Raises NotAuthorizedException."""
@@ -70,7 +104,7 @@ class Door(Desk):
         key = key_of(connection.headers.get("authorization", ""))
         if not key:
             raise NotAuthorizedException("an API key is needed: Authorization: Bearer KEY")
-        found = self.keys.get(hash_of(key))
+        found = self.find(key)
         if found is None:
             if self.sources.failed(address, now):
                 log.warning("%s is locked out after wrong API keys", address)

@@ -18,7 +18,7 @@ from brokerfix.web.door import Door
 log = logging.getLogger("brokerfix.http")
 MOST_STREAMS = 10
 """Of one API key at a time."""
-SLOW_READER, OVERLOADED = 4008, 4013
+REVOKED, SLOW_READER, OVERLOADED = 4001, 4008, 4013
 """WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000 and above are private)."""
 SEND_SECONDS, STALL_SECONDS = 5.0, 60.0
 """How long a reader may take nothing, when something waits that nothing newer replaces; and at all."""
@@ -53,7 +53,11 @@ async def stream(socket: WebSocket[Caller, None, Any]) -> None:
         user.market.begin(told)
         listening = asyncio.create_task(_until_closed(socket))
         try:
-            await _feed(socket, told, listening)
+            with door.open_stream(caller, listening):
+                await _feed(socket, told, listening)
+            if not door.counts(caller):
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(socket.close(REVOKED, "the API key was revoked"), SEND_SECONDS)
         finally:
             listening.cancel()
     finally:

@@ -3,12 +3,13 @@ one gets less and a dead one nothing. Every route is below /data, is for who is 
 
 from fastapi import FastAPI
 
-from brokerfix.console.data import market, orders, past_orders
+from brokerfix.console.data import files, market, orders, past_orders
 from brokerfix.console.desk import Desk
 
 
 def add(app: FastAPI, desk: Desk) -> None:
     """All routes."""
+    files.add(app, desk)
     market.add(app, desk)
     orders.add(app, desk)
     past_orders.add(app, desk)
