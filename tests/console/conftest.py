@@ -19,6 +19,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def open_browser() -> Iterator[Any]:
     with chromium() as made:
         yield made
+
+
+@pytest.fixture
+def browser(open_browser: Any) -> Iterator[Any]:
+    """The file's browser, for one test: its pages, which go on to be told what is new, are closed behind it."""
+    yield open_browser
+    for context in open_browser.contexts:
+        context.close()
