@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from nicegui import ui
@@ -92,7 +93,7 @@ def standing(found: list[Shown], day: int, records: int) -> str:
 
 def _checkpoint_row(view: View, one: Shown) -> dict[str, str]:
     return {
-        "key": f"{one.at} {one.size}", "time": one.at.replace("T", " ")[:19] + " UTC", "size": f"{one.size:,}",
+        "key": f"{one.at} {one.size}", "time": view.time(int(datetime.fromisoformat(one.at).timestamp()) * 10**9, date=True)[:19], "size": f"{one.size:,}",
         "root": f"{one.root[:12]}…", "witnesses": ", ".join(one.witnesses) or "none",
     }  # fmt: skip
 
@@ -138,7 +139,7 @@ class Prove:
             with ui.row().classes("audit-line"):
                 self._field = ui.input("ExecID or OrderID", value=asked).props("dense outlined")
                 self._field.on("keydown.enter", self._ask)
-                self._go = ui.button("Prove", icon="verified", on_click=self._ask).props("dense no-caps")
+                self._go = ui.button("Prove", icon="verified", on_click=self._ask).props("dense outline no-caps")
                 self._keep = ui.button("Proof", icon="download", on_click=self._download).props(
                     'dense flat no-caps aria-label="Download the proof"'
                 )

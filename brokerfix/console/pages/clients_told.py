@@ -9,8 +9,8 @@ Row = dict[str, Any]
 CLIENTS = (
     ("name", "Client"), ("state", "State"), ("fix", "FIX"), ("#next_in", "Next in"), ("#next_out", "Next out"),
     ("accounts", "Accounts"), ("#working", "Working"), ("from", "Address"), ("certificate", "Certificate"),
-    ("since", "Logged on"), ("#messages_in", "Messages in"), ("#messages_out", "out"), ("#refused", "Refused"),
-    ("#unread_bytes", "Unread bytes"),
+    ("since", "Logged on"), ("#messages_in", "Messages in"), ("#messages_out", "Out"), ("#refused", "Refused"),
+    ("#unread_bytes", "Unread"),
 )  # fmt: skip
 BUDGETS = (
     ("name", "Messages"), ("#rate", "A second"), ("#burst", "At once"), ("#left", "Left now"), ("used", "Used"),
