@@ -38,7 +38,7 @@ class Explain:
                 .props("role=status")
             )
             self._links = ui.row().classes("audit-line")
-            self._story = ui.element("ol").classes("story audit-story").props('aria-label="Story"')
+            self._story = ui.element("ol").classes("story audit-story").props('tabindex=0 aria-label="Story"')
         if asked:
             ui.timer(0.1, self._ask, once=True)
 

@@ -149,7 +149,7 @@ class Prove:
                 .classes("soft")
                 .props("role=status")
             )
-            self._shown = ui.element("div").classes("audit-proofs")
+            self._shown = ui.element("div").classes("audit-proofs").props('tabindex=0 role=region aria-label="Proofs"')
         if asked:
             ui.timer(0.1, self._ask, once=True)
 

@@ -48,7 +48,7 @@ class Search:
                 .classes("soft")
                 .props("role=status")
             )
-            self._list = ui.element("ol").classes("audit-facts").props('aria-label="Facts found"')
+            self._list = ui.element("ol").classes("audit-facts").props('tabindex=0 aria-label="Facts found"')
             with ui.row().classes("audit-line"):
                 self._back = ui.button("Earlier", on_click=partial(self._turn, -1)).props("dense flat no-caps")
                 self._on = ui.button("Later", on_click=partial(self._turn, 1)).props("dense flat no-caps")
