@@ -250,18 +250,16 @@ def _stages(log: Path, since: int, killed: float) -> dict[str, float]:
 
 def leave_out_refused(client: trader.Trader) -> None:
     """What is refused because it can't be recorded now is on no record: the client knows that."""
-    take_in = client.take_in
+    handle = client.client._handle
 
-    def taking() -> int:
-        client.client.poll()
-        for message in client.client.messages:
-            if message[35] == "j" and message.get(379) in client.sent:
-                client.sent.remove(message[379])
-                client.working.pop(message[379], None)
-                client.counts["refused without a quorum"] += 1
-        return take_in()
+    def handling(kind: str, message: dict[int, str], every: list[tuple[int, str]]) -> None:
+        if kind == "j" and message.get(379) in client.sent:
+            client.sent.remove(message[379])
+            client.working.pop(message[379], None)
+            client.counts["refused without a quorum"] += 1
+        handle(kind, message, every)
 
-    client.take_in = taking  # type: ignore[method-assign]
+    client.client._handle = handling  # type: ignore[method-assign]
 
 
 def tell_last(harness: Takeovers, kills: int) -> None:

@@ -57,6 +57,7 @@ def test_depth_is_cut_at_the_levels_that_are_asked_for() -> None:
 def test_our_own_book_stands_among_the_exchanges() -> None:
     _, ask = asked(UP + "client ALICE new B1 buy 50 AAPL 149.95", post="book")
     assert ask("depth")["bids"][0] == (14995, 50, {"": 50})
+    assert ask("depth", levels=1)["bids"] == [(14995, 50, {"": 50})], "of all together, and not of each"
 
 
 def test_an_exchange_whose_quotes_do_not_count_is_told_of_with_the_reason() -> None:

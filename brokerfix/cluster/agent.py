@@ -42,6 +42,8 @@ log = logging.getLogger("brokerfix.cluster")
 AGAIN_SECONDS = 0.2
 SHARE_AGAIN_SECONDS = 1.0
 TICK_SECONDS = 0.05
+REACT_SECONDS = 2.0
+"""A standby whose broker has not turned for so long does not take over."""
 HUNG_SECONDS = 10.0
 """A primary's broker whose loop has not turned for so long is given up, where a standby could take over."""
 LOOKS = 20
@@ -216,7 +218,12 @@ class Agent:
     def _may_be_primary(self) -> bool:
         """Whether this node has what the stream has, and its state is not known to be another one than the
         primary's."""
-        return self.follower.caught_up and self.nodes.is_eligible(self.shared)
+        return self.follower.caught_up and self._reacts and self.nodes.is_eligible(self.shared)
+
+    @property
+    def _reacts(self) -> bool:
+        """Whether our broker follows: with the lease one that hangs would keep all others from it."""
+        return bool(self._turned) and self._still * TICK_SECONDS < REACT_SECONDS
 
     async def _check_versions(self, last: Held) -> None:
         if last.kinds != self.lease.me.kinds and last.node != self.node:
@@ -419,11 +426,11 @@ class Agent:
         """A broker that hangs would keep the lease for ever, as it is we who renew it: it is ended, where a standby
         could take over. Our own ticks are counted: that the whole machine slept is no reason."""
         turned = self.shared[Slot.TURNED]
-        if turned != self._turned or not turned or self.shared.role is not Role.PRIMARY:
+        if turned != self._turned or not turned:
             self._turned, self._still = turned, 0
             return self._trouble("the broker", "")
         self._still += 1
-        if self._still * TICK_SECONDS < HUNG_SECONDS:
+        if self._still * TICK_SECONDS < HUNG_SECONDS or self.shared.role is not Role.PRIMARY:
             return
         told = f"process {self._parent} has not reacted for {HUNG_SECONDS:g} s"
         if not self.shared[Slot.STANDBYS]:
@@ -462,7 +469,7 @@ class Agent:
         """Tell the others how this node is, and know how they are."""
         while True:
             try:
-                await self.nodes.tell(self.shared, self.publisher is not None, self.told)
+                await self.nodes.tell(self.shared, self.publisher is not None, self.told, self._reacts)
                 if self.publisher is not None:
                     await self.files.tell()
                 elif self.shared.role is Role.STANDBY:

@@ -19,6 +19,8 @@ GONE_SECONDS = 2.5
 CLOSE_BYTES = 1 << 20
 """A standby that is no further behind follows closely."""
 ENDLESS_BYTES = 1 << 50
+HANGS = "not reacting"
+"""The role of a standby whose broker does not turn."""
 
 
 def bytes_behind(end: int, so_far: int) -> int:
@@ -73,15 +75,18 @@ class Nodes:
         is_close = shared[Slot.FOLLOWED] - shared[Slot.APPLIED] <= CLOSE_BYTES
         return is_close and shared[Slot.CHECKED] != Check.DIFFERENT
 
-    async def tell(self, shared: Shared, is_primary: bool, told: Told) -> None:
-        """Tell how this node is, and find out how the others are. Raises Away."""
+    async def tell(self, shared: Shared, is_primary: bool, told: Told, reacts: bool = True) -> None:
+        """Tell how this node is, and whether its broker reacts, and find out how the others are. Raises Away."""
         self._beat += 1
         role = shared.role
         shared[Slot.STREAM_END] = max(shared[Slot.STREAM_END], self.primary_has)
         has = shared[Slot.TAIL] if is_primary else shared[Slot.APPLIED]
         end, so_far = (has, shared[Slot.CONFIRMED]) if is_primary else (shared[Slot.STREAM_END], has)
+        name = "primary" if is_primary and role is Role.PRIMARY else role.name.lower()
+        if role is Role.STANDBY and not reacts:
+            name = HANGS
         node = Node(
-            self.me, "primary" if is_primary and role is Role.PRIMARY else role.name.lower(), __version__,
+            self.me, name, __version__,
             shared[Slot.EPOCH], has, bytes_behind(end, so_far), Check(shared[Slot.CHECKED]).name.lower(),
             shared[Slot.CHECKED_AT], self._beat,
         )  # fmt: skip

@@ -73,7 +73,7 @@ class Slot(IntEnum):
     APPLIED = 29
     """Up to where a standby's state is."""
     TURNED = 30
-    """Counts the turns of the primary's loop; 0: it is not in it."""
+    """Counts the turns of the broker's loop, as a standby and as the primary; 0: it is in none."""
     WAITS = 31
     """1: messages wait for the stream, so what it has not confirmed is not told to others, see `record.confirmed`."""
 

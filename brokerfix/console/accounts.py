@@ -1,7 +1,7 @@
 """Accounts, positions and limits as rows for people: pure functions of the state, bounded by what is shown."""
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from brokerfix.console.elements.listing import bar, coloured, pill
@@ -198,8 +198,3 @@ def limit_row(level: str, name: str, most: int, used: int | None, percent: float
         "until": until,
         "words": control.words if control is not None else "what the account may lose in a day",
     }
-
-
-def worst(rows: Sequence[tuple[float, str, Any]], most: int) -> list[tuple[float, str, Any]]:
-    """Those of which the largest share is used, by (percent, name, ...)."""
-    return heapq.nsmallest(most, rows, key=lambda row: (-row[0], row[1]))

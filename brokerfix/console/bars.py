@@ -32,13 +32,12 @@ Print = tuple[int, int, int, int, str, str]
 
 class Symbol(msgspec.Struct):
     """What is kept of a symbol: its `bars` by kind, the latest `prints` of the market and `fills` of ours, and the
-    day's `volume` and the `last` print as they were told last."""
+    day's `volume` as it was told last."""
 
     bars: dict[str, list[Bar]] = msgspec.field(default_factory=lambda: {TRADES: [], MID: []})
     prints: deque[Print] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_TRADES))
     fills: deque[Print] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_TRADES))
     volume: int = 0
-    last: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return sum(len(bars) for bars in self.bars.values()) + len(self.prints) + len(self.fills)
@@ -66,11 +65,11 @@ class Bars:
     def _quoted(self, state: State, fact: f.Quoted) -> None:
         known = self._of(fact.symbol)
         grown = max(0, fact.day.volume - known.volume)
-        if fact.last is not None and (grown or fact.last != known.last):
-            price, qty = fact.last
-            self._add(known, TRADES, fact.at, price, grown)
-            self._remember(known.prints, (fact.id, fact.at // MILLISECOND, price, grown or qty, "", ""))
-        known.volume, known.last = fact.day.volume, fact.last
+        # Without more volume it is an old print, that an exchange tells again with its whole book.
+        if grown and fact.last is not None:
+            self._add(known, TRADES, fact.at, fact.last[0], grown)
+            self._remember(known.prints, (fact.id, fact.at // MILLISECOND, fact.last[0], grown, "", ""))
+        known.volume = fact.day.volume
         if fact.mark:
             self._add(known, MID, fact.at, fact.mark, 0)
 

@@ -36,6 +36,7 @@ MOST_TOLD = 1 << 26
 AT_ONCE = 2
 """Helpers that may work at a time."""
 MOST_PREFERENCES = 1 << 16
+SILENT = "the broker does not answer"
 MOST_NOTED = 150
 MOST_KEPT = 1000
 """Answers of the broker that are kept."""
@@ -81,7 +82,7 @@ class Desk:
                 self._told[key] = time.monotonic(), told
                 self._forget()
         if isinstance(told, Exception):
-            raise Refused(f"{told}")
+            raise Refused(SILENT if isinstance(told, NotRunning) else f"{told}")
         return told
 
     def _forget(self) -> None:

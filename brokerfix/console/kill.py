@@ -178,7 +178,10 @@ class Switch:
     def _rest_text(self, state: State) -> str:
         """What became of the orders that this page has killed."""
         if not self._left:
-            return f"✓ {self._killed}: all {self._total:,} orders that worked have ended"
+            if not self._total:
+                return f"✓ {self._killed}: no order worked"
+            ended = "the order that worked has" if self._total == 1 else f"all {self._total:,} orders that worked have"
+            return f"✓ {self._killed}: {ended} ended"
         asked = sum(number in state.unkilled for number in islice(self._left, MOST_LOOKED_AT))
         refused = f"; an exchange would not cancel {asked}, which are asked for again" if asked else ""
         return f"! {self._killed}: up to {len(self._left):,} of {self._total:,} orders wait for exchanges{refused}"
@@ -188,7 +191,7 @@ class Switch:
         self._standing.clear()
         with self._standing:
             if not self._halts:
-                ui.label("Nothing is stopped.").classes("soft")
+                ui.label("Nothing is stopped.").classes("soft").props("role=listitem")
             for kind, name, operator, killed in self._halts[:MOST_HALTS]:
                 with ui.element("div").classes("kill-row").props("role=listitem"):
                     pill("killed" if killed else "halted", "bad")
@@ -198,4 +201,4 @@ class Switch:
                         resume = ui.button("Resume", on_click=partial(self._resume, kind, name), color=None)
                         resume.props(f'flat dense no-caps aria-label="{escape(f"Resume {scope_text(kind, name)}")}"')
             if len(self._halts) > MOST_HALTS:
-                ui.label(f"and {len(self._halts) - MOST_HALTS} more").classes("soft")
+                ui.label(f"and {len(self._halts) - MOST_HALTS} more").classes("soft").props("role=listitem")

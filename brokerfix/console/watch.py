@@ -13,7 +13,7 @@ from brokerfix.engine.entities import Position
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.state import State
 from brokerfix.operate.account_risk import tell
-from brokerfix.operate.account_story import Story, limits_text
+from brokerfix.operate.account_story import Story, limits_text, until_text
 from brokerfix.record.journal import Record
 
 KEPT_LINES = 100
@@ -184,9 +184,8 @@ class Watch:
             approved = f", approved by {fact.approver}" if fact.approver else ""
             why = f" ({fact.text})" if fact.text else ""
             level = Level(fact.kind, fact.name, fact.symbol)
-            self.limits.append(
-                Change(fact.at, fact.id, fact.operator, f"{level}: {limits_text(fact.limits)}{approved}{why}")
-            )
+            told = f"{level}: {limits_text(fact.limits)}{until_text(fact.until)}{approved}{why}"
+            self.limits.append(Change(fact.at, fact.id, fact.operator, told))
 
     def _proposed(self, state: State, fact: f.LimitsProposed) -> None:
         level = Level(fact.kind, fact.name, fact.symbol)

@@ -108,9 +108,18 @@ class Member:
         admin = AdminSocket(self.config.data, self._answer, operators=self.config.login_names)
         told, added = False, self._read_at_start()
         pipeline.follows = True
+
+        def breathe() -> None:
+            self.shared[Slot.TURNED] += 1
+            self.shared[Slot.APPLIED] = max(self.shared[Slot.APPLIED], pipeline.position)
+            self._check_standby()
+            admin.poll()
+
+        pipeline.breathe = breathe
         try:
             while self.shared.role is not Role.PRIMARY:
                 told = told or self._say(self.told())
+                self.shared[Slot.TURNED] += 1
                 self._check_standby()
                 if self._read_at_start() != added:
                     log.info("clients or exchanges were added at the primary: this node begins anew with them")
@@ -128,6 +137,7 @@ class Member:
             raise
         finally:
             pipeline.follows = False
+            pipeline.breathe = lambda: None
             admin.close()
         if not self.shared[Slot.WENT_ON]:
             # Its numbers are older than those that the other node has used.

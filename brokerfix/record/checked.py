@@ -76,6 +76,9 @@ def _count(state: State, pipe: int) -> None:
         os.closerange(4, max(map(int, os.listdir("/proc/self/fd"))) + 1)
         os.nice(NICENESS)
         os.write(3, state.hash().encode())
+    except BrokenPipeError:
+        # The parent is gone, or has begun anew.
+        pass
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told and the child ends
         os.write(2, f"the state's hash can't be counted: {type(error).__name__}: {error}\n".encode())
     finally:

@@ -85,6 +85,7 @@ FOLLOWED = frozenset((ClientUp, ClientDown, ReportsResent))
 """The facts that say what a client may have missed."""
 TELL_EVERY = 2.0
 """Seconds of a replay between lines that tell how far it is."""
+BREATHE_EVERY = 0.2
 
 
 DIVERGED = "the broker stops at once; start it again, and it recovers from the journal"
@@ -147,6 +148,8 @@ class Pipeline:
         self._unsent: list[Out] = []
         self._replayed = 0
         self.follows = False
+        self.breathe: Callable[[], None] = lambda: None
+        """Called from time to time in a long replay."""
 
     def recover(self, first_day: int) -> list[Out]:
         """Replay the journal into the state and the outbox, and open it (`first_day` names a first segment).
@@ -173,7 +176,7 @@ class Pipeline:
         if self._place is None:
             self._place = self._load_kept(until)
         self._torn = None
-        count, told = 0, time.perf_counter()
+        count, told, breathed = 0, time.perf_counter(), time.perf_counter()
         for record, place in places(self.journal.folder, self._is_torn, self._place):
             if until is not None and position_of(place) > until:
                 break
@@ -181,8 +184,12 @@ class Pipeline:
             self._last, self._place = self._place, place
             self._replayed += len(record.facts)
             count += 1
-            if time.perf_counter() - told > TELL_EVERY:
-                told = time.perf_counter()
+            now = time.perf_counter()
+            if now - breathed > BREATHE_EVERY:
+                breathed = now
+                self.breathe()
+            if now - told > TELL_EVERY:
+                told = now
                 log.info("replaying the journal: %d facts so far", self._replayed)
         return count
 

@@ -1,5 +1,6 @@
 """What the agent does about its own broker and its own disk, without servers."""
 
+import asyncio
 import errno
 import os
 import signal
@@ -7,17 +8,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from brokerfix.cluster import segments as module
 from brokerfix.cluster.agent import HUNG_SECONDS, TICK_SECONDS, Agent
+from brokerfix.cluster.nodes import Nodes
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
 from brokerfix.cluster.shared import Role, Slot
 from brokerfix.cluster.stream import Head
 from brokerfix.settings.load import load
 from tests.cluster.desk import BROKER
+from tests.cluster.test_moves import Effects, KeysAtHand, Servers
 from tests.cluster.test_segments import contents, written
 from tests.live import INSTRUMENT
 
@@ -85,6 +89,24 @@ def test_a_broker_that_is_not_in_its_loop_may_take_its_time(
     agent.shared[slot] = Role.STANDBY if slot is Slot.ROLE else 0
     ticks(agent, 2 * TICKS)
     assert broker.poll() is None
+
+
+def test_a_standby_whose_broker_hangs_does_not_take_over(agent: Agent, broker: subprocess.Popen[bytes]) -> None:
+    agent.follower, agent.nodes = SimpleNamespace(caught_up=True), Nodes(KeysAtHand(Servers(), Effects()), 0, "a")  # type: ignore[assignment]
+    agent.shared[Slot.ROLE], agent.shared[Slot.TURNED] = Role.STANDBY, 0
+    ticks(agent, 1)
+    assert not agent._may_be_primary(), "it does not follow yet"
+    agent.shared[Slot.TURNED] = 1
+    ticks(agent, 1)
+    assert agent._may_be_primary()
+    ticks(agent, 2 * TICKS)
+    assert not agent._may_be_primary()
+    asyncio.run(agent.nodes.tell(agent.shared, False, agent.told, agent._reacts))
+    assert (agent.nodes.known["a"].role, agent.nodes.known["a"].is_ready) == ("not reacting", False)
+    assert broker.poll() is None, "it may be looked at"
+    agent.shared[Slot.TURNED] = 2
+    ticks(agent, 1)
+    assert agent._may_be_primary()
 
 
 def test_a_broker_that_turns_goes_on(agent: Agent, broker: subprocess.Popen[bytes]) -> None:

@@ -64,7 +64,8 @@ def test_a_fact_that_is_read_again_is_not_counted_again() -> None:
     world = told(activity, UP + "client ALICE new C1 buy 300 AAPL 150.10")
     for fact in world.facts:
         activity.note(world.state, fact, Record([fact]))  # type: ignore[list-item]
-    assert activity.orders == 1
+    counted = activity.rates.last(world.now + SECOND, 5)
+    assert (activity.orders, sum(counts[ORDERS] for counts in counted)) == (1, 1)
 
 
 def test_who_has_acknowledged_an_alert_is_told_with_it() -> None:
@@ -101,15 +102,16 @@ def quoted(number: int, seconds: int, last: int, volume: int, mark: int = 0) -> 
 
 def test_bars_are_of_prints_and_their_volume_is_what_the_day_has_grown_by() -> None:
     bars, state = Bars(), World().state
+    # The fourth has no more volume: it is told again, and no trade.
     prints = [(0, 100, 5), (20, 104, 9), (59, 98, 10), (60, 101, 10), (125, 101, 30)]
     for number, (seconds, last, volume) in enumerate(prints, 1):
         fact = quoted(number, seconds, last, volume, mark=last + 1)
         bars.note(state, fact, Record([fact]))
     known = bars.symbols["AAPL"]
-    assert known.bars[TRADES] == [[0, 100, 104, 98, 98, 10], [1, 101, 101, 101, 101, 0], [2, 101, 101, 101, 101, 20]]
+    assert known.bars[TRADES] == [[0, 100, 104, 98, 98, 10], [2, 101, 101, 101, 101, 20]]
     assert known.bars[MID] == [[0, 101, 105, 99, 99, 0], [1, 102, 102, 102, 102, 0], [2, 102, 102, 102, 102, 0]]
     assert list(wider(known.bars[TRADES], 5)) == [[0, 100, 104, 98, 101, 30]]
-    assert [one[3] for one in known.prints] == [5, 4, 1, 1, 20]
+    assert [one[3] for one in known.prints] == [5, 4, 1, 20]
 
 
 def test_our_fills_are_kept_with_side_and_exchange() -> None:
@@ -130,7 +132,7 @@ def test_our_fills_are_kept_with_side_and_exchange() -> None:
 def test_the_symbol_that_moved_least_recently_is_forgotten_first() -> None:
     bars, state = Bars(most=6), World().state
     for number, symbol in enumerate("AAABBBAC" * 2, 1):
-        fact = f.Quoted(at=number * MINUTE, id=number, symbol=symbol, bids=(), asks=(), last=(number, 1), mark=0)
+        fact = f.Quoted(at=number * MINUTE, id=number, symbol=symbol, bids=(), asks=(), last=None, mark=number)
         bars.note(state, fact, Record([fact]))
     assert "C" in bars.symbols
     assert sum(map(len, bars.symbols.values())) <= 6

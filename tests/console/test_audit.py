@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from brokerfix.console.checkpoints import Shown, newest
 from brokerfix.console.deeds import Deeds, deed_of
 from brokerfix.console.pages.audit_proof import standing, words_of
 from brokerfix.console.pages.audit_records import due_lines
-from brokerfix.console.checkpoints import Shown, newest
 from brokerfix.facts import Halted, OperatorActed, OperatorRefused
 from brokerfix.operate.admin import ask
 from brokerfix.record.journal import Record, read

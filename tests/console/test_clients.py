@@ -100,7 +100,7 @@ def test_a_key_is_made_shown_once_and_revoked(doors: Desk, browser: Any) -> None
 
 @needs_browser
 def test_a_clients_session_budgets_and_rules_are_there(doors: Desk, browser: Any) -> None:
-    alice = doors.client("ALICE")
+    doors.client("ALICE")
     page = open_page(browser, doors, "olga", "/clients")
     page.wait_for_selector("[aria-label='Clients'] tr:has-text('ALICE'):has-text('up'):has-text('127.0.0.1')")
     page.wait_for_selector("[aria-label='Budgets'] tr:has-text('orders'):has-text('0 %')")

@@ -240,6 +240,7 @@ def test_columns_and_groups_are_kept_for_each_person(desk: Desk, browser: Any) -
     page = blotter(browser, desk, "rita")
     page.click("summary:has-text('Columns')")
     page.locator(".orders-columns label:has-text('AvgPx') input").uncheck()
+    page.click("summary:has-text('Columns')")
     page.select_option("select[aria-label='Group by']", "status")
     page.click(".orders-groups button:has-text('Filled')")
     wait(lambda: "1 of" in page.locator(".orders-counts").inner_text())

@@ -67,9 +67,10 @@ def test_what_is_stopped_and_alerts_are_to_be_looked_at_and_come_after_what_is_b
     world.state.halts["client", "ALICE"] = "rita"
     world.state.killed["client", "ALICE"] = None
     activity.clock = f.ClockChecked(at=1, id=1, synchronized=False, offset=0, max_error=1)
-    need = needs(world.state, FINE, activity, 2, "", world.now)
+    need = needs(world.state, FINE | {"pause_ms": {"last_minute": 500.0}}, activity, 2, "", world.now)
     assert [one.what for one in need] == [
         "The session with XNAS is down for 0 s.",
+        "The broker's loop paused for 500 ms in the last minute.",
         "client ALICE is killed.",
         "The machine's clock is not kept with another.",
         "2 alerts that nobody has acknowledged.",

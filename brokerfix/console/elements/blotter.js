@@ -1,10 +1,12 @@
 // The blotter: a grid that fetches what has changed of the orders by itself, when it has shown what it had.
 
 import * as AgGrid from "nicegui-aggrid";
-import { Groups, ROW_CLASSES, SetFilter, Times, WORKING, columnsOf, csvCell, rowOf, shown, textOf } from "brokerfix-blotter";
+import { Groups, ROW_CLASSES, Rows, SetFilter, Times, WORKING, boxesOf, columnsOf, csvOf, passes, rowOf, shown,
+  textOf } from "brokerfix-blotter";
 
 const LEAST_MS = 200, HIDDEN_MS = 1000, TROUBLE_MS = 2000, MOST_CHOSEN = 1000, MOST_GROUPS = 200;
-const CHECKBOXES = "ag-Grid-SelectionColumn";
+const BOXES = "chosen", NEWEST_FIRST = [{ colId: "order_id", sort: "desc" }];
+const EMPTY = "There are no orders here. Clients' orders stand here as they come.";
 const GROUPS = [["", "no groups"], ["account", "account"], ["client", "client"], ["symbol", "symbol"], ["side", "side"],
   ["status", "status"], ["venues", "exchange"]];
 const SCOPES = { all: () => true, working: (row) => WORKING.has(row.status), held: (row) => row.n_held > 0,
@@ -72,7 +74,8 @@ export default {
   },
   created() {
     // Rows are not Vue's: it would watch each of them.
-    Object.assign(this, { timers: {}, sums: null, epoch: 0, words: [], day: "", is_over: false, summed: 0, total: 0 });
+    Object.assign(this, { timers: {}, sums: null, epoch: 0, words: [], day: "", is_over: false, summed: 0,
+      rows: new Rows(), chosen: new Set(), times: new Times(this.zone), asked: "" });
     this.stopping = new AbortController();
   },
   mounted() {
@@ -105,31 +108,28 @@ export default {
         rowHeight: 26, headerHeight: 30, spacing: 5, backgroundColor: "var(--card)", foregroundColor: "var(--text)",
         chromeBackgroundColor: "var(--card)", borderColor: "var(--line)", accentColor: "var(--accent)",
         rowHoverColor: "var(--hover)", headerTextColor: "var(--soft)", wrapperBorderRadius: 4, browserColorScheme: "inherit" });
-      const initial = this.state.length ? this.state : [{ colId: "order_id", sort: "desc" }];
       // What a person does, not what is set for him.
       const later = ({ source, finished }) => source?.startsWith("ui") && finished !== false &&
         this.later("columns", 600, this.tell_columns);
       return {
         theme,
-        columnDefs: columnsOf(new Times(this.zone), SetFilter),
-        defaultColDef: { sortable: true, resizable: true, minWidth: 44, suppressHeaderMenuButton: false },
-        rowData: [],
+        context: { rows: this.rows },
+        columnDefs: [boxesOf(this), ...columnsOf(this.times, SetFilter)],
+        defaultColDef: { sortable: true, resizable: true, minWidth: 44 },
+        // The grid asks for what it shows, out of ours: it would look at all there is with every change.
+        rowModelType: "infinite",
+        datasource: { getRows: this.give },
+        cacheBlockSize: 100,
+        maxBlocksInCache: 6,
         getRowId: (at) => at.data.order_id,
-        rowSelection: { mode: "multiRow", checkboxes: true, headerCheckbox: true, selectAll: "filtered" },
-        selectionColumnDef: { width: 36, pinned: "left", resizable: false },
-        rowClassRules: ROW_CLASSES,
-        deltaSort: true,
+        rowClassRules: { ...ROW_CLASSES, "orders-chosen": (at) => this.chosen.has(at.data?.order_id) },
         animateRows: false,
-        suppressColumnVirtualisation: false,
         tooltipShowDelay: 400,
-        overlayNoRowsTemplate: "<span>There are no orders yet. Clients' orders stand here as they come.</span>",
-        isExternalFilterPresent: () => this.words.length > 0 || this.scope !== "all" || this.only !== null,
-        doesExternalFilterPass: (node) => this.passes(node.data) && this.is_of_group(node.data),
-        onGridReady: ({ api }) => api.applyColumnState({ state: initial, applyOrder: this.state.length > 0 }),
-        onCellClicked: ({ column, data }) => column.getColId() !== CHECKBOXES && this.$emit("opened", data.order_id),
-        onCellKeyDown: ({ event, data }) => event.key === "Enter" && this.$emit("opened", data.order_id),
-        onSelectionChanged: () => this.later("selected", 100, this.tell_selected),
-        onFilterChanged: () => this.count(),
+        overlayNoRowsTemplate: `<span>${EMPTY}</span>`,
+        onGridReady: ({ api }) => api.applyColumnState(this.state.length ? { state: this.state, applyOrder: true }
+          : { state: NEWEST_FIRST }),
+        onCellClicked: ({ column, data }) => data && column.getColId() !== BOXES && this.$emit("opened", data.order_id),
+        onCellKeyDown: this.on_cell_key,
         onColumnMoved: later, onColumnResized: later, onColumnVisible: later, onColumnPinned: later, onSortChanged: later,
       };
     },
@@ -216,32 +216,46 @@ export default {
 
     // Showing
 
+    // What the grid asks for: some of the rows by its sort and filters.
+    give({ startRow, endRow, sortModel, filterModel, successCallback }) {
+      const asked = JSON.stringify([sortModel, filterModel]);
+      if (asked !== this.asked) {
+        this.asked = asked;
+        this.filters = Object.entries(filterModel);
+        this.rows.show(this.check, sortModel);
+        this.count();
+      }
+      successCallback(this.rows.shown.slice(startRow, endRow), this.rows.shown.length);
+    },
+    // Whether a row is shown at all.
+    check(row) {
+      return this.passes(row) && this.is_of_group(row) && (this.filters ?? []).every(([field, model]) =>
+        passes(model, field === "entered" ? this.times.text(row.entered)
+          : model.filterType === "number" || model.conditions?.[0].filterType === "number" ? row["n_" + field] : row[field]));
+    },
     show_all(rows) {
-      this.total = rows.length;
-      this.api.setGridOption("rowData", rows);
+      this.rows.fill(rows);
       this.sum_all();
-      this.count();
-      this.is_loaded = true;
+      this.refresh();
     },
     take(told) {
       this.version = told.version;
       if (!told.rows.length) return;
-      const add = [], update = [], sorted = this.api.getColumnState().filter((one) => one.sort).map((one) => one.colId);
-      const is_filtered = this.api.isAnyFilterPresent();
+      let is_other = false;
       for (const values of told.rows) {
-        const row = rowOf(told.fields, values), node = this.api.getRowNode(row.order_id);
-        if (node === undefined) add.push(row);
-        else {
-          if (this.sums !== null && this.passes(node.data)) this.sums.add(node.data, -1);
-          // What stays where it is needs no look at all the others.
-          if (is_filtered || sorted.some((field) => node.data[field] !== row[field])) update.push(row);
-          else node.updateData(row);
+        const row = rowOf(told.fields, values), before = this.rows.by_id.get(row.order_id);
+        if (this.sums !== null) {
+          if (before !== undefined && this.passes(before)) this.sums.add(before, -1);
+          if (this.passes(row)) this.sums.add(row);
         }
-        if (this.sums !== null && this.passes(row)) this.sums.add(row);
+        if (this.rows.take(row)) is_other = true;
+        else this.api.getRowNode(row.order_id)?.updateData(row);
       }
-      this.total += add.length;
-      if (add.length || update.length) this.api.applyTransaction({ add, update });
+      if (is_other) this.refresh();
       this.show_sums();
+    },
+    refresh() {
+      this.api.refreshInfiniteCache();
       this.count();
     },
     passes(row) {
@@ -253,20 +267,21 @@ export default {
     },
     filter() {
       this.words = this.quick.toLowerCase().split(/\s+/).filter(Boolean);
+      this.rows.show(this.check);
       this.sum_all();
-      this.api.onFilterChanged();
+      this.refresh();
     },
     sum_all() {
       this.sums = this.group ? new Groups(this.group) : null;
       this.summed = 0;
-      if (this.sums !== null) this.api.forEachNode(({ data }) => this.passes(data) && this.sums.add(data));
+      if (this.sums !== null) for (const row of this.rows.by_id.values()) if (this.passes(row)) this.sums.add(row);
       this.show_sums();
     },
     show_sums() {
-      if (this.sums === null || performance.now() - this.summed < 500) return;
+      if (this.sums === null) return;
+      if (performance.now() - this.summed < 500) return this.later("sums", 500, this.show_sums);
       this.summed = performance.now();
       this.groups = this.sums.largest(MOST_GROUPS);
-      this.later("sums", 600, this.show_sums);
     },
     choose(name) {
       this.only = this.only === name ? null : name;
@@ -275,25 +290,42 @@ export default {
       return name === null ? "" : shown(this.group, { [this.group]: name }) || "(none)";
     },
     count() {
-      const there = this.api.getDisplayedRowCount(), number = (count) => count.toLocaleString("en-GB");
-      this.counts = there === this.total ? `${number(there)} orders` : `${number(there)} of ${number(this.total)} orders`;
+      const there = this.rows.shown.length, number = (count) => count.toLocaleString("en-GB");
+      this.counts = there === this.rows.size ? `${number(there)} orders` : `${number(there)} of ${number(this.rows.size)} orders`;
+      if (there) this.api.hideOverlay();
+      else this.api.showNoRowsOverlay();
       if (this.day) this.counts += `, ${this.day}, out of the database`;
     },
 
     // What is told of
 
-    tell_selected() {
-      const rows = this.api.getSelectedRows();
-      this.$emit("selected", { count: rows.length, orders: rows.slice(0, MOST_CHOSEN).map((row) => row.order_id) });
+    on_cell_key({ event, data }) {
+      if (data === undefined) return;
+      if (event.key === "Enter") this.$emit("opened", data.order_id);
+      else if (event.key === " ") {
+        event.preventDefault();
+        this.tick([data], !this.chosen.has(data.order_id));
+      }
+    },
+    // Choose orders, or no longer.
+    tick(rows, is_chosen) {
+      for (const { order_id } of rows) {
+        if (is_chosen) this.chosen.add(order_id);
+        else this.chosen.delete(order_id);
+      }
+      this.api.redrawRows();
+      this.api.refreshHeader();
+      this.later("selected", 50, () => this.$emit("selected", { count: this.chosen.size,
+        orders: [...this.chosen].slice(0, MOST_CHOSEN) }));
     },
     tell_columns() {
       this.note_columns();
-      const kept = this.api.getColumnState().filter((one) => one.colId !== CHECKBOXES);
+      const kept = this.api.getColumnState().filter((one) => one.colId !== BOXES);
       this.$emit("columns", kept.map(({ colId, width, hide, sort, sortIndex, pinned }) => ({ colId, width, hide, sort,
         sortIndex, pinned })));
     },
     note_columns() {
-      this.columns = this.api.getColumnState().filter((one) => one.colId !== CHECKBOXES).map(({ colId, hide }) => ({
+      this.columns = this.api.getColumnState().filter((one) => one.colId !== BOXES).map(({ colId, hide }) => ({
         colId, hide, title: this.api.getColumnDef(colId).headerName }));
     },
     show_column(one) {
@@ -302,7 +334,7 @@ export default {
     },
     reset_columns() {
       this.api.resetColumnState();
-      this.api.applyColumnState({ state: [{ colId: "order_id", sort: "desc" }] });
+      this.api.applyColumnState({ state: NEWEST_FIRST });
       this.tell_columns();
     },
     on_key(event) {
@@ -311,12 +343,16 @@ export default {
       else if (event.key === "Escape") this.$emit("asked", "close");
     },
     deselect() {
-      this.api.deselectAll();
+      this.tick([...this.rows.by_id.values()], false);
     },
     save() {
-      const keys = this.api.getAllDisplayedColumns().map((one) => one.getColId()).filter((id) => id !== CHECKBOXES);
-      this.api.exportDataAsCsv({ columnKeys: keys, fileName: `orders-${this.day || new Date().toISOString().slice(0, 10)}.csv`,
-        processCellCallback: ({ column, node }) => csvCell(column.getColId(), node.data) });
+      const ids = this.api.getAllDisplayedColumns().map((one) => one.getColId()).filter((id) => id !== BOXES);
+      const text = csvOf(ids.map((id) => [id, this.api.getColumnDef(id).headerName]), this.rows.shown);
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+      link.download = `orders-${this.day || new Date().toISOString().slice(0, 10)}.csv`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     },
   },
 };

@@ -9,7 +9,7 @@ from brokerfix.console.elements.listing import Listing, columns
 from brokerfix.console.makers import gained
 from brokerfix.console.view import View, panel
 
-NOTHING = "The day's report comes here."
+NOTHING = "There is nothing of it today."
 
 
 class Day:
@@ -23,33 +23,37 @@ class Day:
                 self._ask = ui.button("Reckon the day", on_click=self._reckon).props("no-caps dense")
                 self._told = ui.label("Uptime, time at the best price, fills by level and P&L, exact to the last fact.")
                 self._told.classes("soft")
-            ui.label("How it quoted").classes("soft")
-            self._quoting = Listing(
-                columns(
-                    "maker Maker", "symbol Symbol", "#hours_up Hours it could quote", "#both_sides_pct Both sides %",
-                    "#spread Spread", "#bid_at_best_pct Bid at best %", "#ask_at_best_pct Offer at best %",
-                    "#placed Placed", "#moved Moved", "#pulls Stopped", "pulled_for For",
-                ),
-                "key", "How it quoted today", NOTHING,
-            )  # fmt: skip
-            ui.label("What it earned").classes("soft")
-            self._earned = Listing(
-                columns(
-                    "maker Maker", "symbol Symbol", "#fills Fills", "#bought Bought", "#sold Sold",
-                    "#spread_captured Spread", "#revaluation Inventory", "#carried Carried", "#hedging Hedges",
-                    "#fees Fees", "#total Total",
-                ),
-                "key", "What it earned today", NOTHING,
-            )  # fmt: skip
-            ui.label("Fills by level").classes("soft")
-            self._levels = Listing(
-                columns(
-                    "maker Maker", "symbol Symbol", "place Place", "side Side", "#level Level", "#hours Hours",
-                    "#quantity Quantity", "#from_mid From the mid", "#fills Fills", "#filled Filled",
-                    "#fills_per_hour Fills an hour",
-                ),
-                "key", "Fills by level today", NOTHING,
-            )  # fmt: skip
+            self._tables = ui.element("div")
+            with self._tables:
+                ui.label("How it quoted").classes("soft")
+                self._quoting = Listing(
+                    columns(
+                        "maker Maker", "symbol Symbol", "#hours_up Hours it could quote",
+                        "#both_sides_pct Both sides %",
+                        "#spread Spread", "#bid_at_best_pct Bid at best %", "#ask_at_best_pct Offer at best %",
+                        "#placed Placed", "#moved Moved", "#pulls Stopped", "pulled_for For",
+                    ),
+                    "key", "How it quoted today", NOTHING,
+                )  # fmt: skip
+                ui.label("What it earned").classes("soft")
+                self._earned = Listing(
+                    columns(
+                        "maker Maker", "symbol Symbol", "#fills Fills", "#bought Bought", "#sold Sold",
+                        "#spread_captured Spread", "#revaluation Inventory", "#carried Carried", "#hedging Hedges",
+                        "#fees Fees", "#total Total",
+                    ),
+                    "key", "What it earned today", NOTHING,
+                )  # fmt: skip
+                ui.label("Fills by level").classes("soft")
+                self._levels = Listing(
+                    columns(
+                        "maker Maker", "symbol Symbol", "place Place", "side Side", "#level Level", "#hours Hours",
+                        "#quantity Quantity", "#from_mid From the mid", "#fills Fills", "#filled Filled",
+                        "#fills_per_hour Fills an hour",
+                    ),
+                    "key", "Fills by level today", NOTHING,
+                )  # fmt: skip
+        self._tables.set_visibility(False)
 
     async def _reckon(self) -> None:
         view = self._view
@@ -60,6 +64,7 @@ class Day:
             self._ask.props(remove="loading")
         if told is None:
             return
+        self._tables.set_visibility(True)
         self._told.text = f"{told['scope']}; reckoned at {view.time(time.time_ns())[:8]}"
         self._quoting.show([_shown(row, "maker", "symbol") for row in told["quoting"]])
         self._levels.show([_shown(row, "maker", "symbol", "place", "side", "level") for row in told["levels"]])

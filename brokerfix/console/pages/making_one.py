@@ -34,7 +34,7 @@ class Ladder:
             self._rows = Listing(
                 columns(
                     "market_bid Exchanges' bid", "bid Own bid", "#price Price", "ask Own offer",
-                    "market_ask Exchanges' offer", "where Own quotes stand",
+                    "market_ask Exchanges' offer", "where Where",
                 ),
                 "price", "Quotes against the market", "Neither the exchanges nor the maker show a price.",
             )  # fmt: skip
@@ -67,7 +67,7 @@ class Chart:
                 "grid": {"left": 64, "right": 12, "top": 30, "bottom": 24},
                 "legend": {"top": 0, "textStyle": {"color": SOFT}, "itemWidth": 18},
                 "tooltip": {"trigger": "axis"},
-                "xAxis": {"type": "time", "axisLabel": {"color": SOFT}},
+                "xAxis": {"type": "time", "axisLabel": {"color": SOFT, "hideOverlap": True}},
                 "yAxis": {"type": "value", **axis},
                 "series": [
                     {

@@ -48,9 +48,10 @@ class Alerts:
             for one in wanted[:most]:
                 self._row(one, oldest)
             if len(wanted) > most:
-                ui.label(f"and {len(wanted) - most:,} older ones").classes("soft")
+                ui.label(f"and {len(wanted) - most:,} older ones").classes("soft").props("role=listitem")
             if not wanted:
-                ui.label("Alerts of the day stand here until somebody acknowledges them.").classes("soft")
+                empty = ui.label("Alerts of the day stand here until somebody acknowledges them.")
+                empty.classes("soft").props("role=listitem")
 
     def _row(self, one: Seen, oldest: int) -> None:
         alert = one.alert

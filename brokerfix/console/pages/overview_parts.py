@@ -19,12 +19,12 @@ class Hand:
     """What needs a hand, on top."""
 
     def __init__(self, view: View) -> None:
-        self._view, self._shown = view, None
+        self._view = view
+        self._shown: list[Need] | None = None
+        self._what: list[ui.label] = []
         with panel("Needs a hand", wide=True) as part:
             self._part = part
             self._list = ui.element("ul").classes("overview-needs").props('aria-label="What needs a hand"')
-
-    _shown: list[Need] | None
 
     def show(self, told: dict[str, Any], now: int) -> None:
         desk = self._view.desk
@@ -34,11 +34,15 @@ class Hand:
         found = needs(feed.state, told, desk.activity, len(feed.open_alerts), feed.trouble, now)
         if found == self._shown:
             return
-        self._shown = found
-        self._part.classes(
-            replace="panel wide overview-hand " + (found[0].kind if found else "good"),
-        )
+        before, self._shown = self._shown, found
+        if before and [one._replace(what="") for one in before] == [one._replace(what="") for one in found]:
+            # A time goes on: what somebody is about to click stays where it is.
+            for label, need in zip(self._what, found, strict=True):
+                label.text = need.what
+            return
+        self._part.classes(replace=f"panel wide overview-hand {found[0].kind if found else 'good'}")
         self._list.clear()
+        self._what.clear()
         with self._list:
             if not found:
                 with ui.element("li"):
@@ -47,7 +51,7 @@ class Hand:
             for need in found:
                 with ui.element("li"):
                     pill("! now" if need.kind == "bad" else "look", need.kind)
-                    ui.label(need.what).classes("overview-what")
+                    self._what.append(ui.label(need.what).classes("overview-what"))
                     if need.link:
                         ui.link(need.do, need.link).classes("overview-do")
                     else:
@@ -98,11 +102,11 @@ class Pulse:
         pauses, latency = told.get("pause_ms", {}), activity.latency()
         figures = {
             "Orders today": f"{activity.orders:,}", "Fills today": f"{activity.fills:,}",
-            "Rejects today": f"{activity.rejects:,}", "Working": f"{told.get('working', 0):,}",
+            "Rejects today": f"{activity.rejects:,}", "Working": f"{told['working']:,}" if told else "-",
             "Order to record, p50": micros(latency.get("p50")), "p99": micros(latency.get("p99")),
             "Longest": micros(latency.get("max")),
-            "Loop's longest pause, last minute": f"{pauses.get('last_minute', 0):.1f} ms",
-            "since the start": f"{pauses.get('since_start', 0):.1f} ms",
+            "Loop's longest pause, last minute": f"{pauses['last_minute']:.1f} ms" if pauses else "-",
+            "since the start": f"{pauses['since_start']:.1f} ms" if pauses else "-",
         }  # fmt: skip
         for title, text in figures.items():
             self._figures[title].text = text
@@ -138,21 +142,23 @@ class Health:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._shown: list[tuple[str, str, str]] = []
+        self._labels: dict[str, ui.label] = {}
         with panel("Broker") as part:
             part.classes("third")
             self._list = ui.element("div").classes("overview-health")
 
     async def show(self, told: dict[str, Any], now: int) -> None:
         rows = [*self._rows(told, now), *(await self._cluster(told))]
-        if rows == self._shown:
-            return
-        self._shown = rows
-        self._list.clear()
-        with self._list:
-            for title, text, kind in rows:
-                ui.label(title).classes("soft")
-                ui.label(text).classes(f"number {kind}")
+        if [title for title, _, _ in rows] != list(self._labels):
+            self._list.clear()
+            self._labels.clear()
+            with self._list:
+                for title, _, _ in rows:
+                    ui.label(title).classes("soft")
+                    self._labels[title] = ui.label("")
+        for title, text, kind in rows:
+            self._labels[title].text = text
+            self._labels[title].classes(replace=f"number {kind}")
 
     def _rows(self, told: dict[str, Any], now: int) -> list[tuple[str, str, str]]:
         desk = self._view.desk

@@ -1,15 +1,16 @@
 """Limits: how much of each is used, their editor, what waits for a second person, and who has changed what."""
 
-import time
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from nicegui import ui
 
-from brokerfix.console.accounts import limit_row, limits_of, losses, worst
+from brokerfix.console.accounts import limit_row
 from brokerfix.console.elements.listing import Listing, columns
-from brokerfix.console.parts import Story, yielding
+from brokerfix.console.parts import Story
+from brokerfix.console.utilised import Use, utilised
 from brokerfix.console.view import View, panel
 from brokerfix.console.watch import watch_of
 from brokerfix.domain import Level, Limits
@@ -49,31 +50,19 @@ class Utilisation:
         view.every(1.0, self.update)
 
     async def update(self) -> None:
-        view, at = self._view, time.time_ns()
+        view = self._view
         text = (self._text.value or "").strip().lower()
-        state, found, total = view.state, [], 0
-        async for bound in yielding(list(state.bounds.values())):
-            level = f"{bound.level}"
-            for percent, name, most, used in limits_of(state, bound, at):
-                total += 1
-                if text in f"{level} {name}".lower():
-                    found.append((percent, f"{level} {name}", (bound.level, name, most, used)))
-        for percent, name, account in losses(state):
-            total += 1
-            if text in f"account {name} max_loss".lower():
-                lost = max(0, account.opened_with - account.value)
-                row = Level("account", name), "max_loss", account.most_lost, lost
-                found.append((percent, f"account {name} max_loss", row))
+        every = await utilised(view.desk)
+        found = [one for one in every if text in one.name.lower()] if text else every
         shown, self._levels = [], {}
-        for percent, _, (of, name, most, used) in worst(found, MOST_ROWS):
-            override: Override | None = state.overrides.get(of)
+        for one in worst(found, MOST_ROWS):
+            override: Override | None = view.state.overrides.get(one.level)
             until = view.time(override.until)[:8] if override is not None else ""
-            cells = limit_row(f"{of}", name, most, used, percent, until)
-            self._levels[cells["key"]] = of
-            shown.append(cells)
+            shown.append(limit_row(f"{one.level}", one.limit, one.most, one.used, one.percent, until))
+            self._levels[one.name] = one.level
         self._rows.show(shown)
-        more = f"{len(shown)} of {len(found)} shown, " if len(found) > len(shown) else ""
-        self._told.text = f"{more}{total} limits; a bar is yellow from 75 %, red from 90 %"
+        more = f"{len(shown)} of {len(found):,} shown, " if len(found) > len(shown) else ""
+        self._told.text = f"{more}{len(every):,} limits; a bar is yellow from 75 %, red from 90 %"
 
     def _picked(self, key: str) -> None:
         self._rows.pick(key)
@@ -261,6 +250,11 @@ def changes(view: View) -> None:
         story.show([(one.at, one.fact, f"{one.who}: {one.text}") for one in watch.limits])
 
     view.every(0.5, update)
+
+
+def worst(found: Sequence[Use], most: int) -> list[Use]:
+    """Those of which the largest share is used."""
+    return heapq.nsmallest(most, found, key=lambda one: (-one.percent, one.name))
 
 
 def _told(value: str | bool | int) -> str:

@@ -33,7 +33,7 @@ class Shock:
             self._rows = Listing(
                 columns(
                     "account Account", "was Now", "then Then", "#gain Gain or loss", "#equity Equity",
-                    "#maintenance Maintenance", "#excess Excess", "lost Of the day's loss limit",
+                    "#maintenance Maintenance", "#excess Excess", "lost Day's loss",
                 ),
                 "account", "Accounts at other prices", "The accounts that hold something are listed here.",
             )  # fmt: skip
@@ -72,7 +72,7 @@ def _row(one: Shocked) -> dict[str, Any]:
         "equity": money(one.equity),
         "maintenance": money(one.maintenance) if with_margin else "",
         "excess": coloured(money(one.excess), "bad" if one.excess < 0 else "") if with_margin else "",
-        "lost": pill(f"{one.lost} % reached", "bad" if one.lost >= 80 else "warn") if one.lost else "",
+        "lost": pill(f"{one.lost} %", "bad" if one.lost >= 80 else "warn") if one.lost else "",
     }
 
 

@@ -74,20 +74,17 @@ export function shown(field, row) {
 function columnOf([field, title, width, hide], times, SetFilter) {
   const column = { colId: field, headerName: title, width, hide: Boolean(hide), headerTooltip: title };
   if (NUMBERS.includes(field)) {
-    Object.assign(column, { field: "n_" + field, valueFormatter: (at) => at.data[field], headerClass: "ag-right-aligned-header",
+    Object.assign(column, { field: "n_" + field, valueFormatter: (at) => at.data?.[field] ?? "", headerClass: "ag-right-aligned-header",
       filter: "agNumberColumnFilter", cellClass: "ag-right-aligned-cell" });
     if (["cum", "leaves"].includes(field)) column.enableCellChangeFlash = true;
     return column;
   }
   Object.assign(column, { field, filter: SETS.includes(field) ? SetFilter : "agTextColumnFilter" });
   if (field === "entered") {
-    const text = (at) => times.text(at.data.entered);
-    Object.assign(column, { valueFormatter: text, filterValueGetter: text,
-      tooltipValueGetter: (at) => utc(at.data.entered) });
-  } else if (field === "order_id") {
-    column.comparator = (a, b, one, other) => one.data.n_order_id - other.data.n_order_id;
+    Object.assign(column, { valueFormatter: (at) => (at.data ? times.text(at.data.entered) : ""),
+      tooltipValueGetter: (at) => (at.data ? utc(at.data.entered) : "") });
   } else if (["status", "side", "type"].includes(field)) {
-    column.valueFormatter = (at) => shown(field, at.data);
+    column.valueFormatter = (at) => (at.data ? shown(field, at.data) : "");
   } else if (["cl_ord_id", "marks", "venues"].includes(field)) {
     column.tooltipField = field;
   }
@@ -101,13 +98,20 @@ export function columnsOf(times, SetFilter) {
 
 // A class for a row by how the order stands.
 export const ROW_CLASSES = {
-  "orders-doubt": (at) => at.data.marks.includes("in doubt"),
-  "orders-manual": (at) => at.data.marks.includes("manual"),
-  "orders-over": (at) => !WORKING.has(at.data.status),
-  "orders-bad": (at) => at.data.status === "REJECTED",
+  "orders-doubt": (at) => at.data?.marks.includes("in doubt"),
+  "orders-manual": (at) => at.data?.marks.includes("manual"),
+  "orders-over": (at) => at.data !== undefined && !WORKING.has(at.data.status),
+  "orders-bad": (at) => at.data?.status === "REJECTED",
 };
 
-// A cell of a CSV file. A spreadsheet takes text that begins so for a formula: an apostrophe keeps it text.
+// The rows as a CSV file (RFC 4180) of some columns, (field, title) each.
+export function csvOf(columns, rows) {
+  const line = (cells) => cells.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join(",");
+  const lines = [columns.map((one) => one[1]), ...rows.map((row) => columns.map((one) => csvCell(one[0], row)))];
+  return lines.map(line).join("\r\n") + "\r\n";
+}
+
+// A cell of it. A spreadsheet takes text that begins so for a formula: an apostrophe keeps it text.
 export function csvCell(field, row) {
   if (NUMBERS.includes(field)) return row[field];
   if (field === "entered") return new Date(row.entered).toISOString();

@@ -31,10 +31,9 @@ export class SetFilter {
   }
   afterGuiAttached() {
     this.counts = new Map();
-    this.params.api.forEachNode((node) => {
-      const value = node.data[this.field];
-      this.counts.set(value, (this.counts.get(value) ?? 0) + 1);
-    });
+    for (const row of this.params.context.rows.by_id.values()) {
+      this.counts.set(row[this.field], (this.counts.get(row[this.field]) ?? 0) + 1);
+    }
     this.show();
     this.search.focus();
   }
@@ -65,8 +64,8 @@ export class SetFilter {
   isFilterActive() {
     return this.chosen !== null;
   }
-  doesFilterPass({ data }) {
-    return this.chosen.has(data[this.field]);
+  doesFilterPass() {
+    return true;
   }
   getModel() {
     return this.chosen === null ? null : [...this.chosen];
