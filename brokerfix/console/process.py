@@ -102,6 +102,8 @@ def build(config: Config) -> Any:
         binding_refresh_interval=None,
     )
     core.app.config.socket_io_js_transports = ["websocket"]
+    # Its bar has no name for who does not see it, and says nothing of what pages fetch.
+    core.app.config.quasar_config["loadingBar"] = {"skipHijack": True}
     sealed()
     guarded = Guard(app, desk.section, desk.logins, owns)
     return GZipMiddleware(guarded, minimum_size=1000, compresslevel=4)

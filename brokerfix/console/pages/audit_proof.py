@@ -92,10 +92,14 @@ def standing(found: list[Shown], day: int, records: int) -> str:
 
 
 def _checkpoint_row(view: View, one: Shown) -> dict[str, str]:
+    at = int(datetime.fromisoformat(one.at).timestamp()) * 10**9
     return {
-        "key": f"{one.at} {one.size}", "time": view.time(int(datetime.fromisoformat(one.at).timestamp()) * 10**9, date=True)[:19], "size": f"{one.size:,}",
-        "root": f"{one.root[:12]}…", "witnesses": ", ".join(one.witnesses) or "none",
-    }  # fmt: skip
+        "key": f"{one.at} {one.size}",
+        "time": view.time(at, date=True)[:19],
+        "size": f"{one.size:,}",
+        "root": f"{one.root[:12]}...",
+        "witnesses": ", ".join(one.witnesses) or "none",
+    }
 
 
 def words_of(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
