@@ -151,7 +151,7 @@ class Desk(LiveDesk):
     """The console alone, beside a journal."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.processes, self._console = folder, {}, None
+        self.folder, self.processes, self._console, self._http = folder, {}, None, []
         self.console_port = free_port()
         self.config = folder / "BENCH.toml"
         instruments = "\n".join(INSTRUMENT.format(name) for name in SYMBOLS)

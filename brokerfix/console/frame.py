@@ -56,7 +56,7 @@ class Frame:
         self._navigation()
         with ui.header(elevated=False).classes("head"):
             ui.button(icon="menu", on_click=self._drawer.toggle).props(
-                "flat dense round aria-label=Navigation"
+                "flat dense round color=white aria-label=Navigation"
             ).classes("only-narrow")
             ui.label(view.desk.config.broker.name).classes("desk-name")
             ui.label(title).props("role=heading aria-level=1").classes("page-title")
@@ -71,7 +71,9 @@ class Frame:
             self._clock = ui.label("").classes("number clock")
             self._utc = ui.tooltip("")
             self._utc.move(self._clock)
-            ui.button(icon="contrast", on_click=self._turn).props('flat dense round aria-label="Dark or light"')
+            ui.button(icon="contrast", on_click=self._turn).props(
+                'flat dense round color=white aria-label="Dark or light"'
+            )
             self._menu()
         ui.keyboard(on_key=self._key)
         view.every(1.0, self._update)
@@ -98,7 +100,7 @@ class Frame:
 
     def _menu(self) -> None:
         person, login = self._view.person, self._view.login
-        with ui.button(icon="account_circle").props(f'flat dense no-caps aria-label="{person.name}"'):
+        with ui.button(icon="account_circle").props(f'flat dense no-caps color=white aria-label="{person.name}"'):
             ui.label(person.name).classes("only-wide person")
             with ui.menu(), ui.element("div").classes("menu"):
                 ui.label(f"{person.name}, {person.role.value}").classes("menu-title")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from brokerfix import facts as f
-from brokerfix.console.accounts import grouped, money
+from brokerfix.console.accounts import grouped
 from brokerfix.console.desk import Desk as Console
 from brokerfix.console.elements.listing import bar, coloured
 from brokerfix.domain import Side, to_text
@@ -193,11 +193,6 @@ def inventory(position: str, most_short: str | None, most_long: str | None) -> A
     percent = 100 * held / bound if bound else 100.0 if held else 0.0
     kind = "bad" if percent >= 90 else "warn" if percent >= 70 else ""
     return bar(percent, f"{grouped(position)} of {grouped(most_long if held >= 0 else most_short)}", kind)
-
-
-def twice(value: int) -> str:
-    """Half of money as people read it."""
-    return money(value // 2)
 
 
 def gained(text: str) -> Any:

@@ -102,7 +102,7 @@ def build(config: Config) -> Any:
         binding_refresh_interval=None,
     )
     core.app.config.socket_io_js_transports = ["websocket"]
-    # Its bar has no name for who does not see it, and says nothing of what pages fetch.
+    # No bar at the top while something is fetched: it has no name for who can't see it, and nothing waits for it.
     core.app.config.quasar_config["loadingBar"] = {"skipHijack": True}
     sealed()
     guarded = Guard(app, desk.section, desk.logins, owns)

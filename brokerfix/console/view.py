@@ -202,9 +202,9 @@ def table(columns: Sequence[tuple[str, str]], rows: Sequence[dict[str, Any]], ke
         rows=list(rows),
         row_key=key,
     )  # fmt: skip
-    return made.props(f'dense flat hide-pagination :rows-per-page-options="[0]" aria-label="{escape(label)}"').classes(
-        "plain-table"
-    )
+    return made.props(
+        f'dense flat hide-pagination hide-no-data :rows-per-page-options="[0]" aria-label="{escape(label)}"'
+    ).classes("plain-table")
 
 
 def show_rows(made: ui.table, rows: Sequence[dict[str, Any]]) -> None:

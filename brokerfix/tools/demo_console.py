@@ -14,7 +14,18 @@ from brokerfix.access.roles import Role
 from brokerfix.record import keys
 from brokerfix.record.audit import verify
 from brokerfix.tools.client import Disconnected
-from brokerfix.tools.demo import START_SECONDS, Process, connect, finish, free_port, set_up, turn, wait_until_ready
+from brokerfix.tools.demo import (
+    CONFIGS,
+    EXCHANGES,
+    START_SECONDS,
+    Process,
+    connect,
+    finish,
+    free_port,
+    set_up,
+    turn,
+    wait_until_ready,
+)
 from brokerfix.tools.trader import Trader
 
 TRADERS = ("ALICE", "BOB", "CAROL")
@@ -68,6 +79,8 @@ level_step = "0.02"
 """What the shipped configuration gets besides."""
 APPROVALS = '[approvals]                         # what needs a second person\nraise_above = ""'
 """What it says otherwise there."""
+SPREAD = "spread_ticks = 2", "spread_ticks = 8"
+"""Of the exchanges' quoters: each begins its walk when it starts, and a maker does not quote in a crossed market."""
 Say = Callable[[str], None]
 
 
@@ -79,6 +92,9 @@ class ConsoleDesk:
         self.processes = set_up(folder)
         self.config = folder / "config" / "broker.toml"
         self.data = folder / "var" / "broker"
+        for name in EXCHANGES:
+            exchange = folder / "config" / f"{CONFIGS[name]}.toml"
+            exchange.write_text(exchange.read_text().replace(*SPREAD))
         port = free_port()
         text = self.config.read_text().replace(APPROVALS, "#")
         self.config.write_text(text + DESK.format(port=port))

@@ -3,7 +3,7 @@ light, dark, and as a telephone has the overview."""
 
 import sys
 import tempfile
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,12 @@ from tests.console.desk import chromium
 
 SECONDS = 20
 SETTLED_MS = 2500
+FILLED = """async () => {
+  const told = await (await fetch('/data/orders')).json();
+  const [status, client] = ['status', 'client'].map((field) => told.fields.indexOf(field));
+  return told.rows.filter((row) => row[status] === 'FILLED' && row[client] !== 'MM').at(-1)[0];
+}"""
+"""The OrderID of a client's order that was filled."""
 
 
 def main(folder: Path, seconds: int = SECONDS) -> None:
@@ -22,10 +28,16 @@ def main(folder: Path, seconds: int = SECONDS) -> None:
         desk = ConsoleDesk(Path(place) / "demo")
         try:
             desk.start()
-            with chromium() as browser:
-                began = time.monotonic()
-                desk.trade(lambda: time.monotonic() > began + seconds)
-                take(desk, browser, folder)
+            done = threading.Event()
+            trading = threading.Thread(target=desk.trade, args=(done.is_set,))
+            trading.start()
+            try:
+                done.wait(seconds)
+                with chromium() as browser:
+                    take(desk, browser, folder)
+            finally:
+                done.set()
+                trading.join()
         finally:
             desk.stop()
 
@@ -42,7 +54,7 @@ def take(desk: ConsoleDesk, browser: Any, folder: Path) -> None:
             page.wait_for_selector("body.body--dark")
         for entry in PAGES:
             _shoot(page, f"{desk.url}{entry.path.lstrip('/')}", folder, entry.path.strip("/") or "overview", dark)
-        order = page.evaluate("async () => (await (await fetch('/data/orders')).json()).rows.at(-40)[0]")
+        order = page.evaluate(FILLED)
         _shoot(page, f"{desk.url}orders/{order}", folder, "order", dark)
     phone = browser.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=2).new_page()
     phone.goto(desk.url)

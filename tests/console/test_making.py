@@ -74,6 +74,17 @@ def test_a_maker_is_seen_against_the_market(desk: Desk, browser: Any) -> None:
     page.context.close()
 
 
+def test_the_day_is_reckoned(desk: Desk, browser: Any) -> None:
+    page = open_page(browser, desk, "tom", "/making")
+    page.get_by_role("button", name="Reckon the day").click()
+    row = page.locator('table[aria-label="What it earned today"] tr[data-key="MM AAPL "]')
+    row.wait_for()
+    assert "+1.20" in row.inner_text()
+    assert page.locator('table[aria-label="How it quoted today"] tr[data-key="MM AAPL"]').count() == 1
+    assert page.troubles == []
+    page.context.close()
+
+
 def test_a_maker_is_stopped_started_and_reset(desk: Desk, browser: Any) -> None:
     page = open_page(browser, desk, "tom", "/making")
     until(lambda: "QUOTES" in board(page))
@@ -88,6 +99,10 @@ def test_a_maker_is_stopped_started_and_reset(desk: Desk, browser: Any) -> None:
     assert facts(desk, QuotesResumed)[-1].operator == "tom"
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_selector(".q-notification:has-text('MM AAPL runs already')")
+    alice = desk.client("ALICE")
+    alice.new_order("C2", "2", "60", "AAPL", "149.97")
+    report(alice, "C2", "F")
+    page.wait_for_selector("text=qty 60/300 in 600 s")
     page.get_by_role("button", name="Reset", exact=True).click()
     page.locator(".dialog").get_by_role("button", name="Reset").click()
     page.wait_for_selector("text=qty 0/300 in 600 s")
@@ -116,16 +131,5 @@ def test_terms_are_changed(desk: Desk, browser: Any) -> None:
     page.wait_for_selector(".q-notification:has-text('bid_spread 0.05 (was 0.03)')")
     until(lambda: "149.95" in board(page))
     assert facts(desk, MakerDefined)[-1].operator == "tom"
-    assert page.troubles == []
-    page.context.close()
-
-
-def test_the_day_is_reckoned(desk: Desk, browser: Any) -> None:
-    page = open_page(browser, desk, "tom", "/making")
-    page.get_by_role("button", name="Reckon the day").click()
-    row = page.locator('table[aria-label="What it earned today"] tr[data-key="MM AAPL "]')
-    row.wait_for()
-    assert "+1.20" in row.inner_text()
-    assert page.locator('table[aria-label="How it quoted today"] tr[data-key="MM AAPL"]').count() == 1
     assert page.troubles == []
     page.context.close()

@@ -135,6 +135,44 @@ def test_sums_are_exact_and_cells_are_safe(desk: Desk, browser: Any) -> None:
     ]  # fmt: skip
 
 
+def test_rows_stay_as_if_sorted_and_filtered_anew(desk: Desk, browser: Any) -> None:
+    """Random changes by each of some sorts and filters, against doing all of it anew."""
+    page = blotter(browser, desk, "vera")
+    told = page.evaluate(
+        """async () => {
+            const { Rows, passes } = await import("brokerfix-blotter");
+            let seed = 7;
+            const any = (most) => (seed = (seed * 48271) % 2147483647) % most;
+            const sorts = [[], [{ colId: "price", sort: "asc" }], [{ colId: "status", sort: "desc" },
+                { colId: "price", sort: "desc" }]];
+            const number = (type, filter) => ({ filterType: "number", type, filter });
+            const filters = [null, number("greaterThan", 5), { operator: "OR", conditions: [
+                number("lessThan", 3), number("blank")] }];
+            const fresh = () => ({ order_id: `20261127-00-${any(40)}`, status: "ABC"[any(3)],
+                n_price: any(9) || null });
+            const numbered = (row) => ({ ...row, n_order_id: Number(row.order_id.slice(12)) });
+            for (const sort of sorts) for (const filter of filters) {
+                const rows = new Rows(), all = new Map();
+                const check = (row) => filter === null || passes(filter, row.n_price);
+                rows.show(check, sort);
+                for (let turn = 0; turn < 60; turn++) {
+                    const changed = new Map();
+                    for (let n = any(12); n >= 0; n--) {
+                        const row = numbered(fresh());
+                        changed.set(row.order_id, row);
+                    }
+                    for (const row of changed.values()) all.set(row.order_id, row);
+                    rows.take([...changed.values()]);
+                    const wanted = [...all.values()].filter(check).sort((a, b) => rows.order(a, b));
+                    if (JSON.stringify(rows.shown) !== JSON.stringify(wanted)) return [sort, filter, turn];
+                }
+            }
+            return "all the same";
+        }"""
+    )
+    assert told == "all the same"
+
+
 def test_what_is_chosen_is_canceled_in_the_persons_name(desk: Desk, browser: Any) -> None:
     alice = desk.client("ALICE")
     for name in ("one", "two"):

@@ -4,7 +4,7 @@ import * as AgGrid from "nicegui-aggrid";
 import { Groups, ROW_CLASSES, Rows, SetFilter, Times, WORKING, boxesOf, columnsOf, csvOf, passes, rowOf, shown,
   textOf } from "brokerfix-blotter";
 
-const LEAST_MS = 200, HIDDEN_MS = 1000, TROUBLE_MS = 2000, MOST_CHOSEN = 1000, MOST_GROUPS = 200;
+const LEAST_MS = 200, MOST_MS = 2000, SHARE = 3, HIDDEN_MS = 1000, TROUBLE_MS = 2000, MOST_CHOSEN = 1000, MOST_GROUPS = 200;
 const BOXES = "chosen", NEWEST_FIRST = [{ colId: "order_id", sort: "desc" }];
 const EMPTY = "There are no orders here. Clients' orders stand here as they come.";
 const GROUPS = [["", "no groups"], ["account", "account"], ["client", "client"], ["symbol", "symbol"], ["side", "side"],
@@ -144,6 +144,7 @@ export default {
       while (!this.is_over) {
         const began = performance.now();
         let wait = document.hidden ? HIDDEN_MS : LEAST_MS;
+        this.showing = began;
         try {
           await (this.day ? this.load_day() : this.pull());
           if (this.day) await this.moved();
@@ -154,7 +155,9 @@ export default {
           wait = TROUBLE_MS;
         }
         await painted();
-        await sleep(Math.max(0, wait - (performance.now() - began)));
+        // Where that takes long, most of the time is left to whoever scrolls and types.
+        const now = performance.now();
+        await sleep(Math.max(wait - (now - began), Math.min(SHARE * (now - this.showing), MOST_MS)));
       }
     },
     async fetched(path) {
@@ -163,6 +166,7 @@ export default {
       if (reply.status === 401) throw new Error("log in again");
       const told = await reply.json().catch(() => ({}));
       if (!reply.ok) throw new Error(told.trouble ?? `the console says ${reply.status}`);
+      this.showing = performance.now();
       return told;
     },
     async pull() {
@@ -241,16 +245,14 @@ export default {
     take(told) {
       this.version = told.version;
       if (!told.rows.length) return;
-      let is_other = false;
-      for (const values of told.rows) {
-        const row = rowOf(told.fields, values), before = this.rows.by_id.get(row.order_id);
-        if (this.sums !== null) {
-          if (before !== undefined && this.passes(before)) this.sums.add(before, -1);
-          if (this.passes(row)) this.sums.add(row);
-        }
-        if (this.rows.take(row)) is_other = true;
-        else this.api.getRowNode(row.order_id)?.updateData(row);
+      const rows = told.rows.map((values) => rowOf(told.fields, values));
+      for (const row of this.sums === null ? [] : rows) {
+        const before = this.rows.by_id.get(row.order_id);
+        if (before !== undefined && this.passes(before)) this.sums.add(before, -1);
+        if (this.passes(row)) this.sums.add(row);
       }
+      const { same, is_other } = this.rows.take(rows);
+      for (const row of same) this.api.getRowNode(row.order_id)?.updateData(row);
       if (is_other) this.refresh();
       this.show_sums();
     },

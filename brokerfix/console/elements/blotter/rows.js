@@ -73,20 +73,32 @@ export class Rows {
     }
     return low;
   }
-  // Take a row as it is now. Returns whether another row stands at some place now.
-  take(row) {
-    const before = this.by_id.get(row.order_id), is_shown = this.check(row);
-    const was_shown = before !== undefined && this.check(before);
-    this.by_id.set(row.order_id, row);
-    if (was_shown) {
-      const at = this.place(before);
-      if (is_shown && this.order(before, row) === 0) {
-        this.shown[at] = row;
-        return false;
+  // Take rows as they are now. Returns those that stand where they stood, and whether others have moved.
+  take(rows) {
+    const gone = new Set(), come = [], same = [];
+    for (const row of rows) {
+      const before = this.by_id.get(row.order_id), is_shown = this.check(row);
+      const was_shown = before !== undefined && this.check(before);
+      this.by_id.set(row.order_id, row);
+      if (was_shown && is_shown && this.order(before, row) === 0) {
+        this.shown[this.place(before)] = row;
+        same.push(row);
+        continue;
       }
-      this.shown.splice(at, 1);
+      if (was_shown) gone.add(before);
+      if (is_shown) come.push(row);
     }
-    if (is_shown) this.shown.splice(this.place(row), 0, row);
-    return was_shown || is_shown;
+    if (gone.size || come.length) this.merge(gone, come.sort((a, b) => this.order(a, b)));
+    return { same, is_other: gone.size + come.length > 0 };
+  }
+  merge(gone, come) {
+    const shown = [];
+    let next = 0;
+    for (const row of this.shown) {
+      if (gone.has(row)) continue;
+      while (next < come.length && this.order(come[next], row) < 0) shown.push(come[next++]);
+      shown.push(row);
+    }
+    this.shown = next < come.length ? shown.concat(come.slice(next)) : shown;
   }
 }
