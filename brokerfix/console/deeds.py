@@ -12,7 +12,7 @@ from brokerfix.projections.events.words import spaced
 from brokerfix.record.journal import Record
 
 MOST = 5_000
-MOST_TEXT = 300
+MOST_TEXT, MOST_VALUE = 300, 150
 LEFT_OUT = ("at", "id", "operator", "by", "action")
 
 
@@ -90,10 +90,6 @@ def _value(name: str, value: object) -> str:
     if name.endswith("_id") and isinstance(value, int):
         return id_text(value)
     if isinstance(value, msgspec.Struct):
-        known = {key: one for key, one in msgspec.to_builtins(value).items() if one} if _is_map(value) else value
-        return f"{known}"
-    return "yes" if value is True else f"{value}"
-
-
-def _is_map(value: msgspec.Struct) -> bool:
-    return not value.__struct_config__.array_like
+        fields = ((key, getattr(value, key)) for key in value.__struct_fields__)
+        return f"({', '.join(f'{spaced(key)} {one}' for key, one in fields if one)})"[:MOST_VALUE]
+    return "yes" if value is True else f"{value}"[:MOST_VALUE]

@@ -145,21 +145,17 @@ class Desk:
     async def note_read(self, person: Person, kind: Kind, what: str) -> None:
         """Somebody is about to read records of a kind. Raises Refused where he may not. That he does is on record;
         where the broker does not run, in the console's log."""
-        if not may_read(person.role, kind):
-            raise Refused(f"the role {person.role.value} may not read this ({kind.value}); {who_may(READS[kind])} may")
         what = "".join(one for one in what if one.isprintable())[:MOST_NOTED]
         log.info("%s reads %s: %s", person.name, kind.value, what)
+        asked = {"action": "read", "kind": kind.value, "name": what, "by": person.name, "role": person.role.value}
         try:
-            await asyncio.to_thread(
-                ask,
-                self.config.data,
-                {"action": "read", "kind": kind.value, "name": what, "by": person.name, "role": person.role.value},
-                ASK_SECONDS,
-            )
-        except NotRunning:
-            return
+            await asyncio.to_thread(ask, self.config.data, asked, ASK_SECONDS)
+        except NotRunning as error:
+            log.warning("not in the journal: %s", error)
         except ActionRefused as error:
             raise Refused(f"{error}") from error
+        if not may_read(person.role, kind):
+            raise Refused(f"the role {person.role.value} may not read this ({kind.value}); {who_may(READS[kind])} may")
 
     def note_login(self, name: str, what: str, text: str) -> None:
         """Put on record that somebody has logged in or out, or failed to: in a file of the console's, and in the

@@ -80,6 +80,11 @@ def acted(desk: Desk) -> list[OperatorActed]:
     return [fact for fact in facts if isinstance(fact, OperatorActed)]
 
 
+def refused(desk: Desk) -> list[tuple[str, str]]:
+    facts = [fact for record in read(desk.folder / "broker" / "journal") for fact in record.facts]
+    return [(fact.operator, fact.action) for fact in facts if isinstance(fact, OperatorRefused)]
+
+
 @needs_browser
 def test_who_did_what_is_there_and_the_journal_is_verified(signed: Desk, browser: Any) -> None:
     page = open_page(browser, signed, "ada", "/audit")
@@ -122,6 +127,7 @@ def test_reports_are_for_some_roles(signed: Desk, browser: Any) -> None:
     viewer = signed.login("vera")
     for path in (f"/data/reports/cat?day={day}", f"/data/reports/execution-quality?day={day}&form=csv"):
         assert viewer.get(path).status_code == 403
+        assert ("vera", "read") in refused(signed)
         assert signed.http().get(path).status_code in (303, 401), "nobody without a session"
     assert signed.login("carl").get(f"/data/reports/gossip?day={day}").status_code == 404
     assert signed.login("carl").get("/data/reports/cat?day=--help").status_code == 404

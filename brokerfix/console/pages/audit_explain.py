@@ -27,7 +27,7 @@ class Explain:
             with ui.row().classes("audit-line"):
                 self._field = ui.input("OrderID, ExecID, account or day", value=asked).props("dense outlined")
                 self._field.on("keydown.enter", self._ask).classes("audit-long")
-                self._go = ui.button("Explain", icon="menu_book", on_click=self._ask).props("dense no-caps")
+                self._go = ui.button("Explain", icon="menu_book", on_click=self._ask).props("dense outline no-caps")
                 self._keep = ui.button("JSON", icon="download", on_click=self._download).props(
                     'dense flat no-caps aria-label="Download the story as JSON"'
                 )
@@ -38,7 +38,7 @@ class Explain:
                 .props("role=status")
             )
             self._links = ui.row().classes("audit-line")
-            self._story = ui.element("ol").classes("story audit-story").props('aria-label="Story"')
+            self._story = ui.element("ol").classes("story audit-story").props('tabindex=0 aria-label="Story"')
         if asked:
             ui.timer(0.1, self._ask, once=True)
 

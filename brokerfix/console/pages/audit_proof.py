@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from nicegui import ui
@@ -91,10 +92,14 @@ def standing(found: list[Shown], day: int, records: int) -> str:
 
 
 def _checkpoint_row(view: View, one: Shown) -> dict[str, str]:
+    at = int(datetime.fromisoformat(one.at).timestamp()) * 10**9
     return {
-        "key": f"{one.at} {one.size}", "time": one.at.replace("T", " ")[:19] + " UTC", "size": f"{one.size:,}",
-        "root": f"{one.root[:12]}…", "witnesses": ", ".join(one.witnesses) or "none",
-    }  # fmt: skip
+        "key": f"{one.at} {one.size}",
+        "time": view.time(at, date=True)[:19],
+        "size": f"{one.size:,}",
+        "root": f"{one.root[:12]}...",
+        "witnesses": ", ".join(one.witnesses) or "none",
+    }
 
 
 def words_of(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -138,7 +143,7 @@ class Prove:
             with ui.row().classes("audit-line"):
                 self._field = ui.input("ExecID or OrderID", value=asked).props("dense outlined")
                 self._field.on("keydown.enter", self._ask)
-                self._go = ui.button("Prove", icon="verified", on_click=self._ask).props("dense no-caps")
+                self._go = ui.button("Prove", icon="verified", on_click=self._ask).props("dense outline no-caps")
                 self._keep = ui.button("Proof", icon="download", on_click=self._download).props(
                     'dense flat no-caps aria-label="Download the proof"'
                 )
@@ -148,7 +153,7 @@ class Prove:
                 .classes("soft")
                 .props("role=status")
             )
-            self._shown = ui.element("div").classes("audit-proofs")
+            self._shown = ui.element("div").classes("audit-proofs").props('tabindex=0 role=region aria-label="Proofs"')
         if asked:
             ui.timer(0.1, self._ask, once=True)
 

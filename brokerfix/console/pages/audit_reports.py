@@ -39,7 +39,7 @@ def build(view: View, day: str) -> None:
                 for form in report.forms or ("",):
                     text = form.upper() or "ZIP"
                     ui.button(text, icon="download", on_click=partial(_fetch, view, chosen, name, form)).props(
-                        f'dense flat no-caps aria-label="{report.title} as {text}"'
+                        f'dense flat no-caps size=sm aria-label="{report.title} as {text}"'
                     )
 
 

@@ -34,17 +34,21 @@ class Search:
                     .classes("audit-kind")
                 )
                 self._account = ui.input("Account").props("dense outlined").classes("audit-short")
-                self._order = ui.input("OrderID or ClOrdID").props("dense outlined")
-                self._text = ui.input("Text").props("dense outlined")
+                self._order = ui.input("OrderID or ClOrdID").props("dense outlined").classes("audit-order")
+                self._text = ui.input("Text").props("dense outlined").classes("audit-short")
                 self._since, self._until = (
-                    ui.input(f"{name} ({view.desk.section.zone})").props("dense outlined type=time step=1")
+                    ui.input(name).props("dense outlined type=time step=1 stack-label").classes("audit-time")
                     for name in ("From", "Until")
                 )
-                self._go = ui.button("Search", icon="search", on_click=self._begin).props("dense no-caps")
+                self._go = ui.button("Search", icon="search", on_click=self._begin).props("dense outline no-caps")
             for field in (self._account, self._order, self._text):
                 field.on("keydown.enter", self._begin)
-            self._said = ui.label("Facts will be here, each in words and as JSON.").classes("soft").props("role=status")
-            self._list = ui.element("ol").classes("audit-facts").props('aria-label="Facts found"')
+            self._said = (
+                ui.label(f"Facts will be here, each in words and as JSON. Times are of {view.desk.section.zone}.")
+                .classes("soft")
+                .props("role=status")
+            )
+            self._list = ui.element("ol").classes("audit-facts").props('tabindex=0 aria-label="Facts found"')
             with ui.row().classes("audit-line"):
                 self._back = ui.button("Earlier", on_click=partial(self._turn, -1)).props("dense flat no-caps")
                 self._on = ui.button("Later", on_click=partial(self._turn, 1)).props("dense flat no-caps")

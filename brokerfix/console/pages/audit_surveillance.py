@@ -96,7 +96,7 @@ class Surveillance:
             text = ui.input("Why, for the record").props("dense outlined maxlength=200").classes("full-width")
             with ui.row().classes("dialog-buttons"):
                 ui.button("Cancel", on_click=lambda: dialog.submit(False)).props("flat")
-                ui.button("Put on record", on_click=lambda: dialog.submit(True))
+                ui.button("Put on record", on_click=lambda: dialog.submit(True)).props("outline")
         is_meant = await dialog
         dialog.delete()
         if is_meant:

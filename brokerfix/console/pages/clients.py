@@ -82,6 +82,11 @@ class Sessions:
             f"{'yes' if section.password_hash else 'no'}; pinned certificates {len(section.certificates)}."
         )
         used = gateway.get(name, {}).get("budgets", {})
+        met = gateway.get(name)
+        if met is not None:
+            self._terms.text += f" It leaves {met['unread_bytes']:,} bytes unread; its certificate: " + (
+                met["certificate"] or "none"
+            )
         show_rows(self._budgets, budget_rows(config.budgets(name), used))
         self._budgets_said.text = (
             "Messages a second and at once; what is left now."

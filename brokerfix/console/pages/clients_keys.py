@@ -34,8 +34,10 @@ class Keys:
             with ui.row().classes("clients-line"):
                 self._make = ui.button("Make a key", icon="key", on_click=self._new).props("dense outline no-caps")
                 self._which = ui.select([], label="Key").props("dense outlined")
-                self._revoke_button = ui.button("Revoke", icon="key_off", on_click=self._revoke).props(
-                    "dense outline no-caps color=negative"
+                self._revoke_button = (
+                    ui.button("Revoke", icon="key_off", on_click=self._revoke)
+                    .props("dense outline no-caps")
+                    .classes("clients-revoke")
                 )
             self._make.set_visibility(view.may(ADD))
             self._which.set_visibility(view.may(REVOKE))
@@ -72,7 +74,7 @@ class Keys:
             )
             with ui.row().classes("dialog-buttons"):
                 ui.button("Cancel", on_click=lambda: dialog.submit(False)).props("flat")
-                ui.button("Make", on_click=lambda: dialog.submit(True))
+                ui.button("Make", on_click=lambda: dialog.submit(True)).props("outline")
         is_meant = await dialog
         dialog.delete()
         if not is_meant:
@@ -94,7 +96,7 @@ class Keys:
             ui.label(made).classes("clients-key").props('aria-label="API key"')
             ui.label("It is shown this once: copy it now. The HTTP door takes it from now on.")
             with ui.row().classes("dialog-buttons"):
-                ui.button("I have it", on_click=lambda: dialog.submit(True))
+                ui.button("I have it", on_click=lambda: dialog.submit(True)).props("outline")
         await dialog
         dialog.delete()
 

@@ -9,8 +9,7 @@ Row = dict[str, Any]
 CLIENTS = (
     ("name", "Client"), ("state", "State"), ("fix", "FIX"), ("#next_in", "Next in"), ("#next_out", "Next out"),
     ("accounts", "Accounts"), ("#working", "Working"), ("from", "Address"), ("certificate", "Certificate"),
-    ("since", "Logged on"), ("#messages_in", "Messages in"), ("#messages_out", "out"), ("#refused", "Refused"),
-    ("#unread_bytes", "Unread bytes"),
+    ("since", "Logged on"), ("#messages_in", "In"), ("#messages_out", "Out"), ("#refused", "Refused"),
 )  # fmt: skip
 BUDGETS = (
     ("name", "Messages"), ("#rate", "A second"), ("#burst", "At once"), ("#left", "Left now"), ("used", "Used"),
@@ -34,7 +33,7 @@ def client_rows(sessions: list[Row], gateway: dict[str, Row], config: Config, st
                 "working": len(client.working) if client is not None else 0,
                 "from": met.get("from", ""), "certificate": met.get("certificate", "")[:FINGERPRINT],
                 "since": span(met["seconds"]) if met else "",
-                **{key: met.get(key, "") for key in ("messages_in", "messages_out", "refused", "unread_bytes")},
+                **{key: met.get(key, "") for key in ("messages_in", "messages_out", "refused")},
             }
         )  # fmt: skip
     return rows

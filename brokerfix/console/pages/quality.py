@@ -54,7 +54,9 @@ class Day:
                 self._day = ui.input("Trading day", value=f"{today[:4]}-{today[4:6]}-{today[6:]}").props(
                     "type=date dense outlined"
                 )
-                self._by = ui.toggle(BY, value="exchange").props('no-caps dense aria-label="Rows are of"')
+                self._by = ui.toggle(BY, value="exchange").props(
+                    'no-caps dense toggle-color=grey-8 aria-label="Rows are of"'
+                )
                 self._anew = ui.button("Count anew", icon="refresh", on_click=lambda: self._look(True)).props(
                     "dense flat no-caps"
                 )
@@ -81,7 +83,7 @@ class Day:
                 )
         self._tables = {}
         for name, columns in TABLES.items():
-            with panel(name.capitalize(), wide=True):
+            with panel(name.capitalize(), wide=True), _region(name.capitalize()):
                 self._tables[name] = table(columns, [], "key", name.capitalize())
         with panel("What these figures are made of", wide=True):
             self._notes = ui.element("ul").classes("quality-notes")
@@ -161,7 +163,8 @@ def _exchanges(view: View) -> None:
             "Running averages that routing goes by, since the broker knows the exchange; times in microseconds, "
             "price improvement and markouts in the smallest price step."
         ).classes("soft")
-        shown = table(EXCHANGES, [], "key", "Exchanges now")
+        with _region("Exchanges"):
+            shown = table(EXCHANGES, [], "key", "Exchanges now")
         empty = ui.label("No order has been sent to an exchange yet.").classes("soft")
 
     async def update() -> None:
@@ -171,3 +174,8 @@ def _exchanges(view: View) -> None:
         empty.set_visibility(not rows)
 
     view.every(2.0, update)
+
+
+def _region(label: str) -> ui.element:
+    """Where a wide table can be moved sideways, by keyboard too."""
+    return ui.element("div").classes("quality-wide").props(f'tabindex=0 role=region aria-label="{label}, table"')
