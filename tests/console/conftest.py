@@ -18,7 +18,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         made.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def open_browser() -> Iterator[Any]:
     with chromium() as made:
         yield made
@@ -26,7 +26,7 @@ def open_browser() -> Iterator[Any]:
 
 @pytest.fixture
 def browser(open_browser: Any) -> Iterator[Any]:
-    """The file's browser, for one test: its pages, which go on to be told what is new, are closed behind it."""
+    """The browser, for one test: its pages, which go on to be told what is new, are closed behind it."""
     yield open_browser
     for context in open_browser.contexts:
         context.close()

@@ -14,6 +14,7 @@ import pytest
 
 from brokerfix.access.people import People
 from brokerfix.access.roles import Role
+from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.tools.demo import free_port
 from tests.live import EXCHANGE, INSTRUMENT, Processes, until
 
@@ -87,15 +88,35 @@ class Desk(Processes):
         self._http: list[httpx.Client] = []
 
     def start(self) -> None:
-        super().start()
-        self.start_console()
+        """All at once: each waits for nobody else's start."""
+        try:
+            for process in self.processes.values():
+                process.begin()
+            self.begin_console()
+            for process in self.processes.values():
+                process.wait()
+            until(self._has_exchanges)
+            until(self._is_up)
+        except BaseException:
+            self.stop()
+            raise
 
     def start_console(self) -> None:
+        self.begin_console()
+        until(self._is_up)
+
+    def begin_console(self) -> None:
+        """Start it, without waiting for anything."""
         with (self.folder / "console.log").open("ab") as log:
             self._console = subprocess.Popen(
                 [sys.executable, "-m", "brokerfix", "console", str(self.config)], stderr=log, stdout=log
             )
-        until(self._is_up)
+
+    def _has_exchanges(self) -> bool:
+        with suppress(NotRunning):
+            rows = ask(self.folder / "broker", {"action": "sessions"})["sessions"]
+            return all(row["state"] == "up" for row in rows if row["kind"] == "exchange")
+        return False
 
     def _is_up(self) -> bool:
         assert self._console is not None

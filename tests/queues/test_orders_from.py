@@ -166,7 +166,7 @@ def test_a_message_as_large_as_the_queue_takes_is_a_dead_letter(place: Place) ->
     until(lambda: bool(dead(place)))
     (letter,) = dead(place)
     assert (letter.reason.split(":")[0], len(letter.body)) == ("too large", MOST_KEPT)
-    assert place.desk.ask(order("LARGE"))["status"] == 201
+    assert place.desk.ask(order("after-large"))["status"] == 201
     asyncio.run(asked(place, lambda queue: queue.drop(letter.id)))
     assert not dead(place)
 
