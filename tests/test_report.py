@@ -19,11 +19,13 @@ from brokerfix.domain import (
     ClientOptions,
     DayTotals,
     Hold,
+    Instructions,
     Instrument,
     OrdType,
     RouteRule,
     Seen,
     Side,
+    Strategy,
     TimeInForce,
     Venue,
     first_of_day,
@@ -582,9 +584,25 @@ def test_which_orders_and_rows(tmp_path: Path) -> None:
     assert orders("--by", "type", "--day", "2026-09-30") == [("all", 1), ("market", 1)]
     assert orders("--by", "client", "--from", "2026-10-01", "--client", "ALICE") == [("all", 4), ("ALICE", 4)]
     assert orders("--by", "client", "--to", "2026-09-30") == [("all", 1), ("ALICE", 1)]
+    assert orders("--by", "algorithm") == [("all", 6), ("at once", 6)]
     assert orders("--symbol", "MSFT") == []
     assert orders("--day", "2026-01-01") == []
     assert orders("--client", "ALICE", "--by", "exchange") == [("all", 5), ("XNAS", 3), ("XNYS", 2)]
+
+
+def test_orders_that_are_worked_over_time_are_told_by_their_algorithm() -> None:
+    tape = Tape()
+    tape.quote(0.5, 14_990, 15_010)
+    tape.order(1, BUY, 100, instructions=Instructions(strategy=Strategy("twap", 0, 60 * SECOND)))
+    tape.order(2, BUY, 100, instructions=Instructions(strategy=Strategy("vwap", 0, 60 * SECOND)))
+    tape.order(3, BUY, 100)
+    rows = tape.rows("algorithm")
+    assert {name: row["shares"] for name, row in rows.items()} == {
+        "all": "300",
+        "at once": "100",
+        "twap": "100",
+        "vwap": "100",
+    }
 
 
 def test_a_report_is_of_all_shards_whose_journals_are_named(tmp_path: Path) -> None:

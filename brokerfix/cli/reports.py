@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from brokerfix.operate.quality_read import Orders
 
 DAY = click.DateTime(["%Y-%m-%d"])
-BY = ("exchange", "client", "type")
+BY = ("exchange", "client", "type", "algorithm")
+USUAL = BY[:3]
+"""What rows are of where nothing is said."""
 LAST_DAY = 99_999_999
 MOST_NAMED = 10
 Rows = list[dict[str, Any]]
@@ -90,7 +92,12 @@ def report() -> None:
 
 
 @report.command("execution-quality")
-@click.option("--by", multiple=True, type=click.Choice(BY), help="What rows are of; several times for several. [all]")
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(BY),
+    help="What rows are of; several times for several. [all but algorithm]",
+)
 @options_of_reports
 def execution_quality(wanted: Wanted, by: tuple[str, ...]) -> None:
     """How well orders were executed, by the measures of SEC Rule 605: effective, quoted and realized spreads, price and
@@ -99,7 +106,7 @@ def execution_quality(wanted: Wanted, by: tuple[str, ...]) -> None:
     from brokerfix.operate.quality import quality
     from brokerfix.operate.quality_words import HEADING, NOTES, THEMES, table
 
-    found = quality(_read(wanted), by or BY)
+    found = quality(_read(wanted), by or USUAL)
     notes = [*NOTES]
     if found.split:
         notes.append(f"{found.split} orders were left out: their instrument was split while they were open.")

@@ -244,8 +244,8 @@ def _money(text: str) -> int:
 
 
 def tallies(shards: Sequence[Orders], wanted: Iterable[str]) -> dict[tuple[str, str, str], Tally]:
-    """By (what it is by, its name, the money's currency): all orders of all shards together, and by exchange, client or
-    type. Each order is judged by what its own shard saw."""
+    """By (what it is by, its name, the money's currency): all orders of all shards together, and by exchange, client,
+    type or algorithm. Each order is judged by what its own shard saw."""
     by = tuple(dict.fromkeys(wanted))
     tallied: dict[tuple[str, str, str], Tally] = {}
     for found, order in ((shard, order) for shard in shards for order in shard.orders.values()):
@@ -254,7 +254,7 @@ def tallies(shards: Sequence[Orders], wanted: Iterable[str]) -> dict[tuple[str, 
         one = judge(found, order)
         measured = {id(fill): Measured(one, fill, found) for fill in order.fills if fill.qty}
         currency = one.instrument.currency
-        names = {"all": "all", "client": order.client, "type": str(one.kind)}
+        names = {"all": "all", "client": order.client, "type": str(one.kind), "algorithm": order.algorithm}
         for kind in ("all", *(kind for kind in by if kind in names)):
             tally = tallied.setdefault((kind, names[kind], currency), Tally(kind == "type"))
             tally.order(one, order.qty, order.canceled, measured.values())

@@ -182,6 +182,9 @@ class Child(msgspec.Struct):
         return max(0, self.qty - self.filled) if self.is_ended else 0
 
 
+AT_ONCE = "at once"
+
+
 class Order(msgspec.Struct, kw_only=True):
     """A client's order. `at` is its receipt or, of a stop, when it was triggered, and `quote` the one at that time.
     `is_worked`: when and how is left to us, by an algorithm or an operator."""
@@ -214,6 +217,12 @@ class Order(msgspec.Struct, kw_only=True):
     def sign(self) -> int:
         """1 of an order to buy, -1 of one to sell: times (price - benchmark) it is what was paid too much."""
         return 1 if self.side is Side.BUY else -1
+
+    @property
+    def algorithm(self) -> str:
+        """By which it is worked over time, TargetStrategy(847) by its name, or that it is by none."""
+        strategy = self.instructions.strategy if self.instructions is not None else None
+        return (strategy.name if strategy is not None else "") or AT_ONCE
 
     @property
     def filled(self) -> int:

@@ -106,6 +106,7 @@ class Day:
             "report",
             "execution-quality",
             f"--day={day}",
+            *(f"--by={by}" for by in BY),
             "--format",
             "json",
             "--config",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 Row = dict[str, Any]
-BY = {"exchange": "By exchange", "client": "By client", "type": "By order type"}
+BY = {"exchange": "By exchange", "client": "By client", "type": "By order type", "algorithm": "By algorithm"}
 NOTHING = "-"
 SCORES = (
     ("Effective spread", "effective_spread", "Twice what fills paid beyond the mid at receipt, per share"),
