@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,17 +53,20 @@ class People:
         self._clock = clock
         self._people: dict[str, Person] = {}
         self._stamp: tuple[int, int] | None = None
+        self._lock = threading.RLock()
         self._nobody = passwords.hash_of_none()
 
     def all(self) -> dict[str, Person]:
         """By name. Raises BadPerson where the file can't be read."""
-        self._read()
-        return dict(self._people)
+        with self._lock:
+            self._read()
+            return dict(self._people)
 
     def get(self, name: str) -> Person | None:
         """Who may log in by this name. Raises BadPerson where the file can't be read."""
-        self._read()
-        person = self._people.get(name)
+        with self._lock:
+            self._read()
+            person = self._people.get(name)
         return None if person is None or person.disabled else person
 
     def login(self, name: str, password: str, code: str) -> Person | None:
@@ -77,7 +81,7 @@ class People:
             with self._changing():
                 # Another login may have taken it meanwhile.
                 now = self._people.get(name)
-                if now is None or step <= now.last_step:
+                if now is None or now.disabled or step <= now.last_step:
                     return None
                 now.last_step = step
                 person = now
@@ -157,7 +161,7 @@ class People:
     def _changing(self) -> Iterator[None]:
         """Read, changed and written by one process at a time."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.path.with_suffix(".lock").open("w") as guard:
+        with self.path.with_suffix(".lock").open("w") as guard, self._lock:
             flock(guard, LOCK_EX)
             self._stamp = None
             self._read()

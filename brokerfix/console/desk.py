@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ MOST_TOLD = 1 << 26
 """Bytes that a helper's answer may have."""
 AT_ONCE = 2
 """Helpers that may work at a time."""
+MOST_WAITING = 16
+"""Helpers that work or wait for their turn."""
 MOST_PREFERENCES = 1 << 16
 SILENT = "the broker does not answer"
 MOST_NOTED = 150
@@ -64,6 +67,10 @@ class Desk:
         self._told: dict[str, tuple[float, Answer | NotRunning | ActionRefused]] = {}
         self._asking: dict[str, asyncio.Lock] = {}
         self._helpers = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        # What people do never waits for what others read.
+        self._acting = ThreadPoolExecutor(AT_ONCE, "act")
+        self.reading = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What is asked
@@ -100,6 +107,15 @@ class Desk:
     async def run(self, *words: str, seconds: float = TELL_SECONDS, codes: tuple[int, ...] = (0,)) -> bytes:
         """What `brokerfix WORDS` prints, out of a process of its own. Raises Refused with what it says where it fails,
         which is to say ends with another code than `codes`; with another one than 0 it has to print something."""
+        if self._waiting >= MOST_WAITING:
+            raise Refused("too much is being read now; try again")
+        self._waiting += 1
+        try:
+            return await self._run(words, seconds, codes)
+        finally:
+            self._waiting -= 1
+
+    async def _run(self, words: tuple[str, ...], seconds: float, codes: tuple[int, ...]) -> bytes:
         command = [sys.executable, "-m", "brokerfix", *words]
         async with self._helpers:
             process = await asyncio.create_subprocess_exec(
@@ -136,7 +152,9 @@ class Desk:
         wanted = {name: value for name, value in request.items() if value is not None}
         asked = {"action": action, **wanted, "by": person.name, "role": person.role.value}
         try:
-            answer = await asyncio.to_thread(ask, self.config.data, asked, ASK_SECONDS)
+            answer = await asyncio.get_running_loop().run_in_executor(
+                self._acting, ask, self.config.data, asked, ASK_SECONDS
+            )
         except (NotRunning, ActionRefused) as error:
             raise Refused(f"{error}") from error
         self._told.clear()

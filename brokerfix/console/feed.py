@@ -26,6 +26,7 @@ AT_ONCE = 100
 """Records that are applied before pages have their turn."""
 LOOK_SECONDS = 0.1
 TROUBLE_SECONDS = 2.0
+MOST_ALERTS = 1_000
 RECENT = 2_000
 """Facts that are remembered as they came."""
 
@@ -112,10 +113,16 @@ class Feed:
         while True:
             try:
                 count = self.follow()
-                self.trouble = ""
-            except (JournalError, OSError) as error:
-                log.error("%s", error)
-                self.trouble, count, self._place = f"{error}", 0, None
+                if not count:
+                    self.trouble = ""
+            except Exception as error:
+                # Whatever it is: pages that are silently old would be worse.
+                if isinstance(error, JournalError | OSError):
+                    log.error("%s", error)
+                else:
+                    log.exception("the journal can't be followed")
+                self.trouble, count = f"the journal can't be followed: {error}", 0
+                self._place, self.is_ready = None, False
                 await asyncio.sleep(TROUBLE_SECONDS)
             await asyncio.sleep(0 if count else LOOK_SECONDS)
 
@@ -147,14 +154,21 @@ class Feed:
         note(self.state, fact, touched)
         if isinstance(fact, DayRolled):
             touched.orders.clear()
+            self.open_alerts.clear()
             self.orders.anew(list(self.state.orders))
         self.recent.append(fact)
         if isinstance(fact, Alerted):
             self.open_alerts[fact.id] = fact
+            if len(self.open_alerts) > MOST_ALERTS:
+                del self.open_alerts[next(iter(self.open_alerts))]
         elif isinstance(fact, OperatorActed) and fact.action == ACKNOWLEDGED:
             self.open_alerts.pop(id_number(fact.text), None)
         for listener in self._listeners:
-            listener(self.state, fact, record)
+            try:
+                listener(self.state, fact, record)
+            except Exception:
+                # The state goes on; what this one shows may be wrong until the console starts anew.
+                log.exception("a page's figures missed the fact %d", fact.id)
 
     def _begin(self) -> None:
         """The state just before the newest day's first fact, or the first there is."""

@@ -36,7 +36,11 @@ class KeptTold:
                 return known
             at = self._clock()
             self._told.pop(words, None)
-            told = self._told[words] = Told(await self._run(*words), at)
+            try:
+                told = self._told[words] = Told(await self._run(*words), at)
+            except BaseException:
+                self._asking.pop(words, None)
+                raise
             for old in list(self._told)[: max(0, len(self._told) - self._most)]:
                 del self._told[old]
                 self._asking.pop(old, None)

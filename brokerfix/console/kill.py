@@ -25,6 +25,8 @@ SCOPES = {
 """What can be killed, as the broker calls it and as people do."""
 MOST_LOOKED_AT = 2_000
 """Orders of the last kill that one update looks at."""
+KNOWN_SECONDS = 2.0
+"""A state that is older is not the broker's of this moment."""
 MOST_HALTS = 50
 SHEET = '<link rel="stylesheet" href="/static/kill.css">'
 
@@ -74,6 +76,7 @@ class Switch:
     def __init__(self, view: View) -> None:
         self._view = view
         self._killed = ""
+        self._of = ("", "")
         self._left: list[int] = []
         self._total = 0
         self._halts: tuple[tuple[str, str, str, bool], ...] | None = None
@@ -131,7 +134,8 @@ class Switch:
             meant = working_in(view.state, kind, name)
             answer = await view.act("kill", kind=kind, name=name)
             if answer is not None:
-                self._killed, self._left, self._total = scope, meant, len(meant)
+                self._killed, self._left, self._total = scope, meant, max(len(meant), answer["orders"])
+                self._of = kind, name
                 view.say(f"{scope} is killed: {answer['orders']} orders are being canceled")
 
     async def _resume(self, kind: str, name: str) -> None:
@@ -161,8 +165,11 @@ class Switch:
     def _show_progress(self) -> None:
         state = self._view.state
         job = next((one for one in state.jobs if one.kind is JobKind.KILL), None)
-        looked_at = 0
-        while self._left and looked_at < MOST_LOOKED_AT:
+        looked_at, is_known = 0, self._is_known()
+        if is_known and not self._left and self._of in state.killed:
+            # What the page had not seen when it was asked for, or not any more.
+            self._left = working_in(state, *self._of)
+        while is_known and self._left and looked_at < MOST_LOOKED_AT:
             looked_at += 1
             order = state.orders.get(self._left[-1])
             if order is not None and not order.done:
@@ -172,11 +179,18 @@ class Switch:
         self._bar.set_visibility(job is not None)
         self._bar.value = (job.total - len(job.left)) / job.total if job and job.total else 1.0
         self._rest.text = self._rest_text(state) if self._killed else ""
-        self._rest.classes(replace="bad" if self._left else "good")
+        self._rest.classes(replace="bad" if self._left or not is_known else "good")
         self._progress.set_visibility(bool(job or self._killed or state.killed))
+
+    def _is_known(self) -> bool:
+        """Whether the state that is looked at is the broker's of this moment."""
+        feed = self._view.desk.feed
+        return feed.is_ready and not feed.trouble and feed.behind_seconds() < KNOWN_SECONDS
 
     def _rest_text(self, state: State) -> str:
         """What became of the orders that this page has killed."""
+        if not self._is_known():
+            return f"! {self._killed}: how far it is can't be told now"
         if not self._left:
             if not self._total:
                 return f"✓ {self._killed}: no order worked"

@@ -22,7 +22,8 @@ LONGEST = 64
 
 
 class Login(msgspec.Struct):
-    """A session. `csrf` is what a form of it has to bring; times are of a clock that never goes back, in seconds."""
+    """A session. `secrets` are the person's when it began: the hash of the password, and of the codes. `csrf` is what a
+    form of it has to bring; times are of a clock that never goes back, in seconds."""
 
     key: str
     name: str
@@ -30,6 +31,7 @@ class Login(msgspec.Struct):
     csrf: str
     began: float
     used: float
+    secrets: tuple[str, str]
 
 
 class Tried(msgspec.Struct):
@@ -63,7 +65,7 @@ class Logins:
         own = sorted((one for one in self._logins.values() if one.name == person.name), key=lambda one: one.used)
         for login in own[: max(0, len(own) - MOST_OF_ONE + 1)]:
             self.end(login, "another login of the same person")
-        login = Login(_key(token), person.name, address, secrets.token_urlsafe(16), now, now)
+        login = Login(_key(token), person.name, address, secrets.token_urlsafe(16), now, now, _secrets_of(person))
         self._logins[login.key] = login
         return token, login
 
@@ -83,6 +85,8 @@ class Logins:
             why = f"it was {self.section.session_hours:g} hours long"
         elif (person := self.people.get(login.name)) is None:
             why = "the person may not log in any more"
+        elif _secrets_of(person) != login.secrets:
+            why = "the password or the codes are others now"
         else:
             return login, person
         self.end(login, why)
@@ -127,6 +131,10 @@ class Logins:
         for oldest in list(self._tried)[: max(0, len(self._tried) - MOST_TRIED)]:
             del self._tried[oldest]
         return max(0.0, tried.locked_until - now)
+
+
+def _secrets_of(person: Person) -> tuple[str, str]:
+    return person.password_hash, person.secret
 
 
 def _key(token: str) -> str:

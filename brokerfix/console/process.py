@@ -104,6 +104,6 @@ def build(config: Config) -> Any:
     core.app.config.socket_io_js_transports = ["websocket"]
     # No bar at the top while something is fetched: it has no name for who can't see it, and nothing waits for it.
     core.app.config.quasar_config["loadingBar"] = {"skipHijack": True}
-    sealed()
+    sealed(desk.logins)
     guarded = Guard(app, desk.section, desk.logins, owns)
     return GZipMiddleware(guarded, minimum_size=1000, compresslevel=4)

@@ -5,6 +5,8 @@ from typing import Any
 from nicegui import core
 from nicegui.client import Client
 
+from brokerfix.console.logins import Logins
+
 EVENTS = ("event", "javascript_response", "ack", "log")
 """What a browser says of a page, whose client_id it names in each of them."""
 
@@ -19,17 +21,21 @@ def owns(client_id: str, key: str) -> bool:
     return login is not None and login.key == key
 
 
-def sealed() -> None:
-    """Have NiceGUI take what a socket says only of the page that it was opened for."""
+def sealed(logins: Logins) -> None:
+    """Have NiceGUI take what a socket says only of the page that it was opened for, while its person is logged in."""
     handlers = core.sio.handlers["/"]
     for name in EVENTS:
-        core.sio.on(name, _only_own(handlers[name]))
+        core.sio.on(name, _only_own(handlers[name], logins))
     core.sio.on("handshake", _no_handshake)
 
 
-def _only_own(handler: Any) -> Any:
+def _only_own(handler: Any, logins: Logins) -> Any:
     def checked(sid: str, told: dict[str, Any]) -> None:
-        if isinstance(told, dict) and told.get("client_id") in core.sio.rooms(sid):
+        if not isinstance(told, dict) or told.get("client_id") not in core.sio.rooms(sid):
+            return
+        client = Client.instances.get(told["client_id"])
+        login = client.request.scope.get("login") if client is not None else None
+        if login is not None and logins.standing(login) is not None:
             handler(sid, told)
 
     return checked

@@ -43,6 +43,7 @@ class View:
         self.person = person
         self.name = name
         self.client: Client = ui.context.client
+        self._built_for = person.role
         self._chosen = desk.preferences(person.name)
 
     @property
@@ -149,10 +150,16 @@ class View:
         async def turn() -> None:
             if not self.client.has_socket_connection:
                 return
+            found = self.desk.logins.standing(self.login)
+            if found is None or found[1].role is not self._built_for:
+                # A page is for the role that it was built for: another one gets another page.
+                with self.client:
+                    ui.navigate.to("/login" if found is None else self.client.request.url.path)
+                return
             try:
-                found = update()
-                if inspect.isawaitable(found):
-                    await found
+                updating = update()
+                if inspect.isawaitable(updating):
+                    await updating
             except Exception:
                 log.exception("%s: an update failed", self.client.page.path)
 

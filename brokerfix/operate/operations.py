@@ -51,6 +51,11 @@ class OnRecord(ActionRefused):
 MOST_TEXT = 200
 ACKNOWLEDGED = "acknowledge"
 """The action of who has seen an alert; its text is the alert's number."""
+QUESTIONS = frozenset((
+    "status", "exchanges", "limits", "pending-limits", "margin", "credits", "breaks", "fx", "killed", "sessions",
+    "makers", "cluster", "api-keys", "parts", "placed", "can-take", "positions", "working", "depth", "would-route",
+))  # fmt: skip
+"""Actions that change nothing: that one was malformed is nothing for the record, which whoever looks could fill."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
     "drain", "shard", "move", "levels",
@@ -145,7 +150,8 @@ class Operations:
         except OnRecord as error:
             raise ActionRefused(str(error)) from error
         except ActionRefused as error:
-            self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
+            if request.get("action") not in QUESTIONS:
+                self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
             raise
 
     def _do(self, operator: str, role: Role, request: Request) -> Answer:
@@ -379,7 +385,10 @@ class Operations:
 
     def _note(self, operator: str, request: Request) -> Answer:
         """Put on record what somebody has done at a door of ours, as a login."""
-        self._acted(operator, request["what"], request["text"])
+        what = request["what"]
+        if what in self.actions or what == "refused":
+            raise ActionRefused(f"what: {what} is an action of its own")
+        self._acted(operator, what, request["text"])
         return {}
 
     def _fx(self, operator: str, request: Request) -> Answer:

@@ -55,9 +55,12 @@ def may_erase(config: Config, state: State, name: str, today: date, override: st
     person = _known(vault_of(config), name)
     if override:
         return
-    known = state.clients.get(name)
-    if known is not None and known.working:
-        raise ActionRefused(f"{name}: has {len(known.working)} orders that work; --override WHY erases all the same")
+    working = sum(
+        len(known.working) if one == name else sum(order.account == name for order in known.working.values())
+        for one, known in state.clients.items()
+    )
+    if working:
+        raise ActionRefused(f"{name}: has {working} orders that work; --override WHY erases all the same")
     days = config.records.personal_days
     if not days:
         return

@@ -83,6 +83,8 @@ def delete(config: Config, tell: Callable[[str], None] = lambda line: None) -> G
     with _alone(config.data):
         items = due(config)
         began = [item for item in items if item.told]
+        if began:
+            _settle(config.data)
         lines, size = [f"{item.name}: it was on record as deleted" for item in began], 0
         if began and not segments(config.data / "journal")[len(began)].with_suffix(BASE).exists():
             # It was deleted where the primary of a cluster runs, and this is another node.

@@ -139,6 +139,8 @@ class Member:
             pipeline.follows = False
             pipeline.breathe = lambda: None
             admin.close()
+        # It is in no loop until it serves: a takeover is not a loop that hangs.
+        self.shared[Slot.TURNED] = 0
         if not self.shared[Slot.WENT_ON]:
             # Its numbers are older than those that the other node has used.
             (self.config.data / "sessions").unlink(missing_ok=True)

@@ -200,7 +200,10 @@ def restore(folder: Path, data: Path, until: str = "", progress: Callable[[str],
         raise
     for name in (ADDED_CLIENTS, ADDED_VENUES, PERSONAL, API_KEYS):
         made = being_made / Path(name).name
-        if made.exists():
+        if made.exists() and name in (PERSONAL, API_KEYS) and (data / name).exists():
+            # What is here is newer: a key that was revoked since stays so, and what was erased.
+            made.unlink()
+        elif made.exists():
             (data / name).parent.mkdir(mode=0o700, exist_ok=True)
             if name in (PERSONAL, API_KEYS):
                 made.chmod(0o600)

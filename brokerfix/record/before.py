@@ -20,7 +20,7 @@ from brokerfix.domain import DeletedFile
 from brokerfix.engine.evolve import evolve
 from brokerfix.engine.state import State
 from brokerfix.record.frames import HEADER, MAGIC, link, payloads
-from brokerfix.record.journal import JournalError, Record, before_path, read, read_payload, segments, told_before
+from brokerfix.record.journal import JournalError, Place, Record, before_path, read, read_payload, segments, told_before
 from brokerfix.record.kept import oldest, write_base
 from brokerfix.record.merkle import Tree, leaf_hash
 
@@ -100,7 +100,7 @@ def prepare(journal: Path, count: int) -> list[DeletedFile]:
     every = segments(journal)
     doomed, first = every[:count], every[count]
     state, since = oldest(journal)
-    if since.segment > doomed[0].name:
+    if since > Place(doomed[0].name, len(MAGIC)):
         raise JournalError(
             f"{journal}: its oldest segments were taken away by hand, and the oldest kept state is of {since.segment}: "
             f"what stands for {doomed[0].name} can't be made"

@@ -13,6 +13,7 @@ from brokerfix.settings.base import ConfigError
 from brokerfix.settings.sections import COMP_ID, ApiKeySection, Config
 
 FILE = "api_keys.json"
+UNREADABLE = -1, -1
 
 
 class Kept(msgspec.Struct):
@@ -42,8 +43,11 @@ class KeptKeys:
         """What there is now. Raises ConfigError where the file can't be read."""
         stamp = self._now()
         if stamp != self._stamp:
+            if stamp is None:
+                # What was revoked stays so.
+                raise ConfigError(f"{self.path}: it is gone; restore it from a copy")
             try:
-                self._kept = Kept() if stamp is None else msgspec.json.decode(self.path.read_bytes(), type=Kept)
+                self._kept = msgspec.json.decode(self.path.read_bytes(), type=Kept)
             except (OSError, msgspec.MsgspecError) as error:
                 raise ConfigError(f"{self.path}: can't be read: {error}; restore it from a copy") from error
             self._stamp = stamp
@@ -52,8 +56,10 @@ class KeptKeys:
     def _now(self) -> tuple[int, int] | None:
         try:
             found = self.path.stat()
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError:
+            return UNREADABLE
         return found.st_mtime_ns, found.st_ino
 
     def write(self, kept: Kept) -> None:

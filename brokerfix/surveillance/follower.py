@@ -58,6 +58,8 @@ class Follower:
             self.detector = Detector(self.section, self._calendars, load(kept.memory))
         else:
             self.floor = kept.head.last_id if kept is not None else 0
+            # What was found by the settings before, and is not on record yet, is still to be raised.
+            self.pending = kept.pending if kept is not None else {}
             self.detector = Detector(self.section, self._calendars)
             state, self.place = oldest(self.folder)
             if state.last_id:
@@ -102,6 +104,7 @@ class Follower:
         for found in list(self.pending.values()):
             if not self._tell(found):
                 return
+            self.pending.pop(found.alert, None)
 
     def keep(self) -> None:
         """Write what is known, whole or not at all."""
@@ -118,7 +121,10 @@ def raise_alert(data: Path, found: Finding) -> bool:
     """Have the broker that runs on a data folder put a finding on record. Returns whether that was done."""
     try:
         ask(data, {"action": "raise-alert", "finding": msgspec.to_builtins(found)})
-    except (NotRunning, ActionRefused, OSError) as error:
+    except ActionRefused as error:
+        # To ask again would bring the same, and keep those behind it waiting.
+        log.error("alert %s is refused by the broker, and is not on record: %s", found.alert, error)
+    except (NotRunning, OSError) as error:
         log.warning("alert %s is not on record yet: %s", found.alert, error)
         return False
     return True

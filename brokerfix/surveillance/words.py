@@ -52,6 +52,14 @@ def score(value: int, threshold: int) -> int:
     return min(100, LEAST_SCORE * value // max(1, threshold))
 
 
+MOST_SENTENCE = 400
+"""Characters: what the broker takes. The evidence has the rest."""
+
+
+def _short(sentence: str) -> str:
+    return sentence if len(sentence) <= MOST_SENTENCE else sentence[: MOST_SENTENCE - 2] + " …"
+
+
 def finding(
     rule: str, number: int, accounts: Iterable[str], symbol: str, scored: int, sentences: Sequence[str],
     evidence: Iterable[int], values: Iterable[tuple[str, object]], thresholds: Iterable[tuple[str, object]],
@@ -65,7 +73,7 @@ def finding(
         symbol,
         day_of(number),
         scored,
-        tuple(sentences),
+        tuple(_short(sentence) for sentence in sentences),
         tuple(sorted(set(evidence)))[:MOST_EVIDENCE],
         tuple((name, str(value)) for name, value in values),
         tuple((name, str(value)) for name, value in thresholds),

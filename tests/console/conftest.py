@@ -18,8 +18,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_browser() -> Iterator[Any]:
+    """Of one file: while it is open, Playwright has the thread's event loop, and asyncio.run has none."""
     with chromium() as made:
         yield made
 

@@ -83,6 +83,8 @@ def add(app: FastAPI, desk: Desk) -> None:
     @app.get("/data/market/depth", include_in_schema=False)
     async def depth(symbol: str = Query(max_length=64)) -> Response:
         """The live depth, or what keeps it from being told (`trouble`)."""
+        if symbol not in desk.feed.state.instruments:
+            return json_of({"trouble": f"there is no symbol {symbol}"})
         try:
             told = await desk.ask("depth", DEPTH_SECONDS, symbol=symbol, levels=MOST_LEVELS)
         except Refused as error:

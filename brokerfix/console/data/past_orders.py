@@ -44,7 +44,8 @@ def add(app: FastAPI, desk: Desk) -> None:
     async def orders_of(day: int = Path(ge=19700101, le=99991231), after: str = Query("", max_length=24)) -> Response:
         """The orders of a trading day after an OrderID, so many at most."""
         try:
-            rows = await asyncio.to_thread(_read, desk, day, id_number(after) if after else 0)
+            async with desk.reading:
+                rows = await asyncio.to_thread(_read, desk, day, id_number(after) if after else 0)
         except Unreadable as error:
             return json_of({"trouble": f"{error}"}, 503)
         return json_of({"fields": ORDER_FIELDS, "rows": rows, "more": len(rows) == MOST_ROWS})

@@ -57,13 +57,15 @@ class Day:
 
     async def _reckon(self) -> None:
         view = self._view
+        if not view.may("stop-maker"):
+            return view.warn("Whoever may stop a maker may reckon its day")
         self._ask.props("loading")
         try:
             told = await view.tell("report", "making", view.desk.config.path)
         finally:
             self._ask.props(remove="loading")
         if told is None:
-            return
+            return None
         self._tables.set_visibility(True)
         self._told.text = f"{told['scope']}; reckoned at {view.time(time.time_ns())[:8]}"
         self._quoting.show([_shown(row, "maker", "symbol") for row in told["quoting"]])

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from nicegui import ui
 
+from brokerfix.access.roles import Kind
 from brokerfix.console.desk import Refused
 from brokerfix.console.view import View, pill
 from brokerfix.record.keys import BadKeys, public
@@ -32,6 +33,8 @@ def check(told: Any, keys: list[bytes]) -> tuple[bool, str]:
 
 async def show(view: View, exec_id: str) -> None:
     """A dialog with the proof of a fill."""
+    if not await view.reads(Kind.JOURNAL, f"prove {exec_id}"):
+        return
     with view.client, ui.dialog(value=True) as dialog, ui.card().classes("dialog orders-proof"):
         dialog.props('aria-label="Proof"').on("hide", dialog.delete)
         ui.label(f"Proof of {exec_id}").classes("dialog-title")

@@ -6,6 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
+from brokerfix.access.roles import Kind
 from brokerfix.console.accounts import account_figures, position_rows, standing_pill
 from brokerfix.console.elements.listing import Listing, columns
 from brokerfix.console.parts import Story
@@ -181,6 +182,8 @@ class Credit:
     async def _reckon(self) -> None:
         """Out of the journal, in a process of its own."""
         name = self._account.name
+        if not await self._view.reads(Kind.JOURNAL, f"credit {name}"):
+            return
         self._ask.props("loading")
         try:
             told = await self._view.tell("credit", name)

@@ -29,15 +29,17 @@ TIGHT = {"long_only": True, "reduce_only": True, "restricted": True, "buying_pow
 
 
 def _bases(state: State, level: Level) -> tuple[Limits, Limits]:
-    """A level's limits as they are but for a time, and as they are configured."""
+    """A level's limits as they are but for a time, and as they are configured. Of what is not configured, every raise
+    is one: else small steps would lead anywhere."""
     override = state.overrides.get(level)
     now = override.before if override is not None else state.limits.get(level, Limits())
-    return now, state.configured.get(level, now)
+    return now, state.configured.get(level, Limits())
 
 
 def raised(now: Limits, configured: Limits, wanted: Limits, above: str) -> list[str]:
     """The limits that would be higher than now, and than what is configured by more than a factor (decimal text with up
-    to four decimals), or that are taken away; also those that count for a shorter time."""
+    to four decimals), or at all where they are not configured, or that are taken away; also those that count for a
+    shorter time."""
     factor = to_scaled(above, FACTOR_DIGITS)
     had, base, after = (one.numbers() | one.watched() for one in (now, configured, wanted))
     names = [
@@ -46,7 +48,7 @@ def raised(now: Limits, configured: Limits, wanted: Limits, above: str) -> list[
         if name not in TIGHT
         and (
             name not in after
-            or (after[name] > most and after[name] * 10**FACTOR_DIGITS > base.get(name, most) * factor)
+            or (after[name] > most and (name not in base or after[name] * 10**FACTOR_DIGITS > base[name] * factor))
         )
     ]
     names += [
