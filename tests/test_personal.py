@@ -246,6 +246,30 @@ def test_an_erasure_waits_for_its_time_and_for_holds(place: Callable[[str], Conf
     refused("there are no personal data of ALICE")
 
 
+def test_an_erasure_that_was_cut_short_is_asked_for_again(
+    place: Callable[[str], Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the record stayed, and the master key that opens a copy of the old keys."""
+    config = place(KEPT)
+    _, asked = door(config)
+    asked("compliance", "personal-set", name="ALICE", settings={**ANN, "ended": "2025-11-25"})
+    become = module._become
+
+    def cut(new: Path, path: Path) -> None:
+        if path.name == module.MASTER:
+            raise OSError("no space")
+        become(new, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_become", cut)
+        with pytest.raises(ActionRefused, match="the key is not destroyed"):
+            asked("compliance", "personal-erase", name="ALICE", text="it is time")
+    assert vault_of(config).is_cut_short("ALICE")
+    asked("compliance", "personal-erase", name="ALICE", text="it is time")
+    assert not vault_of(config).is_cut_short("ALICE")
+    assert not (vault_of(config).key_folder / module.NEXT_MASTER).exists()
+
+
 def test_the_commands_without_a_broker_are_on_record(place: Callable[[str], Config], tmp_path: Path) -> None:
     config = place('[records]\npersonal_keys = "keys-of-persons"\n')
     path = str(config.path)

@@ -11,7 +11,7 @@ import msgspec
 from brokerfix.engine.state import State
 from brokerfix.operate.admin import ActionRefused
 from brokerfix.personal.person import BadPerson, Person
-from brokerfix.personal.vault import BadVault, Vault, vault_of
+from brokerfix.personal.vault import BadVault, Unknown, Vault, vault_of
 from brokerfix.settings.sections import Config
 
 
@@ -78,6 +78,11 @@ def may_erase(config: Config, state: State, name: str, today: date, override: st
 def _known(vault: Vault, name: str) -> Person:
     try:
         return vault.show(name)
+    except Unknown as error:
+        if vault.is_cut_short(name):
+            # It was erased before, and that is to be ended: nothing that it had is kept by its age.
+            return Person(ended=date.min.isoformat())
+        raise ActionRefused(str(error)) from error
     except BadVault as error:
         raise ActionRefused(str(error)) from error
 

@@ -68,6 +68,12 @@ class Vault:
         """Under which names there are data that can be read."""
         return sorted(self._records().clients.keys() & self._keys().keys.keys())
 
+    def is_cut_short(self, name: str) -> bool:
+        """Whether an erasure of this name has begun and not ended: its record is there without a key, or the master key
+        of before is."""
+        has_record, has_key = name in self._records().clients, name in self._keys().keys
+        return not has_key and (has_record or (self.key_folder / NEXT_MASTER).exists())
+
     def show(self, name: str) -> Person:
         """Raises Unknown, BadVault."""
         sealed, wrapped = self._records().clients.get(name), self._keys().keys.get(name)
