@@ -6,7 +6,6 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 from brokerfix.domain import id_number
@@ -16,8 +15,9 @@ from brokerfix.engine.touched import Touched
 from brokerfix.facts import Alerted, DayRolled, Fact, OperatorActed
 from brokerfix.operate.operations import ACKNOWLEDGED
 from brokerfix.record.confirmed import Confirmed
-from brokerfix.record.journal import JournalError, Place, Record, places, segments
+from brokerfix.record.journal import JournalError, Place, Record, segments
 from brokerfix.record.kept import belongs, newest, oldest, place_of
+from brokerfix.record.onward import Onward
 from brokerfix.record.place import position_of
 
 log = logging.getLogger("brokerfix.console.feed")
@@ -97,7 +97,7 @@ class Feed:
         self.is_ready = False
         self._listeners: list[Listener] = []
         self._confirmed = Confirmed(data)
-        self._place: Place | None = None
+        self._onward: Onward | None = None
         self._caught_up = time.monotonic()
 
     def on(self, listener: Listener) -> None:
@@ -122,23 +122,22 @@ class Feed:
                 else:
                     log.exception("the journal can't be followed")
                 self.trouble, count = f"the journal can't be followed: {error}", 0
-                self._place, self.is_ready = None, False
+                self._onward, self.is_ready = None, False
                 await asyncio.sleep(TROUBLE_SECONDS)
             await asyncio.sleep(0 if count else LOOK_SECONDS)
 
     def follow(self) -> int:
         """Apply the next records. Returns how many those were."""
-        if self._place is None:
+        if self._onward is None:
             self._begin()
-            if self._place is None:
+            if self._onward is None:
                 return 0
         count, limit, touched = 0, self._confirmed.limit(), Touched()
-        for record, place in islice(places(self.folder, since=self._place), AT_ONCE):
+        for record, place in self._onward.take(AT_ONCE):
             if limit is not None and position_of(place) > limit:
                 break
             for fact in record.facts:
                 self._apply(fact, record, touched)
-            self._place = place
             count += 1
         # A child whose exchange was lost is in doubt, though nothing has happened to its order.
         for order_id in {**touched.orders, **{child.order_id: None for child in touched.children.values()}}:
@@ -178,7 +177,8 @@ class Feed:
         found = newest(self.folder, lambda head: place_of(head) <= day and belongs(self.folder, head))
         if found is not None:
             self.state, head, _ = found
-            self._place = place_of(head)
+            place = place_of(head)
         else:
-            self.state, self._place = oldest(self.folder)
+            self.state, place = oldest(self.folder)
+        self._onward = Onward(self.folder, place)
         self.orders.anew(list(self.state.orders))

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -15,8 +14,9 @@ from brokerfix.engine.touched import Touched
 from brokerfix.facts import Fact
 from brokerfix.projections.ending import Ending
 from brokerfix.record.confirmed import Confirmed
-from brokerfix.record.journal import Place, Record, exists, places
+from brokerfix.record.journal import Place, Record, exists
 from brokerfix.record.kept import belongs, newest, oldest, place_of
+from brokerfix.record.onward import Onward
 from brokerfix.record.place import position_of
 
 
@@ -45,6 +45,7 @@ class Tail:
             self.state, self.place = oldest(folder)
             # The facts that it has this from are gone: the projection has to take all of the state.
             self.begins_with_state = bool(self.state.last_id)
+        self._onward = Onward(folder, self.place)
         self._compare()
 
     def _compare(self) -> None:
@@ -57,7 +58,9 @@ class Tail:
         soon as it is applied. Returns how many records that were. Raises Anew."""
         count, limit = 0, self._confirmed.limit()
         # A last record may be in the middle of its write: it is whole at the next look.
-        for record, place in islice(places(self.folder, since=self.place), most):
+        if self._onward.place != self.place:
+            self._onward = Onward(self.folder, self.place)
+        for record, place in self._onward.take(most):
             if limit is not None and position_of(place) > limit:
                 break
             is_new = place > self.stored

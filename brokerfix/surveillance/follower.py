@@ -10,7 +10,6 @@ at with the settings before.
 
 import logging
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -19,8 +18,9 @@ from brokerfix.domain import Finding
 from brokerfix.facts import AlertDisposed, SurveillanceAlerted
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
 from brokerfix.record.confirmed import Confirmed
-from brokerfix.record.journal import START, Place, checksum_before, places, told_before
+from brokerfix.record.journal import START, Place, checksum_before, told_before
 from brokerfix.record.kept import oldest
+from brokerfix.record.onward import Onward
 from brokerfix.record.place import position_of
 from brokerfix.settings.surveillance import SurveillanceSection
 from brokerfix.surveillance.detector import Detector, dump, load
@@ -49,6 +49,7 @@ class Follower:
         self.last_id = 0
         self._kept_at = START
         self._begin()
+        self._onward = Onward(self.folder, self.place)
 
     def _begin(self) -> None:
         kept = read_kept(self.data)
@@ -84,7 +85,9 @@ class Follower:
 
     def _read(self) -> int:
         count, limit = 0, self._confirmed.limit()
-        for record, place in islice(places(self.folder, since=self.place), BATCH):
+        if self._onward.place != self.place:
+            self._onward = Onward(self.folder, self.place)
+        for record, place in self._onward.take(BATCH):
             if limit is not None and position_of(place) > limit:
                 break
             for fact in record.facts:
