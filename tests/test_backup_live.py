@@ -4,7 +4,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from tests.live import Market, report, run_cli
+from tests.live import Market, report, run_cli, until
 
 
 def test_a_broker_goes_on_from_a_backup(tmp_path: Path) -> None:
@@ -20,7 +20,8 @@ def test_a_broker_goes_on_from_a_backup(tmp_path: Path) -> None:
         assert made.returncode == 0, made.stderr
         market.broker.stop(signal.SIGKILL)
         alice.close()
-        shutil.rmtree(tmp_path / "broker")
+        # The killed broker's helpers write until they see that it is gone.
+        until(lambda: not (shutil.rmtree(tmp_path / "broker", ignore_errors=True) or (tmp_path / "broker").exists()))
         restored = run_cli("restore", str(tmp_path / "backup"), str(market.broker.config))
         assert restored.returncode == 0, restored.stdout + restored.stderr
         assert "2 orders, 1 fills" in restored.stdout
