@@ -76,7 +76,6 @@ class Activity:
         self.sessions: dict[str, int] = {}
         self.halted: dict[tuple[str, str], int] = {}
         self.began = 0
-        self._last_id = 0
         self._takes: dict[type[f.Fact], Callable[[State, Any, Record], object]] = {
             f.OrderAccepted: self._accepted, f.OrderRejected: self._rejected, f.RequestRejected: self._refused,
             f.Trade: self._traded, f.OrderRouted: self._routed, f.ChildFilled: self._filled,
@@ -94,10 +93,7 @@ class Activity:
         self.latencies: deque[int] = deque(maxlen=MOST_LATENCIES)
 
     def note(self, state: State, fact: f.Fact, record: Record) -> None:
-        """Take a fact. One that was taken before, as when the journal is read anew, is no other."""
-        if fact.id <= self._last_id:
-            return
-        self._last_id = fact.id
+        """Take a fact."""
         take = self._takes.get(type(fact))
         if take is not None:
             take(state, fact, record)

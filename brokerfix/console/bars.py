@@ -49,17 +49,16 @@ class Bars:
     def __init__(self, most: int = MOST_KEPT) -> None:
         self.symbols: OrderedDict[str, Symbol] = OrderedDict()
         self.forgotten: dict[str, None] = {}
-        self._most, self._count, self._last_id = most, 0, 0
+        self._most, self._count = most, 0
         self._takes: dict[type[f.Fact], Callable[[State, Any], None]] = {
             f.Quoted: self._quoted, f.Trade: self._traded, f.ChildFilled: self._filled, f.DayRolled: self._rolled,
             f.SplitApplied: self._split,
         }  # fmt: skip
 
     def note(self, state: State, fact: f.Fact, record: Record) -> None:
-        """Take a fact. One that was taken before is no other."""
+        """Take a fact."""
         take = self._takes.get(type(fact))
-        if take is not None and fact.id > self._last_id:
-            self._last_id = fact.id
+        if take is not None:
             take(state, fact)
 
     def _quoted(self, state: State, fact: f.Quoted) -> None:

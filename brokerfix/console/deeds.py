@@ -37,13 +37,9 @@ class Deeds:
         self.actions: Counter[str] = Counter()
         self.version = self.records = 0
         self._record: Record | None = None
-        self._last_id = 0
 
     def note(self, state: State, fact: Fact, record: Record) -> None:
-        """As a feed tells it. What was told before, as when the journal is read anew, is nothing new."""
-        if fact.id <= self._last_id:
-            return
-        self._last_id = fact.id
+        """As a feed tells it."""
         if isinstance(fact, DayRolled):
             self.records = 0
             self._record = None

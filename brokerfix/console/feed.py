@@ -14,11 +14,9 @@ from brokerfix.engine.state import State
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import Alerted, DayRolled, Fact, OperatorActed
 from brokerfix.operate.operations import ACKNOWLEDGED
-from brokerfix.record.confirmed import Confirmed
 from brokerfix.record.journal import JournalError, Place, Record, segments
 from brokerfix.record.kept import belongs, newest, oldest, place_of
 from brokerfix.record.onward import Onward
-from brokerfix.record.place import position_of
 
 log = logging.getLogger("brokerfix.console.feed")
 
@@ -85,7 +83,7 @@ class Changes:
 class Feed:
     """Follows a data folder's journal. `open_alerts` are the day's that nobody has acknowledged, `recent` the newest
     facts. `state` is never to be changed by who reads it. Listeners are told each fact
-    since the trading day began, as soon as it is applied."""
+    since the trading day began once, as soon as it is applied."""
 
     def __init__(self, data: Path) -> None:
         self.folder = data / "journal"
@@ -96,7 +94,7 @@ class Feed:
         self.trouble = ""
         self.is_ready = False
         self._listeners: list[Listener] = []
-        self._confirmed = Confirmed(data)
+        self._last_told = 0
         self._onward: Onward | None = None
         self._caught_up = time.monotonic()
 
@@ -132,10 +130,8 @@ class Feed:
             self._begin()
             if self._onward is None:
                 return 0
-        count, limit, touched = 0, self._confirmed.limit(), Touched()
-        for record, place in self._onward.take(AT_ONCE):
-            if limit is not None and position_of(place) > limit:
-                break
+        count, touched = 0, Touched()
+        for record, _ in self._onward.take(AT_ONCE):
             for fact in record.facts:
                 self._apply(fact, record, touched)
             count += 1
@@ -153,10 +149,17 @@ class Feed:
         note(self.state, fact, touched)
         if isinstance(fact, DayRolled):
             touched.orders.clear()
-            self.open_alerts.clear()
             self.orders.anew(list(self.state.orders))
+        if fact.id > self._last_told:
+            self._last_told = fact.id
+            self._tell(fact, record)
+
+    def _tell(self, fact: Fact, record: Record) -> None:
+        """Tell a fact to all. None is told again when the journal is read anew, after it could not be read."""
         self.recent.append(fact)
-        if isinstance(fact, Alerted):
+        if isinstance(fact, DayRolled):
+            self.open_alerts.clear()
+        elif isinstance(fact, Alerted):
             self.open_alerts[fact.id] = fact
             if len(self.open_alerts) > MOST_ALERTS:
                 del self.open_alerts[next(iter(self.open_alerts))]

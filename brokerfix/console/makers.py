@@ -62,14 +62,10 @@ class Makers:
         self.points: dict[tuple[str, str], deque[Point]] = {}
         self.fills: dict[tuple[str, str], Fills] = {}
         self.lines: deque[Line] = deque(maxlen=KEPT_LINES)
-        self.began = self._last_id = 0
+        self.began = 0
         desk.feed.on(self._told)
 
     def _told(self, state: State, fact: f.Fact, record: Record) -> None:
-        if fact.id <= self._last_id:
-            # Told before: the journal is read anew after it could not be read.
-            return
-        self._last_id = fact.id
         if not self.began or isinstance(fact, f.DayRolled):
             self.began = fact.at
             self.fills.clear()

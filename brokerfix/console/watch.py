@@ -83,7 +83,6 @@ class Watch:
         self.scores: dict[str, f.CreditScored] = {}
         self._gains: dict[tuple[str, str], Gain] = {}
         self._begun: dict[str, int] | None = None
-        self._last_id = 0
         self._unknown: set[str] = set()
         self._seen: dict[int, tuple[int, int]] = {}
         desk.feed.on(self._told)
@@ -151,10 +150,6 @@ class Watch:
     # What is told
 
     def _told(self, state: State, fact: f.Fact, record: Record) -> None:
-        if fact.id <= self._last_id:
-            # Told before: the journal is read anew after it could not be read.
-            return
-        self._last_id = fact.id
         if self._begun is None or isinstance(fact, f.DayRolled):
             self._begin_day(state)
         self._count(state, fact)

@@ -13,11 +13,9 @@ from brokerfix.engine.evolve import evolve, note
 from brokerfix.engine.touched import Touched
 from brokerfix.facts import Fact
 from brokerfix.projections.ending import Ending
-from brokerfix.record.confirmed import Confirmed
 from brokerfix.record.journal import Place, Record, exists
 from brokerfix.record.kept import belongs, newest, oldest, place_of
 from brokerfix.record.onward import Onward
-from brokerfix.record.place import position_of
 
 
 class Anew(Exception):
@@ -32,7 +30,6 @@ class Tail:
         self.folder = folder
         self.stored = stored
         self.stored_id = stored_id
-        self._confirmed = Confirmed(folder.parent)
         self.touched = Touched()
         self.begins_with_state = False
         if stored_id and not exists(folder, stored):
@@ -56,13 +53,8 @@ class Tail:
     def follow(self, tell: Callable[[Fact, Record], None], most: int) -> int:
         """Apply the next records, so many at most, and tell each fact that the projection has not, with its record, as
         soon as it is applied. Returns how many records that were. Raises Anew."""
-        count, limit = 0, self._confirmed.limit()
-        # A last record may be in the middle of its write: it is whole at the next look.
-        if self._onward.place != self.place:
-            self._onward = Onward(self.folder, self.place)
+        count = 0
         for record, place in self._onward.take(most):
-            if limit is not None and position_of(place) > limit:
-                break
             is_new = place > self.stored
             for fact in record.facts:
                 evolve(self.state, fact)

@@ -17,11 +17,9 @@ import msgspec
 from brokerfix.domain import Finding
 from brokerfix.facts import AlertDisposed, SurveillanceAlerted
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
-from brokerfix.record.confirmed import Confirmed
-from brokerfix.record.journal import START, Place, checksum_before, told_before
+from brokerfix.record.journal import Place, checksum_before, told_before
 from brokerfix.record.kept import oldest
 from brokerfix.record.onward import Onward
-from brokerfix.record.place import position_of
 from brokerfix.settings.surveillance import SurveillanceSection
 from brokerfix.surveillance.detector import Detector, dump, load
 from brokerfix.surveillance.kept import VERSION, Head, Kept, read_kept, settings_of, write_kept
@@ -43,31 +41,35 @@ class Follower:
         self._calendars = calendars
         self._settings = settings_of(section, calendars)
         self._tell = tell or (lambda found: raise_alert(data, found))
-        self._confirmed = Confirmed(data)
         self.register = Register()
         self.pending: dict[str, Finding] = {}
         self.last_id = 0
-        self._kept_at = START
-        self._begin()
-        self._onward = Onward(self.folder, self.place)
+        self._onward = Onward(self.folder, self._begin())
+        self._kept_at = self.place
 
-    def _begin(self) -> None:
+    @property
+    def place(self) -> Place:
+        """Behind the last record that was looked at."""
+        return self._onward.place
+
+    def _begin(self) -> Place:
+        """What is known already. Returns where to go on."""
         kept = read_kept(self.data)
         if kept is not None and kept.head.settings == self._settings:
             self.register, self.pending, self.floor = kept.register, kept.pending, kept.head.floor
-            self.place, self.last_id = Place(kept.head.segment, kept.head.offset), kept.head.last_id
+            self.last_id = kept.head.last_id
             self.detector = Detector(self.section, self._calendars, load(kept.memory))
-        else:
-            self.floor = kept.head.last_id if kept is not None else 0
-            # What was found by the settings before, and is not on record yet, is still to be raised.
-            self.pending = kept.pending if kept is not None else {}
-            self.detector = Detector(self.section, self._calendars)
-            state, self.place = oldest(self.folder)
-            if state.last_id:
-                self.detector.begin_with(state)
-                for fact in (fact for record in told_before(self.folder) for fact in record.facts):
-                    self.register.note(fact)
-        self._kept_at = self.place
+            return Place(kept.head.segment, kept.head.offset)
+        self.floor = kept.head.last_id if kept is not None else 0
+        # What was found by the settings before, and is not on record yet, is still to be raised.
+        self.pending = kept.pending if kept is not None else {}
+        self.detector = Detector(self.section, self._calendars)
+        state, place = oldest(self.folder)
+        if state.last_id:
+            self.detector.begin_with(state)
+            for fact in (fact for record in told_before(self.folder) for fact in record.facts):
+                self.register.note(fact)
+        return place
 
     def follow(self) -> int:
         """Look at what the journal has beyond what was looked at, then raise what was found. Returns how many records
@@ -84,12 +86,8 @@ class Follower:
         return total
 
     def _read(self) -> int:
-        count, limit = 0, self._confirmed.limit()
-        if self._onward.place != self.place:
-            self._onward = Onward(self.folder, self.place)
-        for record, place in self._onward.take(BATCH):
-            if limit is not None and position_of(place) > limit:
-                break
+        count = 0
+        for record, _ in self._onward.take(BATCH):
             for fact in record.facts:
                 if isinstance(fact, SurveillanceAlerted | AlertDisposed):
                     self.register.note(fact)
@@ -99,7 +97,6 @@ class Follower:
                     if found.alert not in self.register.alerts and fact.id > self.floor:
                         self.pending[found.alert] = found
                 self.last_id = fact.id
-            self.place = place
             count += 1
         return count
 

@@ -59,15 +59,6 @@ def test_orders_fills_rejects_and_what_exchanges_say_are_counted() -> None:
     assert activity.exchanges["XNAS"].heard > activity.exchanges["XNAS"].since > 0
 
 
-def test_a_fact_that_is_read_again_is_not_counted_again() -> None:
-    activity = Activity()
-    world = told(activity, UP + "client ALICE new C1 buy 300 AAPL 150.10")
-    for fact in world.facts:
-        activity.note(world.state, fact, Record([fact]))  # type: ignore[list-item]
-    counted = activity.rates.last(world.now + SECOND, 5)
-    assert (activity.orders, sum(counts[ORDERS] for counts in counted)) == (1, 1)
-
-
 def test_who_has_acknowledged_an_alert_is_told_with_it() -> None:
     activity, state = Activity(), World().state
     alert = f.Alerted(at=5, id=NUMBER, source="XNAS", code="QUOTES_GAP", text="a gap")
