@@ -22,7 +22,7 @@ from brokerfix.facts import OperatorActed, OperatorRefused, PersonalErased
 from brokerfix.operate.admin import ActionRefused, AdminSocket, ask
 from brokerfix.operate.operations import Operations
 from brokerfix.personal import vault as module
-from brokerfix.personal.person import BadPerson, Person, changed, completed
+from brokerfix.personal.person import BadPersonalData, PersonalData, changed, completed
 from brokerfix.personal.vault import BadVault, Unknown, Vault, vault_of
 from brokerfix.record.backup import back_up, restore
 from brokerfix.record.journal import read
@@ -66,7 +66,7 @@ def test_what_is_set_is_shown_and_nowhere_in_the_open(vault: Vault) -> None:
 def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, fields: dict[str, object]) -> None:
     folder = tmp_path_factory.mktemp("any")
     person = Vault(folder / "p", folder / "k").set("X", fields)
-    assert Vault(folder / "p", folder / "k").show("X") == person == changed(Person(), fields)
+    assert Vault(folder / "p", folder / "k").show("X") == person == changed(PersonalData(), fields)
     shutil.rmtree(folder)
 
 
@@ -154,8 +154,8 @@ def test_what_was_changed_or_is_open_to_others_is_not_used(vault: Vault) -> None
     ],
 )
 def test_a_refusal_tells_no_value(settings: dict[str, object], told: str) -> None:
-    with pytest.raises(BadPerson, match=told) as raised:
-        changed(Person(), settings)
+    with pytest.raises(BadPersonalData, match=told) as raised:
+        changed(PersonalData(), settings)
     assert not any(str(value) in str(raised.value) for value in settings.values() if value != "A")
 
 
@@ -307,7 +307,7 @@ def test_the_commands_without_a_broker_are_on_record(place: Callable[[str], Conf
 
 def test_regulatory_records_take_what_the_configuration_leaves_out(place: Callable[[str], Config]) -> None:
     config = place('[compliance.accounts.ALICE]\nfdid = "A-1"\ncountry = "IE"\n')
-    persons = {"ALICE": changed(Person(), {**ANN, "person": "GBAB123456C", "person_scheme": "NIDN"})}
+    persons = {"ALICE": changed(PersonalData(), {**ANN, "person": "GBAB123456C", "person_scheme": "NIDN"})}
     section = completed(config, persons)
     codes = section.account("ALICE")
     assert (codes.fdid, codes.first_name, codes.surname, codes.person) == ("A-1", "Ann", "Lee", "GBAB123456C")

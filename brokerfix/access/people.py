@@ -4,7 +4,6 @@ The codes are TOTP (RFC 6238): six digits of 30 seconds, one step early or late;
 """
 
 import json
-import os
 import re
 import secrets
 import threading
@@ -19,6 +18,7 @@ import pyotp
 
 from brokerfix.access.roles import Role
 from brokerfix.settings import passwords
+from brokerfix.settings.whole import write_whole
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 LEAST_PASSWORD, MOST_PASSWORD = 12, 256
@@ -174,13 +174,7 @@ class People:
 
     def _write(self) -> None:
         text = json.dumps(msgspec.to_builtins(self._people), indent=1) + "\n"
-        new = self.path.with_suffix(".new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        write_whole(self.path, text.encode(), 0o600)
         found = self.path.stat()
         self._stamp = found.st_mtime_ns, found.st_ino
 

@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from brokerfix.settings.whole import write_whole
+
 log = logging.getLogger("brokerfix.cluster")
 FILE = "cluster.json"
 
@@ -26,10 +28,8 @@ class Told:
         if changed == self._contents:
             return
         self._contents = changed
-        written = self._path.with_suffix(".new")
         try:
-            written.write_text(json.dumps(changed))
-            written.replace(self._path)
+            write_whole(self._path, json.dumps(changed).encode(), synced=False)
             self._failed = False
         except OSError as error:
             if not self._failed:

@@ -27,6 +27,7 @@ from brokerfix.console.reports import Reports
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning, ask
 from brokerfix.settings.console import ConsoleSection
 from brokerfix.settings.sections import Config
+from brokerfix.settings.whole import write_whole
 
 log = logging.getLogger("brokerfix.console")
 
@@ -220,9 +221,7 @@ class Desk:
             return
         path = self._preferences_of(name)
         path.parent.mkdir(exist_ok=True, mode=0o700)
-        new = path.with_suffix(".new")
-        new.write_text(text)
-        new.replace(path)
+        write_whole(path, text.encode(), synced=False)
 
     def _preferences_of(self, name: str) -> Path:
         return self._folder / "preferences" / f"{name}.json"

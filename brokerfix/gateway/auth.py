@@ -21,6 +21,7 @@ from brokerfix.gateway.sources import Address, Networks
 from brokerfix.settings import passwords
 from brokerfix.settings.registry import added_clients
 from brokerfix.settings.sections import COMP_ID, ClientSection, Config
+from brokerfix.settings.whole import write_whole
 
 log = logging.getLogger("brokerfix.gateway")
 MOST_CHECKS = 16
@@ -201,12 +202,7 @@ class Authenticator:
     def change(self, name: str, chosen: str) -> None:
         """Keep a new password's hash: it stands for the configured one, also after a restart. Raises OSError."""
         changed = {**self._changed, name: (chosen, self.config.clients[name].password_hash)}
-        written = self.path.with_suffix(".new")
-        with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(changed, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(self.path)
+        write_whole(self.path, json.dumps(changed, indent=2).encode(), 0o600)
         self._changed = changed
         log.info("%s has changed its password", name)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from brokerfix.engine.state import State
 from brokerfix.operate.admin import ActionRefused
-from brokerfix.personal.person import BadPerson, Person
+from brokerfix.personal.person import BadPersonalData, PersonalData
 from brokerfix.personal.vault import BadVault, Unknown, Vault, vault_of
 from brokerfix.settings.sections import Config
 
@@ -38,7 +38,7 @@ def put(config: Config, name: str, settings: dict[str, Any]) -> list[str]:
         raise ActionRefused(f"there is no client or account {name}")
     try:
         vault_of(config).set(name, settings)
-    except (BadPerson, BadVault) as error:
+    except (BadPersonalData, BadVault) as error:
         raise ActionRefused(f"{name}: {error}") from error
     return sorted(settings)
 
@@ -75,13 +75,13 @@ def may_erase(config: Config, state: State, name: str, today: date, override: st
         raise ActionRefused(f"{name}: {told}, by records.personal_days = {days}; --override WHY erases all the same")
 
 
-def _known(vault: Vault, name: str) -> Person:
+def _known(vault: Vault, name: str) -> PersonalData:
     try:
         return vault.show(name)
     except Unknown as error:
         if vault.is_cut_short(name):
             # It was erased before, and that is to be ended: nothing that it had is kept by its age.
-            return Person(ended=date.min.isoformat())
+            return PersonalData(ended=date.min.isoformat())
         raise ActionRefused(str(error)) from error
     except BadVault as error:
         raise ActionRefused(str(error)) from error
@@ -101,8 +101,8 @@ def read_csv(path: Path) -> dict[str, dict[str, str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         heads = set(rows.fieldnames or ())
-        unknown = sorted(heads - {"client", *Person.__struct_fields__})
+        unknown = sorted(heads - {"client", *PersonalData.__struct_fields__})
         if "client" not in heads or unknown:
             told = f"there is no field {unknown[0]}" if unknown else "there is no column client"
-            raise ActionRefused(f"{path}: {told}; there are client, {', '.join(Person.__struct_fields__)}")
+            raise ActionRefused(f"{path}: {told}; there are client, {', '.join(PersonalData.__struct_fields__)}")
         return {row["client"]: {key: row[key] for key in sorted(heads - {"client"}) if row[key]} for row in rows}

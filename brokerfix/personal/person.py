@@ -17,7 +17,7 @@ CODES = ("first_name", "surname", "born", "country", "person", "person_scheme", 
 """The fields that regulatory records take, by the names of [compliance.accounts.NAME]."""
 
 
-class Person(Section, frozen=True):
+class PersonalData(Section, frozen=True):
     """`name` is a legal person's. `person` is the identifier under MiFIR (RTS 22 article 6: a country code and a
     national id or passport, or CONCAT), `person_scheme` its kind, `lei` a legal person's. `ended` is the day on which
     the client ceased to be one ("": it is one)."""
@@ -36,25 +36,25 @@ class Person(Section, frozen=True):
     ended: Day = ""
 
 
-class BadPerson(ValueError):
+class BadPersonalData(ValueError):
     """A field that there is not, or a value that can't be."""
 
 
-def changed(person: Person, settings: Mapping[str, object]) -> Person:
-    """A person with some fields set anew. Raises BadPerson, which tells no value: it is put on record."""
-    unknown = [key for key in settings if key not in Person.__struct_fields__]
+def changed(person: PersonalData, settings: Mapping[str, object]) -> PersonalData:
+    """A person with some fields set anew. Raises BadPersonalData, which tells no value: it is put on record."""
+    unknown = [key for key in settings if key not in PersonalData.__struct_fields__]
     if unknown:
-        raise BadPerson(f"there is no field {unknown[0]}; there are {', '.join(Person.__struct_fields__)}")
+        raise BadPersonalData(f"there is no field {unknown[0]}; there are {', '.join(PersonalData.__struct_fields__)}")
     try:
-        found = msgspec.convert({**msgspec.structs.asdict(person), **settings}, Person)
+        found = msgspec.convert({**msgspec.structs.asdict(person), **settings}, PersonalData)
     except msgspec.ValidationError as error:
         where = str(error).partition(" - at `$.")[2].rstrip("`")
-        raise BadPerson(f"{where or 'a field'} is not as it has to be, see docs/records.md") from None
+        raise BadPersonalData(f"{where or 'a field'} is not as it has to be, see docs/records.md") from None
     for key in ("born", "ended"):
         try:
             date.fromisoformat(getattr(found, key) or "1970-01-01")
         except ValueError:
-            raise BadPerson(f"{key} is a day, as 1980-02-29") from None
+            raise BadPersonalData(f"{key} is a day, as 1980-02-29") from None
     return found
 
 
@@ -63,12 +63,12 @@ def owners(config: Config, account: str) -> tuple[str, ...]:
     return (account, *(name for name, client in config.clients.items() if account in client.accounts))
 
 
-def completed(config: Config, persons: Mapping[str, Person]) -> ComplianceSection:
+def completed(config: Config, persons: Mapping[str, PersonalData]) -> ComplianceSection:
     """What regulatory records need of accounts, with what the configuration leaves empty taken from persons."""
     section, accounts = config.compliance, {}
     for account in config.accounts:
         codes = section.accounts.get(account, AccountCodes())
-        person = next((persons[name] for name in owners(config, account) if name in persons), Person())
+        person = next((persons[name] for name in owners(config, account) if name in persons), PersonalData())
         known = {key: getattr(person, key) for key in CODES if getattr(person, key) and not getattr(codes, key)}
         if known or account in section.accounts:
             accounts[account] = msgspec.structs.replace(codes, **known)

@@ -20,7 +20,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from brokerfix.personal.person import Person, changed
+from brokerfix.personal.person import PersonalData, changed
 from brokerfix.settings.sections import Config
 
 RECORDS, KEYS, MASTER, NEXT_MASTER = "personal.json", "keys.json", "master.key", "master.key.next"
@@ -74,24 +74,24 @@ class Vault:
         has_record, has_key = name in self._records().clients, name in self._keys().keys
         return not has_key and (has_record or (self.key_folder / NEXT_MASTER).exists())
 
-    def show(self, name: str) -> Person:
+    def show(self, name: str) -> PersonalData:
         """Raises Unknown, BadVault."""
         sealed, wrapped = self._records().clients.get(name), self._keys().keys.get(name)
         if sealed is None or wrapped is None:
             raise Unknown(f"there are no personal data of {name}")
         key = _opened(_master(self.key_folder), wrapped, name, self.key_folder / KEYS)
-        return msgspec.json.decode(_opened(key, sealed, name, self.folder / RECORDS), type=Person)
+        return msgspec.json.decode(_opened(key, sealed, name, self.folder / RECORDS), type=PersonalData)
 
-    def everybody(self) -> dict[str, Person]:
+    def everybody(self) -> dict[str, PersonalData]:
         """All that can be read."""
         return {name: self.show(name) for name in self.names()}
 
-    def set(self, name: str, settings: dict[str, object]) -> Person:
-        """Set some fields of a client, who may be new. Raises BadPerson."""
+    def set(self, name: str, settings: dict[str, object]) -> PersonalData:
+        """Set some fields of a client, who may be new. Raises BadPersonalData."""
         with self._alone():
             records, keys = self._records(), self._keys()
             known = name in keys.keys and name in records.clients
-            person = changed(self.show(name) if known else Person(), settings)
+            person = changed(self.show(name) if known else PersonalData(), settings)
             master = _master(self.key_folder) if keys.master else AESGCM.generate_key(256)
             if not keys.master:
                 keys.master = _fingerprint(master)

@@ -10,6 +10,7 @@ from typing import Any
 
 from brokerfix.domain import day_of, sequence_of
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
+from brokerfix.settings.whole import write_whole
 
 log = logging.getLogger("brokerfix.projections.lag")
 
@@ -71,10 +72,8 @@ class Lag:
             "at": time.time_ns(),
         }  # fmt: skip
         path = path_of(self.data, self.name)
-        new = path.with_suffix(".new")
         try:
-            new.write_text(json.dumps(told))
-            new.replace(path)
+            write_whole(path, json.dumps(told).encode(), synced=False)
         except OSError as error:
             log.debug("%s: %s", path, error)
         bad_for = 0.0 if self._is_fine else time.monotonic() - self._fine_at

@@ -17,6 +17,7 @@ from brokerfix.facts import Alerted
 from brokerfix.projections.ending import Ending
 from brokerfix.projections.published import moment
 from brokerfix.record.journal import START, Place, exists, places
+from brokerfix.settings.whole import write_whole
 
 log = logging.getLogger("brokerfix.projections.webhook")
 POLL_SECONDS = 0.2
@@ -77,9 +78,7 @@ class Webhook:
 
     def _keep(self) -> None:
         """The file is replaced whole: after a crash an alert comes twice rather than not."""
-        new = self.kept.with_suffix(".new")
-        new.write_text(json.dumps(self.place))
-        new.replace(self.kept)
+        write_whole(self.kept, json.dumps(self.place).encode(), synced=False)
 
 
 def body(alert: Alerted) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from brokerfix.record.journal import JournalError, Place, Record, before_path, p
 from brokerfix.record.kept import BadState, base_of, kept_states, oldest, place_of, read_head
 from brokerfix.settings.api_keys import FILE as API_KEYS
 from brokerfix.settings.registry import ADDED_CLIENTS, ADDED_VENUES
+from brokerfix.settings.whole import write_whole
 
 MANIFEST = "backup.json"
 PERSONAL = "personal/personal.json"
@@ -82,7 +83,7 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
             copied.append(_described(folder / path.name))
     number, at = last
     manifest = Manifest(FORMAT, __version__, shard_of(number), id_text(number), _moment(at), tuple(copied))
-    _write(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+    write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
 
@@ -258,12 +259,3 @@ def _wanted(until: str) -> Callable[[int, int], bool]:
 
 def _moment(at: int) -> str:
     return datetime.fromtimestamp(at / 10**9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _write(path: Path, data: bytes) -> None:
-    new = path.with_suffix(".new")
-    with new.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)

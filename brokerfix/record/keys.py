@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from brokerfix.settings.whole import write_whole
+
 PRIVATE, PUBLIC, NEXT = "proof.key", "public.json", "proof.key.next"
 
 
@@ -149,9 +151,4 @@ def _write_private(path: Path, key: Ed25519PrivateKey) -> None:
 
 
 def _write(path: Path, every: tuple[Known, ...]) -> None:
-    new = path.with_suffix(".new")
-    with new.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(every)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(every)) + b"\n")

@@ -4,13 +4,13 @@ The broker writes it, and the doors read it anew whenever it has changed. What w
 key was in the configuration or made at run time: it is known by its hash.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from brokerfix.settings.base import ConfigError
 from brokerfix.settings.sections import COMP_ID, ApiKeySection, Config
+from brokerfix.settings.whole import write_whole
 
 FILE = "api_keys.json"
 UNREADABLE = -1, -1
@@ -64,13 +64,7 @@ class KeptKeys:
 
     def write(self, kept: Kept) -> None:
         """Put another one in its place. Raises OSError."""
-        new = self.path.with_suffix(".new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        write_whole(self.path, msgspec.json.format(msgspec.json.encode(kept)) + b"\n", 0o600)
 
 
 def check_key(config: Config, kept: Kept, name: str, key: ApiKeySection) -> None:

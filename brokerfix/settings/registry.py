@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from brokerfix.settings.sections import ClientSection, Config, Section, VenueSection
+from brokerfix.settings.whole import write_whole
 
 S = TypeVar("S", bound=Section)
 ADDED_CLIENTS, ADDED_VENUES = "clients.json", "venues.json"
@@ -44,9 +45,7 @@ def complete(config: Config) -> None:
 def _keep(path: Path, name: str, section: Section) -> None:
     known = json.loads(path.read_text()) if path.exists() else {}
     known[name] = msgspec.to_builtins(section)
-    written = path.with_suffix(".new")
-    written.write_text(json.dumps(known, indent=2))
-    written.replace(path)
+    write_whole(path, json.dumps(known, indent=2).encode(), synced=False)
 
 
 def _read(path: Path, kind: type[S]) -> dict[str, S]:

@@ -9,6 +9,7 @@ import msgspec
 from brokerfix.domain import Finding
 from brokerfix.record.journal import Place, checksum_before, exists
 from brokerfix.settings.surveillance import SurveillanceSection
+from brokerfix.settings.whole import write_whole
 from brokerfix.surveillance.register import Register
 
 FILE = "surveillance.kept"
@@ -59,7 +60,4 @@ def read_kept(data: Path) -> Kept | None:
 
 def write_kept(data: Path, kept: Kept) -> None:
     """Whole or not at all."""
-    path = data / FILE
-    new = path.with_suffix(".new")
-    new.write_bytes(msgspec.msgpack.encode(kept))
-    new.replace(path)
+    write_whole(data / FILE, msgspec.msgpack.encode(kept), synced=False)

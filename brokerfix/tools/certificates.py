@@ -2,7 +2,6 @@
 `cryptography` package; a real desk has an authority of its own."""
 
 import ipaddress
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from brokerfix.settings.whole import write_whole
 
 AUTHORITY = "brokerfix development CA"
 BACKDATED = timedelta(minutes=5)
@@ -100,7 +101,4 @@ def _write(certificate: Path, key: Path, made: x509.Certificate, secret: ec.Elli
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     for path, data, mode in ((key, text, 0o600), (certificate, made.public_bytes(serialization.Encoding.PEM), 0o644)):
-        written = path.with_name(f"{path.name}.new")
-        with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(data)
-        written.replace(path)
+        write_whole(path, data, mode, synced=False)

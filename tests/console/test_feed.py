@@ -19,7 +19,7 @@ def all_of(feed: Feed) -> None:
 
 
 def test_a_journal_that_is_read_anew_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages' sums are not doubled by a moment in which the journal could not be read; what they see meanwhile says so."""
+    """A moment in which it could not be read doubles no sum of a page's."""
     day = ChaoticDay(tmp_path / "journal", 60)
     feed, told = Feed(tmp_path), list[int]()
     feed.on(lambda state, fact, record: told.append(fact.id))
