@@ -18,6 +18,7 @@ import pyotp
 
 from brokerfix.access.roles import Role
 from brokerfix.settings import passwords
+from brokerfix.settings.base import ConfigError
 from brokerfix.settings.whole import write_whole
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -26,7 +27,7 @@ STEP_SECONDS = 30
 ISSUER = "brokerfix"
 
 
-class BadPerson(Exception):
+class BadPerson(ConfigError):
     """What can't be so of a person, for whoever wants it."""
 
 

@@ -44,16 +44,15 @@ def _table(rows: Iterable[tuple[str, str]]) -> Mapping[str, frozenset[Role]]:
 
 
 ALL = "viewer trader risk operator compliance"
+QUESTIONS = (
+    "status", "exchanges", "limits", "pending-limits", "margin", "credits", "breaks", "fx", "killed", "sessions",
+    "makers", "cluster", "api-keys", "parts", "placed", "can-take", "positions", "working", "depth", "would-route",
+)  # fmt: skip
+"""The actions that change nothing and are for all."""
 
 ACTIONS = _table(
     (
-        # What changes nothing.
-        (
-            ALL,
-            "status exchanges limits pending-limits margin credits breaks fx killed sessions makers cluster api-keys",
-        ),
-        (ALL, "parts placed can-take positions working"),
-        (ALL, "depth would-route"),
+        (ALL, " ".join(QUESTIONS)),
         # `read` looks into the table of what is read.
         (ALL, "read"),
         # Orders.

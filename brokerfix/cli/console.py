@@ -8,7 +8,6 @@ import click
 
 from brokerfix.access.roles import Role
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main, show_rows
-from brokerfix.settings.sections import ConfigError
 
 if TYPE_CHECKING:
     from brokerfix.access.people import People
@@ -69,8 +68,7 @@ def people_add(name: str, role: str, password_file: str | None, config: str) -> 
     authenticator."""
     loaded = _with_console(config)
     assert loaded.console is not None
-    with _told():
-        secret = _people(loaded).add(name, Role(role), _password(password_file), loaded.console.second_factor)
+    secret = _people(loaded).add(name, Role(role), _password(password_file), loaded.console.second_factor)
     click.echo(f"{name} may log in as {role}")
     if secret:
         _show_secret(loaded, name, secret)
@@ -83,8 +81,7 @@ def people_add(name: str, role: str, password_file: str | None, config: str) -> 
 @for_people
 def people_password(name: str, password_file: str | None, config: str) -> None:
     """Another password for NAME."""
-    with _told():
-        _people(_with_console(config)).change(name, password=_password(password_file))
+    _people(_with_console(config)).change(name, password=_password(password_file))
     click.echo(f"{name}: another password from now on")
 
 
@@ -95,8 +92,7 @@ def people_password(name: str, password_file: str | None, config: str) -> None:
 @for_people
 def people_role(name: str, role: str, config: str) -> None:
     """Another role for NAME."""
-    with _told():
-        _people(_with_console(config)).change(name, role=Role(role))
+    _people(_with_console(config)).change(name, role=Role(role))
     click.echo(f"{name}: {role} from now on")
 
 
@@ -107,8 +103,7 @@ def people_role(name: str, role: str, config: str) -> None:
 def people_codes(name: str, config: str) -> None:
     """Another secret of one-time codes for NAME, whose telephone is lost."""
     loaded = _with_console(config)
-    with _told():
-        secret = _people(loaded).new_secret(name)
+    secret = _people(loaded).new_secret(name)
     _show_secret(loaded, name, secret)
 
 
@@ -119,8 +114,7 @@ def people_codes(name: str, config: str) -> None:
 @for_people
 def people_lock(name: str, undo: bool, config: str) -> None:
     """Let NAME log in no more; who is logged in is logged out."""
-    with _told():
-        _people(_with_console(config)).change(name, disabled=not undo)
+    _people(_with_console(config)).change(name, disabled=not undo)
     click.echo(f"{name}: may {'' if undo else 'not '}log in from now on")
 
 
@@ -130,8 +124,7 @@ def people_lock(name: str, undo: bool, config: str) -> None:
 @for_people
 def people_remove(name: str, config: str) -> None:
     """Forget NAME."""
-    with _told():
-        _people(_with_console(config)).remove(name)
+    _people(_with_console(config)).remove(name)
     click.echo(f"{name}: removed")
 
 
@@ -143,27 +136,13 @@ def _with_console(config: str) -> "Config":
 
 
 def _people(loaded: "Config") -> "People":
+    from brokerfix.console import check_installed
+
     assert loaded.console is not None
-    try:
-        from brokerfix.access.people import People
-    except ImportError as error:
-        from brokerfix.console import NEEDS
+    check_installed()
+    from brokerfix.access.people import People
 
-        raise ConfigError(f"{loaded.path}: console: {NEEDS} ({error.name})") from error
     return People(loaded.console.people_file(loaded.path, loaded.data), loaded.console.second_factor)
-
-
-class _told:
-    """What is wrong with a person is told to people."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from brokerfix.access.people import BadPerson
-
-        if isinstance(error, BadPerson):
-            raise click.ClickException(f"{error}") from error
 
 
 def _password(file: str | None) -> str:

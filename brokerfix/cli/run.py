@@ -156,13 +156,9 @@ def demo(seconds: int | None, kill: bool, folder: str, story: str | None, cluste
 
 
 def _show_console(folder: Path, seconds: int | None) -> int:
-    try:
-        import nicegui  # noqa: F401
-        import pyotp  # noqa: F401
-    except ImportError as error:
-        from brokerfix.console import NEEDS
+    from brokerfix.console import check_installed
 
-        raise click.ClickException(f"{NEEDS} ({error.name})") from error
+    check_installed()
     from brokerfix.tools.demo_console import run
 
     return run(folder, seconds, click.echo)

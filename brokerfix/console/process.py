@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from brokerfix.console import NEEDS
+from brokerfix.console import check_installed
 from brokerfix.settings.sections import Config, ConfigError
 
 STATIC = Path(__file__).parent / "static"
@@ -25,14 +25,12 @@ def run(config: Config) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["NICEGUI_STORAGE_PATH"] = str(folder / "nicegui")
     os.environ.setdefault("MATPLOTLIB", "false")
-    try:
-        import uvicorn
+    check_installed()
+    import uvicorn
 
-        app = build(config)
-        # It logs which page each WebSocket is of: nobody else is to know.
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    except ImportError as error:
-        raise ConfigError(f"{config.path}: console: {NEEDS} ({error.name})") from error
+    app = build(config)
+    # It logs which page each WebSocket is of: nobody else is to know.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     family = socket.AF_INET6 if ":" in section.address else socket.AF_INET
     try:
         listener = socket.create_server((section.address, section.port), family=family)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from brokerfix import commands as cmd
-from brokerfix.access.roles import Role
+from brokerfix.access.roles import QUESTIONS, Role
 from brokerfix.domain import (
     Inexact,
     Instrument,
@@ -51,11 +51,6 @@ class OnRecord(ActionRefused):
 MOST_TEXT = 200
 ACKNOWLEDGED = "acknowledge"
 """The action of who has seen an alert; its text is the alert's number."""
-QUESTIONS = frozenset((
-    "status", "exchanges", "limits", "pending-limits", "margin", "credits", "breaks", "fx", "killed", "sessions",
-    "makers", "cluster", "api-keys", "parts", "placed", "can-take", "positions", "working", "depth", "would-route",
-))  # fmt: skip
-"""Actions that change nothing: that one was malformed is nothing for the record, which whoever looks could fill."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
     "drain", "shard", "move", "levels",
@@ -150,6 +145,7 @@ class Operations:
         except OnRecord as error:
             raise ActionRefused(str(error)) from error
         except ActionRefused as error:
+            # That a question was malformed is nothing for the record, which whoever looks could fill.
             if request.get("action") not in QUESTIONS:
                 self._acted(operator, "refused", f"{request.get('action')}: {error}"[:MOST_TEXT])
             raise
