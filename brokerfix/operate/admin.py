@@ -25,6 +25,8 @@ Request = dict[str, Any]
 Answer = dict[str, Any]
 MAX_REQUEST = 1 << 20
 """Bytes of a request's line."""
+MOST_TEXT = 200
+"""Characters of a text in a request, and of what is put on record of it."""
 MOST_READ = 1 << 16
 """Bytes that are read at a time."""
 SECRET = ("personal-set",)

@@ -1,7 +1,6 @@
 """What an operator can ask of a running broker, action by action: JSON in, commands to the engine, JSON out."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -9,37 +8,24 @@ from brokerfix import commands as cmd
 from brokerfix.access.roles import QUESTIONS, Role
 from brokerfix.domain import (
     Inexact,
-    Instrument,
-    Level,
-    Limits,
-    OrdType,
-    Side,
-    TimeInForce,
     id_number,
     id_text,
-    money_text,
-    to_money,
-    to_scaled,
-    to_text,
 )
-from brokerfix.engine.entities import KEPT_ALERTS, JobKind
-from brokerfix.engine.orders.order import Order
-from brokerfix.engine.risk.credit import credits
-from brokerfix.engine.risk.levels import pending, utilisation
-from brokerfix.engine.risk.standing import margins
-from brokerfix.facts import Alerted, OperatorRefused, OrderAccepted, OrderRejected
-from brokerfix.operate.admin import ActionRefused, Answer, Request
+from brokerfix.engine.entities import KEPT_ALERTS
+from brokerfix.facts import Alerted, OperatorRefused
+from brokerfix.operate.admin import MOST_TEXT, ActionRefused, Answer, Request
 from brokerfix.operate.asker import who_asks, why_not
 from brokerfix.operate.exchanges import exchanges
 from brokerfix.operate.key_actions import KeyActions
-from brokerfix.operate.makers import makers
-from brokerfix.operate.makers_changed import calibration_of, change_of, pulled
+from brokerfix.operate.maker_actions import MakerActions
 from brokerfix.operate.market_actions import MarketActions
+from brokerfix.operate.order_actions import OrderActions
 from brokerfix.operate.record_actions import RecordActions
+from brokerfix.operate.risk_actions import RiskActions
 from brokerfix.operate.running import Running
 from brokerfix.operate.shard_actions import ShardActions
 from brokerfix.operate.surveillance_actions import SurveillanceActions
-from brokerfix.settings.checks import check_limits, check_venues
+from brokerfix.settings.checks import check_venues
 from brokerfix.settings.registry import keep_client, keep_venue
 from brokerfix.settings.sections import COMP_ID, ClientSection, ConfigError, VenueSection
 
@@ -48,15 +34,12 @@ class OnRecord(ActionRefused):
     """An action that the engine has refused: that is in the journal already."""
 
 
-MOST_TEXT = 200
 ACKNOWLEDGED = "acknowledge"
 """The action of who has seen an alert; its text is the alert's number."""
 NUMBERS = (
     "new", "old", "canceled", "refused", "hold", "score", "minutes", "approve", "seconds", "epoch", "sequence",
     "drain", "shard", "move", "levels",
 )  # fmt: skip
-MINUTE = 60 * 10**9
-MOST_MINUTES = 31 * 24 * 60
 TABLES = ("settings", "inputs", "reasons", "weights", "tables", "finding")
 
 
@@ -76,9 +59,6 @@ def _check(name: str, value: object) -> None:
         raise ActionRefused(f"{name} is text of up to {MOST_TEXT} characters")
 
 
-DAY_SECONDS = 86_400
-
-
 class Operations:
     """The actions, by name."""
 
@@ -86,36 +66,11 @@ class Operations:
         self.broker = broker
         self._role = Role.VIEWER
         self.actions: Mapping[str, Callable[[str, Request], Answer]] = {
-            "cancel": self._cancel,
-            "release": self._release,
-            "pause": self._pause,
             "exchanges": self._exchanges,
-            "resolve": self._resolve,
             "status": self._status,
-            "reverse": self._reverse,
-            "enter": self._enter,
-            "bust": self._bust,
-            "correct": self._correct,
-            "halt": self._halt,
-            "kill": self._kill,
-            "killed": self._killed,
-            "limits": self._limits,
-            "set-limits": self._set_limits,
-            "pending-limits": self._pending_limits,
-            "answer-limits": self._answer_limits,
-            "margin": self._margin,
-            "hold-margin": self._hold_margin,
-            "score": self._score,
             "alert": self._alert,
             "acknowledge": self._acknowledge,
             "note": self._note,
-            "credits": self._credits,
-            "breaks": self._breaks,
-            "fx": self._fx,
-            "set-fx": self._set_fx,
-            "set-profile": self._set_profile,
-            "resolve-break": self._resolve_break,
-            "resume": self._resume,
             "split": self._split,
             "roll": self._roll,
             "sessions": self._sessions,
@@ -123,11 +78,9 @@ class Operations:
             "reset": self._reset,
             "add-client": self._add_client,
             "add-exchange": self._add_exchange,
-            "makers": self._makers,
-            "stop-maker": self._stop_maker,
-            "start-maker": self._start_maker,
-            "set-maker": self._set_maker,
-            "calibration": self._calibration,
+            **OrderActions(broker, self.done).actions,
+            **RiskActions(broker, self.done).actions,
+            **MakerActions(broker, self.done).actions,
             **ShardActions(broker, self.done).actions,
             **KeyActions(broker, self.done).actions,
             **SurveillanceActions(broker, self.done).actions,
@@ -181,52 +134,8 @@ class Operations:
         """Put an action on record that changes nothing of the engine's."""
         self.broker.carry_out(cmd.OperatorActs(self.broker.clock(), operator, action, text))
 
-    def _order(self, request: Request) -> Order:
-        """The order that a request names: by its OrderID, or by client and ClOrdID."""
-        state = self.broker.state
-        if "client" in request:
-            client = state.clients.get(request["client"])
-            known = client.requests.get(request["order"]) if client is not None else None
-            if isinstance(known, Order):
-                return known
-            raise ActionRefused(f"client {request['client']} has no order {request['order']}")
-        order = state.orders.get(id_number(request["order"]))
-        if order is None:
-            raise ActionRefused(f"there is no order {request['order']}; an OrderID is like {id_text(state.last_id)}")
-        return order
-
-    def _cancel(self, operator: str, request: Request) -> Answer:
-        order = self._order(request)
-        text = request.get("text", "")
-        return self.done(cmd.OperatorCancel(self.broker.clock(), operator, order.order_id, "2", text))
-
-    def _release(self, operator: str, request: Request) -> Answer:
-        order = self._order(request)
-        return self.done(cmd.OperatorRelease(self.broker.clock(), operator, order.order_id))
-
-    def _pause(self, operator: str, request: Request) -> Answer:
-        order = self._order(request)
-        return self.done(cmd.OperatorPause(self.broker.clock(), operator, order.order_id, request["paused"] == "yes"))
-
     def _exchanges(self, operator: str, request: Request) -> Answer:
         return {"exchanges": exchanges(self.broker.state, self.broker.clock())}
-
-    def _resolve(self, operator: str, request: Request) -> Answer:
-        """What an exchange has said of a child otherwise than by FIX."""
-        state = self.broker.state
-        child = state.children.get(id_number(request["child"]))
-        if child is None:
-            raise ActionRefused(
-                f"there is no child order {request['child']}; it is the ClOrdID that the exchange knows"
-            )
-        instrument, qty, price = state.instruments[child.symbol], request.get("qty"), request.get("price")
-        if (qty is None) != (price is None):
-            raise ActionRefused("a fill has a quantity and a price")
-        filled = to_scaled(qty, instrument.qty_digits) if qty else 0
-        at = to_scaled(price, instrument.price_digits) if price else 0
-        canceled, refused = request.get("canceled", 0) == 1, request.get("refused", 0) == 1
-        told = child.child_id, filled, at, canceled, request.get("text", ""), refused
-        return self.done(cmd.OperatorResolve(self.broker.clock(), operator, *told))
 
     def _switch(self, operator: str, request: Request) -> Answer:
         """Hand over to a standby. Its name is in the answer."""
@@ -234,138 +143,6 @@ class Operations:
 
     def _status(self, operator: str, request: Request) -> Answer:
         return self.broker.status()
-
-    def _reverse(self, operator: str, request: Request) -> Answer:
-        """Take back a fill of an earlier day, by the terms that the database has of it."""
-        instrument = self._instrument(request["symbol"])
-        order_qty, cum, qty = (
-            to_scaled(request[name], instrument.qty_digits) for name in ("order_qty", "cum_qty", "qty")
-        )
-        price = to_scaled(request["price"], instrument.price_digits)
-        side = Side[request["side"].upper()] if request["side"].upper() in Side.__members__ else None
-        if side is None:
-            raise ActionRefused("side is buy or sell")
-        command = cmd.OperatorReverse(
-            self.broker.clock(),
-            operator,
-            client=request["client"],
-            account=request["account"],
-            symbol=instrument.symbol,
-            side=side,
-            exec_id=id_number(request["exec"]),
-            order_id=id_number(request["order"]),
-            cl_ord_id=request.get("cl_ord_id", ""),
-            order_qty=order_qty,
-            cum=cum,
-            qty=qty,
-            price=price,
-            text=request.get("text", ""),
-            fee=money_text(to_money(request["fee"])) if request.get("fee", "0") != "0" else "",
-        )
-        return self.done(command)
-
-    def _instrument(self, symbol: str) -> Instrument:
-        instrument = self.broker.state.instruments.get(symbol)
-        if instrument is None:
-            raise ActionRefused(f"there is no symbol {symbol!r}")
-        return instrument
-
-    def _enter(self, operator: str, request: Request) -> Answer:
-        """An order that a client gave by telephone."""
-        instrument = self._instrument(request["symbol"])
-        if request["client"] not in self.broker.state.clients:
-            raise ActionRefused(f"there is no client {request['client']!r}")
-        side = {"buy": Side.BUY, "sell": Side.SELL}.get(request["side"])
-        if side is None:
-            raise ActionRefused("side is buy or sell")
-        price = request.get("price")
-        command = cmd.NewOrder(
-            self.broker.clock(),
-            request["client"],
-            request.get("cl_ord_id", ""),
-            request.get("account", ""),
-            instrument.symbol,
-            side,
-            OrdType.LIMIT if price else OrdType.MARKET,
-            TimeInForce.DAY,
-            to_scaled(request["qty"], instrument.qty_digits),
-            to_scaled(price, instrument.price_digits) if price else 0,
-            operator=operator,
-        )
-        facts = self.broker.carry_out(command)
-        first = facts[0]
-        if not isinstance(first, OrderAccepted):
-            raise ActionRefused(first.text if isinstance(first, OrderRejected) else "the order was not taken")
-        return {"order": id_text(first.id), "facts": [type(fact).__name__ for fact in facts]}
-
-    def _bust(self, operator: str, request: Request) -> Answer:
-        exec_id = id_number(request["exec"])
-        return self.done(cmd.OperatorBust(self.broker.clock(), operator, exec_id, request.get("text", "")))
-
-    def _correct(self, operator: str, request: Request) -> Answer:
-        state, exec_id = self.broker.state, id_number(request["exec"])
-        fill = state.fills.get(exec_id) or next((one for one in state.fills.values() if one.last_id == exec_id), None)
-        if fill is None:
-            raise ActionRefused(f"there is no fill {request['exec']}")
-        instrument = state.instruments[state.orders[fill.order_id].symbol]
-        qty = to_scaled(request["qty"], instrument.qty_digits)
-        price = to_scaled(request["price"], instrument.price_digits)
-        text = request.get("text", "")
-        return self.done(cmd.OperatorCorrect(self.broker.clock(), operator, exec_id, qty, price, text))
-
-    def _halt(self, operator: str, request: Request) -> Answer:
-        return self.done(cmd.OperatorHalt(self.broker.clock(), operator, request["kind"], request.get("name", "")))
-
-    def _kill(self, operator: str, request: Request) -> Answer:
-        kind, name = request["kind"], request.get("name", "")
-        self.done(cmd.OperatorHalt(self.broker.clock(), operator, kind, name, True))
-        return {"orders": sum(job.total for job in self.broker.state.jobs[:1])}
-
-    def _killed(self, operator: str, request: Request) -> Answer:
-        """How far kills are: whether any is under way, and what was said of the last that is done."""
-        state = self.broker.state
-        told = next((one.text for one in reversed(state.alerts) if one.code == "KILLED"), "")
-        return {"under_way": any(job.kind is JobKind.KILL for job in state.jobs), "told": told}
-
-    def _limits(self, operator: str, request: Request) -> Answer:
-        rows = utilisation(self.broker.state, self.broker.clock())
-        for row in rows:
-            if "until" in row:
-                row["until"] = datetime.fromtimestamp(row["until"] // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        return {"limits": rows}
-
-    def _set_limits(self, operator: str, request: Request) -> Answer:
-        """Change some of a level's limits, and leave the others as they are."""
-        level = Level(request["kind"], request.get("name", ""), request.get("symbol", ""))
-        state = self.broker.state
-        override = None if request.get("minutes") else state.overrides.get(level)
-        # What is set for good is set on what there was before what is set for a time, which it ends.
-        had = override.before if override is not None else state.limits.get(level, Limits())
-        known = msgspec.structs.asdict(had)
-        try:
-            limits = msgspec.convert({**known, **request["settings"]}, Limits, strict=False)
-            check_limits(str(level), limits)
-        except (msgspec.ValidationError, ConfigError) as error:
-            raise ActionRefused(f"{level}: {error}") from error
-        now, minutes = self.broker.clock(), request.get("minutes", 0)
-        if not 0 <= minutes <= MOST_MINUTES:
-            raise ActionRefused(f"minutes are 1 to {MOST_MINUTES}")
-        until = now + minutes * MINUTE if minutes else 0
-        above, text = self.broker.config.approvals.raise_above, request.get("text", "")
-        answer = self.done(cmd.SetLimits(now, operator, level, limits, text, until, above))
-        waiting = [number for number, one in self.broker.state.proposals.items() if one.at == now]
-        return {**answer, "proposal": id_text(waiting[-1])} if waiting else answer
-
-    def _pending_limits(self, operator: str, request: Request) -> Answer:
-        return {"pending": pending(self.broker.state)}
-
-    def _answer_limits(self, operator: str, request: Request) -> Answer:
-        number, approve = id_number(request["proposal"]), bool(request["approve"])
-        text = request.get("text", "")
-        return self.done(cmd.AnswerProposal(self.broker.clock(), operator, number, approve, text))
-
-    def _margin(self, operator: str, request: Request) -> Answer:
-        return {"margin": margins(self.broker.state)}
 
     def _alert(self, operator: str, request: Request) -> Answer:
         """What an operator's tool has found, for all to see."""
@@ -386,69 +163,6 @@ class Operations:
             raise ActionRefused(f"what: {what} is an action of its own")
         self._acted(operator, what, request["text"])
         return {}
-
-    def _fx(self, operator: str, request: Request) -> Answer:
-        """The currencies and their rates."""
-        state = self.broker.state
-        return {
-            "currencies": [
-                {"currency": name, "rate": to_text(state.fx[name], 8), "haircut": one.haircut, "symbol": one.symbol}
-                for name, one in state.currencies.items()
-            ]
-        }
-
-    def _set_fx(self, operator: str, request: Request) -> Answer:
-        rate = to_scaled(request["rate"], 8)
-        return self.done(cmd.OperatorRate(self.broker.clock(), operator, request["currency"], rate))
-
-    def _set_profile(self, operator: str, request: Request) -> Answer:
-        """When a symbol trades, for orders that are worked by it."""
-        symbol, seconds, given = request["symbol"], request["seconds"], request["weights"]
-        if symbol not in self.broker.state.instruments:
-            raise ActionRefused(f"there is no symbol {symbol}")
-        if not 0 < seconds <= DAY_SECONDS:
-            raise ActionRefused("a part of the day has 1 to 86400 seconds")
-        weights = [0] * -(-DAY_SECONDS // seconds)
-        for part, weight in given.items():
-            if not part.isdecimal() or int(part) >= len(weights) or type(weight) is not int or weight < 0:
-                raise ActionRefused("a profile has weights of 0 or more for parts of the day, by their number")
-            weights[int(part)] = weight
-        return self.done(cmd.SetVolumeProfile(self.broker.clock(), operator, symbol, seconds * 10**9, tuple(weights)))
-
-    def _breaks(self, operator: str, request: Request) -> Answer:
-        """The open breaks with exchanges."""
-        return {
-            "breaks": [
-                {
-                    "number": id_text(one.id),
-                    "exchange": one.venue,
-                    "code": one.code,
-                    "amount": one.amount,
-                    "what": one.text,
-                }
-                for one in self.broker.state.breaks.values()
-            ]
-        }
-
-    def _resolve_break(self, operator: str, request: Request) -> Answer:
-        number, text = id_number(request["number"]), request.get("text", "")
-        return self.done(cmd.OperatorResolveBreak(self.broker.clock(), operator, number, text))
-
-    def _credits(self, operator: str, request: Request) -> Answer:
-        return {"credits": credits(self.broker.state)}
-
-    def _score(self, operator: str, request: Request) -> Answer:
-        inputs = tuple((str(name), str(value)) for name, value in request["inputs"].items())
-        reasons = tuple(map(str, request["reasons"].values()))
-        account, score = request["account"], request["score"]
-        return self.done(cmd.OperatorCredit(self.broker.clock(), operator, account, score, inputs, reasons))
-
-    def _hold_margin(self, operator: str, request: Request) -> Answer:
-        hold, text = bool(request["hold"]), request.get("text", "")
-        return self.done(cmd.OperatorMargin(self.broker.clock(), operator, request["account"], hold, text))
-
-    def _resume(self, operator: str, request: Request) -> Answer:
-        return self.done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))
 
     def _split(self, operator: str, request: Request) -> Answer:
         new, old = int(request["new"]), int(request["old"])
@@ -535,38 +249,3 @@ class Operations:
         self.broker.add_venue(name, section)
         keep_venue(config.data, name, section)
         return {"name": name}
-
-    def _makers(self, operator: str, request: Request) -> Answer:
-        """How market makers stand."""
-        state, name = self.broker.state, request.get("maker", "")
-        if name and name not in state.makers:
-            raise ActionRefused(f"there is no market maker {name}; there are {', '.join(state.makers) or 'none'}")
-        return {"makers": makers(state, self.broker.clock(), name)}
-
-    def _stop_maker(self, operator: str, request: Request) -> Answer:
-        name, symbol = request["maker"], request.get("symbol", "")
-        return self.done(cmd.PullQuotes(self.broker.clock(), operator, name, symbol))
-
-    def _start_maker(self, operator: str, request: Request) -> Answer:
-        """Have a maker, or a client, quote again, whatever had it stop; what its protection has counted is forgotten.
-        One that runs is let alone unless it is asked for (`reset`: "yes")."""
-        state, name, symbol = self.broker.state, request["maker"], request.get("symbol", "")
-        now, making, quoter = self.broker.clock(), state.makers.get(name), state.quoters.get(name)
-        known = making is not None and (not symbol or symbol in making.desks)
-        known = known or (quoter is not None and (not symbol or quoter.may_quote(symbol)))
-        if known and not pulled(state, name, now, symbol) and request.get("reset") != "yes":
-            return {"started": False, "pulled": {}}
-        answer = self.done(cmd.ResumeQuotes(now, operator, name, symbol))
-        return {**answer, "started": True, "pulled": pulled(state, name, now, symbol)}
-
-    def _set_maker(self, operator: str, request: Request) -> Answer:
-        """Change some of the terms by which a maker quotes an instrument, and leave the others as they are."""
-        quoting, changes = change_of(self.broker.state, self.broker.config, request)
-        text = " ".join(f"{key}={value}" for key, value in request["settings"].items())
-        command = cmd.ChangeQuoting(self.broker.clock(), operator, request["maker"], quoting, text[:MOST_TEXT])
-        return {**self.done(command), "changes": changes}
-
-    def _calibration(self, operator: str, request: Request) -> Answer:
-        """What has been estimated of a symbol."""
-        calibration = calibration_of(request)
-        return self.done(cmd.SetCalibration(self.broker.clock(), operator, request["symbol"], calibration))
