@@ -194,6 +194,12 @@ def prove(what: str, out: str, config: str, as_json: bool) -> None:
     loaded, number = config_of(config), id_number(what)
     if not number:
         raise click.UsageError(f"{what!r} is neither an ExecID nor an OrderID, as 20261127-00-42")
+    from brokerfix.record.checkpoints import FOLDER
+
+    if not (loaded.data / FOLDER).exists():
+        raise click.ClickException(
+            f"{loaded.data}: nothing is signed here: [proof] and `brokerfix keys make` have it signed from then on"
+        )
     trusted = _trusted(_folder(config), "")
     try:
         proofs = [prove_fact(loaded.data, one, trusted) for one in _numbers(loaded.data / "journal", number)]

@@ -38,10 +38,13 @@ def surveillance(
         return
     from brokerfix.surveillance.reading import alerts
 
-    found = alerts(config_of(config).data, _day(day), rule or "", only_open, account, symbol)
+    loaded = config_of(config)
+    found = alerts(loaded.data, _day(day), rule or "", only_open, account, symbol)
     if as_json:
         click.echo(json.dumps(found))
     else:
+        if loaded.surveillance is None:
+            click.echo(f"{config}: there is no [surveillance]: nothing is looked for", err=True)
         show_rows([_row(one) for one in found], "alerts", False)
 
 

@@ -1,9 +1,9 @@
 """The console as people have it: two exchanges, a broker and `brokerfix console` as processes, and a real browser."""
 
 import os
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -118,6 +118,11 @@ class Desk(Processes):
             return all(row["state"] == "up" for row in rows if row["kind"] == "exchange")
         return False
 
+    def listens(self) -> bool:
+        """Whether something is on the console's port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.console_port)) == 0
+
     def _is_up(self) -> bool:
         assert self._console is not None
         assert self._console.poll() is None, (self.folder / "console.log").read_text()
@@ -204,9 +209,3 @@ def open_page(browser: Any, desk: Desk, name: str, path: str = "/", width: int =
     page.click("button[type=submit]")
     page.wait_for_selector("#main")
     return page
-
-
-def wait(true: Any, seconds: float = 15.0) -> None:
-    """Until something is so, asked of a page: playwright's own events go on meanwhile."""
-    until(true, seconds)
-    time.sleep(0)

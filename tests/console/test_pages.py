@@ -35,6 +35,8 @@ def busy(desk: Desk) -> Desk:
         order(alice, name, "1", "10", f"14{number}.00", t58=name)
     order(alice, f"{EVIL}-refused", "1", "999999", "150.00", t58=EVIL)
     alice.receive_until(lambda message: message.get(150) == "8")
+    alice.new_order(f"{EVIL}-symbol", "1", "10", EVIL, "150.00", t1=EVIL_NAME)
+    alice.receive_until(lambda message: message.get(150) == "8")
     return desk
 
 

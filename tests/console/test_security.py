@@ -1,6 +1,7 @@
 """Who is not let in, asked as an attacker would ask; and what a person may not do, whichever way it is asked."""
 
 import json
+import ssl
 from collections.abc import Iterator
 
 import httpx
@@ -11,9 +12,17 @@ from brokerfix.access.roles import ACTIONS, Role
 from brokerfix.facts import OperatorActed, OperatorRefused
 from brokerfix.operate.admin import ActionRefused, ask
 from brokerfix.record.journal import read
+from brokerfix.tools.certificates import Authority
 from tests.console.desk import BROKER, PASSWORD, PEOPLE, Desk, form_of
 from tests.live import until
 
+TLS = """
+[console]
+port = {port}
+certificate = "{folder}/server.pem"
+key = "{folder}/server.key"
+second_factor = false
+"""
 STRICT = """
 [console]
 port = {console}
@@ -21,6 +30,31 @@ idle_minutes = 0.05
 failures_before_lockout = 3
 lockout_seconds = 2
 """
+
+
+def test_beyond_this_machine_it_is_tls_and_the_cookie_is_of_this_host_alone(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("tls")
+    Authority(folder / "ca").issue("server", ("127.0.0.1",))
+    head, _, _ = BROKER.partition("[console]")
+    desk = Desk(folder, broker=head + TLS.format(folder=folder / "ca", port="{console}"))
+    desk.begin_console()
+    try:
+        trusted = ssl.create_default_context(cafile=str(folder / "ca" / "ca.pem"))
+        with httpx.Client(base_url=desk.url.replace("http:", "https:"), verify=trusted) as client:
+            until(lambda: desk.listens())
+            form = form_of(client)
+            given = {"name": "tom", "password": PASSWORD, "form": form}
+            plain = client.post("/login", data=given, headers={"Origin": desk.url})
+            assert plain.status_code == 403, "a page that came without TLS is not ours"
+            answer = client.post("/login", data=given, headers={"Origin": desk.url.replace("http:", "https:")})
+            assert answer.status_code == 303
+            cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith("__Host-brokerfix-"))
+            assert "; Secure" in cookie
+            assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
+    finally:
+        desk.stop_console()
 
 
 @pytest.fixture(scope="module")
