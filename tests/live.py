@@ -33,6 +33,19 @@ lot = "1"
 collar = "0.10"
 reference = "150.00"
 """
+MAKER = """
+[accounts.MM]
+cash = "10000000"
+[makers.MM]
+account = "MM"
+[makers.MM.quotes.AAPL]
+size = "100"
+most_long = "1000"
+most_short = "-1000"
+bid_spread = "0.03"
+ask_spread = "0.03"
+"""
+"""It quotes 0.03 around the mid; protections are each test's own."""
 EXCHANGE = """
 [broker]
 name = "XNAS"

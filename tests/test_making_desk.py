@@ -9,28 +9,15 @@ import pytest
 from brokerfix.facts import CalibrationSet, OperatorActed, QuotesPulled, QuotesResumed
 from brokerfix.operate.admin import ActionRefused, ask
 from brokerfix.record.journal import read
-from tests.live import UNSTORED, Market, report, run_cli, until
+from tests.live import MAKER, UNSTORED, Market, report, run_cli, until
 
-MAKER = """
-[accounts.MM]
-cash = "10000000"
-[makers.MM]
-account = "MM"
-[makers.MM.quotes.AAPL]
-size = "100"
-most_long = "1000"
-most_short = "-1000"
-bid_spread = "0.03"
-ask_spread = "0.03"
-protection = {{ window_ms = 60000, qty = "300" }}
-max_loss = "1000"
-"""
+PROTECTED = MAKER + 'protection = {{ window_ms = 60000, qty = "300" }}\nmax_loss = "1000"\n'
 
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     """The exchange shows 149.00 / 151.00."""
-    market = Market(tmp_path_factory.mktemp("making"), broker=UNSTORED + MAKER)
+    market = Market(tmp_path_factory.mktemp("making"), broker=UNSTORED + PROTECTED)
     market.start()
     lp = market.client("LP", market.exchange, "XNAS")
     lp.new_order("LP-BID", "1", "1000", "AAPL", "149.00")

@@ -38,7 +38,7 @@ from brokerfix.record.problems import Checked
 from brokerfix.record.proof import check, prove
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config, ConfigError
-from tests.live import UNSTORED
+from tests.live import INSTRUMENT, UNSTORED
 from tests.record.test_proof import write_records
 from tests.scenario import FACTS, World, run_step
 from tests.test_roles import US
@@ -108,13 +108,6 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     return configured
 
 
-INSTRUMENT = """
-[instruments.AAPL]
-price_digits = 2
-qty_digits = 0
-tick = "0.01"
-lot = "1"
-"""
 TWO_DAYS = "[records]\njournal_days = 2\n"
 
 

@@ -8,28 +8,16 @@ import pytest
 from brokerfix.facts import MakerDefined, QuotesPulled, QuotesResumed
 from brokerfix.record.journal import read
 from tests.console.desk import Desk, needs_browser, open_page
-from tests.live import report, until
+from tests.live import MAKER, report, until
 
 pytestmark = needs_browser
-MAKER = """
-[accounts.MM]
-cash = "10000000"
-[makers.MM]
-account = "MM"
-[makers.MM.quotes.AAPL]
-size = "100"
-most_long = "1000"
-most_short = "-1000"
-bid_spread = "0.03"
-ask_spread = "0.03"
-protection = { window_ms = 600000, qty = "300" }
-"""
+PROTECTED = MAKER + 'protection = { window_ms = 600000, qty = "300" }\n'
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """XNAS shows 149.00 / 151.00; the maker has sold 40 at 150.03."""
-    made = Desk(tmp_path_factory.mktemp("making"), MAKER)
+    made = Desk(tmp_path_factory.mktemp("making"), PROTECTED)
     try:
         made.start()
         lp = made.client("LP", made.processes["XNAS"], "XNAS")

@@ -11,7 +11,7 @@ from brokerfix.operate.admin import ask
 from brokerfix.record.journal import read
 from brokerfix.tools.client import Message
 from tests.console.desk import BROKER, Desk, needs_browser, open_page
-from tests.live import until
+from tests.live import INSTRUMENT, until
 
 pytestmark = needs_browser
 MARGIN = """
@@ -26,23 +26,14 @@ margin = "reg-t"
 [clients.MARGE]
 accounts = ["MARGE"]
 """
-INSTRUMENT = """
-[instruments.AAPL]
-price_digits = 2
-qty_digits = 0
-tick = "0.01"
-lot = "1"
-collar = "0.10"
-reference = "150.00"
-margin = {{ initial = "0.5", maintenance = "0.48" }}
-"""
+BORROWED = INSTRUMENT + 'margin = {{ initial = "0.5", maintenance = "0.48" }}\n'
 
 
 class Stage:
     """The desk with margin, MARGE, and the market that LP makes at XNAS."""
 
     def __init__(self, folder: Path) -> None:
-        self.desk = Desk(folder, MARGIN, BROKER.replace("{instrument}", INSTRUMENT))
+        self.desk = Desk(folder, MARGIN, BROKER.replace("{instrument}", BORROWED))
         self._quotes: list[tuple[str, str]] = []
         self._number = 0
 

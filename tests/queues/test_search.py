@@ -1,9 +1,7 @@
 """Searching the facts of a day."""
 
 import json
-from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from brokerfix.cli import main
@@ -13,17 +11,6 @@ from brokerfix.projections.events.source import Source
 from brokerfix.projections.events.values import moment_of
 from brokerfix.projections.events.words import in_words, spaced
 from tests.queues.flow import DAY, Flow
-from tests.servers import Kafka
-
-
-@pytest.fixture
-def flow(tmp_path: Path) -> Flow:
-    """A journal that no queue gets."""
-    server = Kafka()
-    server.urls = ["127.0.0.1:1"]
-    made = Flow(tmp_path, server)
-    made.trade(4)
-    return made
 
 
 def found(flow: Flow, day: int = DAY, **sought: object) -> Found:

@@ -1,27 +1,14 @@
 """The journal as messages: from any number on, and only what can't be lost any more."""
 
-from pathlib import Path
-
 import pytest
 
 from brokerfix.projections.events.source import Source, Synced, Wanted
 from brokerfix.record.journal import Place
 from brokerfix.record.kept import write as write_kept
 from tests.queues.flow import Flow
-from tests.servers import Kafka
 
 PAIR = 7
 """Facts of a pair of orders."""
-
-
-@pytest.fixture
-def flow(tmp_path: Path) -> Flow:
-    """A journal that no queue gets."""
-    server = Kafka()
-    server.urls = ["127.0.0.1:1"]
-    made = Flow(tmp_path, server)
-    made.trade(4)
-    return made
 
 
 def test_from_any_number_on(flow: Flow) -> None:
