@@ -12,7 +12,8 @@ import pytest
 from brokerfix import facts as f
 from brokerfix.domain import id_number
 from brokerfix.record.journal import read
-from tests.console.desk import Desk, needs_browser, open_page, wait
+from tests.console.desk import Desk, needs_browser, open_page
+from tests.live import until
 
 pytestmark = needs_browser
 
@@ -93,7 +94,7 @@ def test_names_of_clients_are_text_everywhere(desk: Desk, browser: Any) -> None:
     row(page, EVIL).locator('[col-id="cl_ord_id"]').hover()
     page.wait_for_selector(f".ag-tooltip >> text={EVIL}")
     page.fill("input[aria-label='Find orders']", "ONERROR alice")
-    wait(lambda: "1 of 4 orders" in page.locator(".orders-counts").inner_text())
+    until(lambda: "1 of 4 orders" in page.locator(".orders-counts").inner_text())
     row(page, EVIL).locator('[col-id="qty"]').click()
     page.wait_for_selector(f".orders-side >> text={EVIL} of ALICE")
     page.wait_for_selector(f".orders-story >> text=ALICE sends {EVIL}")
@@ -198,11 +199,11 @@ def test_a_held_order_is_found_and_released(desk: Desk, browser: Any) -> None:
     page = blotter(browser, desk, "olga")
     page.select_option("select[aria-label='Which orders are shown']", "held")
     row(page, "by hand").get_by_text("manual").wait_for()
-    wait(lambda: "1 of" in page.locator(".orders-counts").inner_text())
+    until(lambda: "1 of" in page.locator(".orders-counts").inner_text())
     choose(page, "by hand")
     page.wait_for_selector("text=1 chosen")
     page.click("button:has-text('Release')")
-    wait(lambda: "0 of" in page.locator(".orders-counts").inner_text())
+    until(lambda: "0 of" in page.locator(".orders-counts").inner_text())
     assert [fact.operator for fact in facts(desk, f.OrderReleased)] == ["olga"]
     assert page.troubles == []
 
@@ -229,7 +230,7 @@ def test_an_order_by_telephone_is_checked_and_entered(desk: Desk, browser: Any) 
     page.click("button:has-text('Enter it')")
     page.wait_for_selector("text=sell 7 AAPL at 152.00 for BOB")
     assert [fact.client for fact in facts(desk, f.OrderAccepted) if fact.operator == "tom"] == ["BOB"]
-    wait(lambda: any("BOB from his car" in fact.text for fact in facts(desk, f.OperatorActed)))
+    until(lambda: any("BOB from his car" in fact.text for fact in facts(desk, f.OperatorActed)))
     assert page.troubles == []
 
 
@@ -281,9 +282,9 @@ def test_columns_and_groups_are_kept_for_each_person(desk: Desk, browser: Any) -
     page.click("summary:has-text('Columns')")
     page.select_option("select[aria-label='Group by']", "status")
     page.click(".orders-groups button:has-text('Filled')")
-    wait(lambda: "1 of" in page.locator(".orders-counts").inner_text())
+    until(lambda: "1 of" in page.locator(".orders-counts").inner_text())
     kept = desk.folder / "broker" / "console" / "preferences" / "rita.json"
-    wait(lambda: kept.exists() and '"orders-columns"' in kept.read_text() and '"status"' in kept.read_text())
+    until(lambda: kept.exists() and '"orders-columns"' in kept.read_text() and '"status"' in kept.read_text())
     again, other = blotter(browser, desk, "rita"), blotter(browser, desk, "rob")
     again.wait_for_selector(".orders-groups")
     assert again.locator('.ag-header-cell[col-id="avg_px"]').count() == 0
@@ -306,7 +307,7 @@ def test_orders_of_a_day_come_out_of_the_database(desk: Desk, browser: Any) -> N
     page = blotter(browser, desk, "vera")
     day = order_id(desk, "filled")[:8]
     page.fill("input[aria-label='Day']", f"{day[:4]}-{day[4:6]}-{day[6:]}")
-    wait(lambda: "out of the database" in page.locator(".orders-counts").inner_text())
+    until(lambda: "out of the database" in page.locator(".orders-counts").inner_text())
     assert "Filled" in row(page, "filled").inner_text()
     page.fill("input[aria-label='Day']", "2020-01-01")
     page.wait_for_selector("text=There are no orders")
