@@ -460,7 +460,7 @@ class Agent:
             await asyncio.sleep(TICK_SECONDS)
         while True:
             try:
-                await Shard(self.config, self.client).run()
+                await Shard(self.config, self.client, self.shared).run()
             except Exception:
                 log.exception("what this shard shares with others failed; it begins anew")
             await asyncio.sleep(SHARE_AGAIN_SECONDS)

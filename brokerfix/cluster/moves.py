@@ -3,7 +3,8 @@
 A move has two steps. The shard that has the account lets go of it by a fact, that holds all it has; then the account's
 key says where it goes, with what it has; then the other shard takes it by a fact; then the key says that it is done.
 Each step can be done again, and is, by whoever finds it undone: until the key says that it is done the first shard has
-in its state what it let go of, and the other takes no move twice. The account is never on both, and never on none for
+in its state what it let go of, and the other takes no move twice. The key is written when the fact before it is safe:
+a standby that takes over has it. The account is never on both, and never on none for
 longer than the two shards' agents are away.
 """
 
@@ -120,12 +121,15 @@ class Accounts:
         if place.moves > number or (place.moves == number and place.move is None):
             await self._broker.ask("end-move", account=name, move=number)
         elif handed["out"] and place.moves < number:
+            await self._broker.settled()
             if await tell_parts():
                 carried = [list(map(str, one)) for one in handed["carried"]]
                 move = Move(self._shard, handed["holdings"], carried)
                 await self._write(name, Place(handed["other"], number, move), revision)
-        elif not handed["out"] and await tell_parts():
-            await self._write(name, Place(self._shard, number), revision)
+        elif not handed["out"]:
+            await self._broker.settled()
+            if await tell_parts():
+                await self._write(name, Place(self._shard, number), revision)
 
     async def _take(self, name: str, place: Place, tell_parts: Any) -> None:
         move = place.move

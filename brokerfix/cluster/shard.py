@@ -18,7 +18,8 @@ from brokerfix.cluster.keys import Keys, open_keys
 from brokerfix.cluster.lease import Away, Stale
 from brokerfix.cluster.moves import Accounts, Place
 from brokerfix.cluster.parts import LACK_SECONDS, SetPart, View, Write, dumps, loads, step, whole
-from brokerfix.cluster.standing import FOR_ALL, ask_all, ask_one, read_standing
+from brokerfix.cluster.shared import Shared
+from brokerfix.cluster.standing import FOR_ALL, CarriedOut, ask_all, ask_one, fields
 from brokerfix.cluster.standing import subject_of as subject_of_shard
 from brokerfix.domain import money_text, to_money
 from brokerfix.operate.admin import ActionRefused, Answer, NotRunning
@@ -65,7 +66,8 @@ class Document(msgspec.Struct):
 class Shard:
     """One shard's agent."""
 
-    def __init__(self, config: Config, client: Client) -> None:
+    def __init__(self, config: Config, client: Client, shared: Shared | None = None) -> None:
+        """`shared` is what this process and the broker share."""
         assert config.cluster is not None
         self.config = config
         self.shard = config.broker.shard
@@ -73,15 +75,14 @@ class Shard:
         self.cluster = config.cluster.name
         self.client = client
         self.keys = Keys(client, self.cluster, REQUEST_SECONDS)
-        self.broker = BrokerEnd(config.data)
+        self.broker = BrokerEnd(config.data, shared, config.broker.durability)
         self.accounts = Accounts(self.keys, self.broker, self.shard)
         self.epoch = 0
         self.beats: dict[str, float] = {}
         self.told: dict[str, Beat] = {}
         self._number = 0
         self._documents: dict[str, Document] = {}
-        self._done = 0
-        self._answers: dict[int, Answer] = {}
+        self.standing = CarriedOut(self.keys, self.broker, self.shard)
         self._lock = asyncio.Lock()
         self._trouble = ""
         self._near: dict[str, float] = {}
@@ -146,7 +147,9 @@ class Shard:
         while True:
             count += 1
             here = sum(place.shard == self.shard for _, place in self.accounts.known.values())
-            beat = Beat(self.shard, self._node(), self.config.broker.name, self.epoch, here, count, self._done)
+            beat = Beat(
+                self.shard, self._node(), self.config.broker.name, self.epoch, here, count, max(0, self.standing.kept)
+            )
             try:
                 if self.epoch:
                     await self.keys.write(f"shard.{self.me}", msgspec.json.encode(beat))
@@ -172,7 +175,7 @@ class Shard:
                         parts = await self.broker.ask("parts")
                         standing_at, accounts_at = now + STANDING_SECONDS, now + ACCOUNTS_SECONDS
                     if now >= standing_at:
-                        await self._carry_out()
+                        await self.standing.catch_up()
                         standing_at = now + STANDING_SECONDS
                     await self._divide(parts["parts"])
                     is_due = now >= accounts_at or self.accounts.changed or self.accounts.busy or parts["moves"]
@@ -192,9 +195,7 @@ class Shard:
         Away, ActionRefused and NotRunning."""
         self.epoch = 0
         epoch = await self._next_epoch()
-        found = await self.keys.read(f"done.{self.me}")
-        self._done = int(found[1]) if found is not None else 0
-        await self._carry_out()
+        await self.standing.catch_up()
         await self.broker.ask("hold-parts", epoch=epoch)
         self._number, self._documents, self.accounts.rescan_at = 0, {}, 0.0
         self.epoch = epoch
@@ -256,6 +257,8 @@ class Shard:
 
     async def _do(self, effect: Write | SetPart, key: str, row: dict[str, Any], document: Document) -> int | None:
         if isinstance(effect, Write):
+            # Others may have what is no longer used here: it must not be used again after a takeover.
+            await self.broker.settled()
             document.revision = await self.keys.write(key, dumps(effect.entries), document.revision)
             document.entries = effect.entries
             return None
@@ -280,24 +283,6 @@ class Shard:
 
     # What operators ask for
 
-    async def _carry_out(self) -> None:
-        """Carry out what stands and was not carried out here, in its order."""
-        _, standing = await read_standing(self.keys)
-        for asked in standing.asked:
-            if asked.number <= self._done:
-                continue
-            try:
-                answer = {
-                    "ok": True,
-                    **await self.broker.ask(asked.request["action"], asked.by, **_fields(asked.request)),
-                }
-            except ActionRefused as error:
-                answer = {"ok": False, "error": str(error)}
-            log.warning("shard %s: %s asked of all: %s", self.me, asked.by, asked.request)
-            self._answers[asked.number] = answer
-            self._done = asked.number
-            await self.keys.write(f"done.{self.me}", str(self._done).encode())
-
     async def _asked(self, message: Msg) -> None:
         """Another shard's agent, or an operator's tool, asks."""
         try:
@@ -317,14 +302,12 @@ class Shard:
         action = request["action"]
         if number:
             async with self._lock:
-                if number > self._done:
-                    await self._carry_out()
-            return self._answers.get(number, {"ok": True})
+                return await self.standing.answer(number)
         if action == "move-account":
             return {"ok": True, **await self._begin_move(by, request)}
         if action not in (*FOR_ALL, "can-take"):
             raise ActionRefused(f"{action} can't be asked of another shard")
-        return {"ok": True, **await self.broker.ask(action, by, **_fields(request))}
+        return {"ok": True, **await self.broker.ask(action, by, **fields(request))}
 
     async def _begin_move(self, by: str, request: dict[str, Any]) -> Answer:
         name, to = request["account"], request["shard"]
@@ -336,7 +319,7 @@ class Shard:
             answer = await ask_one(self.client, self.cluster, to, by, {"action": "can-take", "tables": symbols})
             if not answer["ok"]:
                 raise ActionRefused(f"shard {to}: {answer['error']}")
-        done = await self.broker.ask("move-account", by, **_fields(request))
+        done = await self.broker.ask("move-account", by, **fields(request))
         self.accounts.busy = True
         return done
 
@@ -385,7 +368,3 @@ class Shard:
             }
             for name, beat in sorted(self.told.items(), key=lambda one: one[1].shard)
         ]  # fmt: skip
-
-
-def _fields(request: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in request.items() if name not in ("action", "by")}

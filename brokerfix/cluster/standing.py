@@ -4,6 +4,7 @@ not before it takes orders again."""
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
@@ -11,8 +12,12 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
+from brokerfix.cluster.broker_end import BrokerEnd
 from brokerfix.cluster.keys import Keys
 from brokerfix.cluster.lease import Away, Stale
+from brokerfix.operate.admin import ActionRefused, Answer
+
+log = logging.getLogger("brokerfix.cluster")
 
 STANDING = ("kill", "halt", "resume", "set-limits")
 """What is kept for shards that do not answer."""
@@ -22,6 +27,8 @@ KEY = "standing"
 MOST_KEPT = 500
 TRIES = 50
 ANSWER_SECONDS = 3.0
+MOST_SHARDS = 100
+NOT_THERE = "it is not there"
 
 
 class Asked(msgspec.Struct):
@@ -63,6 +70,57 @@ async def keep(keys: Keys, by: str, request: dict[str, Any]) -> int:
     raise Away("too many ask at once")
 
 
+class CarriedOut:
+    """What of it one shard has carried out: `done` is up to where, `kept` up to where the cluster's keys have that (-1:
+    it is not known yet)."""
+
+    def __init__(self, keys: Keys, broker: BrokerEnd, shard: int) -> None:
+        self._keys, self._broker, self._shard = keys, broker, shard
+        self.done = self.kept = -1
+        self._answers: dict[int, Answer] = {}
+
+    async def catch_up(self) -> None:
+        """Carry out what was not carried out here, in its order. Raises Away and NotRunning."""
+        if self.done < 0:
+            found = await self._keys.read(f"done.{self._shard}")
+            self.done = self.kept = int(found[1]) if found is not None else 0
+        _, standing = await read_standing(self._keys)
+        for asked in standing.asked:
+            if asked.number > self.done:
+                self._answers[asked.number] = await self._carry_out(asked)
+                self._answers.pop(asked.number - MOST_KEPT, None)
+                self.done = asked.number
+        if self.kept < self.done:
+            # Only what a standby that takes over knows of need not be done by it.
+            await self._broker.settled()
+            await self._keys.write(f"done.{self._shard}", str(self.done).encode())
+            self.kept = self.done
+
+    async def _carry_out(self, asked: Asked) -> Answer:
+        try:
+            answer = {"ok": True, **await self._broker.ask(asked.request["action"], asked.by, **fields(asked.request))}
+        except ActionRefused as error:
+            answer = {"ok": False, "error": str(error)}
+        log.warning("shard %d: %s asked of all: %s", self._shard, asked.by, asked.request)
+        return answer
+
+    async def answer(self, number: int) -> Answer:
+        """What came of what stands under a number, which is carried out now if it was not. Raises Away and
+        NotRunning."""
+        if self.done < number:
+            try:
+                await self.catch_up()
+            except Away:
+                if self.done < number:
+                    raise
+        return self._answers.get(number, {"ok": True})
+
+
+def fields(request: dict[str, Any]) -> dict[str, Any]:
+    """What a request says besides what is asked and by whom."""
+    return {name: value for name, value in request.items() if name not in ("action", "by")}
+
+
 async def shards_of(keys: Keys) -> list[int]:
     """The shards that have ever joined. Raises Away."""
     return sorted(int(key.removeprefix("shard.")) for key in await keys.below("shard."))
@@ -78,19 +136,28 @@ async def ask_one(
         answer: dict[str, Any] = json.loads(message.data)
     except (TimeoutError, nats.errors.Error, OSError, ValueError) as error:
         gone = isinstance(error, nats.errors.NoRespondersError)
-        return {"shard": shard, "ok": False, "error": "it is not there" if gone else "it does not answer", "away": True}
+        return {"shard": shard, "ok": False, "error": NOT_THERE if gone else "it does not answer", "away": True}
     return {"shard": shard, **answer}
 
 
 async def ask_all(client: Client, keys: Keys, by: str, request: dict[str, Any]) -> dict[str, Any]:
     """Ask all shards. Returns {"answers": [of each shard], "kept": whether what stands is kept for those that did not
-    answer, "error": why it is not}. Raises Away where not even the shards are known."""
+    answer, "error": why it is not}. Where the keys can't be read, who takes requests at all is asked. Raises Away where
+    nobody does."""
     number, error = 0, ""
     if request["action"] in STANDING:
         try:
             number = await keep(keys, by, request)
         except Away as away:
             error = str(away)
-    shards = await shards_of(keys)
+    try:
+        shards, is_known = await shards_of(keys), True
+    except Away as away:
+        error, shards, is_known = error or str(away), list(range(MOST_SHARDS)), False
     asked = (ask_one(client, keys.cluster, shard, by, request, number) for shard in shards)
-    return {"answers": await asyncio.gather(*asked), "kept": bool(number), "error": error}
+    answers = await asyncio.gather(*asked)
+    if not is_known:
+        answers = [answer for answer in answers if answer.get("error") != NOT_THERE]
+        if not answers:
+            raise Away(error)
+    return {"answers": answers, "kept": bool(number), "error": error}

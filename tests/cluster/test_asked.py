@@ -2,12 +2,18 @@
 
 import asyncio
 import os
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import nats.errors
 import pytest
 
+from brokerfix.cluster.broker_end import BrokerEnd
 from brokerfix.cluster.keys import NO_ANSWER
-from brokerfix.cluster.standing import ask_all, keep, read_standing
+from brokerfix.cluster.lease import Away
+from brokerfix.cluster.shared import Shared, Slot
+from brokerfix.cluster.standing import CarriedOut, ask_all, keep, read_standing
 from brokerfix.facts import Halted
 from brokerfix.operate.admin import ActionRefused, name_of
 from brokerfix.operate.operations import Operations
@@ -46,8 +52,6 @@ class NoServers(KeysAtHand):
     """Only the last of the cluster's servers is left: what shards there are can be read, and nothing written."""
 
     async def write(self, key: str, value: bytes, over: int | None = None) -> int:
-        from brokerfix.cluster.lease import Away
-
         raise Away(NO_ANSWER)
 
 
@@ -67,3 +71,89 @@ def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
     assert asked == ["brokerfix.desk.shard.0"]
     assert (found["kept"], found["error"]) == (False, NO_ANSWER)
     assert found["answers"] == [{"shard": 0, "ok": False, "error": "it does not answer", "away": True}]
+
+
+def test_a_kill_reaches_who_is_there_also_where_no_key_can_be_read() -> None:
+    class NoKeys(NoServers):
+        """The servers pass messages on, and have no quorum."""
+
+        async def read(self, key: str) -> tuple[int, bytes] | None:
+            raise Away(NO_ANSWER)
+
+        async def below(self, prefix: str) -> dict[str, tuple[int, bytes]]:
+            raise Away(NO_ANSWER)
+
+    class Client:
+        there = ("brokerfix.desk.shard.0", "brokerfix.desk.shard.12")
+
+        async def request(self, subject: str, payload: bytes, timeout: float) -> Any:
+            if subject not in self.there:
+                raise nats.errors.NoRespondersError
+            return SimpleNamespace(data=b'{"ok": true}')
+
+    keys = NoKeys(Servers(), Effects())
+    keys.cluster = "desk"
+    client: Any = Client()
+    found = asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
+    assert found == {
+        "answers": [{"shard": 0, "ok": True}, {"shard": 12, "ok": True}], "kept": False, "error": NO_ANSWER,
+    }  # fmt: skip
+    client.there = ()
+    with pytest.raises(Away, match="no server answers"):
+        asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
+
+
+class Broker(BrokerEnd):
+    """Notes what it is asked. `is_safe`: its records would outlive it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_safe = True
+
+    async def ask(self, action: str, by: str = "", **request: Any) -> dict[str, Any]:
+        self.asked.append(action)
+        return {"orders": len(self.asked)}
+
+    async def settled(self) -> None:
+        if not self.is_safe:
+            raise Away("not confirmed")
+
+
+def test_what_stands_is_carried_out_once_and_anew_only_where_it_may_be_lost() -> None:
+    keys, broker = KeysAtHand(Servers(), Effects()), Broker()
+
+    async def all_of_it() -> None:
+        await keep(keys, "olga", {"action": "kill", "kind": "all"})
+        await keep(keys, "olga", {"action": "resume", "kind": "all"})
+        here = CarriedOut(keys, broker, 3)
+        await here.catch_up()
+        assert broker.asked == ["kill", "resume"]
+        # Somebody asks before an agent that has just begun knows what the one before it has done.
+        number = await keep(keys, "olga", HALT)
+        assert await CarriedOut(keys, broker, 3).answer(number) == {"ok": True, "orders": 3}
+        assert broker.asked == ["kill", "resume", "halt"]
+        # The journal's stream confirms nothing: what is done is answered, and done once by this agent.
+        number, broker.is_safe = await keep(keys, "olga", {"action": "kill", "kind": "all"}), False
+        late = CarriedOut(keys, broker, 3)
+        assert await late.answer(number) == {"ok": True, "orders": 4}
+        with pytest.raises(Away):
+            await late.catch_up()
+        assert broker.asked == ["kill", "resume", "halt", "kill"]
+        # A standby that takes over may not have it.
+        broker.is_safe = True
+        await CarriedOut(keys, broker, 3).catch_up()
+        assert broker.asked == ["kill", "resume", "halt", "kill", "kill"]
+
+    asyncio.run(all_of_it())
+
+
+def test_what_others_rely_on_waits_for_the_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brokerfix.cluster.broker_end.SETTLE_SECONDS", 0.01)
+    shared = Shared(tmp_path)
+    shared[Slot.TAIL], shared[Slot.CONFIRMED] = 200, 100
+    asyncio.run(BrokerEnd(tmp_path, shared, "process").settled())
+    with pytest.raises(Away, match="does not confirm"):
+        asyncio.run(BrokerEnd(tmp_path, shared, "cluster").settled())
+    shared[Slot.CONFIRMED] = 200
+    asyncio.run(BrokerEnd(tmp_path, shared, "cluster").settled())
+    shared.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from brokerfix import commands as cmd
 from brokerfix.cluster.broker_end import AGENT, BrokerEnd
 from brokerfix.cluster.keys import Keys
-from brokerfix.cluster.lease import Stale
+from brokerfix.cluster.lease import Away, Stale
 from brokerfix.cluster.moves import Accounts
 from brokerfix.domain import Level, to_money
 from brokerfix.engine.risk.shards import rows, used
@@ -103,6 +104,7 @@ class Side(BrokerEnd):
     def __init__(self, shard: int, servers: Servers) -> None:
         self.shard, self.servers = shard, servers
         self.effects = Effects()
+        self.is_safe = True
         self.world = World(shard=str(shard), placed="BOB=1", limits=LEVEL, venues="", post="book")
         self.begin(1)
 
@@ -129,6 +131,10 @@ class Side(BrokerEnd):
         actions = {**ShardActions(running, done).actions, "alert": lambda by, request: {}}
         answer: Answer = await self.effects.do(lambda: actions[action](by, request))
         return answer
+
+    async def settled(self) -> None:
+        if not self.is_safe:
+            raise Away("the stream does not confirm it")
 
     async def look(self) -> None:
         async def tell_parts() -> bool:
@@ -260,6 +266,34 @@ def test_an_account_that_the_journal_has_lost_the_move_of_is_halted(sides: tuple
     )
     assert "REJECTED" in run_step(first.world, "client ALICE new C2 buy 1 AAPL 150.00")[0]
     assert [row["used"] for row in rows(second.world.state, 0)] == ["15000.00"]
+
+
+def test_nothing_is_told_that_a_standby_may_not_have(sides: tuple[Side, Side]) -> None:
+    """Each side in turn is lost with a record that its stream has not confirmed: the account is not on both, nor on
+    none."""
+    first, second = sides
+    for side, is_there in ((first, True), (second, False)):
+        records = len(side.world.records)
+        if is_there:
+            first.world.submit(cmd.MoveAccount(first.world.now, "olga", NAME, 1))
+            records += 1
+        side.is_safe = False
+        for one in moves(first, second, 3):
+            with suppress(Away):
+                run(one.look())
+        assert len(side.world.records) > records, "it has let go of it, or taken it"
+        del side.world.records[records:]
+        side.crash()
+        assert (first.is_here, second.is_here, first.has or NAME in first.world.state.sharing.handed) == (
+            is_there, False, 100 if is_there else True
+        )  # fmt: skip
+        side.is_safe = True
+        if is_there:
+            run(first.look())
+            assert not first.world.state.halts
+    for one in moves(first, second, 4):
+        run(one.look())
+    assert (first.has, second.has, second.is_here) == (0, 100, True)
 
 
 def test_what_cannot_be_taken_stays_in_hand_until_it_can(sides: tuple[Side, Side]) -> None:
