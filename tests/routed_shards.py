@@ -2,9 +2,9 @@
 `python -m tests.routed_shards --seconds 120 --seed 1`.
 
 Orders, cancels, replaces, mass status and mass cancels while brokers, their agents, the router and the NATS server are
-killed or hang, and an account moves. At the end every ExecID that the shards' journals tell has come to the client once,
-but of what the router has brought to the other shard; no order is on both shards; every request was answered; the account
-is on one shard, with what its fills come to.
+killed or hang, and an account moves. At the end every ExecID that the shards' journals tell has come to the client
+once, but of what the router has brought to the other shard; no order is on both shards; every request was answered;
+the account is on one shard, with what its fills come to.
 """
 
 import argparse

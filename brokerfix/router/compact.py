@@ -17,7 +17,7 @@ RETAINED_MESSAGES = 2000
 def compact(hub: "Hub") -> None:
     """Leave out of the file what nobody asks for any more."""
     hub.flush()
-    since = later(hub.state.day, -hub.section.keep_days)
+    since = later(hub.state.today or hub.state.day, -hub.section.keep_days)
     hub.record.replace(retained(hub, since))
     hub.state = State()
     for offset, events in reread(hub):

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from brokerfix.router.asks import ID_OF, Many, key_of, question_of
 from brokerfix.router.compact import compact
 from brokerfix.router.log import MOST, PLACE_BITS, Event, Log
-from brokerfix.router.refusals import NOT_AVAILABLE, OTHER, Answer, business_reject, no_change, no_order
+from brokerfix.router.refusals import (
+    DUPLICATE_CL_ORD_ID,
+    DUPLICATE_ORDER,
+    NOT_AVAILABLE,
+    OTHER,
+    Answer,
+    business_reject,
+    no_change,
+    no_order,
+)
 from brokerfix.router.routes import ALL, ANY, NoRoute, Routes
 from brokerfix.router.state import (
     ANEW,
@@ -27,6 +36,7 @@ from brokerfix.router.state import (
     TAKE,
     TELL,
     USED,
+    WITHDRAW,
     State,
 )
 from brokerfix.router.text import Cut, Names, changed, now_ms, text_of, value
@@ -155,8 +165,8 @@ class Hub:
 
     @property
     def exec_id(self) -> str:
-        """An ExecID of our own; shards' begin with a day."""
-        return f"ROUTER-{self.state.day}-{self.state.next_out}"
+        """An ExecID of our own, also where a client's numbers begin anew; shards' begin with a day."""
+        return f"ROUTER-{now_ms()}-{self.state.next_out}"
 
     # From the client
 
@@ -179,8 +189,12 @@ class Hub:
             self._to_one(shard, kind, rest, message.number)
 
     def _unroutable(self, kind: bytes, rest: bytes, number: int, error: NoRoute) -> Answer:
-        if not error.unknown or kind == b"Q":
+        if not (error.unknown or error.duplicate) or kind in (b"Q", b"E", b"s"):
             return business_reject(kind, rest, number, OTHER, str(error))
+        if error.duplicate and kind == b"D":
+            return no_order(self.begin_string, rest, self.exec_id, str(error), reason=DUPLICATE_ORDER)
+        if error.duplicate:
+            return no_change(kind, rest, str(error), DUPLICATE_CL_ORD_ID)
         if kind == b"H":
             return no_order(self.begin_string, rest, self.exec_id, str(error), b"I")
         return no_change(kind, rest, str(error))
@@ -326,6 +340,8 @@ class Hub:
             order = self.state.orders.get(value(body, 41))
             account = order[0] if order is not None else b""
         self.emit(CAME, shard, number + 1)
+        # It is answered there, whatever becomes of it.
+        self.emit(WITHDRAW, shard, known[1])
         self._moved(account if account in self.routes.accounts else self.routes.accounts[0], there)
         self._to_one(there, asked, body, client_number, REDIRECTED)
         return True

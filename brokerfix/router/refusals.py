@@ -5,8 +5,10 @@ from brokerfix.router.text import clean, now_ms, timestamp, value
 FIX_42 = "FIX.4.2"
 NOT_AVAILABLE, OTHER = 4, 0
 """BusinessRejectReason(380)."""
-UNKNOWN_ORDER = b"1"
+UNKNOWN_ORDER, DUPLICATE_CL_ORD_ID = b"1", b"6"
 """CxlRejReason(102)."""
+DUPLICATE_ORDER = b"6"
+"""OrdRejReason(103)."""
 TERMS = (1, 11, 55, 54, 38, 40, 44, 59)
 REF_IDS = (11, 262, 584, 790, 335, 320, 324, 1666, 131, 66, 548, 117)
 """The tags that a BusinessRejectRefID(379) may be of."""
@@ -15,10 +17,12 @@ Answer = tuple[bytes, bytes]
 """MsgType and rest."""
 
 
-def no_order(begin_string: str, rest: bytes, exec_id: str, text: str, exec_type: bytes = b"8") -> Answer:
+def no_order(
+    begin_string: str, rest: bytes, exec_id: str, text: str, exec_type: bytes = b"8", reason: bytes = b""
+) -> Answer:
     """An ExecutionReport(8), OrdStatus rejected, on an order that no shard has."""
     terms = b"".join(b"%d=%b\x01" % (tag, found) for tag in TERMS if (found := value(rest, tag)))
-    reason = b"0" if begin_string == FIX_42 or exec_type != b"8" else b"99"
+    reason = reason or (b"0" if begin_string == FIX_42 or exec_type != b"8" else b"99")
     if begin_string == FIX_42:
         trans_type = b"20=%b\x01" % (b"3" if exec_type == b"I" else b"0")
         exec_type = b"8"
@@ -32,10 +36,10 @@ def no_order(begin_string: str, rest: bytes, exec_id: str, text: str, exec_type:
     )
 
 
-def no_change(kind: bytes, rest: bytes, text: str) -> Answer:
-    """An OrderCancelReject(9) on an order that is not known."""
+def no_change(kind: bytes, rest: bytes, text: str, reason: bytes = UNKNOWN_ORDER) -> Answer:
+    """An OrderCancelReject(9) on an order that is not known, or of a ClOrdID that is that of another."""
     response_to = b"1" if kind == b"F" else b"2"
-    ids = value(rest, 11), value(rest, 41), response_to, UNKNOWN_ORDER, timestamp(now_ms()), clean(text)
+    ids = value(rest, 11), value(rest, 41), response_to, reason, timestamp(now_ms()), clean(text)
     return b"9", b"37=NONE\x0111=%b\x0141=%b\x0139=8\x01434=%b\x01102=%b\x0160=%b\x0158=%b\x01" % ids
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 
 from brokerfix.domain import id_number, shard_of
-from brokerfix.router.state import OF_QUOTE, State
+from brokerfix.router.state import OF_QUOTE, Mark, State
 from brokerfix.router.text import value, values
 
 ANY = -1
@@ -16,11 +16,12 @@ OF_CHANGES = frozenset((b"F", b"G"))
 
 
 class NoRoute(Exception):
-    """Why a message goes to no shard. `unknown`: it is about an order that is not known."""
+    """Why a message goes to no shard. `unknown`: it is about an order that is not known; `duplicate`: its ClOrdID is
+    that of another one."""
 
-    def __init__(self, text: str, *, unknown: bool = False) -> None:
+    def __init__(self, text: str, *, unknown: bool = False, duplicate: bool = False) -> None:
         super().__init__(text)
-        self.unknown = unknown
+        self.unknown, self.duplicate = unknown, duplicate
 
 
 class Routes:
@@ -53,9 +54,14 @@ class Routes:
         account = value(rest, 1)
         if kind == b"D":
             taken = self._of_id(value(rest, 117)) if b"\x0140=D\x01" in rest else None
-            return taken if taken is not None else self.where(account)
+            shard = taken if taken is not None else self.where(account)
+            known = state.orders.get(value(rest, 11))
+            if known is not None and known[0] == (account or self.accounts[0]) and known[2] in self._shards:
+                # It may have been taken before its account moved: who knows it has the answer.
+                return known[2]
+            return self._of_its_own(value(rest, 11), shard, state)
         if kind in OF_CHANGES:
-            return self._of_order(value(rest, 41), rest, state)
+            return self._of_its_own(value(rest, 11), self._of_order(value(rest, 41), rest, state), state)
         if kind == b"H":
             if not value(rest, 11) and not value(rest, 37):
                 return self.where(account) if account else ALL
@@ -65,21 +71,33 @@ class Routes:
             found = {self.where(one) for one in named}
             return found.pop() if len(found) == 1 else ALL
         if kind in (b"E", b"s"):
-            return self._of_all(kind, rest)
+            shard = self._of_all(kind, rest)
+            for cl_ord_id in values(rest, 11):
+                self._of_its_own(cl_ord_id, shard, state)
+            return shard
         if kind == b"Q":
             return self._of_order(b"", rest, state)
         if kind in (b"AJ", b"Z", b"a"):
             quote_id = value(rest, 117)
             known = state.orders.get(OF_QUOTE + quote_id)
-            of_quote = self.where(known[0]) if known is not None else self._of_id(quote_id)
+            of_quote = self._of_known(known) if known is not None else self._of_id(quote_id)
             return of_quote if of_quote is not None else self.where(account)
         return self.where(account)
 
+    def _of_its_own(self, cl_ord_id: bytes, shard: int, state: State) -> int:
+        """The shard that a message goes to, if no other one has had its ClOrdID on this trading day: they are unique
+        for a client, and a shard knows its own."""
+        known = state.orders.get(cl_ord_id)
+        if known is not None and known[2] not in (shard, -1) and known[1] == state.today:
+            told = cl_ord_id.decode("ascii", "replace")
+            raise NoRoute(f"DUPLICATE: ClOrdID={told}, of an order on shard {known[2]}", duplicate=True)
+        return shard
+
     def _of_order(self, cl_ord_id: bytes, rest: bytes, state: State) -> int:
-        """The shard of a known order: by its ClOrdID, its OrderID, its account."""
+        """The shard of a known order: by its ClOrdID, its OrderID, its account. Orders do not move with accounts."""
         known = state.orders.get(cl_ord_id)
         if known is not None:
-            return self.where(known[0])
+            return self._of_known(known)
         found = self._of_id(value(rest, 37))
         if found is not None:
             return found
@@ -89,6 +107,9 @@ class Routes:
             return self.where(account)
         told = cl_ord_id.decode("ascii", "replace")
         raise NoRoute(f"UNKNOWN_ORDER: ClOrdID={told}; give OrderID(37) or Account(1)", unknown=True)
+
+    def _of_known(self, known: Mark) -> int:
+        return known[2] if known[2] in self._shards else self.where(known[0])
 
     def _of_id(self, text: bytes) -> int | None:
         """The shard that an OrderID or QuoteID of ours names."""

@@ -11,7 +11,7 @@ from brokerfix.access.vouch import REFUSAL, REFUSED_BY, VOUCHER, is_vouched
 from brokerfix.gateway.framing import Framer
 from brokerfix.router.again import expire_held
 from brokerfix.router.refusals import business_reject, reject
-from brokerfix.router.state import LEFT, NOWHERE
+from brokerfix.router.state import LEFT, NOWHERE, TODAY
 from brokerfix.router.text import Cut, cut, now_ms, seconds_of, text_of, value
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ class Session(asyncio.Protocol):
             self._asked_to = 0
         elif not hub.state.day:
             hub.begin_anew(self.router.today(), hub.state.next_in)
+        self._note_day(hub, self.router.today())
         hub.to_client, hub.pause = self.write, self.pause
         rest = b"98=0\x01108=%d\x01" % self.heartbeat_seconds
         rest += b"141=Y\x01" if value(message.rest, 141) == b"Y" else b""
@@ -336,6 +337,11 @@ class Session(asyncio.Protocol):
         if gap:
             hub.raw(hub.names.message(b"4", gap, b"123=Y\x0136=%d\x01" % number, now_ms()))
 
+    @staticmethod
+    def _note_day(hub: "Hub", today: int) -> None:
+        if hub.state.today != today:
+            hub.emit(TODAY, today)
+
     # Ends
 
     def log_out(self, hub: "Hub", text: str) -> None:
@@ -357,6 +363,7 @@ class Session(asyncio.Protocol):
         if hub is None or not self.up or self.ending:
             return
         day = self.router.day()
+        self._note_day(hub, day or self.router.today())
         if not day or hub.state.day == day:
             self._roll_by = now + ROLL_SECONDS
         if day and hub.state.day != day and (hub.has_rolled(day) or now > self._roll_by):

@@ -14,6 +14,7 @@ a restart: each is a tuple that begins with its kind.
     ANEW    day, next of the client's                                   the client's numbers begin anew
     SHARD_ANEW shard, day                                               a shard's numbers begin anew
     LEFT                                                                the client has logged out, and has all
+    TODAY   day                                                         a trading day (YYYYMMDD) has begun
     KEPT    all of it                                                   what a new file begins with
 
 A message that must not be sent again (market data, a session's own) is told with an empty rest. Times are ms UTC.
@@ -27,7 +28,7 @@ from brokerfix.router.asks import Many, MassCancel, ask, key_of, question_of
 from brokerfix.router.log import Event
 from brokerfix.router.text import value, values
 
-FORWARD, TELL, TAKE, CAME, USED, SAID, PART, WITHDRAW, MOVED, ANEW, SHARD_ANEW, KEPT, DONE, LEFT = range(14)
+FORWARD, TELL, TAKE, CAME, USED, SAID, PART, WITHDRAW, MOVED, ANEW, SHARD_ANEW, KEPT, DONE, LEFT, TODAY = range(15)
 REDIRECTED, FAN, RETAINED = 1, 2, 4
 """Flags of FORWARD: another shard has sent it away; it goes to several; it is from the file before."""
 NOWHERE = 0
@@ -36,6 +37,10 @@ SUBSCRIBING = {b"V": 262, b"g": 335, b"e": 324}
 """The messages that subscribe to something, and the tag of the subscription's id."""
 CHANGES = frozenset((b"D", b"F", b"G", b"q"))
 """Messages whose answer is looked for: by their ClOrdID."""
+
+
+Mark = tuple[bytes, int, int]
+"""An account, a trading day and a shard."""
 
 
 class Shard:
@@ -71,21 +76,22 @@ class Shard:
 
 
 class State:
-    """`orders`: ClOrdID -> its account and the day (YYYYMMDD) that it was last heard of. `unanswered`: ClOrdID -> the
+    """`orders`: ClOrdID -> its account, the trading day (YYYYMMDD) that it was last heard of, and the shard that knows
+    it (-1: an older version did not keep that). `today` is the trading day, `unanswered`: ClOrdID -> the
     shard, number there and flags of a message that has had no answer yet. `has_all`: the client has had all that it was
     told."""
 
     def __init__(self) -> None:
         self.next_in = self.next_out = self.first = 1
-        self.day = 0
+        self.day = self.today = 0
         self.places = array("Q")
         self.shards: dict[int, Shard] = {}
-        self.orders: dict[bytes, tuple[bytes, int]] = {}
+        self.orders: dict[bytes, Mark] = {}
         self.unanswered: dict[bytes, tuple[int, int, int]] = {}
         self.asks: dict[bytes, MassCancel | Many] = {}
         self.moved: dict[bytes, int] = {}
         self.has_all = True
-        self._marks: dict[bytes, tuple[bytes, int]] = {}
+        self._marks: dict[tuple[bytes, int], Mark] = {}
 
     def shard(self, number: int) -> Shard:
         found = self.shards.get(number)
@@ -110,7 +116,7 @@ class State:
         if kind in CHANGES and not flags & FAN:
             self.unanswered[value(rest, 11)] = shard, number, flags
         if kind in NAMING:
-            self._learn(kind, rest)
+            self._learn(shard, kind, rest)
         if flags & FAN:
             key = key_of(kind, rest)
             found = self.asks.get(key)
@@ -118,8 +124,8 @@ class State:
                 found = self.asks[key] = ask(kind, rest)
             found.waiting.add(shard)
 
-    def _learn(self, kind: bytes, rest: bytes) -> None:
-        """Which account the ids of a client's message are of."""
+    def _learn(self, shard: int, kind: bytes, rest: bytes) -> None:
+        """Which account the ids of a client's message to a shard are of."""
         ids = values(rest, 11)
         if kind in QUOTES:
             ids = [OF_QUOTE + value(rest, 117)]
@@ -129,18 +135,18 @@ class State:
         elif kind in (b"E", b"s"):
             for cl_ord_id, account in entries(rest):
                 if account:
-                    self.orders[cl_ord_id] = self._mark(account)
+                    self.orders[cl_ord_id] = self._mark(account, shard)
             return
         else:
             account = value(rest, 1)
         if account:
             for cl_ord_id in ids:
-                self.orders[cl_ord_id] = self._mark(account)
+                self.orders[cl_ord_id] = self._mark(account, shard)
 
-    def _mark(self, account: bytes) -> tuple[bytes, int]:
-        mark = self._marks.get(account)
-        if mark is None or mark[1] != self.day:
-            mark = self._marks[account] = account, self.day
+    def _mark(self, account: bytes, shard: int) -> Mark:
+        mark, today = self._marks.get((account, shard)), self.today or self.day
+        if mark is None or mark[1] != today:
+            mark = self._marks[account, shard] = account, today, shard
         return mark
 
     def _tell(self, event: Event, place: int) -> None:
@@ -151,20 +157,20 @@ class State:
         if shard >= 0:
             if shard_number:
                 self.shards[shard].next_in = shard_number + 1
-            self._heard(kind, rest)
+            self._heard(shard, kind, rest)
         if self.asks:
             self._answered(kind, rest)
 
-    def _heard(self, kind: bytes, rest: bytes) -> None:
+    def _heard(self, shard: int, kind: bytes, rest: bytes) -> None:
         """A report may answer a message, and says which account an order is of."""
         if kind == b"8":
             cl_ord_id = value(rest, 11)
             self.unanswered.pop(cl_ord_id, None)
             account = value(rest, 1)
             if account and cl_ord_id:
-                mark = self._marks.get(account)
+                mark = self._marks.get((account, shard))
                 if mark is None or self.orders.get(cl_ord_id) is not mark:
-                    self.orders[cl_ord_id] = self._mark(account)
+                    self.orders[cl_ord_id] = self._mark(account, shard)
         elif kind in (b"9", b"r"):
             self.unanswered.pop(value(rest, 11), None)
         elif kind == b"j":
@@ -210,7 +216,10 @@ class State:
     def _kept(self, event: Event, place: int) -> None:
         told = event[1]
         self.next_in, self.next_out, self.first, self.day = told["numbers"]
-        self.orders = {name: (account, day) for account, day, names in told["orders"] for name in names}
+        self.today = told.get("today", 0)
+        self.orders = {
+            name: (account, day, of[0] if of else -1) for account, day, *of, names in told["orders"] for name in names
+        }
         self.unanswered = {name: (shard, number, flags) for name, shard, number, flags in told["unanswered"]}
         self.moved = dict(told["moved"])
         self.has_all = told["has_all"]
@@ -221,7 +230,7 @@ class State:
     def kept(self, since: int, most: int) -> dict[str, Any]:
         """All that a new file begins with, before up to `most` messages of each side: orders that were heard of on this
         day (YYYYMMDD) or since. There must be no question that waits."""
-        orders: dict[tuple[bytes, int], list[bytes]] = {}
+        orders: dict[Mark, list[bytes]] = {}
         for name, mark in self.orders.items():
             if mark[1] >= since:
                 orders.setdefault(mark, []).append(name)
@@ -232,6 +241,7 @@ class State:
             "unanswered": [[name, *where] for name, where in self.unanswered.items()],
             "moved": list(self.moved.items()),
             "has_all": self.has_all,
+            "today": self.today,
             "shards": [[number, shard.next_in, *retained(shard, most), shard.day] for number, shard in shards],
         }
 
@@ -270,6 +280,10 @@ def _left(state: State, event: Event, place: int) -> None:
     state.has_all = True
 
 
+def _today(state: State, event: Event, place: int) -> None:
+    state.today = event[1]
+
+
 def _moved(state: State, event: Event, place: int) -> None:
     state.moved[event[1]] = event[2]
 
@@ -281,5 +295,5 @@ def _shard_anew(state: State, event: Event, place: int) -> None:
 
 APPLY = (
     State._forward, State._tell, _take, _came, _used, State._said, State._part, State._withdraw, _moved, State._anew,
-    _shard_anew, State._kept, State._done, _left,
+    _shard_anew, State._kept, State._done, _left, _today,
 )  # fmt: skip

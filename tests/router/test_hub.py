@@ -8,6 +8,7 @@ import pytest
 from brokerfix.router.again import expire_held, resend, shard_anew
 from brokerfix.router.compact import compact
 from brokerfix.router.log import Log, LogError
+from brokerfix.router.state import KEPT, TODAY
 from brokerfix.router.text import now_ms, value
 from tests.router.hubs import Bench, text
 
@@ -161,6 +162,84 @@ def test_an_account_that_has_moved_is_followed_once(tmp_path: Path) -> None:
     assert [text(one, 11) for one in bench.shards[3].take()] == ["F 11=C3"], "it is known after a restart"
     report(bench, 3, "C1", status="8", more="|103=99|58=OTHER_SHARD: account NORTH is on shard 0")
     assert [text(one, 11, 39) for one in bench.take()] == ["8 11=C1 39=8"], "an order is not sent about for ever"
+
+
+def test_an_order_whose_accounts_new_shard_is_down_is_refused_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, stale_seconds=1e-3)
+    bench.client("D", ORDER.format("C1", "NORTH"))
+    bench.down(3)
+    report(bench, 0, "C1", status="8", more="|103=99|58=OTHER_SHARD: account NORTH is on shard 3")
+    assert [text(one, 11, 58) for one in bench.take()] == [
+        "8 11=C1 58=SHARD_DOWN: shard 3 is down; this message was not taken"
+    ]
+    shard_anew(bench.hub, 0, 20261128)
+    bench.hub.flush()
+    assert bench.take() == [], "also when the other shard's day begins"
+
+
+def test_a_clordid_is_the_clients_on_whatever_shard(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.hub.emit(TODAY, 20261128)
+    bench.client("D", ORDER.format("C1", "NORTH"))
+    bench.client("D", ORDER.format("C2", "SOUTH"))
+    bench.begin()
+    bench.client("D", ORDER.format("C1", "SOUTH"))
+    bench.client("G", "11=C1|41=C2|55=AAPL|54=1|38=50|40=2|44=149.00")
+    bench.client("F", "11=C1|41=C2|55=AAPL|54=1")
+    assert bench.shards[3].take() == []
+    assert [text(one, 11, 39, 103, 102, 58) for one in bench.take()] == [
+        "8 11=C1 39=8 103=6 102= 58=DUPLICATE: ClOrdID=C1, of an order on shard 0",
+        "9 11=C1 39=8 103= 102=6 58=DUPLICATE: ClOrdID=C1, of an order on shard 0",
+        "9 11=C1 39=8 103= 102=6 58=DUPLICATE: ClOrdID=C1, of an order on shard 0",
+    ]
+    bench.client("F", "11=C3|41=C1|55=AAPL|54=1")
+    assert [text(one, 11) for one in bench.shards[0].take()] == ["F 11=C3"], "the order of that name is found"
+    bench.hub.emit(TODAY, 20261129)
+    bench.client("D", ORDER.format("C1", "SOUTH"))
+    assert [text(one, 11) for one in bench.shards[3].take()] == ["D 11=C1"], "on another day it may be used anew"
+
+
+def test_orders_stay_where_they_were_when_their_account_moves(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.client("D", ORDER.format("C1", "NORTH"))
+    report(bench, 0, "C1", status="2")
+    bench.client("D", ORDER.format("C2", "NORTH"))
+    report(bench, 0, "C2", status="8", more="|103=99|58=OTHER_SHARD: account NORTH is on shard 3")
+    bench.shards[0].take()
+    assert [text(one, 11) for one in bench.shards[3].take()] == ["D 11=C2"]
+    bench.client("D", "97=Y|" + ORDER.format("C1", "NORTH"))
+    bench.client("H", "11=C1|55=AAPL|54=1")
+    bench.client("H", "11=C2|55=AAPL|54=1")
+    assert [text(one, 11, 97) for one in bench.shards[0].take()] == ["D 11=C1 97=Y", "H 11=C1 97="], (
+        "the new shard would take it a second time"
+    )
+    assert [text(one, 11) for one in bench.shards[3].take()] == ["H 11=C2"]
+
+
+def test_our_own_exec_ids_do_not_come_again_when_numbers_begin_anew(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.down(3)
+    for name in ("C1", "C2"):
+        bench.hub.begin_anew(20261128)
+        bench.client("D", ORDER.format(name, "SOUTH"))
+        start = now_ms()
+        while now_ms() == start:
+            pass
+    assert len({value(one.rest, 17) for one in bench.take()}) == 2
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    """It did not keep which shard knows a ClOrdID, nor the trading day."""
+    told = {
+        "numbers": [5, 7, 7, 20261127], "orders": [[b"SOUTH", 20261127, [b"C1"]]], "unanswered": [], "moved": [],
+        "has_all": False, "shards": [[3, 2, 3, 3, 20261127]],
+    }  # fmt: skip
+    Log(tmp_path / "ALICE.log").append([(KEPT, told)])
+    bench = Bench(tmp_path)
+    bench.client("F", "11=C3|41=C1|55=AAPL|54=1")
+    bench.client("D", ORDER.format("C1", "NORTH"))
+    assert [text(one, 11) for one in bench.shards[3].take()] == ["F 11=C3"]
+    assert [text(one, 11) for one in bench.shards[0].take()] == ["D 11=C1"]
 
 
 def test_messages_wait_for_a_shard_that_was_not_needed_before(tmp_path: Path) -> None:
