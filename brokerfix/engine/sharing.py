@@ -25,6 +25,7 @@ DIVIDED = frozenset(
 DIVIDED_KINDS = ("firm", "client", "group")
 """The levels whose accounts may be on several shards."""
 Amounts = tuple[tuple[str, str, str, str], ...]
+OTHER_SHARD = "OTHER_SHARD"
 LACKED_AGAIN = 10**9 // 2
 """Nanoseconds until what a refused order would have needed is put on record again though it is not more."""
 
@@ -136,7 +137,13 @@ def not_here(sharing: Sharing, account: str) -> Reject | None:
     if shard is None:
         words = f"the cluster has not said yet on which shard account {account} is; is it there?"
         return Reject(OrdRejReason.BROKER_OPTION, "NOT_AGREED", words)
-    return Reject(OrdRejReason.UNKNOWN_ACCOUNT, "OTHER_SHARD", f"account {account} is on shard {shard}")
+    return Reject(OrdRejReason.UNKNOWN_ACCOUNT, OTHER_SHARD, f"account {account} is on shard {shard}")
+
+
+def elsewhere(sharing: Sharing, account: str) -> str:
+    """Why there is nothing of an account on this shard, for its client; "": it is here, or nobody's."""
+    shard = sharing.elsewhere.get(account) if sharing.divided else None
+    return "" if shard is None else f"{OTHER_SHARD}: account {account} is on shard {shard}"
 
 
 def is_elsewhere(state: "State", c: Any, account: str) -> bool:

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from brokerfix.router.link import Link
 
 log = logging.getLogger("brokerfix.router")
-ELSEWHERE = re.compile(rb"\bis on shard ([0-9]{1,2})\b")
-"""How a shard refuses an order for an account that is not its own: with the shard that it is on."""
+ELSEWHERE = re.compile(rb"\baccount (\S+) is on shard ([0-9]{1,2})\b")
+"""How a shard refuses what is about an account that is not its own: with the shard that it is on."""
 NOT_KEPT = frozenset((b"W", b"X"))
 """Messages that are not sent again: the market has moved on."""
 MISSABLE = frozenset((b"8", b"9", b"j", b"r", b"N"))
@@ -327,22 +327,18 @@ class Hub:
         known = self.state.unanswered.get(cl_ord_id)
         if found is None:
             return False
-        there = int(found[1])
+        there = int(found[2])
         if known is None or known[0] != shard or known[2] & REDIRECTED:
-            if value(rest, 1) in self.routes.accounts:
-                self._moved(value(rest, 1), there)
+            if found[1] in self.routes.accounts:
+                self._moved(found[1], there)
             return False
         if there == shard or str(there) not in self.section.shards:
             return False
         _, _, _, client_number, _, _, asked, body = self.event(self.state.shard(shard).place(known[1]))
-        account = value(body, 1)
-        if not account and asked in (b"F", b"G"):
-            order = self.state.orders.get(value(body, 41))
-            account = order[0] if order is not None else b""
         self.emit(CAME, shard, number + 1)
         # It is answered there, whatever becomes of it.
         self.emit(WITHDRAW, shard, known[1])
-        self._moved(account if account in self.routes.accounts else self.routes.accounts[0], there)
+        self._moved(found[1] if found[1] in self.routes.accounts else self.routes.accounts[0], there)
         self._to_one(there, asked, body, client_number, REDIRECTED)
         return True
 

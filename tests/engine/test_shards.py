@@ -204,6 +204,12 @@ def test_an_account_moves_with_all_that_it_has() -> None:
     assert window[0] == 100 * 10**12
     run_step(first, "client ALICE new C2 buy 1 AAPL 150.00")
     assert refusal(first).text == "OTHER_SHARD: account ALICE is on shard 1"
+    # Nor does anybody believe that all its orders are canceled, or that none works.
+    first.submit(cmd.MassCancel(first.now, "ALICE", "Q1", "7", "", "ALICE"))
+    first.submit(cmd.AskMassStatus(first.now, "ALICE", "M1", True, "", "ALICE"))
+    canceled, status = first.facts[-2:]
+    assert (canceled.reject, canceled.text, canceled.job) == ("99", "OTHER_SHARD: account ALICE is on shard 1", False)
+    assert status.text == "OTHER_SHARD: account ALICE is on shard 1"
     assert run_step(second, "client ALICE new C2 sell 100 AAPL 151.00") == ["ALICE NEW NEW C2 cum 0 leaves 100"]
     for world in (first, second):
         world.die_and_recover()

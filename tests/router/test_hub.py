@@ -292,6 +292,19 @@ def test_a_mass_cancel_goes_to_all_shards_and_is_answered_once_with_the_sum(tmp_
     assert not bench.hub.state.asks
 
 
+def test_a_mass_cancel_follows_its_account(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.client("q", "11=Q1|530=7|453=1|448=SOUTH|452=38|60=20261127-10:00:00.000")
+    bench.shard(3, "r", "11=Q1|37=1|530=7|531=0|532=99|58=OTHER_SHARD: account SOUTH is on shard 0")
+    assert bench.take() == []
+    assert [text(one, 11, 448) for one in bench.shards[0].take()] == ["q 11=Q1 448=SOUTH"]
+    bench.shard(0, "r", "11=Q1|37=2|530=7|531=7|533=2")
+    assert [text(one, 11, 531, 533) for one in bench.take()] == ["r 11=Q1 531=7 533=2"]
+    bench.shards[3].take()
+    bench.client("D", ORDER.format("C1", "NORTH"))
+    assert [text(one, 11) for one in bench.shards[0].take()] == ["D 11=C1"], "another account has not moved"
+
+
 def test_a_mass_cancel_tells_which_shard_refuses_or_is_down(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.client("q", "11=Q1|530=7|60=20261127-10:00:00.000")

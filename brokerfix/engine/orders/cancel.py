@@ -6,6 +6,7 @@ from brokerfix.engine.orders.accept import named
 from brokerfix.engine.orders.ending import cancel, is_cancelable, waits
 from brokerfix.engine.orders.order import REQUEST_REJECTED_IN, Order
 from brokerfix.engine.orders.status import matching, report_known
+from brokerfix.engine.sharing import elsewhere
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -101,21 +102,16 @@ def refused_in_state(order: Order, request: Request, qty: int, may_wait: bool) -
 def mass_cancel(state: State, c: MassCancel, step: Step) -> None:
     """Cancel every working order that matches, which is a job. Each is reported as if it had been canceled unasked."""
     if c.kind == OF_SECURITY and c.symbol not in state.instruments:
-        step.emit(
-            MassCanceled,
-            client=c.client,
-            cl_ord_id=c.cl_ord_id,
-            kind=c.kind,
-            orders=0,
-            reject=UNKNOWN_SECURITY,
-            text=f"UNKNOWN_SYMBOL: value={c.symbol}",
-        )
-        return
+        return _cancel_none(c, UNKNOWN_SECURITY, f"UNKNOWN_SYMBOL: value={c.symbol}", step)
     symbol = c.symbol if c.kind == OF_SECURITY else ""
     client = state.clients[c.client]
     count = -1
     if len(client.working) <= MOST_COUNTED:
         count = sum(is_cancelable(order) for order in matching(client, symbol, c.account, c.side))
+    away = elsewhere(state.sharing, c.account)
+    if away and not count:
+        # Its orders work there: that none does here is not what the client has asked.
+        return _cancel_none(c, OTHER, away, step)
     step.emit(
         MassCanceled,
         client=c.client,
@@ -127,3 +123,9 @@ def mass_cancel(state: State, c: MassCancel, step: Step) -> None:
         account=c.account,
         side=c.side,
     )
+
+
+def _cancel_none(c: MassCancel, reason: str, text: str, step: Step) -> None:
+    step.emit(
+        MassCanceled, client=c.client, cl_ord_id=c.cl_ord_id, kind=c.kind, orders=0, reject=reason, text=text
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from brokerfix.commands import AskListStatus, AskMassStatus, AskStatus, ClientOt
 from brokerfix.domain import BusinessRejectReason, OrdRejReason, Side
 from brokerfix.engine.entities import Client, JobKind
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.sharing import elsewhere
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions
@@ -84,7 +85,7 @@ def ask_mass_status(state: State, c: AskMassStatus, step: Step) -> None:
             order_id=0,
             symbol=c.symbol,
             side=Side.BUY,
-            text="NO_ORDERS: nothing works that matches the request",
+            text=elsewhere(state.sharing, c.account) or "NO_ORDERS: nothing works that matches the request",
             status_req_id=req_id,
             mass_status_req_id=mass_id,
             is_last=True,
