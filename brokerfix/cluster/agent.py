@@ -191,7 +191,8 @@ class Agent:
     async def _watch(self) -> None:
         may = await self.lease.look(clock)
         if self.lease.holding is not None:
-            # It was ours before this process began.
+            # It was ours before this process began, which may not have been the primary yet.
+            self.before = self.lease.holding.held.after
             return
         last = self.lease.last
         if last is None:

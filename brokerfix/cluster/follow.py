@@ -86,7 +86,7 @@ async def _data_from(stream: Stream, first: int, last: int) -> Message | None:
 
 class Follower:
     """Makes this node's segments what the stream has. `seq` is up to which message they are, `position` up to which
-    place, `epoch` that of the last message; `took` counts what was taken. `caught_up`: there was nothing more to take,
+    place, `epoch` that of the last message; `took` counts what was not here. `caught_up`: there was nothing more to take,
     or not much."""
 
     def __init__(self, stream: Stream, incoming: Incoming) -> None:
@@ -123,16 +123,16 @@ class Follower:
             if head.epoch < self.epoch:
                 log.info("message %d of epoch %d is void: epoch %d had begun", message.seq, head.epoch, self.epoch)
             else:
-                self._take(message)
+                # What this node has published itself may come late.
+                self.took += self._take(message)
                 self.epoch = head.epoch
-                self.took += not head.is_epoch
             self.seq = message.seq
         self.caught_up = not messages or messages[-1].more < MOST_AT_ONCE
         return len(messages)
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Message) -> bool:
         try:
-            self.incoming.take(message.head, message.data)
+            return self.incoming.take(message.head, message.data)
         except OSError:
             self.caught_up = False
             raise

@@ -25,7 +25,8 @@ RENEWALS = 4
 class Held(msgspec.Struct, frozen=True):
     """What the key says. `instance` is the start of the node that wrote it, `beat` its count of writes; `kinds` and
     `version` tell what facts it writes, `address` where its clients connect. `released`: it is given up, in favour of
-    the node `to` ("": any)."""
+    the node `to` ("": any). `after` is the node that held it before this epoch ("": none, or an older version wrote
+    it)."""
 
     node: str
     instance: int
@@ -36,6 +37,7 @@ class Held(msgspec.Struct, frozen=True):
     address: str = ""
     released: bool = False
     to: str = ""
+    after: str = ""
 
 
 class Stale(Exception):
@@ -121,7 +123,7 @@ def decode(value: bytes) -> Held:
 
 class Lease:
     """The lease of one shard, for one node. `holding` is None while others have it, or nobody; `last` is what the key
-    said when it was last read."""
+    said when it was last read; `was_ours`: before the epoch that we hold, this node held it as well."""
 
     def __init__(self, key: Key, lease: int, me: Held) -> None:
         """`me` says who we are; `lease` is in ns."""
@@ -149,6 +151,7 @@ class Lease:
         if held.instance == self.me.instance and held.node == self.me.node and not held.released:
             if self.holding is None:
                 self.holding = Holding(self.lease, held)
+                self.was_ours = held.after == self.me.node
             self.holding.taken(held.beat, revision)
             return May.TAKE
         return self.watch.may(now, held, self.me.node)
@@ -158,8 +161,9 @@ class Lease:
         may be ours, and `look` tells."""
         last = self.last
         epoch = max(least, last.epoch if last is not None else 0) + 1
-        self.was_ours = last is not None and last.node == self.me.node
-        holding = Holding(self.lease, msgspec.structs.replace(self.me, epoch=epoch))
+        after = last.node if last is not None else ""
+        self.was_ours = after == self.me.node
+        holding = Holding(self.lease, msgspec.structs.replace(self.me, epoch=epoch, after=after))
         tried = holding.next(clock())
         try:
             revision = await self.key.write(_encode(tried), self._before if last is not None else 0)

@@ -150,11 +150,11 @@ class Incoming:
         """The segments are the stream's up to there."""
         self.position, self.crc = position, crc
 
-    def take(self, head: Head, data: bytes) -> None:
-        """Write what a message has. Raises Refused where it does not fit to what is here, and OSError where it can't be
-        written: then it may be taken again."""
+    def take(self, head: Head, data: bytes) -> bool:
+        """Write what a message has. Returns whether any of it was not here. Raises Refused where it does not fit to
+        what is here, and OSError where it can't be written: then it may be taken again."""
         if head.is_epoch or (head.end <= self.position and crc_of(self.folder, head.end) == head.crc):
-            return
+            return False
         if not self.position:
             self._check_first(head, data)
         if head.day != self.position >> OFFSET_BITS:
@@ -174,7 +174,8 @@ class Incoming:
         if has != data[: len(has)]:
             self._cut(head.start)
             has = b""
-        if len(has) < len(data):
+        is_new = len(has) < len(data)
+        if is_new:
             _write_all(file, data[len(has) :], head.offset + len(has))
             if self.sync:
                 os.fdatasync(file)
@@ -185,6 +186,7 @@ class Incoming:
                 "or of another broker: move it away, and restore a backup of the primary's journal"
             )
         self.crc, self.position = crc, head.end
+        return is_new
 
     def _check_first(self, head: Head, data: bytes) -> None:
         """What this node has already, before anything of the stream, has to be of the same journal."""

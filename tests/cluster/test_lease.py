@@ -246,3 +246,20 @@ def test_an_agent_that_was_killed_goes_on_with_the_lease_of_its_instance() -> No
     assert again.holding.held.epoch == 1
     started_anew = Lease(key, LEASE, Held("a", 7, 0))
     assert do(started_anew.look(lambda: 100)) is May.WAIT, "another instance of the same node waits as others do"
+
+
+def test_who_is_killed_while_it_takes_over_still_knows_whether_another_node_was_before_it() -> None:
+    """If none was, what this node has beyond the stream is its own, and told to clients: it must not be cut."""
+    for before, is_ours in (("a", True), ("b", False)):
+        key = QuickKey()
+        last, first = Lease(key, LEASE, Held(before, 1, 0)), Lease(key, LEASE, Held("a", 2, 0))
+        do(last.look(lambda: 0))
+        do(last.take(lambda: 0))
+        do(first.look(lambda: 0))
+        assert do(first.look(lambda: 2 * LEASE)) is May.TAKE
+        assert do(first.take(lambda: 2 * LEASE))
+        assert do(first.renew(lambda: 2 * LEASE))
+        again = Lease(key, LEASE, Held("a", 2, 0))
+        assert do(again.look(lambda: 2 * LEASE)) is May.TAKE
+        assert again.holding is not None
+        assert (first.was_ours, again.was_ours, again.holding.held.after) == (is_ours, is_ours, before)
