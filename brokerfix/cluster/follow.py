@@ -86,8 +86,8 @@ async def _data_from(stream: Stream, first: int, last: int) -> Message | None:
 
 class Follower:
     """Makes this node's segments what the stream has. `seq` is up to which message they are, `position` up to which
-    place, `epoch` that of the last message; `took` counts what was not here. `caught_up`: there was nothing more to take,
-    or not much."""
+    place, `epoch` that of the last message; `took` counts what was not here. `caught_up`: there was nothing more to
+    take, or not much."""
 
     def __init__(self, stream: Stream, incoming: Incoming) -> None:
         self.stream = stream

@@ -17,6 +17,7 @@ import msgspec
 from brokerfix.cluster.broker_end import BrokerEnd
 from brokerfix.cluster.keys import Keys
 from brokerfix.cluster.lease import Stale
+from brokerfix.cluster.standing import CarriedOut
 from brokerfix.operate.admin import ActionRefused
 
 log = logging.getLogger("brokerfix.cluster")
@@ -35,6 +36,13 @@ class Move(msgspec.Struct):
     carried: list[list[str]]
 
 
+class Since(msgspec.Struct):
+    """Of what an account has (`engine.risk.moves.Holdings`): up to where what is asked of all is in it; -1: an older
+    version has not told."""
+
+    standing: int = -1
+
+
 class Place(msgspec.Struct, omit_defaults=True):
     """Where an account is, or goes to: the `shard`, and how many `moves` it has made. `move` is the last one, while it
     is not done."""
@@ -47,8 +55,8 @@ class Place(msgspec.Struct, omit_defaults=True):
 class Accounts:
     """The accounts' keys as the agent of one shard knows them, and what it does about them."""
 
-    def __init__(self, keys: Keys, broker: BrokerEnd, shard: int) -> None:
-        self._keys, self._broker, self._shard = keys, broker, shard
+    def __init__(self, keys: Keys, broker: BrokerEnd, standing: CarriedOut, shard: int) -> None:
+        self._keys, self._broker, self._standing, self._shard = keys, broker, standing, shard
         self.known: dict[str, tuple[int, Place]] = {}
         self.changed: dict[str, None] = {}
         self.rescan_at = 0.0
@@ -108,7 +116,7 @@ class Accounts:
         found = self.known.get(name) or await self._read(name)
         number = found[1].moves + 1 if found is not None else 1
         try:
-            await self._broker.ask("move-out", account=name, move=number)
+            await self._broker.ask("move-out", account=name, move=number, sequence=self._standing.done)
         except ActionRefused as error:
             # It has got an order to wait for meanwhile, or the number is another one.
             log.info("account %s: %s", name, error)
@@ -127,6 +135,10 @@ class Accounts:
                 move = Move(self._shard, handed["holdings"], carried)
                 await self._write(name, Place(handed["other"], number, move), revision)
         elif not handed["out"]:
+            if place.move is not None:
+                # What was asked of all while it was on its way has been done to nothing of it.
+                since = msgspec.json.decode(place.move.holdings, type=Since).standing
+                await self._standing.do_again(name, since)
             await self._broker.settled()
             if await tell_parts():
                 await self._write(name, Place(self._shard, number), revision)

@@ -76,13 +76,13 @@ class Shard:
         self.client = client
         self.keys = Keys(client, self.cluster, REQUEST_SECONDS)
         self.broker = BrokerEnd(config.data, shared, config.broker.durability)
-        self.accounts = Accounts(self.keys, self.broker, self.shard)
         self.epoch = 0
         self.beats: dict[str, float] = {}
         self.told: dict[str, Beat] = {}
         self._number = 0
         self._documents: dict[str, Document] = {}
         self.standing = CarriedOut(self.keys, self.broker, self.shard)
+        self.accounts = Accounts(self.keys, self.broker, self.standing, self.shard)
         self._lock = asyncio.Lock()
         self._trouble = ""
         self._near: dict[str, float] = {}

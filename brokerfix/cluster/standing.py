@@ -96,6 +96,15 @@ class CarriedOut:
             await self._keys.write(f"done.{self._shard}", str(self.done).encode())
             self.kept = self.done
 
+    async def do_again(self, account: str, since: int) -> None:
+        """Carry out again what was asked about an account after a number and is done here (-1: nothing). Raises Away
+        and NotRunning."""
+        _, standing = await read_standing(self._keys)
+        for asked in standing.asked if since >= 0 else ():
+            about = asked.request.get("kind"), asked.request.get("name")
+            if since < asked.number <= self.done and about == ("account", account):
+                await self._carry_out(asked)
+
     async def _carry_out(self, asked: Asked) -> Answer:
         try:
             answer = {"ok": True, **await self._broker.ask(asked.request["action"], asked.by, **fields(asked.request))}

@@ -36,10 +36,12 @@ class MoveAccount(OperatorCommand, frozen=True, gc=False):
 
 
 class MoveOut(OperatorCommand, frozen=True, gc=False):
-    """An account that is drained leaves; `move` is the number of this move."""
+    """An account that is drained leaves; `move` is the number of this move. Up to the number `standing` this shard has
+    carried out what is asked of all (-1: that is not known)."""
 
     account: str
     move: int
+    standing: int = -1
 
 
 class MoveIn(OperatorCommand, frozen=True, gc=False):

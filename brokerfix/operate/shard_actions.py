@@ -99,7 +99,8 @@ class ShardActions:
         return {}
 
     def _out(self, operator: str, request: Request) -> Answer:
-        return self._done(cmd.MoveOut(self.broker.clock(), operator, request["account"], request["move"]))
+        account, move, standing = request["account"], request["move"], request.get("sequence", -1)
+        return self._done(cmd.MoveOut(self.broker.clock(), operator, account, move, standing))
 
     def _in(self, operator: str, request: Request) -> Answer:
         carried: tuple[Any, ...] = tuple(tuple(map(str, one)) for one in request["tables"].get("carried", ()))

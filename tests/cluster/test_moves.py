@@ -13,10 +13,12 @@ from brokerfix.cluster.broker_end import AGENT, BrokerEnd
 from brokerfix.cluster.keys import Keys
 from brokerfix.cluster.lease import Away, Stale
 from brokerfix.cluster.moves import Accounts
-from brokerfix.domain import Level, to_money
+from brokerfix.cluster.standing import CarriedOut, keep
+from brokerfix.domain import Level, Limits, to_money
 from brokerfix.engine.risk.shards import rows, used
 from brokerfix.facts import Fact, OperatorRefused
 from brokerfix.operate.admin import ActionRefused, Answer
+from brokerfix.operate.risk_actions import RiskActions
 from brokerfix.operate.shard_actions import ShardActions
 from tests.scenario import World, run_step
 
@@ -81,7 +83,7 @@ class KeysAtHand(Keys):
 class Running:
     """A broker as its operator's actions see it."""
 
-    config: Any = SimpleNamespace(operators={})
+    config: Any = SimpleNamespace(operators={}, approvals=SimpleNamespace(raise_above=None))
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -112,7 +114,9 @@ class Side(BrokerEnd):
         """The agent begins; what limits' documents say is as the broker has it."""
         self.world.submit(cmd.HoldParts(self.world.now, AGENT, epoch))
         self.give(40_000)
-        self.accounts = Accounts(KeysAtHand(self.servers, self.effects), self, self.shard)
+        keys = KeysAtHand(self.servers, self.effects)
+        self.standing = CarriedOut(keys, self, self.shard)
+        self.accounts = Accounts(keys, self, self.standing, self.shard)
 
     def give(self, amount: int) -> None:
         sharing = self.world.state.sharing
@@ -128,7 +132,10 @@ class Side(BrokerEnd):
                 raise ActionRefused(refused[0].text)
             return {}
 
-        actions = {**ShardActions(running, done).actions, "alert": lambda by, request: {}}
+        actions = {
+            **ShardActions(running, done).actions, **RiskActions(running, done).actions,
+            "alert": lambda by, request: {},
+        }  # fmt: skip
         answer: Answer = await self.effects.do(lambda: actions[action](by, request))
         return answer
 
@@ -294,6 +301,35 @@ def test_nothing_is_told_that_a_standby_may_not_have(sides: tuple[Side, Side]) -
     for one in moves(first, second, 4):
         run(one.look())
     assert (first.has, second.has, second.is_here) == (0, 100, True)
+
+
+def test_limits_and_halts_that_are_set_while_an_account_is_on_its_way_count(sides: tuple[Side, Side]) -> None:
+    """The other shard does what is asked before it takes the account, which brings what it had before."""
+    first, second = sides
+    level = Level("account", NAME)
+    keys = KeysAtHand(first.servers, Effects())
+    about = {"kind": "account", "name": NAME}
+
+    def ask(side: Side, action: str, **more: Any) -> None:
+        run(side.standing.catch_up())
+        asyncio.run(keep(keys, "olga", {"action": action, **about, **more}))
+        run(side.standing.catch_up())
+
+    ask(first, "set-limits", settings={"max_order_qty": "70", "max_order_notional": "900"})
+    ask(first, "halt")
+    first.world.submit(cmd.SetLimits(first.world.now, "olga", level, Limits(max_order_qty="80"), until=10**19))
+    first.world.submit(cmd.MoveAccount(first.world.now, "olga", NAME, 1))
+    run(first.look())
+    assert NAME in first.world.state.sharing.handed
+    ask(first, "set-limits", settings={"max_order_notional": "500"})
+    ask(first, "resume")
+    run(second.standing.catch_up())
+    for side in moves(first, second, 3):
+        run(side.look())
+    state = second.world.state
+    assert second.is_here
+    assert (state.limits[level].max_order_qty, state.limits[level].max_order_notional) == ("70", "500")
+    assert not state.halts
 
 
 def test_what_cannot_be_taken_stays_in_hand_until_it_can(sides: tuple[Side, Side]) -> None:

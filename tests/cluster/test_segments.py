@@ -122,7 +122,7 @@ def test_ones_own_tail_stays_while_the_stream_has_the_same_or_nothing(tmp_path: 
     source = written(tmp_path / "a", [10] * 5)
     own = written(tmp_path / "b", [10] * 9)
     incoming = Incoming(own, sync=False)
-    assert not any([incoming.take(head, data) for head, data in runs(source)]), "nothing is new here"
+    assert not any(incoming.take(head, data) for head, data in runs(source)), "nothing is new here"
     assert end_of(own) > incoming.position == end_of(source)
     incoming.cut_own()
     assert contents(own) == contents(source)

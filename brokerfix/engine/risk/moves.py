@@ -14,7 +14,7 @@ from brokerfix import commands as cmd
 from brokerfix import facts as f
 from brokerfix.domain import MONEY_DIGITS, REDUCING, Level, Limits, RestatementReason, money_text, to_money
 from brokerfix.engine import touched
-from brokerfix.engine.entities import Account, Job, JobKind, Position
+from brokerfix.engine.entities import Account, Job, JobKind, Override, Position
 from brokerfix.engine.kept_accounts import AccountImage, BoundImage, account_of, image_of, put_window, window_of
 from brokerfix.engine.money import weigh_balances
 from brokerfix.engine.operator import refuse
@@ -34,7 +34,8 @@ LEFT = "MOVED: the account is being moved to another shard"
 
 class Holdings(msgspec.Struct):
     """All that an account has: itself, the limits of its levels as they are and as they are configured, what counts
-    towards them by the time, what it owes, and its halts: (operator, whether it is killed)."""
+    towards them by the time, what it owes, and its halts: (operator, whether it is killed). `overrides` are limits that
+    hold for a time, `standing` is `MoveOut`'s."""
 
     account: AccountImage
     limits: list[tuple[Level, Limits]]
@@ -42,6 +43,8 @@ class Holdings(msgspec.Struct):
     windows: list[BoundImage]
     deficit: str = "0"
     halt: tuple[str, bool] | None = None
+    overrides: list[tuple[Level, Override]] = []
+    standing: int = -1
 
 
 _encode = msgspec.json.Encoder().encode
@@ -185,12 +188,12 @@ def move_out(state: State, c: cmd.MoveOut, step: Step) -> None:
     if waits:
         return refuse(c, step, f"account {name}: {waits}")
     step.emit(
-        f.AccountMovedOut, account=name, to=sharing.moving[name], move=c.move, holdings=_holdings(state, name),
-        carried=_carried(state, state.accounts[name]),
+        f.AccountMovedOut, account=name, to=sharing.moving[name], move=c.move,
+        holdings=_holdings(state, name, c.standing), carried=_carried(state, state.accounts[name]),
     )  # fmt: skip
 
 
-def _holdings(state: State, name: str) -> str:
+def _holdings(state: State, name: str, standing: int) -> str:
     levels = [level for level in state.limits if level.kind == "account" and level.name == name]
     image = image_of(state.accounts[name])
     image.positions = {symbol: one for symbol, one in image.positions.items() if any(map(int, one))}
@@ -202,6 +205,8 @@ def _holdings(state: State, name: str) -> str:
         [window_of(state.bounds[level]) for level in levels if level in state.bounds],
         str(state.deficits.get(name, 0)),
         None if operator is None else (operator, ("account", name) in state.killed),
+        [(level, state.overrides[level]) for level in levels if level in state.overrides],
+        standing,
     )
     return _encode(whole).decode()
 
@@ -341,6 +346,8 @@ def _set_levels(state: State, name: str, holdings: Holdings) -> None:
         set_level(state, level, limits)
     for level, limits in holdings.configured:
         state.configured[level] = limits
+    for level, override in holdings.overrides:
+        state.overrides[level] = override
     for one in holdings.windows:
         if one.level in state.bounds:
             put_window(state.bounds[one.level], one)
