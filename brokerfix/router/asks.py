@@ -1,6 +1,6 @@
 """Questions that go to several shards and get one answer. No I/O and no clock."""
 
-from brokerfix.router.text import changed, clean, value, without
+from brokerfix.router.text import changed, clean, text_of, value, without
 
 MASS_CANCEL, MASS_STATUS, STATUS, RISK_LIMITS = b"q", b"AF", b"H", b"CL"
 NOT_TAKEN, OTHER = b"0", b"99"
@@ -27,26 +27,28 @@ class Ask:
         self.waiting: set[int] = set()
         self.missing: list[int] = []
         self.rejected: tuple[bytes, bytes] | None = None
+        self.rejects: dict[int, str] = {}
 
     def part(self, shard: int, kind: bytes, rest: bytes) -> None:
         """The last of a shard's answers, which is not told by itself: of the ANSWER's type, or a Reject(3) or
         BusinessMessageReject(j) of the question, or, without a type, none, as the shard is down."""
         self.waiting.discard(shard)
-        if kind != self.ANSWER:
-            self.missing.append(shard)
-            if kind:
-                self.rejected = self.rejected or (kind, rest)
-        else:
+        if kind == self.ANSWER:
             self._part(shard, rest)
+        elif kind:
+            self.rejected = self.rejected or (kind, rest)
+            self.rejects[shard] = text_of(rest)
+        else:
+            self.missing.append(shard)
 
     def _part(self, shard: int, rest: bytes) -> None:
         raise NotImplementedError
 
-    def answer(self) -> tuple[bytes, bytes]:
+    def answer(self, nothing: bytes = b"") -> tuple[bytes, bytes]:
         """The one answer, or the last: its type and rest. What every shard rejects is rejected, and so is what none
-        answers."""
+        answers. `nothing` is an answer that tells nothing, where all that is told is told already."""
         if self.has_answer:
-            return self.ANSWER, self._answer()
+            return self.ANSWER, self._answer(nothing)
         if self.rejected is not None:
             return self.rejected
         told = self.kind, value(self.rest, ID_OF[self.kind]) or b"NONE", clean(self.missing_text)
@@ -57,15 +59,16 @@ class Ask:
         """Whether any shard has answered the question."""
         raise NotImplementedError
 
-    def _answer(self) -> bytes:
+    def _answer(self, nothing: bytes) -> bytes:
         raise NotImplementedError
 
     @property
     def missing_text(self) -> str:
-        """Which shards do not answer, for the client."""
-        if not self.missing:
-            return ""
-        return f"SHARD_DOWN: {', '.join(f'shard {shard}' for shard in sorted(self.missing))} did not answer"
+        """Which shards do not answer, or reject it and why, for the client."""
+        told = [f"shard {shard}: {text}" for shard, text in sorted(self.rejects.items())]
+        if self.missing:
+            told.append(f"SHARD_DOWN: {', '.join(f'shard {shard}' for shard in sorted(self.missing))} did not answer")
+        return "; ".join(told)
 
 
 class MassCancel(Ask):
@@ -95,7 +98,7 @@ class MassCancel(Ask):
     def has_answer(self) -> bool:
         return bool(self.taken or self.refused)
 
-    def _answer(self) -> bytes:
+    def _answer(self, nothing: bytes) -> bytes:
         """The one report: refused only if every shard refuses. What a shard refuses stands in its text."""
         missing = clean(self.missing_text)
         text = b"; ".join([*self.texts, *([missing] if missing else [])])
@@ -154,9 +157,9 @@ class Many(Ask):
         """A message that is followed by others: without the number of all, which is a shard's."""
         return changed(without(rest, self.TOTAL), self.LAST, b"N")
 
-    def _answer(self) -> bytes:
+    def _answer(self, nothing: bytes) -> bytes:
         """The last message."""
-        last, none = self.held, not self.held or self.is_empty(self.held)
+        last, none = self.held or nothing, not self.held or self.is_empty(self.held)
         total = self.told + (0 if none else 1)
         text = value(last, 58)
         if none and self.told:

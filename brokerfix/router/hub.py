@@ -19,6 +19,7 @@ from brokerfix.router.refusals import (
     business_reject,
     no_change,
     no_order,
+    nothing,
 )
 from brokerfix.router.routes import ALL, ANY, NoRoute, Routes
 from brokerfix.router.state import (
@@ -378,7 +379,7 @@ class Hub:
         """Answer a question if every shard has."""
         ask = self.state.asks[key]
         if not ask.waiting:
-            self.tell(*ask.answer())
+            self.tell(*ask.answer(nothing(self.begin_string, ask.kind, ask.rest, self.exec_id)))
             self.emit(DONE, key)
 
     # Shards come and go

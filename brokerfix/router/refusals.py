@@ -28,12 +28,22 @@ def no_order(
         exec_type = b"8"
     else:
         trans_type = b""
-    if exec_type == b"I" and (asked := value(rest, 790)):
-        terms += b"790=%b\x01" % asked
+    if exec_type == b"I":
+        terms += b"".join(b"%d=%b\x01" % (tag, asked) for tag in (790, 584) if (asked := value(rest, tag)))
+    if not value(rest, 54):
+        terms += b"54=1\x01"
     return b"8", (
         b"37=NONE\x0117=%b\x01%b150=%b\x0139=8\x01%b151=0\x0114=0\x016=0\x01103=%b\x0160=%b\x0158=%b\x01"
         % (exec_id.encode(), trans_type, exec_type, terms, reason, timestamp(now_ms()), clean(text))
     )
+
+
+def nothing(begin_string: str, kind: bytes, rest: bytes, answer_id: str) -> bytes:
+    """The rest of an answer to a question about orders or limits that tells none of them."""
+    if kind != b"CL":
+        return no_order(begin_string, rest, answer_id, "", b"I")[1]
+    ids = answer_id.encode(), value(rest, 1666), value(rest, 1760) or b"3", timestamp(now_ms())
+    return b"1667=%b\x011666=%b\x011760=%b\x011511=2\x0160=%b\x01" % ids
 
 
 def no_change(kind: bytes, rest: bytes, text: str, reason: bytes = UNKNOWN_ORDER) -> Answer:

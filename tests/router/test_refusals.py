@@ -8,7 +8,7 @@ import quickfix
 
 from brokerfix.fix.versions.dialect import standard_dictionary
 from brokerfix.router.asks import ask
-from brokerfix.router.refusals import Answer, business_reject, no_change, no_order, reject
+from brokerfix.router.refusals import Answer, business_reject, no_change, no_order, nothing, reject
 from brokerfix.router.text import Names, value, without
 from tests.router.hubs import fields
 
@@ -53,6 +53,16 @@ def test_answers_of_several_shards_are_messages_of_the_standard(begin_string: st
     kind, rest = mass_status.answer()
     check(begin_string, (kind, rest))
     assert (value(rest, 911), value(rest, 912)) == (b"1", b"Y")
+    # What was held has been told, as something newer came behind it, and no other shard answers.
+    told: Any = ask(b"AF", fields("584=M|585=7"))
+    told.part(3, b"8", fields(REPORT))
+    told.released()
+    told.part(0, b"j", fields("372=AF|379=M|380=0|58=MASS_STATUS: the last one is still being answered"))
+    kind, rest = told.answer(nothing(begin_string, told.kind, told.rest, "ROUTER-1"))
+    check(begin_string, (kind, rest))
+    found = [value(rest, tag) for tag in (17, 37, 150, 584, 911, 912)]
+    assert found == [b"ROUTER-1", b"NONE", b"I", b"M", b"1", b"Y"]
+    assert b"shard 0: MASS_STATUS" in value(rest, 58)
     canceled = ask(b"q", fields("11=Q|530=7|60=20261127-10:00:00.000"))
     canceled.part(0, b"", b"")
     check(begin_string, canceled.answer())
