@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from brokerfix.router.log import Event
 from brokerfix.router.refusals import NOT_AVAILABLE, business_reject
-from brokerfix.router.state import NOWHERE, REDIRECTED, SHARD_ANEW, SUBSCRIBING, WITHDRAW
+from brokerfix.router.state import NOWHERE, PART, REDIRECTED, SHARD_ANEW, SUBSCRIBING, WITHDRAW
 from brokerfix.router.text import now_ms, value
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 STALE = frozenset((b"D", b"G", b"E", b"s", b"R", b"AJ", b"i", b"S"))
 """Messages that are not brought to a shard when they are old."""
+ANSWER_MS = 10_000
+"""For so long shards may tell nothing of the answer to a question; it is told without them then."""
 
 
 def shard_anew(hub: "Hub", shard: int, day: int) -> int:
@@ -98,3 +100,12 @@ def expire_held(hub: "Hub", now: int) -> None:
         link = hub.links.get(shard)
         if link is None or not (link.is_up or link.has_sent(number)):
             withdraw(hub, shard, number)
+
+
+def expire_asks(hub: "Hub", now: int) -> None:
+    """Answer questions without the shards that have told nothing for too long (ms UTC), though they are up."""
+    for key, ask in list(hub.state.asks.items()):
+        if now - hub.heard.setdefault(key, now) > ANSWER_MS:
+            for shard in sorted(ask.waiting):
+                hub.emit(PART, shard, key, b"", b"")
+            hub.conclude(key)

@@ -77,7 +77,7 @@ class Guard:
 
 class Hub:
     """`to_client` takes bytes for the client, None while it is not logged on; `pause` has it wait. `links` are the
-    sessions with shards."""
+    sessions with shards. `heard`: when (ms UTC) something came last of the answer to a question."""
 
     def __init__(
         self, name: str, broker: str, client: ClientSection, section: RouterSection, routes: Routes, record: Log,
@@ -93,6 +93,8 @@ class Hub:
         self.links: dict[int, Link] = {}
         self.to_client: Callable[[bytes], None] | None = None
         self.pause: Callable[[bool], None] = lambda paused: None
+        self._full: set[int] = set()
+        self.heard: dict[bytes, int] = {}
         self.record = record
         self._open_link, self._learn = open_link, learn
         self._events: list[Event] = []
@@ -300,7 +302,7 @@ class Hub:
             if self.state.asks and (key := self._rejected_ask(shard, kind, rest, ref)):
                 self.emit(CAME, shard, number + 1)
                 self.emit(PART, shard, key, kind, rest)
-                self._conclude(key)
+                self.conclude(key)
                 return
         elif kind == b"Y":
             self.subscriptions.pop((b"V", value(rest, 262)), None)
@@ -358,6 +360,7 @@ class Hub:
             self._release(shard)
             self.tell(kind, rest, shard, number)
             return
+        self.heard[key] = now_ms()
         if isinstance(ask, Many):
             if value(rest, ask.LAST) != b"Y":
                 self.tell(kind, ask.not_last(rest), shard, number)
@@ -367,7 +370,7 @@ class Hub:
                 self.tell(kind, ask.not_last(held))
         self.emit(CAME, shard, number + 1)
         self.emit(PART, shard, key, kind, rest)
-        self._conclude(key)
+        self.conclude(key)
 
     def _release(self, shard: int) -> None:
         """Tell what is held of a shard, as something follows that may be newer."""
@@ -375,12 +378,13 @@ class Hub:
             if isinstance(ask, Many) and (held := ask.to_release(shard, b"")):
                 self.tell(ask.ANSWER, ask.not_last(held))
 
-    def _conclude(self, key: bytes) -> None:
+    def conclude(self, key: bytes) -> None:
         """Answer a question if every shard has."""
         ask = self.state.asks[key]
         if not ask.waiting:
             self.tell(*ask.answer(nothing(self.begin_string, ask.kind, ask.rest, self.exec_id)))
             self.emit(DONE, key)
+            self.heard.pop(key, None)
 
     # Shards come and go
 
@@ -404,7 +408,7 @@ class Hub:
             if shard in ask.waiting:
                 self.make_room()
                 self.emit(PART, shard, name, b"", b"")
-                self._conclude(name)
+                self.conclude(name)
 
     # Sessions
 
@@ -443,8 +447,14 @@ class Hub:
         self.subscriptions.clear()
         self.held.clear()
         self.links.clear()
+        self._full.clear()
         if self.record.end > COMPACT_BYTES and not self.state.asks:
             compact(self)
+
+    def full(self, shard: int, is_full: bool) -> None:
+        """A shard takes no more at the moment, or takes again: the client has to wait for all."""
+        (self._full.add if is_full else self._full.discard)(shard)
+        self.pause(bool(self._full))
 
     def close(self) -> None:
         """Let its file go."""

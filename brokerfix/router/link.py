@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from brokerfix.router.hub import Hub
 
 log = logging.getLogger("brokerfix.router")
-HEARTBEAT_SECONDS = 30
+HEARTBEAT_SECONDS = 10
+"""A shard that hangs counts as down after 2.4 times that."""
 LOGON_SECONDS = 10.0
 RETRY_SECONDS = 0.2
 LONGEST_RETRY = 2.0
@@ -31,6 +32,8 @@ PATIENCE = 5
 NEW_SECONDS = 5
 """How long messages wait for a shard that nothing was sent to before."""
 TOO_LOW = re.compile(rb"MsgSeqNum too low")
+FULL_SECONDS = 3.0
+"""For so long a shard may take nothing of what it is sent, before it counts as down."""
 FIXT = "FIXT.1.1"
 
 
@@ -61,6 +64,7 @@ class Link(asyncio.Protocol):
         self._failures = 0
         self._heard_at = self._wrote_at = time.monotonic()
         self._tested = False
+        self._full_since = 0.0
         self._opened_at = time.monotonic()
         self._task = self._loop.create_task(self._stay())
 
@@ -107,16 +111,18 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        self.hub.pause(False)
+        self.resume_writing()
         why, self._why = self._why, ""
         self._lost(why or ("the shard closed the connection" if error is None else str(error)))
         self._gone.set()
 
     def pause_writing(self) -> None:
-        self.hub.pause(True)
+        self._full_since = time.monotonic()
+        self.hub.full(self.shard, True)
 
     def resume_writing(self) -> None:
-        self.hub.pause(False)
+        self._full_since = 0.0
+        self.hub.full(self.shard, False)
 
     def pause(self, paused: bool) -> None:
         """The client does not keep up: the shard has to wait."""
@@ -335,7 +341,11 @@ class Link(asyncio.Protocol):
         """Called now and then (monotonic seconds): heartbeats, and a shard that is silent."""
         if not self.is_up:
             return
-        if now - self._heard_at > 2.4 * HEARTBEAT_SECONDS:
+        if self._full_since and now - self._full_since > FULL_SECONDS:
+            # The client waits, and with it what it has for other shards.
+            self._why = f"it has taken nothing of what it is sent for {FULL_SECONDS:g} s"
+            self.drop()
+        elif now - self._heard_at > 2.4 * HEARTBEAT_SECONDS:
             log.warning("%s: shard %d says nothing any more", self.hub.name, self.shard)
             self.drop()
         elif now - self._heard_at > 1.2 * HEARTBEAT_SECONDS and not self._tested:

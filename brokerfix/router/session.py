@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from brokerfix.access.vouch import REFUSAL, REFUSED_BY, VOUCHER, is_vouched
 from brokerfix.gateway.framing import Framer
-from brokerfix.router.again import expire_held
+from brokerfix.router.again import expire_asks, expire_held
 from brokerfix.router.refusals import business_reject, reject
 from brokerfix.router.state import LEFT, NOWHERE, TODAY
 from brokerfix.router.text import Cut, cut, now_ms, seconds_of, text_of, value
@@ -378,6 +378,7 @@ class Session(asyncio.Protocol):
         elif now - self._wrote_at > self.heartbeat_seconds:
             hub.say(b"0", b"")
         expire_held(hub, now_ms())
+        expire_asks(hub, now_ms())
         hub.flush()
 
 

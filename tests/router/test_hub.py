@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from brokerfix.router.again import expire_held, resend, shard_anew
+from brokerfix.router.again import ANSWER_MS, expire_asks, expire_held, resend, shard_anew
 from brokerfix.router.compact import compact
 from brokerfix.router.log import Log, LogError
 from brokerfix.router.state import KEPT, TODAY
@@ -358,6 +358,35 @@ def test_a_shard_that_goes_down_is_missing_in_the_answer(tmp_path: Path) -> None
     assert [text(one, 11, 911, 912, 58) for one in bench.take()] == [
         "8 11=C01 911=1 912=Y 58=SHARD_DOWN: shard 3 did not answer"
     ]
+
+
+def test_a_question_is_answered_without_a_shard_that_hangs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.client("AF", "584=M1|585=7")
+    bench.client("q", "11=Q1|530=7|60=20261127-10:00:00.000")
+    bench.shard(0, "r", "11=Q1|37=1|530=7|531=7|533=3|60=20261127-10:00:00.000")
+    began = now_ms()
+    for late in (0, ANSWER_MS - 100):
+        expire_asks(bench.hub, began + late)
+    assert bench.take() == []
+    status(bench, 0, 1, 1, True)
+    bench.begin()
+    expire_asks(bench.hub, began)
+    expire_asks(bench.hub, began + ANSWER_MS + 1)
+    bench.hub.flush()
+    assert [text(one, 58) for one in bench.take()] == [
+        "8 58=SHARD_DOWN: shard 3 did not answer", "r 58=SHARD_DOWN: shard 3 did not answer",
+    ]  # fmt: skip
+    assert not bench.hub.state.asks
+
+
+def test_the_client_waits_for_every_shard_that_is_full(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    waits: list[bool] = []
+    bench.hub.pause = waits.append
+    for shard, is_full in ((0, True), (3, True), (0, False), (3, False)):
+        bench.hub.full(shard, is_full)
+    assert waits == [True, True, True, False]
 
 
 def test_market_data_come_from_one_shard_and_move_with_a_fresh_snapshot(tmp_path: Path) -> None:

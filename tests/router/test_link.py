@@ -1,12 +1,17 @@
 """The router's session with a shard, where the test is the shard."""
 
+import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from brokerfix.router.link import FULL_SECONDS, Link
+from brokerfix.router.text import Names
 from tests.live import Wire
+from tests.router.hubs import Bench
 from tests.router.live import Market
 
 
@@ -44,3 +49,41 @@ def test_what_comes_while_a_shard_answers_the_logon_goes_behind_it(market: Marke
             )  # fmt: skip
             assert one.receive()[11] == "early"
         one.close()
+
+
+def test_a_shard_that_takes_nothing_any_more_does_not_keep_the_client_from_others(tmp_path: Path) -> None:
+    """It hangs: the client waits for a moment, then the shard is down."""
+
+    over = asyncio.Event()
+
+    async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"10=")
+        writer.write(Names("FIX.4.4", "BROKER", "ALICE").message(b"A", 1, b"98=0\x01108=10\x01"))
+        await over.wait()
+        writer.transport.abort()
+
+    async def run() -> None:
+        bench = Bench(tmp_path)
+        waits: list[bool] = []
+        bench.hub.pause = waits.append
+        server = await asyncio.start_server(hangs, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()[:2]
+        link = bench.hub.links[3] = Link(bench.hub, 3, [address], lambda: b"secret" * 9, "BROKER", lambda: 0)
+        await link.settled.wait()
+        assert link.is_up
+        link.write(b"x" * (1 << 24))
+        assert waits == [True]
+        link.tick(time.monotonic() + FULL_SECONDS - 1)
+        assert link.is_up
+        link.tick(time.monotonic() + FULL_SECONDS + 1)
+        while link.is_up:
+            await asyncio.sleep(0.001)
+        assert waits == [True, False]
+        bench.client("D", "11=C1|1=SOUTH|55=AAPL|54=1|38=100|40=2|44=150.00")
+        assert b"SHARD_DOWN" in bench.take()[0].rest
+        over.set()
+        link.close()
+        server.close()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(run())
