@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 
 from brokerfix.domain.days import later
 from brokerfix.router.log import PLACE_BITS, Event
-from brokerfix.router.state import FORWARD, KEPT, NOWHERE, RETAINED, SAID, TELL, USED, State
+from brokerfix.router.state import FORWARD, KEPT, NOWHERE, RETAINED, SAID, TELL, USED, Shard, State
 
 if TYPE_CHECKING:
     from brokerfix.router.hub import Hub
 
 RETAINED_MESSAGES = 2000
-"""Of each side, how many of the last messages may be asked for again."""
+"""Of each side, how many of the last messages may be asked for again at least."""
+RETAINED_BYTES = 16 << 20
+"""And all that are in so much of the file's end: what was on its way, in buffers on both sides of a gateway, when a
+connection was lost."""
 
 
 def compact(hub: "Hub") -> None:
@@ -32,9 +35,21 @@ def reread(hub: "Hub") -> Iterable[tuple[int, list[Event]]]:
 
 def retained(hub: "Hub", since: int) -> Iterable[list[Event]]:
     """The records of a new file."""
-    state = hub.state
-    yield [(KEPT, state.kept(since, RETAINED_MESSAGES))]
-    for number in range(max(state.first, state.next_out - RETAINED_MESSAGES), state.next_out):
+    state, end = hub.state, hub.record.end
+
+    def first(of: State | Shard) -> int:
+        number = before = max(of.first, of.next_out - RETAINED_MESSAGES)
+        while before > of.first:
+            before -= 1
+            place = of.place(before)
+            if place != NOWHERE:
+                if end - (place >> PLACE_BITS) > RETAINED_BYTES:
+                    break
+                number = before
+        return number
+
+    yield [(KEPT, state.kept(since, first))]
+    for number in range(first(state), state.next_out):
         place = state.place(number)
         if place == NOWHERE:
             yield [(SAID, number + 1)]
@@ -42,7 +57,7 @@ def retained(hub: "Hub", since: int) -> Iterable[list[Event]]:
             _, _, _, _, at, kind, rest = hub.event(place)
             yield [(TELL, number, -1, 0, at, kind, rest)]
     for name, shard in state.shards.items():
-        for number in range(max(shard.first, shard.next_out - RETAINED_MESSAGES), shard.next_out):
+        for number in range(first(shard), shard.next_out):
             place = shard.place(number)
             if place == NOWHERE:
                 yield [(USED, name, number + 1)]

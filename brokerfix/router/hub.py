@@ -56,7 +56,7 @@ MISSABLE = frozenset((b"8", b"9", b"j", b"r", b"N"))
 """What a client must not miss."""
 MISSED_MS = 10_000
 """What was sent so long before a connection was lost has come."""
-COMPACT_BYTES = 16 << 20
+COMPACT_BYTES = 64 << 20
 
 
 class Guard:
@@ -335,9 +335,10 @@ class Hub:
             if found[1] in self.routes.accounts:
                 self._moved(found[1], there)
             return False
-        if there == shard or str(there) not in self.section.shards:
+        place = self.state.shard(shard).place(known[1])
+        if there == shard or str(there) not in self.section.shards or place == NOWHERE:
             return False
-        _, _, _, client_number, _, _, asked, body = self.event(self.state.shard(shard).place(known[1]))
+        _, _, _, client_number, _, _, asked, body = self.event(place)
         self.emit(CAME, shard, number + 1)
         # It is answered there, whatever becomes of it.
         self.emit(WITHDRAW, shard, known[1])

@@ -21,7 +21,7 @@ A message that must not be sent again (market data, a session's own) is told wit
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from brokerfix.router.asks import Many, MassCancel, ask, key_of, question_of
@@ -227,29 +227,23 @@ class State:
             shard = self.shards[number] = Shard()
             shard.next_in, shard.next_out, shard.first, shard.day = numbers
 
-    def kept(self, since: int, most: int) -> dict[str, Any]:
-        """All that a new file begins with, before up to `most` messages of each side: orders that were heard of on this
-        day (YYYYMMDD) or since. There must be no question that waits."""
+    def kept(self, since: int, first: "Callable[[State | Shard], int]") -> dict[str, Any]:
+        """All that a new file begins with, before the messages of each side from the number on that `first` gives:
+        orders that were heard of on this day (YYYYMMDD) or since. There must be no question that waits."""
         orders: dict[Mark, list[bytes]] = {}
         for name, mark in self.orders.items():
             if mark[1] >= since:
                 orders.setdefault(mark, []).append(name)
         shards = self.shards.items()
         return {
-            "numbers": [self.next_in, *retained(self, most), self.day],
+            "numbers": [self.next_in, *[first(self)] * 2, self.day],
             "orders": [[*mark, names] for mark, names in orders.items()],
             "unanswered": [[name, *where] for name, where in self.unanswered.items()],
             "moved": list(self.moved.items()),
             "has_all": self.has_all,
             "today": self.today,
-            "shards": [[number, shard.next_in, *retained(shard, most), shard.day] for number, shard in shards],
+            "shards": [[number, shard.next_in, *[first(shard)] * 2, shard.day] for number, shard in shards],
         }
-
-
-def retained(of: State | Shard, most: int) -> tuple[int, int]:
-    """The numbers with which a new file begins: the next and the first that is kept."""
-    first = max(of.first, of.next_out - most)
-    return first, first
 
 
 NAMING = frozenset((b"D", b"F", b"G", b"E", b"s", b"AJ", b"i", b"S"))

@@ -8,7 +8,7 @@ import pytest
 from brokerfix.router.again import ANSWER_MS, expire_asks, expire_held, resend, shard_anew
 from brokerfix.router.compact import compact
 from brokerfix.router.log import Log, LogError
-from brokerfix.router.state import KEPT, TODAY
+from brokerfix.router.state import KEPT, NOWHERE, TODAY
 from brokerfix.router.text import now_ms, value
 from tests.router.hubs import Bench, text
 
@@ -436,6 +436,25 @@ def test_a_smaller_file_says_the_same(tmp_path: Path) -> None:
     told = hub.event(hub.state.place(before.next_out - 2))
     assert value(told[6], 11) == b"C29"
     assert value(hub.event(hub.state.shards[3].place(16))[7], 11) == b"open"
+
+
+@pytest.mark.parametrize(("share", "told"), [(2.0, 20), (0.5, 10), (0.0, 2)])
+def test_a_smaller_file_has_all_that_may_have_been_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, told: int
+) -> None:
+    """More than the last few messages: a client that was lost under load asks for what was in buffers."""
+    bench = Bench(tmp_path)
+    for number in range(20):
+        bench.client("D", ORDER.format(f"C{number}", "NORTH"))
+        bench.hub.say(b"0", b"")
+        report(bench, 0, f"C{number}", number)
+    monkeypatch.setattr("brokerfix.router.compact.RETAINED_MESSAGES", 3)
+    monkeypatch.setattr("brokerfix.router.compact.RETAINED_BYTES", int(share * bench.hub.record.end))
+    compact(bench.hub)
+    state = bench.hub.state
+    kept = [number for number in range(1, state.next_out) if state.place(number) != NOWHERE]
+    assert abs(len(kept) - told) <= 1
+    assert value(bench.hub.event(state.place(kept[-1]))[6], 11) == b"C19"
 
 
 def test_a_possible_duplicate_is_told_to_the_shard_as_one(tmp_path: Path) -> None:
