@@ -311,6 +311,9 @@ def operator_split(state: State, c: OperatorSplit, step: Step) -> None:
         return refuse(c, step, f"there is no symbol {c.symbol!r}")
     if any(job.kind in OF_A_DAYS_BEGIN for job in state.jobs):
         return refuse(c, step, "the trading day's begin is still being worked off; try again in a moment")
+    away = [name for name, handed in state.sharing.handed.items() if handed.out]
+    if away:
+        return refuse(c, step, f"account {away[0]} is on its way to another shard, unsplit: split it when it is there")
     if c.numerator <= 0 or c.denominator <= 0:
         return refuse(c, step, "a split is two whole numbers above 0, new for old")
     orders = [

@@ -281,6 +281,23 @@ def test_a_fill_that_comes_late_is_booked_where_the_order_was() -> None:
     assert first.state.accounts["ALICE"].positions["AAPL"].qty == -100
 
 
+def test_a_day_that_begins_while_an_account_is_on_its_way_begins_for_it_too() -> None:
+    first, second = traded()
+    first.state.accounts["ALICE"].lost = 7
+    first.submit(cmd.MoveAccount(first.now, "olga", "ALICE", 1))
+    first.submit(cmd.MoveOut(first.now, AGENT, "ALICE", 1))
+    out = next(fact for fact in first.last_facts if isinstance(fact, AccountMovedOut))
+    first.submit(cmd.OperatorSplit(first.now, "olga", "AAPL", 2, 1))
+    assert isinstance(first.facts[-1], OperatorRefused)
+    assert "account ALICE is on its way to another shard, unsplit" in first.facts[-1].text
+    second.submit(cmd.RollDay(second.now, second.state.day + 1))
+    second.submit(cmd.MoveIn(second.now, AGENT, "ALICE", 0, 1, out.holdings, out.carried))
+    account = second.state.accounts["ALICE"]
+    assert (account.opened_with, account.lost) == (account.value, 0)
+    assert account.value
+    second.die_and_recover()
+
+
 def test_an_account_does_not_move_to_where_its_symbols_are_unknown() -> None:
     first, _ = traded()
     second = World(instruments=(first.state.instruments["MSFT"],), shard="1", placed="BOB=1", venues="", post="book")

@@ -20,6 +20,7 @@ from brokerfix.engine.money import weigh_balances
 from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Order
+from brokerfix.engine.risk import daily
 from brokerfix.engine.risk.bounds import arrange_anew, count_all, say_again, set_level
 from brokerfix.engine.risk.shards import take_parts
 from brokerfix.engine.sharing import Amounts, Handed
@@ -35,7 +36,8 @@ LEFT = "MOVED: the account is being moved to another shard"
 class Holdings(msgspec.Struct):
     """All that an account has: itself, the limits of its levels as they are and as they are configured, what counts
     towards them by the time, what it owes, and its halts: (operator, whether it is killed). `overrides` are limits that
-    hold for a time, `standing` is `MoveOut`'s."""
+    hold for a time, `standing` is `MoveOut`'s, `day` (YYYYMMDD) the trading day that it left on (0: an older version
+    has not told)."""
 
     account: AccountImage
     limits: list[tuple[Level, Limits]]
@@ -45,6 +47,7 @@ class Holdings(msgspec.Struct):
     halt: tuple[str, bool] | None = None
     overrides: list[tuple[Level, Override]] = []
     standing: int = -1
+    day: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -207,6 +210,7 @@ def _holdings(state: State, name: str, standing: int) -> str:
         None if operator is None else (operator, ("account", name) in state.killed),
         [(level, state.overrides[level]) for level in levels if level in state.overrides],
         standing,
+        state.day,
     )
     return _encode(whole).decode()
 
@@ -321,6 +325,11 @@ def _account_moved_in(state: State, fact: f.AccountMovedIn) -> None:
     sharing.handed[name] = Handed(fact.move, fact.source, False, "", fact.carried)
     say_again(state, *_levels_of(state, name))
     take_parts(state, fact.carried)
+    if 0 < holdings.day < state.day:
+        # Its day has ended while it was on neither.
+        account.opened_with, account.lost = account.value, 0
+        if account.margin != "cash":
+            daily.begin_day(state, account)
     if account.is_watched:
         state.agenda[booking.REVIEW, name] = None
 
