@@ -174,7 +174,6 @@ class Trial:
         self.open: list[tuple[str, str]] = []
         self.filled: Counter[str] = Counter()
         self.later: list[tuple[float, Any]] = []
-        self.to = 0
         self._act_at = 0.0
         self.down: set[str] = set()
 
@@ -284,10 +283,9 @@ class Trial:
                 self.random.uniform(0.2, 3), "hang", lambda: self.desk.shards[shard].send_signal(signal.SIGCONT)
             )
         elif what.startswith("move"):
-            to = 1 - self.to
+            to = 1 - self._where().get("shard", 0)
             cancel = int(self.random.random() < 0.9)
             if self.desk.at_door(self.random.choice(SHARDS), "move-account", account="M", shard=to, drain=cancel):
-                self.to = to
                 self.counts["moves"] += 1
                 if what == "move+" and not self.down & {"shard", "hang"}:
                     time.sleep(self.random.uniform(0, 0.15))
