@@ -56,12 +56,28 @@ async def read_standing(keys: Keys) -> tuple[int, Standing]:
     return (found[0], msgspec.json.decode(found[1], type=Standing)) if found is not None else (0, Standing())
 
 
+def kept(asked: list[Asked], most: int = MOST_KEPT) -> list[Asked]:
+    """What is kept of it: of too much, first what something later says anew, then the oldest."""
+    surplus, last = len(asked) - most, {_about(one.request): one.number for one in asked}
+    old = [one.number for one in asked if last[_about(one.request)] != one.number]
+    dropped = {*old[:surplus], *[one.number for one in asked][: max(0, surplus - len(old))]} if surplus > 0 else set()
+    return [one for one in asked if one.number not in dropped]
+
+
+def _about(request: dict[str, Any]) -> tuple[str, ...]:
+    """What a request is about: a later one about the same makes it void."""
+    of = tuple(str(request.get(name, "")) for name in ("kind", "name", "symbol"))
+    if request["action"] != "set-limits":
+        return of
+    return (*of, *sorted(request["settings"]), str(request.get("minutes", 0) and request["settings"]))
+
+
 async def keep(keys: Keys, by: str, request: dict[str, Any]) -> int:
     """Keep a request for all shards. Returns its number. Raises Away."""
     for _ in range(TRIES):
         revision, standing = await read_standing(keys)
         asked = Asked(standing.last + 1, by, time.time_ns(), request)
-        now = Standing(asked.number, [*standing.asked, asked][-MOST_KEPT:])
+        now = Standing(asked.number, kept([*standing.asked, asked]))
         try:
             await keys.write(KEY, msgspec.json.encode(now), revision)
             return asked.number

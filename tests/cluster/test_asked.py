@@ -13,7 +13,7 @@ from brokerfix.cluster.broker_end import BrokerEnd
 from brokerfix.cluster.keys import NO_ANSWER
 from brokerfix.cluster.lease import Away
 from brokerfix.cluster.shared import Shared, Slot
-from brokerfix.cluster.standing import CarriedOut, ask_all, keep, read_standing
+from brokerfix.cluster.standing import Asked, CarriedOut, ask_all, keep, kept, read_standing
 from brokerfix.facts import Halted
 from brokerfix.operate.admin import ActionRefused, name_of
 from brokerfix.operate.operations import Operations
@@ -46,6 +46,18 @@ def test_what_stands_has_an_order_that_all_shards_agree_on() -> None:
     _, standing = asyncio.run(read_standing(keys))
     assert [one.number for one in standing.asked] == [1, 2, 3]
     assert {one.by for one in standing.asked} == {"olga", "otto", "ines"}
+
+
+def test_of_too_much_that_stands_what_holds_is_kept() -> None:
+    kill, resume = {"action": "kill", "kind": "client", "name": "X"}, {"action": "resume", "kind": "all"}
+    limit = {"action": "set-limits", "kind": "firm", "settings": {"max_gross": "9"}}
+    other = {**limit, "settings": {"max_net": "9"}}
+    asked = [
+        Asked(number, "olga", 0, request)
+        for number, request in enumerate([kill, limit, other, {**resume, "action": "halt"}, limit, limit, resume], 1)
+    ]
+    for most, numbers in ((7, [1, 2, 3, 4, 5, 6, 7]), (5, [1, 3, 5, 6, 7]), (4, [1, 3, 6, 7]), (3, [3, 6, 7])):
+        assert [one.number for one in kept(asked, most)] == numbers
 
 
 class NoServers(KeysAtHand):
