@@ -194,15 +194,51 @@ def chromium() -> Iterator[Any]:
 
 
 class Troubles(list[str]):
-    """What a page has complained of: errors of its scripts, and what its policy has kept from it."""
+    """What a page has complained of: errors of its scripts, dialogs, and what its policy has kept from it."""
 
 
-def open_page(browser: Any, desk: Desk, name: str, path: str = "/", width: int = 1366, height: int = 768) -> Any:
+class Pages:
+    """Pages of a browser, each in a session of its own. They are used again: a new one compiles the console's scripts
+    anew, which takes five times as long as all else."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._free: list[Any] = []
+        self._taken: list[Any] = []
+
+    def take(self, width: int, height: int) -> Any:
+        """A page in which nobody has logged in. Its `troubles` are listed."""
+        page = self._free.pop() if self._free else self._made()
+        self._taken.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.troubles = Troubles()
+        return page
+
+    def _made(self) -> Any:
+        page = self._browser.new_context().new_page()
+        page.on("pageerror", lambda error: page.troubles.append(f"{error}"))
+        page.on("console", lambda said: page.troubles.append(said.text) if said.type == "error" else None)
+        page.on("dialog", lambda dialog: page.troubles.append(f"a dialog: {dialog.message}") or dialog.dismiss())
+        return page
+
+    def give_back(self) -> None:
+        """All that are taken: what they show goes on no more, and nobody is logged in. Those of a console that has
+        gone are closed."""
+        from playwright.sync_api import Error
+
+        for page in self._taken:
+            try:
+                page.goto("/".join([*page.url.split("/")[:3], "login"]))
+                page.context.clear_cookies()
+                self._free.append(page)
+            except Error:
+                page.context.close()
+        self._taken.clear()
+
+
+def open_page(browser: Pages, desk: Desk, name: str, path: str = "/", width: int = 1366, height: int = 768) -> Any:
     """A page of a person who has logged in, in a session of its own. Its `troubles` are listed."""
-    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
-    page.troubles = Troubles()
-    page.on("pageerror", lambda error: page.troubles.append(f"{error}"))
-    page.on("console", lambda said: page.troubles.append(said.text) if said.type == "error" else None)
+    page = browser.take(width, height)
     page.goto(f"{desk.url}/login?next={path}")
     page.fill("#name", name)
     page.fill("#password", PASSWORD)
