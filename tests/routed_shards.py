@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ shards = {{ {shards} }}
 data = "router"
 hold_seconds = {hold}
 """
+WHATS = ("shard", "agent", "router", "nats", "hang", "move", "move", "move+")
+"""What goes wrong, at random. "move+" is a move in the middle of which a shard is killed."""
 ACT_SECONDS = 0.004
 SETTLE_SECONDS = 60.0
 QUIET_SECONDS = 1.0
@@ -162,8 +165,8 @@ class Desk:
 class Trial:
     """One run."""
 
-    def __init__(self, desk: Desk, seed: int) -> None:
-        self.desk, self.random = desk, random.Random(seed)
+    def __init__(self, desk: Desk, seed: int, whats: Sequence[str] = WHATS) -> None:
+        self.desk, self.random, self.whats = desk, random.Random(seed), whats
         self.client = desk.client()
         self.counts: Counter[str] = Counter()
         self.exec_ids: Counter[str] = Counter()
@@ -261,7 +264,7 @@ class Trial:
     # What goes wrong
 
     def disturb(self) -> None:
-        what = self.random.choice(("shard", "agent", "router", "nats", "hang", "move", "move", "move+"))
+        what = self.random.choice(self.whats)
         if what in self.down:
             return
         shard = self.random.choice(SHARDS)
@@ -333,7 +336,7 @@ class Trial:
         return [f"{kind} {name}" for name, kind in self.sent.items() if not self.answered[name]]
 
     def _where(self) -> dict[str, Any]:
-        return self.desk.at_door(0, "account", account="M")
+        return self.desk.at_door(0, "account", account="M") or self.desk.at_door(1, "account", account="M")
 
     def _is_settled(self) -> bool:
         if getattr(self, "_looked", 0) > time.monotonic() - 0.3:
@@ -395,13 +398,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--durability", default="process")
     parser.add_argument("--every", type=float, default=1.5)
+    parser.add_argument("--what", nargs="*", default=WHATS)
     parser.add_argument("--hold", type=float, default=0)
     parser.add_argument("--keep", default="")
     asked = parser.parse_args()
     folder = asked.keep or tempfile.mkdtemp(prefix="routed-")
     Path(folder).mkdir(exist_ok=True)
     desk = Desk(Path(folder), asked.durability, hold=asked.hold)
-    trial = Trial(desk, asked.seed)
+    trial = Trial(desk, asked.seed, asked.what)
     try:
         desk.start()
         deadline = time.monotonic() + 30
