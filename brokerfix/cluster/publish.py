@@ -40,8 +40,9 @@ class Publisher:
 
     @property
     def unconfirmed_since(self) -> float:
-        """When the oldest message was sent that is not confirmed (time.monotonic); 0: none."""
-        return self._in_flight[0][3] if self._in_flight else self._stuck_since
+        """When the oldest message that is not confirmed was sent first (time.monotonic); 0: none. What is refused is sent
+        again and again."""
+        return self._stuck_since or (self._in_flight[0][3] if self._in_flight else 0.0)
 
     def begin(self, seq: int, position: int, crc: int | None = None) -> None:
         """Go on behind a message and a position, before which the segment has this CRC32. Raises Refused."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -15,7 +16,7 @@ import pytest
 from brokerfix.cluster import segments as module
 from brokerfix.cluster.follow import Follower
 from brokerfix.cluster.keys import Keys, open_keys
-from brokerfix.cluster.lease import Held, Stale
+from brokerfix.cluster.lease import Away, Held, Stale
 from brokerfix.cluster.publish import Fenced, Publisher
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
 from brokerfix.cluster.stream import Head, Refused, Stream
@@ -103,6 +104,37 @@ def append(folder: Path, *names: str) -> None:
     for name in names:
         journal.append([ClientUp(1, 1, name * 20)])
     journal.close()
+
+
+def test_what_the_servers_refuse_is_unconfirmed_since_it_was_sent_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's disk is full: it answers at once, again and again. New orders are to be refused after a while."""
+    monkeypatch.setattr("brokerfix.cluster.publish.AGAIN_SECONDS", 0.002)
+    tries = []
+
+    class Full:
+        async def ends(self) -> tuple[int, int]:
+            return 1, 1
+
+        async def publish(self, head: Head, data: bytes, behind: int) -> "asyncio.Future[int]":
+            tries.append(time.monotonic())
+            answer = asyncio.get_running_loop().create_future()
+            answer.set_exception(Away("the servers refuse it: maximum bytes exceeded"))
+            return answer
+
+    async def run() -> None:
+        stream: Any = Full()
+        one = publisher(stream, written(tmp_path / "a", [50]), 1)
+        one.begin(1, 0)
+        running = asyncio.create_task(one.run(SECONDS))
+        while len(tries) < 5:
+            one.woken.set()
+            await asyncio.sleep(0.001)
+        assert 0 < one.unconfirmed_since <= tries[0] + 0.01
+        running.cancel()
+
+    asyncio.run(run())
 
 
 @in_a_loop
