@@ -13,7 +13,8 @@ with all that it was given: its orders may be open. Its successor begins with a 
 
 Everybody takes ahead: the aim is that all have as much left. Who has less than half of that takes from what is free,
 and who has more gives it back. An order that was refused only because the part was too small is a need that goes
-before: who needed first is served first, out of what others do not use, if there is enough for it at all.
+before: who needed first is served first, out of what others do not use, if there is enough for it at all. A shard that
+has no account has nothing ahead, and no entry once nothing of it counts.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -55,7 +56,7 @@ Entries = Mapping[str, Entry]
 
 class View(NamedTuple):
     """A limit as the broker has it: whole, its part, what is used, what a refused order needed (0: none) since when,
-    and what accounts that are on their way have taken off the part."""
+    and what accounts that are on their way have taken off the part. `idle`: it has no account."""
 
     limit: int
     part: int
@@ -63,6 +64,7 @@ class View(NamedTuple):
     needs: int = 0
     since: int = 0
     carried: int = 0
+    idle: bool = False
 
 
 class Write(NamedTuple):
@@ -193,6 +195,9 @@ def step(entries: Entries, me: str, epoch: int, view: View, alive: frozenset[str
         assert part is not None
         view = view._replace(part=part)
     amount = wanted(told, me, alive)
+    if view.idle:
+        # It may be stopped for good: then nobody has to count with it.
+        amount = min(amount, max(mine.used, mine.needs))
     if amount < mine.amount:
         # Also where it has no more: a request of ours that is late must not raise it afterwards.
         part = yield SetPart(min(view.part, amount - view.carried))
@@ -200,6 +205,10 @@ def step(entries: Entries, me: str, epoch: int, view: View, alive: frozenset[str
         # The broker may have used more meanwhile.
         amount = min(mine.amount, max(amount, part + view.carried))
         yield Write({**told, me: msgspec.structs.replace(mine, amount=amount)})
+        return
+    if view.idle and not amount and not view.carried and view.part <= 0:
+        if had is not None:
+            yield Write({name: entry for name, entry in entries.items() if name != me})
         return
     raised = {**told, me: msgspec.structs.replace(mine, amount=amount)}
     # What moves have taken off, and what was not told since a start, is more only if there is as much.

@@ -40,8 +40,8 @@ class Publisher:
 
     @property
     def unconfirmed_since(self) -> float:
-        """When the oldest message that is not confirmed was sent first (time.monotonic); 0: none. What is refused is sent
-        again and again."""
+        """When the oldest message that is not confirmed was first sent (time.monotonic); 0: none. What is refused is
+        sent again and again."""
         return self._stuck_since or (self._in_flight[0][3] if self._in_flight else 0.0)
 
     def begin(self, seq: int, position: int, crc: int | None = None) -> None:

@@ -177,7 +177,7 @@ class Shard:
                     if now >= standing_at:
                         await self.standing.catch_up()
                         standing_at = now + STANDING_SECONDS
-                    await self._divide(parts["parts"])
+                    await self._divide(parts)
                     is_due = now >= accounts_at or self.accounts.changed or self.accounts.busy or parts["moves"]
                     if is_due:
                         await self.accounts.look(self._tell_parts)
@@ -222,13 +222,13 @@ class Shard:
     async def _tell_parts(self) -> bool:
         """Have every limit's document say what is used now. Returns whether all do."""
         parts = await self.broker.ask("parts")
-        return await self._divide(parts["parts"], news=True)
+        return await self._divide(parts, news=True)
 
-    async def _divide(self, rows: list[dict[str, Any]], news: bool = False) -> bool:
-        done = [await self._divide_one(row, news) for row in rows]
+    async def _divide(self, parts: Answer, news: bool = False) -> bool:
+        done = [await self._divide_one(row, parts["idle"], news) for row in parts["parts"]]
         return all(done)
 
-    async def _divide_one(self, row: dict[str, Any], news: bool) -> bool:
+    async def _divide_one(self, row: dict[str, Any], idle: bool, news: bool) -> bool:
         key = f"part.{row['kind']}.{row['name'] or '-'}.{row['limit']}"
         document = self._documents.get(key)
         if document is None or news or time.monotonic() - document.read_at > REREAD_SECONDS:
@@ -238,7 +238,7 @@ class Shard:
         limit, part, used = (to_money(row[name]) for name in ("whole", "part", "used"))
         recent = row["age"] < LACK_SECONDS
         needs, since = (to_money(row["lacked"]), time.time_ns() - int(row["age"] * 10**9)) if recent else (0, 0)
-        view = View(limit, part, used, needs, since, to_money(row["carried"]))
+        view = View(limit, part, used, needs, since, to_money(row["carried"]), idle)
         running = step(document.entries, self.me, self.epoch, view, self.alive, news)
         answer: int | None = None
         try:

@@ -42,8 +42,10 @@ class ShardActions:
         for row in found:
             row["carried"] = money_text(carried.get((Level(row["kind"], row["name"]), row["limit"]), 0))
         sharing = state.sharing
-        moves = bool(sharing.moving or sharing.handed)
-        return {"shard": state.shard, "epoch": sharing.epoch, "number": sharing.number, "parts": found, "moves": moves}
+        return {
+            "shard": state.shard, "epoch": sharing.epoch, "number": sharing.number, "parts": found,
+            "moves": bool(sharing.moving or sharing.handed), "idle": not sharing.here,
+        }  # fmt: skip
 
     def _placed(self, operator: str, request: Request) -> Answer:
         """Which accounts are here, and what is on its way."""

@@ -35,6 +35,7 @@ class Broker:
     def __init__(self) -> None:
         self.limit, self.part, self.used, self.needs = LIMIT, 0, 0, 0
         self.epoch = self.number = 0
+        self.idle = False
 
     @property
     def most(self) -> int:
@@ -74,7 +75,7 @@ class Agent:
 
     def begin(self, alive: frozenset[str]) -> None:
         broker, document = self.broker, self.document
-        view = View(broker.limit, broker.part, broker.used, broker.needs, 1)
+        view = View(broker.limit, broker.part, broker.used, broker.needs, 1, idle=broker.idle)
         self.read = document.revision
         self.running = step(document.entries, self.name, self.epoch, view, alive)
         self._go_on(None)
@@ -197,6 +198,10 @@ class Shards(RuleBasedStateMachine):
         self.epochs[name] += 1
         self.agents[name] = Agent(name, self.brokers[name], self.document, self.epochs[name])
 
+    @rule(name=st.sampled_from(SHARDS), idle=st.booleans())
+    def the_last_account_leaves_or_one_comes(self, name: str, idle: bool) -> None:
+        self.brokers[name].idle = idle
+
     @rule(limit=st.integers(0, 150), name=st.sampled_from(SHARDS))
     def an_operator_sets_the_limit_at_one_shard(self, limit: int, name: str) -> None:
         self.brokers[name].limit = limit
@@ -218,7 +223,7 @@ class Shards(RuleBasedStateMachine):
     def what_is_free_can_be_had(self, qty: int, name: str) -> None:
         """Once nothing is lost any more, an order that the limit allows is taken when it is sent again."""
         for broker in self.brokers.values():
-            broker.needs = 0
+            broker.needs, broker.idle = 0, False
         settle(self.agents)
         limit = min(broker.limit for broker in self.brokers.values())
         used = sum(broker.used for broker in self.brokers.values())
@@ -309,6 +314,29 @@ def test_a_document_that_was_lost_gives_nothing() -> None:
     written = running.send(broker.set_part(0, 1, 1))
     assert isinstance(written, Write)
     assert written.entries["0"].amount >= broker.part == 20
+
+
+def test_a_shard_without_accounts_leaves_nothing_behind() -> None:
+    """It can be stopped for good: others have what it had ahead, and a limit that is raised counts without it."""
+    document = Document()
+    brokers = {name: Broker() for name in "01"}
+    agents = {name: Agent(name, broker, document, 1) for name, broker in brokers.items()}
+    settle(agents)
+    assert brokers["1"].part == 50
+    brokers["1"].idle = True
+    settle(agents)
+    assert (brokers["1"].part, list(document.entries)) == (0, ["0"])
+    brokers["0"].limit = 120
+    agents["1"].stop()
+    del agents["1"]
+    settle(agents)
+    assert brokers["0"].part == 120
+    # It comes back, with the limit that it had, and gets an account.
+    brokers["1"].start()
+    brokers["1"].idle = False
+    agents["1"] = Agent("1", brokers["1"], document, 2)
+    settle(agents)
+    assert (brokers["0"].part, brokers["1"].part) == (50, 50)
 
 
 def test_an_agent_of_an_earlier_epoch_does_nothing() -> None:
