@@ -35,6 +35,8 @@ NOWHERE = 0
 """The place of what is not kept: a file's first event is no message."""
 SUBSCRIBING = {b"V": 262, b"g": 335, b"e": 324}
 """The messages that subscribe to something, and the tag of the subscription's id."""
+COPY = b"\x01797=Y\x01"
+"""A report that is a copy for somebody else."""
 CHANGES = frozenset((b"D", b"F", b"G", b"q"))
 """Messages whose answer is looked for: by their ClOrdID."""
 
@@ -164,6 +166,9 @@ class State:
     def _heard(self, shard: int, kind: bytes, rest: bytes) -> None:
         """A report may answer a message, and says which account an order is of."""
         if kind == b"8":
+            if COPY in rest:
+                # Its ClOrdID is another client's.
+                return
             cl_ord_id = value(rest, 11)
             self.unanswered.pop(cl_ord_id, None)
             account = value(rest, 1)

@@ -199,6 +199,16 @@ def test_a_clordid_is_the_clients_on_whatever_shard(tmp_path: Path) -> None:
     assert [text(one, 11) for one in bench.shards[3].take()] == ["D 11=C1"], "on another day it may be used anew"
 
 
+def test_copies_of_other_clients_reports_are_about_their_clordids(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.hub.emit(TODAY, 20261128)
+    bench.client("D", ORDER.format("C1", "NORTH"))
+    report(bench, 3, "C1", more="|797=Y")
+    assert bench.hub.state.unanswered.keys() == {b"C1"}
+    bench.client("F", "11=C2|41=C1|55=AAPL|54=1")
+    assert [text(one, 11) for one in bench.shards[0].take()] == ["D 11=C1", "F 11=C2"]
+
+
 def test_orders_stay_where_they_were_when_their_account_moves(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.client("D", ORDER.format("C1", "NORTH"))
