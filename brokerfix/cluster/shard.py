@@ -257,8 +257,10 @@ class Shard:
 
     async def _do(self, effect: Write | SetPart, key: str, row: dict[str, Any], document: Document) -> int | None:
         if isinstance(effect, Write):
-            # Others may have what is no longer used here: it must not be used again after a takeover.
-            await self.broker.settled()
+            had, has = (entries.get(self.me) for entries in (document.entries, effect.entries))
+            if had is not None and (has is None or has.counts < had.counts):
+                # Others may have what is given back: it must not be used here again after a takeover.
+                await self.broker.settled()
             document.revision = await self.keys.write(key, dumps(effect.entries), document.revision)
             document.entries = effect.entries
             return None

@@ -12,6 +12,8 @@ import pytest
 from brokerfix.cluster.broker_end import BrokerEnd
 from brokerfix.cluster.keys import NO_ANSWER
 from brokerfix.cluster.lease import Away
+from brokerfix.cluster.parts import Entry, Write
+from brokerfix.cluster.shard import Document, Shard
 from brokerfix.cluster.shared import Shared, Slot
 from brokerfix.cluster.standing import Asked, CarriedOut, ask_all, keep, kept, read_standing
 from brokerfix.facts import Halted
@@ -169,3 +171,23 @@ def test_what_others_rely_on_waits_for_the_stream(tmp_path: Path, monkeypatch: p
     shared[Slot.CONFIRMED] = 200
     asyncio.run(BrokerEnd(tmp_path, shared, "cluster").settled())
     shared.close()
+
+
+def test_a_part_is_given_back_when_a_standby_knows_that_it_is_not_used() -> None:
+    config: Any = SimpleNamespace(
+        broker=SimpleNamespace(shard=0, durability="cluster"), cluster=SimpleNamespace(name="desk"), data=Path("none")
+    )
+    client: Any = SimpleNamespace(jetstream=lambda timeout: None)
+    shard = Shard(config, client)
+    shard.keys, shard.broker = KeysAtHand(Servers(), Effects()), Broker()
+    shard.broker.is_safe = False
+    document = Document(0, {"0": Entry(50, 10, 10, 0, 100, 1)}, 0.0)
+
+    async def write(amount: int) -> None:
+        entries = {"0": Entry(amount, 10, 10, 0, 100, 1)}
+        await shard._do(Write(entries), "part.firm.-.max_gross", {}, document)
+
+    asyncio.run(write(60))
+    with pytest.raises(Away):
+        asyncio.run(write(20))
+    assert document.entries["0"].amount == 60
