@@ -185,6 +185,11 @@ class Trial:
         for one in [one for one in self.later if one[0] <= now]:
             self.later.remove(one)
             one[1]()
+        for process in self.desk.shards.values():
+            if process.has_ended and "shard" not in self.down:
+                # Its agent has ended it, as it hung; a machine's supervisor starts it again.
+                self.counts["ended"] += 1
+                process.begin()
         client = self.client
         try:
             if not client.connected:

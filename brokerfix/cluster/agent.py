@@ -312,11 +312,18 @@ class Agent:
         self.shared[Slot.FOLLOWED] = max(own, end)
         self.shared[Slot.CONFIRMED] = end
         self._tell_takeover(me, end)
+        await self._until_renewed()
         log.info("node %s is the primary, in epoch %d", self.node, me.epoch)
         self.shared[Slot.ROLE] = Role.PRIMARY
         while not self.shared[Slot.TAIL]:
             await asyncio.sleep(0.002)
         self._publish(me, self.fenced_by, end, self.follower.incoming.crc)
+
+    async def _until_renewed(self) -> None:
+        """Wait until the lease lasts: a broker that begins without it has to stop at once. Where it is lost this does
+        not come back."""
+        while self._is_lost or self.shared[Slot.DEADLINE] <= clock():
+            await asyncio.sleep(0.002)
 
     def _tell_takeover(self, me: Head, end: int) -> None:
         """Tell from whom this node takes over and, where messages do not wait for the stream, what may be lost."""

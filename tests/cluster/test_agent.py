@@ -17,7 +17,7 @@ from brokerfix.cluster import segments as module
 from brokerfix.cluster.agent import HUNG_SECONDS, TICK_SECONDS, Agent
 from brokerfix.cluster.nodes import Nodes
 from brokerfix.cluster.segments import Incoming, Outgoing, end_of
-from brokerfix.cluster.shared import Role, Slot
+from brokerfix.cluster.shared import Role, Slot, clock
 from brokerfix.cluster.stream import Head
 from brokerfix.settings.load import load
 from tests.cluster.desk import BROKER
@@ -107,6 +107,20 @@ def test_a_standby_whose_broker_hangs_does_not_take_over(agent: Agent, broker: s
     agent.shared[Slot.TURNED] = 2
     ticks(agent, 1)
     assert agent._may_be_primary()
+
+
+def test_a_node_becomes_the_primary_when_its_lease_lasts(agent: Agent) -> None:
+    """It was taken, and not renewed in time: a broker that begins then would be ended for going on without it."""
+
+    async def run() -> None:
+        agent.shared[Slot.DEADLINE] = clock() - 1
+        waiting = asyncio.create_task(agent._until_renewed())
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        agent.shared[Slot.DEADLINE] = clock() + 10**9
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(run())
 
 
 def test_a_broker_that_turns_goes_on(agent: Agent, broker: subprocess.Popen[bytes]) -> None:
