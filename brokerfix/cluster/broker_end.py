@@ -30,16 +30,17 @@ class BrokerEnd:
         asked = {"action": action, "by": by, **request}
         return await asyncio.to_thread(ask, self.data, asked, ASK_SECONDS)
 
-    async def settled(self) -> None:
+    async def settled(self, for_good: bool = False) -> None:
         """Wait until all that the broker has answered so far is as safe as its durability says: a standby that takes
         over has it, or a machine that loses power. The answers themselves do not wait for that, and what other shards
-        are told must not be lost here afterwards. Raises Away."""
+        are told must not be lost here afterwards. `for_good`: a standby has to have it whatever the durability is.
+        Raises Away."""
         if "disk" in self._durability:
             try:
                 await asyncio.to_thread(self._sync)
             except OSError as error:
                 raise Away(f"{self.data}: the journal can't be synced: {error.strerror}") from error
-        if "cluster" not in self._durability or self._shared is None:
+        if self._shared is None or not (for_good or "cluster" in self._durability):
             return
         tail, deadline = self._shared[Slot.TAIL], time.monotonic() + SETTLE_SECONDS
         while self._shared[Slot.CONFIRMED] < tail:

@@ -129,7 +129,7 @@ class Accounts:
         if place.moves > number or (place.moves == number and place.move is None):
             await self._broker.ask("end-move", account=name, move=number)
         elif handed["out"] and place.moves < number:
-            await self._broker.settled()
+            await self._broker.settled(for_good=True)
             if await tell_parts():
                 carried = [list(map(str, one)) for one in handed["carried"]]
                 move = Move(self._shard, handed["holdings"], carried)
@@ -139,7 +139,7 @@ class Accounts:
                 # What was asked of all while it was on its way has been done to nothing of it.
                 since = msgspec.json.decode(place.move.holdings, type=Since).standing
                 await self._standing.do_again(name, since)
-            await self._broker.settled()
+            await self._broker.settled(for_good=True)
             if await tell_parts():
                 await self._write(name, Place(self._shard, number), revision)
 

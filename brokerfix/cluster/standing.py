@@ -108,7 +108,7 @@ class CarriedOut:
                 self.done = asked.number
         if self.kept < self.done:
             # Only what a standby that takes over knows of need not be done by it.
-            await self._broker.settled()
+            await self._broker.settled(for_good=True)
             await self._keys.write(f"done.{self._shard}", str(self.done).encode())
             self.kept = self.done
 

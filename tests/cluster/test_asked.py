@@ -128,7 +128,7 @@ class Broker(BrokerEnd):
         self.asked.append(action)
         return {"orders": len(self.asked)}
 
-    async def settled(self) -> None:
+    async def settled(self, for_good: bool = False) -> None:
         if not self.is_safe:
             raise Away("not confirmed")
 
@@ -166,8 +166,9 @@ def test_what_others_rely_on_waits_for_the_stream(tmp_path: Path, monkeypatch: p
     shared = Shared(tmp_path)
     shared[Slot.TAIL], shared[Slot.CONFIRMED] = 200, 100
     asyncio.run(BrokerEnd(tmp_path, shared, "process").settled())
-    with pytest.raises(Away, match="does not confirm"):
-        asyncio.run(BrokerEnd(tmp_path, shared, "cluster").settled())
+    for durability, for_good in (("cluster", False), ("process", True)):
+        with pytest.raises(Away, match="does not confirm"):
+            asyncio.run(BrokerEnd(tmp_path, shared, durability).settled(for_good))
     shared[Slot.CONFIRMED] = 200
     asyncio.run(BrokerEnd(tmp_path, shared, "cluster").settled())
     shared.close()

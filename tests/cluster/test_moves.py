@@ -139,7 +139,7 @@ class Side(BrokerEnd):
         answer: Answer = await self.effects.do(lambda: actions[action](by, request))
         return answer
 
-    async def settled(self) -> None:
+    async def settled(self, for_good: bool = False) -> None:
         if not self.is_safe:
             raise Away("the stream does not confirm it")
 
