@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -58,9 +59,9 @@ async def read_standing(keys: Keys) -> tuple[int, Standing]:
 
 def kept(asked: list[Asked], most: int = MOST_KEPT) -> list[Asked]:
     """What is kept of it: of too much, first what something later says anew, then the oldest."""
-    surplus, last = len(asked) - most, {_about(one.request): one.number for one in asked}
-    old = [one.number for one in asked if last[_about(one.request)] != one.number]
-    dropped = {*old[:surplus], *[one.number for one in asked][: max(0, surplus - len(old))]} if surplus > 0 else set()
+    last = {_about(one.request): one.number for one in asked}
+    by_worth = sorted(asked, key=lambda one: (last[_about(one.request)] == one.number, one.number))
+    dropped = {one.number for one in by_worth[: max(0, len(asked) - most)]}
     return [one for one in asked if one.number not in dropped]
 
 
@@ -96,7 +97,7 @@ class CarriedOut:
         self._answers: dict[int, Answer] = {}
 
     async def catch_up(self) -> None:
-        """Carry out what was not carried out here, in its order. Raises Away and NotRunning."""
+        """Carry out what was not carried out here, in its order. Raises Away and NotRunning: then there is more."""
         if self.done < 0:
             found = await self._keys.read(f"done.{self._shard}")
             self.done = self.kept = int(found[1]) if found is not None else 0
@@ -107,10 +108,11 @@ class CarriedOut:
                 self._answers.pop(asked.number - MOST_KEPT, None)
                 self.done = asked.number
         if self.kept < self.done:
-            # Only what a standby that takes over knows of need not be done by it.
-            await self._broker.settled(for_good=True)
-            await self._keys.write(f"done.{self._shard}", str(self.done).encode())
-            self.kept = self.done
+            # Only what a standby that takes over knows of need not be done by it. The next look tries it again.
+            with suppress(Away):
+                await self._broker.settled(for_good=True)
+                await self._keys.write(f"done.{self._shard}", str(self.done).encode())
+                self.kept = self.done
 
     async def do_again(self, account: str, since: int) -> None:
         """Carry out again what was asked about an account after a number and is done here (-1: nothing). Raises Away
@@ -133,11 +135,7 @@ class CarriedOut:
         """What came of what stands under a number, which is carried out now if it was not. Raises Away and
         NotRunning."""
         if self.done < number:
-            try:
-                await self.catch_up()
-            except Away:
-                if self.done < number:
-                    raise
+            await self.catch_up()
         return self._answers.get(number, {"ok": True})
 
 
