@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from brokerfix.access.people import People
 from brokerfix.access.roles import Role
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.tools.demo import free_port
+from tests import starter
 from tests.live import EXCHANGE, INSTRUMENT, Processes, until
 
 PASSWORD = "correct horse 77"
@@ -84,7 +84,7 @@ class Desk(Processes):
         for name, role in PEOPLE.items():
             people.add(name, role, PASSWORD, second_factor=False)
         self.people = people
-        self._console: subprocess.Popen[bytes] | None = None
+        self._console: starter.Started | None = None
         self._http: list[httpx.Client] = []
 
     def start(self) -> None:
@@ -108,9 +108,8 @@ class Desk(Processes):
     def begin_console(self) -> None:
         """Start it, without waiting for anything."""
         with (self.folder / "console.log").open("ab") as log:
-            self._console = subprocess.Popen(
-                [sys.executable, "-m", "brokerfix", "console", str(self.config)], stderr=log, stdout=log
-            )
+            command = [sys.executable, "-m", "brokerfix", "console", str(self.config)]
+            self._console = starter.start(command, log)
 
     def _has_exchanges(self) -> bool:
         with suppress(NotRunning):
