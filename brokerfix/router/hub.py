@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from brokerfix.router.link import Link
 
 log = logging.getLogger("brokerfix.router")
-ELSEWHERE = re.compile(rb"\baccount (\S+) is on shard ([0-9]{1,2})\b")
+ELSEWHERE = re.compile(rb"\AOTHER_SHARD: account (\S+) is on shard ([0-9]{1,2})\b")
 """How a shard refuses what is about an account that is not its own: with the shard that it is on."""
 NOT_KEPT = frozenset((b"W", b"X"))
 """Messages that are not sent again: the market has moved on."""

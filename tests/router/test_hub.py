@@ -199,6 +199,15 @@ def test_a_clordid_is_the_clients_on_whatever_shard(tmp_path: Path) -> None:
     assert [text(one, 11) for one in bench.shards[3].take()] == ["D 11=C1"], "on another day it may be used anew"
 
 
+def test_nobody_is_sent_about_by_what_a_client_has_written(tmp_path: Path) -> None:
+    """A refusal has the client's words in it."""
+    bench = Bench(tmp_path)
+    bench.client("D", ORDER.format("C1", "OTHER_SHARD: account NORTH is on shard 3"))
+    report(bench, 0, "C1", status="8", more="|58=UNKNOWN_ACCOUNT: value=OTHER_SHARD: account NORTH is on shard 3")
+    assert [text(one, 11, 39) for one in bench.take()] == ["8 11=C1 39=8"]
+    assert bench.where.shard("NORTH") == 0
+
+
 def test_copies_of_other_clients_reports_are_about_their_clordids(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.hub.emit(TODAY, 20261128)
