@@ -2,7 +2,6 @@
 follows from it is sent: `flush` writes, then sends."""
 
 import logging
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from brokerfix.router.asks import ID_OF, Many, key_of, question_of
 from brokerfix.router.compact import compact
 from brokerfix.router.log import MOST, PLACE_BITS, Event, Log
+from brokerfix.router.moved import follow, on_its_way
 from brokerfix.router.refusals import (
     DUPLICATE_CL_ORD_ID,
     DUPLICATE_ORDER,
@@ -28,16 +28,13 @@ from brokerfix.router.state import (
     DONE,
     FAN,
     FORWARD,
-    MOVED,
     NOWHERE,
     PART,
-    REDIRECTED,
     SAID,
     SUBSCRIBING,
     TAKE,
     TELL,
     USED,
-    WITHDRAW,
     State,
 )
 from brokerfix.router.text import Cut, Names, changed, now_ms, text_of, value
@@ -48,8 +45,6 @@ if TYPE_CHECKING:
     from brokerfix.router.link import Link
 
 log = logging.getLogger("brokerfix.router")
-ELSEWHERE = re.compile(rb"\AOTHER_SHARD: account (\S+) is on shard ([0-9]{1,2})\b")
-"""How a shard refuses what is about an account that is not its own: with the shard that it is on."""
 NOT_KEPT = frozenset((b"W", b"X"))
 """Messages that are not sent again: the market has moved on."""
 MISSABLE = frozenset((b"8", b"9", b"j", b"r", b"N"))
@@ -96,7 +91,7 @@ class Hub:
         self._full: set[int] = set()
         self.heard: dict[bytes, int] = {}
         self.record = record
-        self._open_link, self._learn = open_link, learn
+        self._open_link, self.learn = open_link, learn
         self._events: list[Event] = []
         self._out: list[bytes] = []
         self._out_shards: dict[int, list[bytes]] = {}
@@ -189,7 +184,7 @@ class Hub:
         elif shard == ALL:
             self._to_all(kind, rest, message.number)
         else:
-            self._to_one(shard, kind, rest, message.number)
+            self.to_one(shard, kind, rest, message.number)
 
     def _unroutable(self, kind: bytes, rest: bytes, number: int, error: NoRoute) -> Answer:
         if not (error.unknown or error.duplicate) or kind in (b"Q", b"E", b"s"):
@@ -202,7 +197,7 @@ class Hub:
             return no_order(self.begin_string, rest, self.exec_id, str(error), b"I")
         return no_change(kind, rest, str(error))
 
-    def _to_one(self, shard: int, kind: bytes, rest: bytes, number: int, flags: int = 0) -> None:
+    def to_one(self, shard: int, kind: bytes, rest: bytes, number: int, flags: int = 0) -> None:
         link = self.link(shard)
         if link.is_up:
             self.forward(shard, kind, rest, number, flags)
@@ -269,7 +264,7 @@ class Hub:
         shards = sorted({*self.routes.shards, *self.links})
         up = [shard for shard in shards if self.link(shard).is_up]
         if len(shards) == 1:
-            self._to_one(shards[0], kind, rest, number)
+            self.to_one(shards[0], kind, rest, number)
             return
         if not up:
             text = "SHARD_DOWN: no shard is up; this message was not taken"
@@ -306,8 +301,10 @@ class Hub:
                 return
         elif kind == b"Y":
             self.subscriptions.pop((b"V", value(rest, 262)), None)
-        if b" shard " in rest and self._redirects(shard, number, kind, rest):
-            return
+        if b" shard " in rest:
+            if follow(self, shard, number, kind, rest):
+                return
+            rest = on_its_way(self, shard, kind, rest)
         if self.state.asks:
             self._merge(shard, number, kind, rest)
         else:
@@ -322,36 +319,6 @@ class Hub:
             key = key_of(event[6], event[7]) if event[0] == FORWARD and event[5] & FAN else b""
         ask = self.state.asks.get(key)
         return key if ask is not None and shard in ask.waiting else b""
-
-    def _redirects(self, shard: int, number: int, kind: bytes, rest: bytes) -> bool:
-        """Whether a shard's refusal of a message, whose account is elsewhere, has brought it there."""
-        found = ELSEWHERE.search(value(rest, 58))
-        cl_ord_id = value(rest, 379 if kind == b"j" else 11)
-        known = self.state.unanswered.get(cl_ord_id)
-        if found is None:
-            return False
-        there = int(found[2])
-        if known is None or known[0] != shard or known[2] & REDIRECTED:
-            if found[1] in self.routes.accounts:
-                self._moved(found[1], there)
-            return False
-        place = self.state.shard(shard).place(known[1])
-        if there == shard or str(there) not in self.section.shards or place == NOWHERE:
-            return False
-        _, _, _, client_number, _, _, asked, body = self.event(place)
-        self.emit(CAME, shard, number + 1)
-        # It is answered there, whatever becomes of it.
-        self.emit(WITHDRAW, shard, known[1])
-        self._moved(found[1] if found[1] in self.routes.accounts else self.routes.accounts[0], there)
-        self._to_one(there, asked, body, client_number, REDIRECTED)
-        return True
-
-    def _moved(self, account: bytes, shard: int) -> None:
-        """A shard has told where an account is. One that the router has no address of is left alone."""
-        if str(shard) in self.section.shards:
-            self.emit(MOVED, account, shard)
-            self._learn(account.decode(), shard)
-            log.info("%s: account %s is on shard %d", self.name, account.decode(), shard)
 
     def _merge(self, shard: int, number: int, kind: bytes, rest: bytes) -> None:
         """A shard's message while questions are open: it may be a part of an answer."""

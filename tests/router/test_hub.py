@@ -161,7 +161,9 @@ def test_an_account_that_has_moved_is_followed_once(tmp_path: Path) -> None:
     bench.client("F", "11=C3|41=C1|55=AAPL|54=1")
     assert [text(one, 11) for one in bench.shards[3].take()] == ["F 11=C3"], "it is known after a restart"
     report(bench, 3, "C1", status="8", more="|103=99|58=OTHER_SHARD: account NORTH is on shard 0")
-    assert [text(one, 11, 39) for one in bench.take()] == ["8 11=C1 39=8"], "an order is not sent about for ever"
+    assert [text(one, 11, 39, 103, 58) for one in bench.take()] == [
+        "8 11=C1 39=8 103=99 58=MOVING: account NORTH is on its way to another shard; send it again"
+    ], "an order is not sent about for ever"
 
 
 def test_an_order_whose_accounts_new_shard_is_down_is_refused_once(tmp_path: Path) -> None:
