@@ -145,6 +145,8 @@ def main() -> None:
     module, *words = serve(socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [module, *words]
+    # A node that steps down runs its own command again.
+    sys.orig_argv = [sys.executable, "-m", module, *words]
     sys.path[0] = os.getcwd()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
