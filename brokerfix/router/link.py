@@ -64,7 +64,7 @@ class Link(asyncio.Protocol):
         self._failures = 0
         self._heard_at = self._wrote_at = time.monotonic()
         self._tested = False
-        self._full_since = 0.0
+        self._full_since, self._waits = 0.0, 0
         self._opened_at = time.monotonic()
         self._task = self._loop.create_task(self._stay())
 
@@ -117,7 +117,7 @@ class Link(asyncio.Protocol):
         self._gone.set()
 
     def pause_writing(self) -> None:
-        self._full_since = time.monotonic()
+        self._full_since, self._waits = time.monotonic(), 0
         self.hub.full(self.shard, True)
 
     def resume_writing(self) -> None:
@@ -341,7 +341,7 @@ class Link(asyncio.Protocol):
         """Called now and then (monotonic seconds): heartbeats, and a shard that is silent."""
         if not self.is_up:
             return
-        if self._full_since and now - self._full_since > FULL_SECONDS:
+        if self._takes_nothing(now):
             # The client waits, and with it what it has for other shards.
             self._why = f"it has taken nothing of what it is sent for {FULL_SECONDS:g} s"
             self.drop()
@@ -353,6 +353,16 @@ class Link(asyncio.Protocol):
             self.hub.send(self.shard, self.names.message(b"1", self.hub.use(self.shard), b"112=TEST\x01"))
         elif now - self._wrote_at > HEARTBEAT_SECONDS:
             self.hub.send(self.shard, self.names.message(b"0", self.hub.use(self.shard), b""))
+
+    def _takes_nothing(self, now: float) -> bool:
+        """Whether what waits to be sent has not become less for too long."""
+        if not self._full_since or self._transport is None:
+            return False
+        waits = self._transport.get_write_buffer_size()
+        if waits < self._waits:
+            self._full_since = now
+        self._waits = waits
+        return now - self._full_since > FULL_SECONDS
 
 
 OWN = frozenset((b"0", b"1", b"2", b"4", b"5", b"A"))

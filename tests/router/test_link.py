@@ -56,9 +56,13 @@ def test_a_shard_that_takes_nothing_any_more_does_not_keep_the_client_from_other
 
     over = asyncio.Event()
 
+    slowly = asyncio.Event()
+
     async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"10=")
         writer.write(Names("FIX.4.4", "BROKER", "ALICE").message(b"A", 1, b"98=0\x01108=10\x01"))
+        await slowly.wait()
+        await reader.readexactly(1 << 23)
         await over.wait()
         writer.transport.abort()
 
@@ -73,9 +77,16 @@ def test_a_shard_that_takes_nothing_any_more_does_not_keep_the_client_from_other
         assert link.is_up
         link.write(b"x" * (1 << 24))
         assert waits == [True]
-        link.tick(time.monotonic() + FULL_SECONDS - 1)
-        assert link.is_up
-        link.tick(time.monotonic() + FULL_SECONDS + 1)
+        now = time.monotonic()
+        link.tick(now + FULL_SECONDS - 1)
+        waited = link._transport.get_write_buffer_size()  # type: ignore[union-attr]
+        slowly.set()
+        while link._transport.get_write_buffer_size() == waited:  # type: ignore[union-attr]
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        link.tick(now + FULL_SECONDS + 1)
+        assert link.is_up, "it takes what it is sent, if slowly"
+        link.tick(now + 2 * FULL_SECONDS + 2)
         while link.is_up:
             await asyncio.sleep(0.001)
         assert waits == [True, False]
