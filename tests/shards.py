@@ -140,6 +140,11 @@ class Trial:
     def finish(self) -> None:
         for shard in SHARDS:
             self.shards.wait(shard)
+        for client in self.shards.clients:
+            # An order that was lost on its way comes again with the Logon.
+            if not client.connected:
+                client.connect()
+            client.poll(0.5)
         self.used = round(sum(self.shards.gross().values())) // PRICE
         while self.used < LIMIT:
             assert any(self._order(shard, 1, 3) for shard in SHARDS), f"{LIMIT - self.used} units can't be had"
