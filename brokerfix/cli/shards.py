@@ -5,6 +5,7 @@ import getpass
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -89,7 +90,9 @@ def _rows(action: str, answers: list[dict[str, Any]], done: str) -> Any:
         if not answer["ok"]:
             yield {**shard, "answer": answer["error"]}
         elif listed is not None:
-            yield from ({**shard, **row} for row in answer[listed])
+            yield from ({**shard, **row, **_when(row)} for row in answer[listed])
+            if answer.get("more"):
+                yield {**shard, "answer": f"and {answer['more']} more"}
         elif action == "status":
             yield {
                 **shard, "answer": f"trading day {answer['day']}", "facts": answer["facts"],
@@ -99,6 +102,12 @@ def _rows(action: str, answers: list[dict[str, Any]], done: str) -> Any:
         else:
             waits = f"waits for a second person: {answer['proposal']}" if "proposal" in answer else done
             yield {**shard, "answer": waits} | ({"orders": answer["orders"]} if "orders" in answer else {})
+
+
+def _when(row: dict[str, Any]) -> dict[str, str]:
+    """A moment in nanoseconds, as people read it."""
+    at = row.get("at")
+    return {"at": f"{datetime.fromtimestamp(at // 10**9, UTC):%Y-%m-%d %H:%M:%SZ}"} if isinstance(at, int) else {}
 
 
 @main.command()

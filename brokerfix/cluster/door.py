@@ -19,6 +19,8 @@ from brokerfix.operate.admin import CREDENTIALS, MAX_REQUEST, ActionRefused, Ans
 log = logging.getLogger("brokerfix.cluster")
 
 READ_SECONDS = 5.0
+MOST_ANSWERED = 1 << 26
+"""Bytes that an answer of all shards may have."""
 
 
 def door_path(data: Path) -> Path:
@@ -54,6 +56,31 @@ async def open_door(
         return await asyncio.start_unix_server(caller, str(path), limit=MAX_REQUEST)
     finally:
         os.umask(umask)
+
+
+async def ask_door(data: Path, request: dict[str, Any], seconds: float) -> Answer:
+    """Ask the agent of a data folder, for so many seconds at most. Raises NotRunning, or ActionRefused with its
+    reason."""
+    path, writer = door_path(data), None
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=MOST_ANSWERED)
+            writer.write(json.dumps(request).encode() + b"\n")
+            line = await reader.readline()
+    except TimeoutError as error:
+        raise NotRunning(f"{path}: the cluster's agent did not answer within {seconds:g} s") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or f"{error}"
+        raise NotRunning(f"{path}: no agent of the cluster answers here ({why})") from error
+    finally:
+        if writer is not None:
+            writer.close()
+    if not line.endswith(b"\n"):
+        raise NotRunning(f"{path}: the cluster's agent hung up")
+    answer: Answer = json.loads(line)
+    if not answer.pop("ok"):
+        raise ActionRefused(answer["error"])
+    return answer
 
 
 async def _answered(
