@@ -140,6 +140,9 @@ class Operators:
         if action in STANDING:
             return {"ok": True, **await self._broker(by, role, request)}
         async with self._questions:
+            if not self._agent.answers:
+                # Who asks is told at once, where each question would be waited for.
+                raise NotRunning("our broker does not answer")
             return {"ok": True, **await self._broker(by, role, request)}
 
     async def _begin_move(self, by: str, role: str, request: dict[str, Any]) -> Answer:

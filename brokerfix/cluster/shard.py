@@ -54,6 +54,8 @@ class Shard:
         self.broker = BrokerEnd(config.data)
         self.accounts = Accounts(self.keys, self.broker, self.shard)
         self.epoch = 0
+        self.answers = True
+        """Whether our broker has answered last."""
         self.beats: dict[str, float] = {}
         self.told: dict[str, Beat] = {}
         self._number = 0
@@ -146,6 +148,7 @@ class Shard:
                 async with self.lock:
                     now = time.monotonic()
                     parts = await self.broker.ask("parts")
+                    self.answers = True
                     if not self.epoch or parts["epoch"] != self.epoch:
                         await self._begin()
                         parts = await self.broker.ask("parts")
@@ -163,7 +166,7 @@ class Shard:
                 self._note(str(error))
                 if isinstance(error, NotRunning):
                     # Whether it has done it is not known: what may be late is refused in a new epoch.
-                    self.epoch = 0
+                    self.epoch, self.answers = 0, False
             await asyncio.sleep(EVERY)
 
     async def _begin(self) -> None:

@@ -197,6 +197,17 @@ class Troubles(list[str]):
     """What a page has complained of: errors of its scripts, and what its policy has kept from it."""
 
 
+def serious(page: Any) -> list[str]:
+    """What keeps people from using a page, as axe-core finds it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    return [
+        f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
+        for one in Axe().run(page).response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
 def open_page(browser: Any, desk: Desk, name: str, path: str = "/", width: int = 1366, height: int = 768) -> Any:
     """A page of a person who has logged in, in a session of its own. Its `troubles` are listed."""
     page = browser.new_context(viewport={"width": width, "height": height}).new_page()

@@ -15,7 +15,7 @@ from tests.console.desk import PASSWORD, PEOPLE
 from tests.live import INSTRUMENT, until
 
 SHARDS = (1, 2)
-ACCOUNTS = {"NORTH": 1, "SOUTH": 2}
+ACCOUNTS = {"NORTH": 1, "EAST": 1, "SOUTH": 2}
 """Each account, and its shard."""
 CONFIG = """
 [broker]
@@ -39,11 +39,14 @@ post = "book"
 [accounts.NORTH]
 cash = "1000000"
 shard = 1
+[accounts.EAST]
+cash = "1000000"
+shard = 1
 [accounts.SOUTH]
 cash = "500000.50"
 shard = 2
 [clients.T]
-accounts = ["NORTH", "SOUTH"]
+accounts = ["NORTH", "EAST", "SOUTH"]
 [console]
 port = {console}
 zone = "Europe/London"

@@ -88,7 +88,10 @@ class Editor:
                 self._name = ui.input("Name", on_change=self._show).props("dense")
                 self._symbol = ui.input("Symbol, or group", on_change=self._show).props("dense")
             self._note = ui.label("").classes("soft")
-            with ui.element("div").classes("risk-fields"):
+            with ui.element("div").classes("risk-fields") as fields:
+                if not may:
+                    # Nothing in it can have the focus, by which it is moved with keys.
+                    fields.props('tabindex=0 role=group aria-label="Limits of this level"')
                 for title in ("limit", "now", "configured", "new"):
                     ui.label(title).classes("head-of")
                 self._fields = {field.name: self._field(field.name, may) for field in NAMES}

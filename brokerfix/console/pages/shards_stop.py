@@ -127,14 +127,16 @@ class Stop:
             self._silent.text = NOBODY
         self._silent.set_visibility(bool(self._silent.text))
         rows = stopped(told)
-        shown = (rows, bool(told.get("answers")))
+        shown = (rows, bool(told.get("answers")), bool(silent))
         if shown == self._shown:
             return
         self._shown = shown
         self._standing.clear()
+        self._standing.set_visibility("answers" in told)
         with self._standing:
             if not rows and shown[1]:
-                ui.label("Nothing is stopped." if not silent else "Nothing is stopped at the others.").classes("soft")
+                nothing = ui.label("Nothing is stopped at the others." if silent else "Nothing is stopped.")
+                nothing.classes("soft").props("role=listitem")
             for row in rows[:MOST_HALTS]:
                 self._row(*row)
             if len(rows) > MOST_HALTS:

@@ -14,7 +14,7 @@ from brokerfix.console.pages.shards_told import (
 )
 from brokerfix.console.view import View, panel
 
-SECONDS = 3.0
+SECONDS = 2.0
 """Between two looks at what all shards have: each is a question to every broker."""
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from brokerfix.console.accounts import BAD_PERCENT, WARN_PERCENT, grouped
 from brokerfix.console.elements.listing import bar, coloured, pill
 from brokerfix.console.needs import BAD, Need, lasted, of_shards
-from brokerfix.domain import money_text, to_money, to_text
+from brokerfix.domain import to_money, to_text
+from brokerfix.engine.risk.controls import number as as_number
 
 Told = Mapping[str, Any]
 Cells = dict[str, Any]
@@ -102,7 +103,9 @@ def _came(told: Told, one: Told, done: str, standing: int) -> tuple[str, str]:
     if one["ok"]:
         if "proposal" in one:
             return "warn", f"waits for a second person: {one['proposal']}"
-        return "good", f"{done}, {one['orders']:,} orders are being canceled" if "orders" in one else done
+        if "orders" not in one:
+            return "good", done
+        return "good", f"{done}, {one['orders']:,} {'order is' if one['orders'] == 1 else 'orders are'} being canceled"
     if not one.get("away"):
         return "bad", f"refuses it: {one['error']}"
     if told["kept"]:
@@ -244,11 +247,11 @@ def part_rows(told: Told, kept: Told, most: int = MOST_SHOWN) -> tuple[list[Cell
         percent = 100 * taken / whole if whole else 0.0
         shade = "bad" if percent >= BAD_PERCENT else "warn" if percent >= WARN_PERCENT else ""
         level = f"{kind} {name}".strip()
-        number = grouped(money_text(whole))
+        most_of_all = grouped(as_number(whole))
         row = {
             "key": f"{level} {limit}", "level": level, "limit": limit,
-            "most": number if len(wholes) < 2 else coloured(f"! {number}", "bad"),
-            "used": bar(percent, f"{percent:.1f} % ({grouped(money_text(taken))})", shade),
+            "most": most_of_all if len(wholes) < 2 else coloured(f"! {most_of_all}", "bad"),
+            "used": bar(percent, f"{percent:.1f} % ({grouped(as_number(taken))})", shade),
             "parts": "; ".join(map(_part_text, parts)),
         }  # fmt: skip
         rows.append((-percent, level, limit, row))
@@ -278,7 +281,7 @@ def _by_limit(told: Told, kept: Told) -> Iterator[tuple[tuple[str, str, str], li
 
 
 def _part_text(one: Part) -> str:
-    told = f"shard {one.shard}: {grouped(money_text(one.used))} of {grouped(money_text(one.part))}"
+    told = f"shard {one.shard}: {grouped(as_number(one.used))} of {grouped(as_number(one.part))}"
     return told if one.whole is not None else f"{told} (away: all of it counts)"
 
 
