@@ -1,15 +1,22 @@
 """What is asked in an operator's name, and what of it stands."""
 
 import asyncio
+import json
 import os
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
+from brokerfix.cluster.door import ask_door, open_door
 from brokerfix.cluster.keys import NO_ANSWER
-from brokerfix.cluster.standing import ask_all, keep, read_standing
+from brokerfix.cluster.lease import Away
+from brokerfix.cluster.operators import Operators
+from brokerfix.cluster.standing import Asked, Beat, Standing, ask_all, keep, read_standing, still_asked
 from brokerfix.facts import Halted
-from brokerfix.operate.admin import ActionRefused, name_of
+from brokerfix.operate.admin import ActionRefused, NotRunning, name_of
 from brokerfix.operate.operations import Operations
 from tests.cluster.test_moves import Effects, KeysAtHand, Running, Servers
 from tests.scenario import World
@@ -46,8 +53,6 @@ class NoServers(KeysAtHand):
     """Only the last of the cluster's servers is left: what shards there are can be read, and nothing written."""
 
     async def write(self, key: str, value: bytes, over: int | None = None) -> int:
-        from brokerfix.cluster.lease import Away
-
         raise Away(NO_ANSWER)
 
 
@@ -65,5 +70,187 @@ def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
     client: Any = Client()
     found = asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
     assert asked == ["brokerfix.desk.shard.0"]
-    assert (found["kept"], found["error"]) == (False, NO_ANSWER)
+    assert (found["kept"], found["number"], found["error"]) == (False, 0, NO_ANSWER)
     assert found["answers"] == [{"shard": 0, "ok": False, "error": "it does not answer", "away": True}]
+
+
+class Silent(NoServers):
+    """No server is left that tells which shards there are."""
+
+    async def below(self, prefix: str) -> dict[str, tuple[int, bytes]]:
+        raise Away(NO_ANSWER)
+
+
+def test_a_kill_goes_to_the_shards_that_were_heard_of_where_the_keys_can_not_be_read() -> None:
+    keys = Silent(Servers(), Effects())
+    keys.cluster = "desk"
+
+    class Client:
+        async def request(self, subject: str, payload: bytes, timeout: float) -> Any:
+            return SimpleNamespace(data=b'{"ok": true, "orders": 3}')
+
+    client: Any = Client()
+    kill = {"action": "kill", "kind": "all"}
+    found = asyncio.run(ask_all(client, keys, "olga", kill, known=(2, 1)))
+    assert found["answers"] == [{"shard": shard, "ok": True, "orders": 3} for shard in (1, 2)]
+    with pytest.raises(Away):
+        asyncio.run(ask_all(client, keys, "olga", kill))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "later", "left"), [(None, 10**6, None), (10, 0, 10), (10, 4 * 60 + 59, 6), (10, 600, 0), (10, 10**6, 0)]
+)
+def test_a_limit_that_was_set_for_some_minutes_is_set_for_what_is_left_of_them(
+    minutes: int | None, later: int, left: int | None
+) -> None:
+    request = {"action": "set-limits", "kind": "firm"} | ({"minutes": minutes} if minutes else {})
+    still = still_asked(Asked(1, "olga", 10**9, request), (later + 1) * 10**9)
+    assert still == (request if left is None else {**request, "minutes": left} if left else None)
+
+
+# One shard's agent
+
+
+class Broker:
+    """The broker beside it: what it is asked, and how it answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+
+    async def ask(self, action: str, by: str = "cluster", **request: Any) -> dict[str, Any]:
+        self.asked.append((action, by, request.get("role", "")))
+        if action == "resume":
+            raise ActionRefused("nothing is halted")
+        return {"day": 20261128}
+
+
+def agent(servers: Servers) -> tuple[Operators, Broker]:
+    """What operators ask, of shard 1."""
+    keys = KeysAtHand(servers, Effects())
+    keys.cluster = "desk"
+    broker = Broker()
+    made: Any = SimpleNamespace(
+        config=SimpleNamespace(operators={}), keys=keys, broker=broker, shard=1, me="1", cluster="desk", answers=True,
+        alive=frozenset({"1"}), beats={}, documents={}, lock=asyncio.Lock(), client=SimpleNamespace(max_payload=100),
+        told={"1": Beat(1, "a", "DESK", 3, 2, 9, 0), "2": Beat(2, "b", "DESK", 1, 0, 9, 0, 10**9)},
+    )  # fmt: skip
+    return Operators(made), broker
+
+
+class Message:
+    def __init__(self, asked: Any) -> None:
+        self.data = json.dumps(asked).encode()
+        self.answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    async def respond(self, payload: bytes) -> None:
+        self.answer.set_result(json.loads(payload))
+
+
+def answered(operators: Operators, asked: Any) -> dict[str, Any]:
+    """What a shard's agent answers to another one."""
+
+    async def ask() -> dict[str, Any]:
+        message: Any = Message(asked)
+        await operators.asked(message)
+        found: dict[str, Any] = await message.answer
+        return found
+
+    return asyncio.run(ask())
+
+
+def test_what_was_asked_of_all_is_carried_out_once_and_in_its_order_in_the_persons_role() -> None:
+    servers = Servers()
+    operators, broker = agent(servers)
+    keys = KeysAtHand(servers, Effects())
+
+    async def asked() -> None:
+        await keep(keys, "rita", HALT, "risk")
+        await keep(keys, "olga", {"action": "resume", "kind": "all", "role": "administrator"}, "operator")
+        await operators.begin()
+        await operators.carry_out()
+
+    asyncio.run(asked())
+    assert broker.asked == [("halt", "rita", "risk"), ("resume", "olga", "operator")]
+    assert (operators.done, operators.last, servers.values["done.1"][1]) == (2, 2, b"2")
+    # Whose request it was is told what came of it, though it was carried out before it was asked for.
+    halt, resume = ({"by": "x", "number": number, "request": HALT} for number in (1, 2))
+    assert answered(operators, halt) == {"ok": True, "day": 20261128}
+    assert answered(operators, resume) == {"ok": False, "error": "nothing is halted"}
+
+
+def test_requests_that_are_not_kept_any_more_are_alerted() -> None:
+    servers = Servers()
+    operators, broker = agent(servers)
+    standing = Standing(9, [Asked(8, "rita", 1, HALT, "risk"), Asked(9, "rita", 1, HALT, "risk")])
+    servers.write("standing", msgspec.json.encode(standing), None)
+    servers.write("done.1", b"3", None)
+    asyncio.run(operators.begin())
+    assert [action for action, _, _ in broker.asked] == ["alert", "halt", "halt"]
+    asyncio.run(operators.carry_out())
+    assert len(broker.asked) == 3
+
+
+def test_another_shards_agent_is_answered_whatever_it_asks() -> None:
+    operators, broker = agent(Servers())
+    beside: Any = operators._agent
+    status = {"by": "vera", "number": 0, "role": "viewer", "request": {"action": "status"}}
+    assert answered(operators, status) == {"ok": True, "day": 20261128}
+    assert broker.asked == [("status", "vera", "viewer")]
+    refused = answered(operators, {**status, "request": {"action": "enter"}})
+    assert refused == {"ok": False, "error": "enter can't be asked of another shard"}
+    for nonsense in ([], {"by": "vera"}, {**status, "request": 5}):
+        assert not answered(operators, nonsense)["ok"]
+    beside.client.max_payload = 5
+    assert "ask it on its own machine" in answered(operators, status)["error"]
+    beside.client.max_payload, beside.answers = 100, False
+    assert answered(operators, status) == {"ok": False, "error": "its broker does not answer", "away": True}
+    assert len(broker.asked) == 2
+
+
+def test_the_door_tells_how_shards_are_and_who_has_not_confirmed() -> None:
+    servers = Servers()
+    operators, _ = agent(servers)
+    servers.write("standing", msgspec.json.encode(Standing(4)), None)
+    me = name_of(os.getuid())
+    told = asyncio.run(operators.at_the_door(me, {"action": "shards"}))
+    assert (told["asked"], told["here"], told["trouble"]) == (4, 1, "")
+    assert [(one["shard"], one["state"], one["standing"]) for one in told["shards"]] == [(1, "up", 0), (2, "away", 0)]
+    # It was away long before the agent began.
+    assert told["shards"][1]["heard_s"] > 10**6
+
+
+def test_a_role_may_do_at_all_shards_what_it_may_do_at_one() -> None:
+    operators, broker = agent(Servers())
+    me = name_of(os.getuid())
+    kill = {"action": "all", "request": {"action": "kill", "kind": "all"}, "by": "vera", "role": "viewer"}
+    with pytest.raises(ActionRefused, match="the role viewer may not do this"):
+        asyncio.run(operators.at_the_door(me, kill))
+    # It is on record.
+    assert broker.asked == [("kill", "vera", "viewer")]
+    for request in ({"action": "all", "request": {"action": "enter"}}, {"action": "one", "shard": 2, "request": {}}):
+        with pytest.raises(ActionRefused, match="can't be asked"):
+            asyncio.run(operators.at_the_door(me, request))
+
+
+def test_a_door_that_is_not_there_and_one_that_is_silent_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match="no agent of the cluster answers here"):
+        asyncio.run(ask_door(tmp_path, {"action": "shards"}, 1.0))
+
+    async def handle(operator: str, request: dict[str, Any]) -> dict[str, Any]:
+        if request["action"] == "slow":
+            await asyncio.sleep(60)
+        return {"operator": operator, "long": "x" * 2_000_000}
+
+    async def asked() -> dict[str, Any]:
+        door = await open_door(tmp_path, (), handle)
+        try:
+            with pytest.raises(NotRunning, match="did not answer within"):
+                await ask_door(tmp_path, {"action": "slow"}, 0.05)
+            with pytest.raises(ActionRefused, match="action is missing"):
+                await ask_door(tmp_path, {}, 5.0)
+            return await ask_door(tmp_path, {"action": "shards"}, 5.0)
+        finally:
+            door.close()
+
+    told = asyncio.run(asked())
+    assert (told["operator"], len(told["long"])) == (name_of(os.getuid()), 2_000_000)

@@ -1,5 +1,6 @@
 """What all shards say, as rows for people: pure functions of what the cluster's agent answers."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -135,15 +136,20 @@ def _not_at(shards: list[str]) -> str:
     return f"not at shard {', '.join(shards)}" if shards else ""
 
 
+def wanted(text: str) -> list[str]:
+    """The words of a text; "shard 2" is one, which only that shard's rows have."""
+    return re.sub(r"shard\s+(\d+)", r"shard:\1;", text.lower()).split()
+
+
 # Orders
 
 
 def order_rows(told: Told, text: str, time: Callable[[int], str], most: int = MOST_SHOWN) -> tuple[list[Cells], str]:
     """The orders that work, the newest first, in which all words of a text are; and how many there are, in words."""
-    words, found = text.lower().split(), []
+    words, found = wanted(text), []
     for shard, answer in answered(told, "orders").items():
         for one in answer["orders"]:
-            searched = f"shard {shard} {' '.join(map(str, one.values()))}".lower()
+            searched = f"shard:{shard}; {' '.join(map(str, one.values()))}".lower()
             if all(word in searched for word in words):
                 found.append((one.get("at", 0), shard, one))
     found.sort(key=lambda one: (one[0], one[2]["order_id"]), reverse=True)
@@ -202,10 +208,10 @@ def sum_rows(told: Told) -> list[Cells]:
 
 def position_rows(told: Told, text: str, most: int = MOST_SHOWN) -> tuple[list[Cells], str]:
     """What accounts hold, of which all words of a text are in the row; and how many there are, in words."""
-    words, found = text.lower().split(), []
+    words, found = wanted(text), []
     for shard, answer in answered(told, "sums").items():
         for one in answer["positions"]:
-            if all(word in f"shard {shard} {one['account']} {one['symbol']}".lower() for word in words):
+            if all(word in f"shard:{shard}; {one['account']} {one['symbol']}".lower() for word in words):
                 found.append((one["account"], one["symbol"], shard, one["qty"]))
     found.sort()
     rows = [
