@@ -1,5 +1,6 @@
 """What the cluster's agent asks of a broker that is one of several shards: action by action, as `Operations`."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import islice
@@ -135,9 +136,9 @@ class ShardActions:
 
     def _accounts(self) -> Iterator[Account]:
         """Those that are here, and those of which something was booked here after they had left."""
-        state = self.broker.state
+        state, elsewhere = self.broker.state, self.broker.state.sharing.elsewhere
         for name, account in state.accounts.items():
-            if name not in state.sharing.elsewhere or self._has_some(name):
+            if name not in elsewhere or self._has_some(name):
                 yield account
 
     def _working(self, operator: str, request: Request) -> Answer:
@@ -164,29 +165,33 @@ class ShardActions:
 
 def held(state: State, accounts: Iterable[Account]) -> Answer:
     """What accounts hold: the rows, exact sums of all, and how many rows there are besides."""
-    rows: list[dict[str, str]] = []
-    sums: dict[str, int] = {}
-    cash: dict[str, int] = {"": 0}
-    more = 0
+    found: list[tuple[Account, str, int]] = []
+    sums: defaultdict[str, int] = defaultdict(int)
+    cash: defaultdict[str, int] = defaultdict(int)
+    own = count = 0
     for account in accounts:
-        cash[""] += account.cash
-        for currency, amount in account.balances.items():
-            cash[currency] = cash.get(currency, 0) + amount
+        own += account.cash
+        if account.balances:
+            for currency, amount in account.balances.items():
+                cash[currency] += amount
         for symbol, position in account.positions.items():
-            if not position.qty:
-                continue
-            sums[symbol] = sums.get(symbol, 0) + position.qty
-            if len(rows) == MOST_ROWS:
-                more += 1
-                continue
-            qty = to_text(position.qty, state.instruments[symbol].qty_digits)
-            rows.append({"account": account.account, "symbol": symbol, "qty": qty, "cash": money_text(account.cash)})
+            qty = position.qty
+            if qty:
+                sums[symbol] += qty
+                count += 1
+                if count <= MOST_ROWS:
+                    found.append((account, symbol, qty))
+    digits = {symbol: state.instruments[symbol].qty_digits for symbol in sums}
     return {
-        "positions": rows,
-        "more": more,
-        "sums": {symbol: to_text(qty, state.instruments[symbol].qty_digits) for symbol, qty in sorted(sums.items())},
-        "cash": {currency: money_text(amount) for currency, amount in cash.items()},
-    }
+        "positions": [
+            {"account": one.account, "symbol": symbol, "qty": to_text(qty, digits[symbol]),
+             "cash": money_text(one.cash)}
+            for one, symbol, qty in found
+        ],
+        "more": count - len(found),
+        "sums": {symbol: to_text(qty, digits[symbol]) for symbol, qty in sorted(sums.items())},
+        "cash": {"": money_text(own), **{currency: money_text(amount) for currency, amount in cash.items()}},
+    }  # fmt: skip
 
 
 def _order_id(order: Order) -> int:

@@ -31,7 +31,7 @@ name = "desk"
 node = "node-{shard}"
 replicas = 1
 shards = true
-lease_seconds = 4.0
+lease_seconds = 3.0
 [limits]
 max_gross = "{gross}"
 {instrument}
