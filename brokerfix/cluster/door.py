@@ -9,11 +9,12 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from brokerfix.cluster.lease import Away
+from brokerfix.engine.sharing import OTHER_SHARD
 from brokerfix.operate.admin import CREDENTIALS, MAX_REQUEST, ActionRefused, Answer, NotRunning, name_of
 
 log = logging.getLogger("brokerfix.cluster")
@@ -81,6 +82,14 @@ async def ask_door(data: Path, request: dict[str, Any], seconds: float) -> Answe
     if not answer.pop("ok"):
         raise ActionRefused(answer["error"])
     return answer
+
+
+def beside(answers: Sequence[Mapping[str, Any]], kept: bool) -> set[int]:
+    """The shards that have nothing to do with a request, as it is about an account of another one: where that one has
+    done it, or it is kept for it."""
+    others = {one["shard"] for one in answers if not one["ok"] and f"{one['error']}".startswith(OTHER_SHARD)}
+    is_done = any(one["ok"] or (kept and one.get("away")) for one in answers)
+    return others if is_done else set()
 
 
 async def _answered(

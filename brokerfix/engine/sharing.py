@@ -24,6 +24,8 @@ DIVIDED = frozenset(
 """The limits that are sums over accounts."""
 DIVIDED_KINDS = ("firm", "client", "group")
 """The levels whose accounts may be on several shards."""
+OTHER_SHARD = "OTHER_SHARD"
+"""Before the words that something is about an account of another shard."""
 Amounts = tuple[tuple[str, str, str, str], ...]
 LACKED_AGAIN = 10**9 // 2
 """Nanoseconds until what a refused order would have needed is put on record again though it is not more."""
@@ -136,7 +138,13 @@ def not_here(sharing: Sharing, account: str) -> Reject | None:
     if shard is None:
         words = f"the cluster has not said yet on which shard account {account} is; is it there?"
         return Reject(OrdRejReason.BROKER_OPTION, "NOT_AGREED", words)
-    return Reject(OrdRejReason.UNKNOWN_ACCOUNT, "OTHER_SHARD", f"account {account} is on shard {shard}")
+    return Reject(OrdRejReason.UNKNOWN_ACCOUNT, OTHER_SHARD, f"account {account} is on shard {shard}")
+
+
+def unknown(state: "State", kind: str, name: str, words: str) -> str:
+    """Why something can't be meant here that there is not: an account may be another shard's."""
+    shard = state.sharing.elsewhere.get(name) if kind == "account" else None
+    return f"there is no {words}" if shard is None else f"{OTHER_SHARD}: account {name} is on shard {shard}"
 
 
 def is_elsewhere(state: "State", c: Any, account: str) -> bool:

@@ -106,6 +106,15 @@ def test_who_was_away_has_confirmed_once_it_has_carried_it_out() -> None:
     assert outcome(not_kept, "killed", door(shard(2, standing=9)))[0].kind == "bad"
 
 
+def test_a_shard_without_the_account_has_nothing_to_do_where_another_has_done_it() -> None:
+    other = {"shard": 1, "ok": False, "error": "OTHER_SHARD: account SOUTH is on shard 2"}
+    lines = outcome(told(other, {"shard": 2, "ok": True, "orders": 0}), "killed", door(shard(1), shard(2)))
+    assert lines[0] == (1, "good", "has nothing to do: account SOUTH is on shard 2")
+    # On its way nobody has it: then nobody has done it.
+    lines = outcome(told(other, {**other, "shard": 2}), "killed", door(shard(1), shard(2)))
+    assert [line.kind for line in lines] == ["bad", "bad"]
+
+
 def test_what_is_stopped_at_some_shards_only() -> None:
     halt = {"kind": "client", "name": "ALICE", "by": "rita", "killed": False}
     kill = {"kind": "all", "name": "", "by": "tom", "killed": True}

@@ -37,6 +37,7 @@ class Utilisation:
         self._levels: dict[str, Level] = {}
         with panel("Limits in use") as section:
             section.classes("risk-limits")
+            only_here(view, "Of a limit that all share, Most is the part of {}.")
             with ui.element("div").classes("risk-line"):
                 self._text = ui.input("Level or limit", on_change=self.update).props("dense clearable")
                 self._told = ui.label("").classes("soft")
@@ -157,6 +158,9 @@ class Editor:
             if anew or not typed:
                 wanted.value = _told(getattr(now, name))
         note = f"{level}" if there_is else f"there is no {level}" if level.name else "Which one?"
+        shard = state.sharing.elsewhere.get(level.name) if level.kind == "account" else None
+        if shard is not None:
+            note = f"account {level.name} is on shard {shard}: what holds there is not shown here"
         if override is not None:
             until = self.view.time(override.until, True)
             note += f": set by {override.operator} until {until}, then as before; what is set for good ends that"
@@ -164,7 +168,10 @@ class Editor:
 
     def _hint(self) -> None:
         state = self.view.state
-        known = {"client": state.clients, "group": state.groups, "account": state.accounts}.get(self._kind.value, {})
+        known = {
+            "client": state.clients, "group": state.groups,
+            "account": {**state.accounts, **state.sharing.elsewhere},
+        }.get(self._kind.value, {})  # fmt: skip
         hints = _first(known), _first({**state.instruments, **state.symbol_groups})
         if hints != self._hints:
             self._hints = hints

@@ -93,7 +93,10 @@ class Stop:
         self._show_names()
 
     def _show_names(self) -> None:
-        names = names_of(self._view.state, self._kind.value)
+        state = self._view.state
+        names = names_of(state, self._kind.value)
+        if self._kind.value == "account":
+            names = sorted({*names, *state.sharing.elsewhere})
         self._name.set_visibility(self._kind.value != "all")
         if self._name.options != names:
             self._name.set_options(names, value=self._name.value if self._name.value in names else None)

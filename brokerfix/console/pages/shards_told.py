@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from brokerfix.cluster.door import beside
 from brokerfix.console.accounts import BAD_PERCENT, WARN_PERCENT, grouped
 from brokerfix.console.elements.listing import bar, coloured, pill
 from brokerfix.console.needs import BAD, Need, lasted, of_shards
@@ -97,7 +98,13 @@ class Line(NamedTuple):
 def outcome(told: Told, done: str, shards: Told) -> list[Line]:
     """What each shard has answered to a request to all; `shards` is how they are since."""
     since = {one["shard"]: one["standing"] for one in shards.get("shards", ())}
-    return [Line(one["shard"], *_came(told, one, done, since.get(one["shard"], 0))) for one in answers(told)]
+    free = beside(answers(told), told["kept"])
+    return [
+        Line(one["shard"], *_came(told, one, done, since.get(one["shard"], 0)))
+        if one["shard"] not in free
+        else Line(one["shard"], "good", f"has nothing to do: {one['error'].partition(': ')[2]}")
+        for one in answers(told)
+    ]
 
 
 def _came(told: Told, one: Told, done: str, standing: int) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.halts import KILLED, killed_by
+from brokerfix.engine.sharing import unknown
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -128,4 +129,4 @@ def _wrong_target(state: State, c: OperatorHalt) -> str:
     }
     if c.kind not in known:
         return f"halt what? {', '.join(KINDS)}"
-    return "" if c.name in known[c.kind] else f"there is no {c.kind} {c.name!r}"
+    return "" if c.name in known[c.kind] else unknown(state, c.kind, c.name, f"{c.kind} {c.name!r}")
