@@ -49,7 +49,7 @@ async def _straight(config: Config, request: dict[str, Any]) -> Answer:
     check_cluster_installed(config.path)
     from brokerfix.cluster.keys import Keys
     from brokerfix.cluster.lease import Away
-    from brokerfix.cluster.standing import ask_all
+    from brokerfix.cluster.standing import ask_all, ask_one
     from brokerfix.queues.nats import ServerAway, connect
 
     assert config.cluster is not None
@@ -58,7 +58,12 @@ async def _straight(config: Config, request: dict[str, Any]) -> Answer:
     except ServerAway as error:
         raise NotRunning(str(error)) from error
     try:
-        return await ask_all(client, Keys(client, config.cluster.name), getpass.getuser(), request)
+        name, by = config.cluster.name, getpass.getuser()
+
+        async def asking(shard: int, number: int) -> Answer:
+            return await ask_one(client, name, shard, by, request, number)
+
+        return await ask_all(Keys(client, name), asking, by, request)
     except Away as error:
         raise NotRunning(str(error)) from error
     finally:

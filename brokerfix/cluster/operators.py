@@ -16,6 +16,7 @@ from brokerfix.cluster.lease import Away
 from brokerfix.cluster.moves import Place
 from brokerfix.cluster.parts import dumps
 from brokerfix.cluster.standing import (
+    ANSWER_SECONDS,
     FOR_ALL,
     FOR_ONE,
     MOST_KEPT,
@@ -116,6 +117,12 @@ class Operators:
     async def _answered(self, data: bytes) -> Answer:
         try:
             asked = json.loads(data)
+        except ValueError as error:
+            return {"ok": False, "error": f"that is no request: {error}"}
+        return await self._safely(asked)
+
+    async def _safely(self, asked: Any) -> Answer:
+        try:
             return await self._answer(asked["by"], asked.get("role", ""), asked["number"], asked["request"])
         except ActionRefused as error:
             return {"ok": False, "error": str(error)}
@@ -179,8 +186,13 @@ class Operators:
             if asked.get("action") not in FOR_ALL:
                 raise ActionRefused(f"{asked.get('action')} can't be asked of all shards")
             await self._check_role(operator, role, asked["action"])
-            known = map(int, agent.told)
-            return await ask_all(agent.client, agent.keys, operator, asked, role.value, known)
+
+            async def asking(shard: int, number: int) -> Answer:
+                if shard == agent.shard:
+                    return await self._here(operator, role, asked, number)
+                return await ask_one(agent.client, agent.cluster, shard, operator, asked, number, role.value)
+
+            return await ask_all(agent.keys, asking, operator, asked, role.value, {agent.shard, *map(int, agent.told)})
         if action == "one":
             asked, at = request["request"], int(request["shard"])
             if asked.get("action") not in FOR_ONE:
@@ -189,6 +201,15 @@ class Operators:
         if action == "move-account":
             return await self._of_one(operator, role, (await self._where(request["account"]))["shard"], request)
         raise ActionRefused(f"there is no action {action!r}")
+
+    async def _here(self, operator: str, role: Role, request: dict[str, Any], number: int) -> Answer:
+        """The shard beside us is asked without the cluster's servers, as if it were another one."""
+        asked = {"by": operator, "role": role.value, "number": number, "request": request}
+        try:
+            answer = await asyncio.wait_for(self._safely(asked), ANSWER_SECONDS)
+        except TimeoutError:
+            answer = {"ok": False, "error": "it does not answer", "away": True}
+        return {"shard": self._agent.shard, **answer}
 
     async def _of_one(self, operator: str, role: Role, at: int, request: dict[str, Any]) -> Answer:
         await self._check_role(operator, role, request["action"])

@@ -5,7 +5,7 @@ not before it takes orders again."""
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ MOST_KEPT = 500
 TRIES = 50
 ANSWER_SECONDS = 3.0
 MINUTE = 60 * 10**9
+Asking = Callable[[int, int], Awaitable[dict[str, Any]]]
+"""Asks a shard for what is kept under a number (0: it is not), see `ask_one`."""
 
 
 class Beat(msgspec.Struct):
@@ -114,11 +116,11 @@ async def ask_one(
 
 
 async def ask_all(
-    client: Client, keys: Keys, by: str, request: dict[str, Any], role: str = "", known: Iterable[int] = ()
+    keys: Keys, asking: Asking, by: str, request: dict[str, Any], role: str = "", known: Iterable[int] = ()
 ) -> dict[str, Any]:
-    """Ask all shards; where the cluster's keys do not say which there are, those that are `known`. Returns {"answers":
-    [of each shard], "kept": whether what stands is kept for those that did not answer, "number": under which number (0:
-    none), "error": why it is not}. Raises Away where not even the shards are known."""
+    """Ask all shards, each by `asking`; where the cluster's keys do not say which there are, those that are `known`.
+    Returns {"answers": [of each shard], "kept": whether what stands is kept for those that did not answer, "number":
+    under which number (0: none), "error": why it is not}. Raises Away where not even the shards are known."""
     number, error = 0, ""
     if request["action"] in STANDING:
         try:
@@ -131,5 +133,5 @@ async def ask_all(
         shards = sorted(known)
         if not shards:
             raise
-    asked = (ask_one(client, keys.cluster, shard, by, request, number, role) for shard in shards)
-    return {"answers": await asyncio.gather(*asked), "kept": bool(number), "number": number, "error": error}
+    answers = await asyncio.gather(*(asking(shard, number) for shard in shards))
+    return {"answers": answers, "kept": bool(number), "number": number, "error": error}

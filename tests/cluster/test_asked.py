@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from brokerfix.cluster.door import ask_door, open_door
-from brokerfix.cluster.keys import NO_ANSWER
+from brokerfix.cluster.keys import NO_ANSWER, Keys
 from brokerfix.cluster.lease import Away
 from brokerfix.cluster.operators import Operators
-from brokerfix.cluster.standing import Asked, Beat, Standing, ask_all, keep, read_standing, still_asked
+from brokerfix.cluster.standing import Asked, Beat, Standing, ask_all, ask_one, keep, read_standing, still_asked
 from brokerfix.facts import Halted
 from brokerfix.operate.admin import ActionRefused, NotRunning, name_of
 from brokerfix.operate.operations import Operations
@@ -56,9 +56,19 @@ class NoServers(KeysAtHand):
         raise Away(NO_ANSWER)
 
 
+def asked_all(keys: Keys, client: Any, known: tuple[int, ...] = ()) -> dict[str, Any]:
+    """What comes of a kill of all shards, of which each is asked by a client of the servers."""
+    kill = {"action": "kill", "kind": "all"}
+    keys.cluster = "desk"
+
+    async def asking(shard: int, number: int) -> dict[str, Any]:
+        return await ask_one(client, "desk", shard, "olga", kill, number)
+
+    return asyncio.run(ask_all(keys, asking, "olga", kill, known=known))
+
+
 def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
     keys = NoServers(Servers(), Effects())
-    keys.cluster = "desk"
     keys._servers.write("shard.0", b"{}", None)
     asked: list[str] = []
 
@@ -67,8 +77,7 @@ def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
             asked.append(subject)
             raise TimeoutError
 
-    client: Any = Client()
-    found = asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
+    found = asked_all(keys, Client())
     assert asked == ["brokerfix.desk.shard.0"]
     assert (found["kept"], found["number"], found["error"]) == (False, 0, NO_ANSWER)
     assert found["answers"] == [{"shard": 0, "ok": False, "error": "it does not answer", "away": True}]
@@ -81,20 +90,26 @@ class Silent(NoServers):
         raise Away(NO_ANSWER)
 
 
+class Answering:
+    """The servers' client, by which every shard answers the same."""
+
+    max_payload = 100
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
+
+    async def request(self, subject: str, payload: bytes, timeout: float) -> Any:
+        self.asked.append({"subject": subject, **json.loads(payload)})
+        return SimpleNamespace(data=json.dumps(self.answer).encode())
+
+
 def test_a_kill_goes_to_the_shards_that_were_heard_of_where_the_keys_can_not_be_read() -> None:
     keys = Silent(Servers(), Effects())
-    keys.cluster = "desk"
-
-    class Client:
-        async def request(self, subject: str, payload: bytes, timeout: float) -> Any:
-            return SimpleNamespace(data=b'{"ok": true, "orders": 3}')
-
-    client: Any = Client()
-    kill = {"action": "kill", "kind": "all"}
-    found = asyncio.run(ask_all(client, keys, "olga", kill, known=(2, 1)))
+    found = asked_all(keys, Answering({"ok": True, "orders": 3}), known=(2, 1))
     assert found["answers"] == [{"shard": shard, "ok": True, "orders": 3} for shard in (1, 2)]
     with pytest.raises(Away):
-        asyncio.run(ask_all(client, keys, "olga", kill))
+        asked_all(keys, Answering({}))
 
 
 @pytest.mark.parametrize(
@@ -124,14 +139,14 @@ class Broker:
         return {"day": 20261128}
 
 
-def agent(servers: Servers) -> tuple[Operators, Broker]:
+def agent(servers: Servers, keys: Keys | None = None) -> tuple[Operators, Broker]:
     """What operators ask, of shard 1."""
-    keys = KeysAtHand(servers, Effects())
+    keys = KeysAtHand(servers, Effects()) if keys is None else keys
     keys.cluster = "desk"
     broker = Broker()
     made: Any = SimpleNamespace(
         config=SimpleNamespace(operators={}), keys=keys, broker=broker, shard=1, me="1", cluster="desk", answers=True,
-        alive=frozenset({"1"}), beats={}, documents={}, lock=asyncio.Lock(), client=SimpleNamespace(max_payload=100),
+        alive=frozenset({"1"}), beats={}, documents={}, lock=asyncio.Lock(), client=Answering({"ok": True}),
         told={"1": Beat(1, "a", "DESK", 3, 2, 9, 0), "2": Beat(2, "b", "DESK", 1, 0, 9, 0, 10**9)},
     )  # fmt: skip
     return Operators(made), broker
@@ -230,6 +245,28 @@ def test_a_role_may_do_at_all_shards_what_it_may_do_at_one() -> None:
     for request in ({"action": "all", "request": {"action": "enter"}}, {"action": "one", "shard": 2, "request": {}}):
         with pytest.raises(ActionRefused, match="can't be asked"):
             asyncio.run(operators.at_the_door(me, request))
+
+
+def test_the_shard_beside_the_agent_is_stopped_also_where_no_server_is_left() -> None:
+    operators, broker = agent(Servers(), Silent(Servers(), Effects()))
+    kill = {"action": "all", "request": {"action": "kill", "kind": "all"}, "by": "rita", "role": "risk"}
+    told = asyncio.run(operators.at_the_door(name_of(os.getuid()), kill))
+    assert broker.asked == [("kill", "rita", "risk")]
+    assert [(one["shard"], one["ok"]) for one in told["answers"]] == [(1, True), (2, True)]
+    assert (told["kept"], told["error"]) == (False, NO_ANSWER)
+
+
+def test_a_limit_that_waits_at_another_shard_is_approved_there_in_the_persons_role() -> None:
+    operators, _ = agent(Servers())
+    answer = {"action": "answer-limits", "proposal": "7", "approve": 1}
+    asked = {"action": "one", "shard": 2, "request": answer, "by": "rob", "role": "risk"}
+    asyncio.run(operators.at_the_door(name_of(os.getuid()), asked))
+    servers: Any = operators._agent.client
+    assert servers.asked == [
+        {"subject": "brokerfix.desk.shard.2", "by": "rob", "role": "risk", "number": 0, "request": answer}
+    ]
+    with pytest.raises(ActionRefused, match="the role trader may not do this"):
+        asyncio.run(operators.at_the_door(name_of(os.getuid()), {**asked, "by": "tom", "role": "trader"}))
 
 
 def test_a_door_that_is_not_there_and_one_that_is_silent_are_told_apart(tmp_path: Path) -> None:
