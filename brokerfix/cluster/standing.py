@@ -121,17 +121,18 @@ async def ask_all(
     """Ask all shards, each by `asking`; where the cluster's keys do not say which there are, those that are `known`.
     Returns {"answers": [of each shard], "kept": whether what stands is kept for those that did not answer, "number":
     under which number (0: none), "error": why it is not}. Raises Away where not even the shards are known."""
-    number, error = 0, ""
+    number, error, shards = 0, "", sorted(known)
     if request["action"] in STANDING:
         try:
             number = await keep(keys, by, request, role)
         except Away as away:
             error = str(away)
-    try:
-        shards = await shards_of(keys)
-    except Away:
-        shards = sorted(known)
-        if not shards:
-            raise
+    if not (error and shards):
+        # Where the keys can't be written they are not waited for again.
+        try:
+            shards = await shards_of(keys)
+        except Away:
+            if not shards:
+                raise
     answers = await asyncio.gather(*(asking(shard, number) for shard in shards))
     return {"answers": answers, "kept": bool(number), "number": number, "error": error}

@@ -17,6 +17,12 @@ NOBODY = (
 )
 
 
+NOT_KEPT = (
+    "! The cluster can't keep it ({}): a shard that is away, or is not named here, does not get it. Ask again once the "
+    "cluster's servers answer."
+)
+
+
 class Asked:
     """What this page has asked of all shards last, and what came of it at each."""
 
@@ -51,6 +57,8 @@ class Asked:
         self._box.clear()
         with self._box:
             ui.label(self._what).classes("bold")
+            if self._told["error"]:
+                ui.label(NOT_KEPT.format(self._told["error"])).classes("bad")
             for line in lines:
                 with ui.element("div").classes("shards-answer"):
                     pill(f"{'✓' if line.kind == 'good' else '!'} shard {line.shard}", line.kind)
