@@ -141,10 +141,10 @@ def not_here(sharing: Sharing, account: str) -> Reject | None:
     return Reject(OrdRejReason.UNKNOWN_ACCOUNT, OTHER_SHARD, f"account {account} is on shard {shard}")
 
 
-def unknown(state: "State", kind: str, name: str, words: str) -> str:
-    """Why something can't be meant here that there is not: an account may be another shard's."""
+def elsewhere(state: "State", kind: str, name: str) -> str:
+    """Where an account is that is another shard's, for who asks about it here; "" of all else."""
     shard = state.sharing.elsewhere.get(name) if kind == "account" else None
-    return f"there is no {words}" if shard is None else f"{OTHER_SHARD}: account {name} is on shard {shard}"
+    return "" if shard is None else f"{OTHER_SHARD}: account {name} is on shard {shard}"
 
 
 def is_elsewhere(state: "State", c: Any, account: str) -> bool:

@@ -89,6 +89,7 @@ def test_where_all_are_up_nothing_needs_a_hand() -> None:
         ({"ok": True}, True, "good", "killed"),
         ({"ok": True, "proposal": "7"}, True, "warn", "waits for a second person: 7"),
         ({"ok": False, "error": "there is no account X"}, True, "bad", "refuses it: there is no account X"),
+        ({"ok": False, "error": "client T is halted already"}, True, "good", "client T is halted already"),
         (AWAY, True, "bad", "it is not there: it does it before it takes orders again"),
         (AWAY, False, "bad", "it is not there, and it is NOT kept for it (no quorum): ask again once it is back"),
     ],

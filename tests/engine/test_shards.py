@@ -309,6 +309,7 @@ def test_what_is_asked_about_another_shards_account_is_refused_with_where_it_is(
     world = shard(0)
     for command in (
         cmd.OperatorHalt(world.now, "rita", "account", "BOB", True),
+        cmd.OperatorResume(world.now, "rita", "account", "BOB"),
         cmd.SetLimits(world.now, "rita", Level("account", "BOB"), Limits(max_gross="1")),
     ):
         world.submit(command)

@@ -13,6 +13,8 @@ from brokerfix.engine.risk.controls import number as as_number
 
 Told = Mapping[str, Any]
 Cells = dict[str, Any]
+SO_ALREADY = ("is halted already", "is not halted by an operator")
+"""The ends of refusals of what is so: halted by a halt, or going on by a resume."""
 MOST_SHOWN = 300
 """Rows of one table."""
 
@@ -114,10 +116,12 @@ def _came(told: Told, one: Told, done: str, standing: int) -> tuple[str, str]:
         if "orders" not in one:
             return "good", done
         return "good", f"{done}, {one['orders']:,} {'order is' if one['orders'] == 1 else 'orders are'} being canceled"
+    if f"{one['error']}".endswith(SO_ALREADY):
+        return "good", one["error"]
     if not one.get("away"):
         return "bad", f"refuses it: {one['error']}"
     if told["kept"]:
-        if standing >= told.get("number", 0) > 0:
+        if standing >= told["number"]:
             return "good", "has carried it out since"
         return "bad", f"{one['error']}: it does it before it takes orders again"
     return "bad", f"{one['error']}, and it is NOT kept for it ({told['error']}): ask again once it is back"
