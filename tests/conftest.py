@@ -9,6 +9,7 @@ import pytest
 
 from brokerfix.tools import demo
 from brokerfix.tools.postgres_server import PostgresServer
+from tests import starter
 from tests.postgres_server import postgres_server
 from tests.servers import kafka_server, nats_server, queue_server, rabbitmq_server
 
@@ -18,6 +19,8 @@ _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 # Tests start hundreds of processes: each would compile all modules where the environment forbids to keep them.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Half of what brokers and exchanges of the tests take is importing what another one has imported.
+demo.Process.run = staticmethod(starter.start)  # type: ignore
 demo.PORTS = demo.PORTS[_worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 
 FIRST = ("test_crash.py", "test_order_types.py", "test_history.py", "test_routing_live.py", "test_invariants.py")

@@ -8,7 +8,6 @@ import argparse
 import random
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from brokerfix.record.journal import Journal, read
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
 from brokerfix.tools import demo, trader
+from tests import starter
 
 ORDER_EVERY = 0.004
 SETTLE_SECONDS = 60
@@ -98,14 +98,13 @@ class Harness:
 
     def run_to_crash(self, point: str, count: int, timeout: float = 20) -> None:
         """Trade until the broker kills itself the `count`-th time it comes to `point`."""
-        log = self.broker.log.open("ab")
         command = [sys.executable, "-m", "tests.crash_broker", str(self.broker.config), point, str(count)]
-        process = subprocess.Popen(command, stderr=log, stdout=log)
+        with self.broker.log.open("ab") as log:
+            process = starter.start(command, log)
         deadline = time.monotonic() + timeout
         while process.poll() is None:
             assert time.monotonic() < deadline, f"the broker never came to {point}"
             self.turn()
-        log.close()
         assert process.returncode == -signal.SIGKILL, f"the broker ended by itself: see {self.broker.log}"
         self.kills += 1
 

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import httpx
 
 from brokerfix.doors.desk import hash_of, make_key
 from brokerfix.tools.demo import Process, free_port
+from tests import starter
 from tests.live import EXCHANGE, INSTRUMENT
 
 CONFIG = """
@@ -108,7 +108,7 @@ class Place:
     def start_http(self) -> None:
         with (self.folder / "http.log").open("ab") as log:
             command = [sys.executable, "-m", "brokerfix", "http", str(self.config)]
-            self.process = subprocess.Popen(command, stderr=log)
+            self.process = starter.start(command, log)
         deadline = time.monotonic() + 20
         name = next(name for name, (_, scopes, _) in self.scopes.items() if "read" in scopes)
         while time.monotonic() < deadline:

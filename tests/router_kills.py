@@ -7,7 +7,6 @@ come from outside. After each kill it is started again and the client goes on.
 import argparse
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from brokerfix.record.journal import Journal
 from brokerfix.record.outbox import Outbox
 from brokerfix.record.pipeline import Pipeline
 from brokerfix.tools.client import Client, Disconnected, Message
+from tests import starter
 from tests.router.live import SHARDS, Market
 
 ACCOUNTS = ("NORTH", "SOUTH")
@@ -51,7 +51,7 @@ class Harness:
         router = self.market.router
         with router.log.open("ab") as log:
             command = [sys.executable, "-m", "tests.router_crash", str(router.config), point, str(count)]
-            process = subprocess.Popen(command, stderr=log, stdout=log)
+            process = starter.start(command, log)
         deadline = time.monotonic() + timeout
         while process.poll() is None:
             assert time.monotonic() < deadline, f"the router never came to {point}"

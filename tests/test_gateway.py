@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import struct
-import subprocess
 import sys
 import time
 import warnings
@@ -23,6 +22,7 @@ from brokerfix.settings.passwords import make_hash
 from brokerfix.tools.certificates import Authority
 from brokerfix.tools.client import Client, Disconnected, utc_now
 from brokerfix.tools.demo import Process, free_port
+from tests import starter
 from tests.live import INSTRUMENT, SECRET, Wire, files_with, listening, run_cli
 
 CONFIG = """
@@ -782,7 +782,7 @@ def test_a_gateway_can_run_apart_from_its_broker(tmp_path: Path) -> None:
     broker.start()
     with (tmp_path / "gateway.log").open("wb") as log:
         command = [sys.executable, "-m", "brokerfix", "gateway", str(config)]
-        gateway = subprocess.Popen(command, stderr=log)
+        gateway = starter.start(command, log)
     try:
         until(lambda: listening(gateway.pid) == [f"127.0.0.1:{port}"])
         alice = Client("ALICE", "BROKER", "127.0.0.1", port)

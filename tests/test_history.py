@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -269,6 +270,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[sqlite_utils.Databa
 
     monkeypatch.setattr(history, "_opened", noted)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    # Thousands of small files are written here: compressing them is most of the time.
+    plain = partial(pq.ParquetWriter, compression="none")
+    monkeypatch.setattr(columns.pq, "ParquetWriter", lambda *of, compression, **more: plain(*of, **more))
     yield found
     for one in found:
         one.close()
@@ -290,7 +294,7 @@ def test_a_kill_at_any_line_loses_and_doubles_nothing(
     write_journal(tmp_path / "begin", records).close()
     shutil.copytree(tmp_path / "begin", tmp_path / "whole")
     executed = lines_of(tmp_path / "whole")
-    whole = rows(tmp_path / "whole")
+    whole, names = rows(tmp_path / "whole"), files(tmp_path / "whole")
     assert {len(found) for found in whole.values()} == {1, 2, 3, 4}
     times = Counter(executed)
     for number, line in enumerate(times):
@@ -317,7 +321,7 @@ def test_a_kill_at_any_line_loses_and_doubles_nothing(
             assert starts_of(whole, rows(data)), where
         recorded(data)
         assert rows(data) == whole, where
-        assert files(data) == files(tmp_path / "whole"), where
+        assert files(data) == names, where
 
 
 def recorded_then_lost(data: Path, is_running: bool) -> list[bytes]:
@@ -350,7 +354,7 @@ def test_a_kill_while_it_goes_back_is_no_harm(
     others = recorded_then_lost(begin, is_running)
     write_journal(tmp_path / "whole", others)
     recorded(tmp_path / "whole")
-    whole = rows(tmp_path / "whole")
+    whole, names = rows(tmp_path / "whole"), files(tmp_path / "whole")
     executed = lines_of(shutil.copytree(begin, tmp_path / "traced"))
     assert rows(tmp_path / "traced") == whole
     assert any(code.co_name == "_shorten" for code, _ in executed), "a file has rows of both"
@@ -369,7 +373,7 @@ def test_a_kill_while_it_goes_back_is_no_harm(
         recorded(data)
         where = f"{line[0].co_qualname}, line {line[1]}"
         assert rows(data) == whole, where
-        assert files(data) == files(tmp_path / "whole"), where
+        assert files(data) == names, where
 
 
 def test_a_process_that_is_killed_again_and_again_records_each_quote_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TypeGuard
+from typing import IO, TypeGuard
 
 from brokerfix.domain import id_text
 from brokerfix.facts import ChildFilled, Fact, OrderAccepted, OrderRouted, RouteDecided, Trade
@@ -53,7 +53,12 @@ class Process:
     def begin(self) -> None:
         """Start, without waiting for anything."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self.command, stderr=log, stdout=log)
+            self._process = self.run(self.command, log)
+
+    @staticmethod
+    def run(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """A process with what it says in a file."""
+        return subprocess.Popen(command, stderr=log, stdout=log)
 
     @property
     def has_ended(self) -> bool:

@@ -15,6 +15,7 @@ from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.tools.client import Client, Disconnected
 from brokerfix.tools.demo import Process, free_port
 from brokerfix.tools.nats_servers import NatsServers
+from tests import starter
 from tests.live import EXCHANGE, INSTRUMENT
 
 BROKER = """
@@ -61,7 +62,7 @@ class Node:
         self.name, self.config, self.port = name, config, port
         self.data = config.parent / f"data-{name}"
         self.log = config.with_suffix(".log")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: starter.Started | None = None
 
     def start(self, command: str = "start") -> None:
         """Begin, without waiting for anything."""
@@ -69,7 +70,7 @@ class Node:
 
     def run(self, *words: str) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(words, stdout=log, stderr=log)
+            self._process = starter.start(words, log)
 
     @property
     def pid(self) -> int:

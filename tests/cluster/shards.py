@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -146,8 +145,7 @@ class Shards:
         config.write_text(text)
         standby = Process("the standby", config, self.folder / "standby.log", port)
         standby.command[3] = "standby"
-        with standby.log.open("ab") as log:
-            standby._process = subprocess.Popen(standby.command, stdout=log, stderr=log)
+        standby.begin()
         self.processes.append(standby)
         until(lambda: self.asked(shard, "cluster").get("nodes", {}).get(f"other-{shard}", {}).get("behind") == 0, 60)
         self.kill(shard)

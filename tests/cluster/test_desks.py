@@ -1,7 +1,6 @@
 """Clusters that are set up otherwise: cancels without a quorum, messages that do not wait, a gateway before them."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from brokerfix.record.journal import read
 from brokerfix.tools.client import Client, Disconnected
 from brokerfix.tools.demo import free_port
 from brokerfix.tools.nats_servers import NatsServers
+from tests import starter
 from tests.cluster.desk import Desk, Node, order, until_said
 from tests.live import listening, run_cli, until
 
@@ -87,7 +87,7 @@ def test_a_gateway_follows_the_primary_and_what_may_be_lost_is_told(tmp_path: Pa
         desk["a"].start()
         desk["a"].wait("primary")
         with (tmp_path / "gateway.log").open("wb") as log:
-            gateway = subprocess.Popen([sys.executable, "-m", "brokerfix", "gateway", str(front)], stderr=log)
+            gateway = starter.start([sys.executable, "-m", "brokerfix", "gateway", str(front)], log)
         desk["c"].run(sys.executable, "-m", "tests.cluster.differs", str(desk["c"].config))
         until(lambda: listening(gateway.pid) == [f"127.0.0.1:{port}"])
         alice = Client("ALICE", "BROKER", "127.0.0.1", port)

@@ -1,11 +1,10 @@
 """A desk with its console, and a browser, for each file that asks for them."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.console.desk import Desk, chromium
+from tests.console.desk import Desk, Pages, chromium
 
 
 @pytest.fixture(scope="module")
@@ -19,15 +18,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="module")
-def open_browser() -> Iterator[Any]:
-    """Of one file: while it is open, Playwright has the thread's event loop, and asyncio.run has none."""
+def pages() -> Iterator[Pages]:
+    """Of one file: while the browser is open, Playwright has the thread's event loop, and asyncio.run has none."""
     with chromium() as made:
-        yield made
+        yield Pages(made)
 
 
 @pytest.fixture
-def browser(open_browser: Any) -> Iterator[Any]:
-    """The browser, for one test: its pages, which go on to be told what is new, are closed behind it."""
-    yield open_browser
-    for context in open_browser.contexts:
-        context.close()
+def browser(pages: Pages) -> Iterator[Pages]:
+    """The browser, for one test: what it has opened ends with it."""
+    yield pages
+    pages.give_back()

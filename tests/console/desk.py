@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from brokerfix.access.people import People
 from brokerfix.access.roles import Role
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.tools.demo import free_port
+from tests import starter
 from tests.live import EXCHANGE, INSTRUMENT, Processes, until
 
 PASSWORD = "correct horse 77"
@@ -84,7 +84,7 @@ class Desk(Processes):
         for name, role in PEOPLE.items():
             people.add(name, role, PASSWORD, second_factor=False)
         self.people = people
-        self._console: subprocess.Popen[bytes] | None = None
+        self._console: starter.Started | None = None
         self._http: list[httpx.Client] = []
 
     def start(self) -> None:
@@ -108,9 +108,8 @@ class Desk(Processes):
     def begin_console(self) -> None:
         """Start it, without waiting for anything."""
         with (self.folder / "console.log").open("ab") as log:
-            self._console = subprocess.Popen(
-                [sys.executable, "-m", "brokerfix", "console", str(self.config)], stderr=log, stdout=log
-            )
+            command = [sys.executable, "-m", "brokerfix", "console", str(self.config)]
+            self._console = starter.start(command, log)
 
     def _has_exchanges(self) -> bool:
         with suppress(NotRunning):
@@ -194,26 +193,62 @@ def chromium() -> Iterator[Any]:
 
 
 class Troubles(list[str]):
-    """What a page has complained of: errors of its scripts, and what its policy has kept from it."""
+    """What a page has complained of: errors of its scripts, dialogs, and what its policy has kept from it."""
 
 
-def serious(page: Any) -> list[str]:
-    """What keeps people from using a page, as axe-core finds it."""
+def serious(page: Any, *rules: str) -> list[str]:
+    """What keeps people from using a page, as axe-core finds it by some of its rules (all)."""
     from axe_playwright_python.sync_playwright import Axe
 
     return [
         f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-        for one in Axe().run(page).response["violations"]
+        for one in Axe().run(page, options={"runOnly": list(rules)} if rules else None).response["violations"]
         if one["impact"] in ("serious", "critical")
     ]
 
 
-def open_page(browser: Any, desk: Desk, name: str, path: str = "/", width: int = 1366, height: int = 768) -> Any:
+class Pages:
+    """Pages of a browser, each in a session of its own. They are used again: a new one compiles the console's scripts
+    anew, which takes five times as long as all else."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._free: list[Any] = []
+        self._taken: list[Any] = []
+
+    def take(self, width: int, height: int) -> Any:
+        """A page in which nobody has logged in. Its `troubles` are listed."""
+        page = self._free.pop() if self._free else self._made()
+        self._taken.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.troubles = Troubles()
+        return page
+
+    def _made(self) -> Any:
+        page = self._browser.new_context().new_page()
+        page.on("pageerror", lambda error: page.troubles.append(f"{error}"))
+        page.on("console", lambda said: page.troubles.append(said.text) if said.type == "error" else None)
+        page.on("dialog", lambda dialog: page.troubles.append(f"a dialog: {dialog.message}") or dialog.dismiss())
+        return page
+
+    def give_back(self) -> None:
+        """All that are taken: what they show goes on no more, and nobody is logged in. Those of a console that has
+        gone are closed."""
+        from playwright.sync_api import Error
+
+        for page in self._taken:
+            try:
+                page.goto("/".join([*page.url.split("/")[:3], "login"]))
+                page.context.clear_cookies()
+                self._free.append(page)
+            except Error:
+                page.context.close()
+        self._taken.clear()
+
+
+def open_page(browser: Pages, desk: Desk, name: str, path: str = "/", width: int = 1366, height: int = 768) -> Any:
     """A page of a person who has logged in, in a session of its own. Its `troubles` are listed."""
-    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
-    page.troubles = Troubles()
-    page.on("pageerror", lambda error: page.troubles.append(f"{error}"))
-    page.on("console", lambda said: page.troubles.append(said.text) if said.type == "error" else None)
+    page = browser.take(width, height)
     page.goto(f"{desk.url}/login?next={path}")
     page.fill("#name", name)
     page.fill("#password", PASSWORD)

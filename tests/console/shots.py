@@ -9,7 +9,7 @@ from typing import Any
 
 from brokerfix.console.frame import PAGES
 from brokerfix.tools.demo_console import ConsoleDesk
-from tests.console.desk import chromium, open_page
+from tests.console.desk import Pages, chromium, open_page
 from tests.console.shards_desk import ShardsDesk
 
 SECONDS = 20
@@ -57,7 +57,7 @@ def take_shards(desk: ShardsDesk, browser: Any, folder: Path) -> None:
         desk.order("SOUTH", f"S{number}", "2", 5 + number, "151.00")
     desk.order("NORTH", "N-10", "1", 40, "150.00")
     desk.order("EAST", "E-1", "2", 40, "150.00")
-    page = open_page(browser, desk, "ada", "/shards")
+    page = open_page(Pages(browser), desk, "ada", "/shards")
     _shoot(page, f"{desk.url}/shards", folder, "shards", False)
     desk.lose(2)
     page.get_by_label("Dark or light").click()

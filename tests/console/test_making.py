@@ -59,7 +59,6 @@ def test_a_maker_is_seen_against_the_market(desk: Desk, browser: Any) -> None:
         assert page.get_by_role("button", name=name, exact=True).count() == 0, "a viewer only looks"
     assert page.get_by_label("new bid_spread").is_disabled()
     assert page.troubles == []
-    page.context.close()
 
 
 def test_the_day_is_reckoned(desk: Desk, browser: Any) -> None:
@@ -70,7 +69,6 @@ def test_the_day_is_reckoned(desk: Desk, browser: Any) -> None:
     assert "+1.20" in row.inner_text()
     assert page.locator('table[aria-label="How it quoted today"] tr[data-key="MM AAPL"]').count() == 1
     assert page.troubles == []
-    page.context.close()
 
 
 def test_a_maker_is_stopped_started_and_reset(desk: Desk, browser: Any) -> None:
@@ -95,7 +93,6 @@ def test_a_maker_is_stopped_started_and_reset(desk: Desk, browser: Any) -> None:
     page.locator(".dialog").get_by_role("button", name="Reset").click()
     page.wait_for_selector("text=qty 0/300 in 600 s")
     assert page.troubles == []
-    page.context.close()
 
 
 def test_who_sets_limits_may_stop_and_not_start(desk: Desk, browser: Any) -> None:
@@ -104,7 +101,6 @@ def test_who_sets_limits_may_stop_and_not_start(desk: Desk, browser: Any) -> Non
     assert page.get_by_role("button", name="Stop", exact=True).is_visible()
     assert page.get_by_role("button", name="Start", exact=True).count() == 0
     assert page.troubles == []
-    page.context.close()
 
 
 def test_terms_are_changed(desk: Desk, browser: Any) -> None:
@@ -120,4 +116,3 @@ def test_terms_are_changed(desk: Desk, browser: Any) -> None:
     until(lambda: "149.95" in board(page))
     assert facts(desk, MakerDefined)[-1].operator == "tom"
     assert page.troubles == []
-    page.context.close()

@@ -73,17 +73,8 @@ def choose(page: Any, cl_ord_id: str) -> None:
     page.locator(f'.ag-pinned-left-cols-container [row-id="{number}"] input').check()
 
 
-@pytest.fixture(autouse=True)
-def closed(browser: Any) -> Iterator[None]:
-    """What a test has opened is closed after it: an open blotter goes on fetching."""
-    yield
-    for context in browser.contexts:
-        context.close()
-
-
 def blotter(browser: Any, desk: Desk, name: str) -> Any:
     page = open_page(browser, desk, name, "/orders")
-    page.on("dialog", lambda dialog: page.troubles.append(f"a dialog: {dialog.message}") or dialog.dismiss())
     row(page, "works").wait_for()
     return page
 

@@ -133,7 +133,6 @@ def test_a_limit_is_raised_with_a_second_person(stage: Stage, browser: Any) -> N
     stage.until(lambda: has(changed, "approved by rob (a larger client)"))
     for page in (rita, rob, vera):
         assert page.troubles == []
-        page.context.close()
 
 
 def test_a_viewer_sets_nothing(desk: Desk, browser: Any) -> None:
@@ -144,7 +143,6 @@ def test_a_viewer_sets_nothing(desk: Desk, browser: Any) -> None:
     assert page.get_by_label("new max_gross").is_disabled()
     assert page.get_by_role("button", name="Hold its liquidation").count() == 0
     assert page.troubles == []
-    page.context.close()
 
 
 def test_what_would_be(desk: Desk, browser: Any) -> None:
@@ -166,7 +164,6 @@ def test_what_would_be(desk: Desk, browser: Any) -> None:
     assert "refused" in weighed.inner_text()
     assert ask(desk.folder / "broker", {"action": "margin"})["margin"][0]["standing"] in ("ok", "warning")
     assert page.troubles == []
-    page.context.close()
 
 
 def test_a_liquidation_is_watched(stage: Stage, browser: Any) -> None:
@@ -191,7 +188,6 @@ def test_a_liquidation_is_watched(stage: Stage, browser: Any) -> None:
     left = 130 - slice_.qty
     stage.until(lambda: has(row_of(page, "Positions of the account", "AAPL"), f"{left}"))
     assert page.troubles == []
-    page.context.close()
 
 
 def test_a_liquidation_is_held_by_hand(desk: Desk, browser: Any) -> None:
@@ -203,7 +199,6 @@ def test_a_liquidation_is_held_by_hand(desk: Desk, browser: Any) -> None:
     page.get_by_role("button", name="Let its liquidation go on").click()
     page.get_by_role("button", name="Hold its liquidation").wait_for()
     assert page.troubles == []
-    page.context.close()
 
 
 def test_a_desk_without_makers_is_told_how_to_have_one(desk: Desk, browser: Any) -> None:
@@ -211,4 +206,3 @@ def test_a_desk_without_makers_is_told_how_to_have_one(desk: Desk, browser: Any)
     page.wait_for_selector("text=This desk has no market maker")
     page.wait_for_selector("text=[makers.MM.quotes.AAPL]")
     assert page.troubles == []
-    page.context.close()

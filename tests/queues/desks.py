@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from nats.js.errors import NotFoundError
 
 from brokerfix.doors.desk import hash_of, make_key
 from brokerfix.tools.demo import Process, free_port
+from tests import starter
 from tests.door import Exchange
 from tests.live import INSTRUMENT, until
 from tests.servers import Kafka, Nats, Rabbit
@@ -320,7 +320,7 @@ class Place:
             self.add_key(name)
         self.broker = Process("BROKER", self.config, folder / "log", self.port)
         self.broker.start()
-        self.door: subprocess.Popen[bytes] | None = None
+        self.door: starter.Started | None = None
         self.start_door()
         self.desk = DESKS[kind](server.urls, self.keys)
 
@@ -350,7 +350,7 @@ class Place:
         before = self.log.count("are taken") if (self.folder / "door.log").exists() else 0
         with (self.folder / "door.log").open("ab") as log:
             command = [sys.executable, "-m", "brokerfix", "orders-from", str(self.config)]
-            self.door = subprocess.Popen(command, stderr=log)
+            self.door = starter.start(command, log)
         until(lambda: self.log.count("are taken") > before)
 
     def kill_door(self) -> None:
