@@ -58,7 +58,7 @@ class Shard:
         """Whether our broker has answered last."""
         self.beats: dict[str, float] = {}
         self.told: dict[str, Beat] = {}
-        self._number = 0
+        self._number = self._count = 0
         self.documents: dict[str, Document] = {}
         self.lock = asyncio.Lock()
         self.operators = Operators(self)
@@ -121,19 +121,21 @@ class Shard:
         return frozenset({self.me, *(name for name, at in self.beats.items() if now - at < GONE_SECONDS)})
 
     async def _beat(self) -> None:
-        count = 0
         while True:
-            count += 1
-            here = sum(place.shard == self.shard for _, place in self.accounts.known.values())
-            done = self.operators.done
-            name, at = self.config.broker.name, time.time_ns()
-            beat = Beat(self.shard, self._node(), name, self.epoch, here, count, done, at)
             try:
                 if self.epoch:
-                    await self.keys.write(f"shard.{self.me}", msgspec.json.encode(beat))
+                    await self._tell_all(self.epoch)
             except Away as away:
                 self._note(str(away))
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def _tell_all(self, epoch: int) -> None:
+        """Tell the others that we are there. Raises Away."""
+        self._count += 1
+        here = sum(place.shard == self.shard for _, place in self.accounts.known.values())
+        name, done = self.config.broker.name, self.operators.done
+        beat = Beat(self.shard, self._node(), name, epoch, here, self._count, done, time.time_ns())
+        await self.keys.write(f"shard.{self.me}", msgspec.json.encode(beat))
 
     def _node(self) -> str:
         assert self.config.cluster is not None
@@ -177,6 +179,8 @@ class Shard:
         await self.operators.begin()
         await self.broker.ask("hold-parts", epoch=epoch)
         self._number, self.documents, self.accounts.rescan_at = 0, {}, 0.0
+        # Before it takes orders, so that what is asked of all is asked of it.
+        await self._tell_all(epoch)
         self.epoch = epoch
         for name, (_, value) in (await self.keys.below("shard.")).items():
             # Who is gone is found out.
