@@ -7,6 +7,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
@@ -21,6 +22,7 @@ from brokerfix.settings.passwords import make_hash
 from brokerfix.settings.registry import database_path
 from brokerfix.tools.client import Client, Message, utc_now
 from brokerfix.tools.demo import Process, free_port
+from tests import starter
 
 SECRET = "correct horse"
 
@@ -270,7 +272,15 @@ def until(true: Callable[[], bool], timeout: float = 30.0) -> None:
 def run_cli(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
     """The brokerfix command in a process of its own."""
     command = [sys.executable, "-m", "brokerfix", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = starter.start(command, output, errors)
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(command, code, output.read().decode(), errors.read().decode())
 
 
 def files_with(folder: Path, secret: str) -> Iterable[Path]:

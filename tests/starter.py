@@ -1,13 +1,16 @@
 """Processes of ours for the tests, forked from one that has imported already what they import.
 
 Half of what the suite took was Python importing the same modules for hundreds of brokers. What runs is the same:
-`python -m MODULE WORDS`, in a process that can be killed by itself. Tests of how programs start, of the command line
-and of what is installed start theirs in the usual way.
+`python -m MODULE WORDS`, in a process that can be killed by itself. Tests of how programs start, of what they show on a
+terminal and of what is installed start theirs in the usual way.
 """
 
 import atexit
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -25,9 +28,9 @@ MOST_BYTES = 1 << 18
 class Started:
     """A process, as subprocess.Popen has it."""
 
-    def __init__(self, starter: "Starter", command: Sequence[str], output: IO[bytes]) -> None:
+    def __init__(self, starter: "Starter", command: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> None:
         self.args, self._starter = command, starter
-        self.pid = starter.fork(command, output)
+        self.pid = starter.fork(command, output, errors)
         self.returncode: int | None = None
         self._ended = os.pidfd_open(self.pid)
 
@@ -68,12 +71,12 @@ class Starter:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         atexit.register(self.close)
 
-    def fork(self, command: Sequence[str], output: IO[bytes]) -> int:
-        """Start `[sys.executable, "-m", module, word, ...]`, with what it says in a file. Returns its process id."""
+    def fork(self, command: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> int:
+        """Start `[sys.executable, "-m", module, word, ...]`, with what it says in files. Returns its process id."""
         python, option, *words = command
         assert (python, option) == (sys.executable, "-m"), command
         request = {"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}
-        return self._asked(request, [output.fileno()])
+        return self._asked(request, [output.fileno(), errors.fileno()])
 
     def status(self, pid: int) -> int:
         """How a process that has ended did so: as subprocess has it, a signal as a negative number."""
@@ -94,18 +97,18 @@ class Starter:
 _starters: dict[int, Starter] = {}
 
 
-def start(command: Sequence[str], output: IO[bytes]) -> Started:
-    """A process that runs `command`, as subprocess.Popen would start it."""
+def start(command: Sequence[str], output: IO[bytes], errors: IO[bytes] | None = None) -> Started:
+    """A process that runs `command`, as subprocess.Popen would start it; errors are in the output if not elsewhere."""
     ours = _starters.get(os.getpid())
     if ours is None:
         ours = _starters[os.getpid()] = Starter()
-    return Started(ours, command, output)
+    return Started(ours, command, output, errors or output)
 
 
 def serve(asked: socket.socket) -> list[str]:
     """Fork as often as asked, until nobody asks. Returns in the forked processes alone: what each is to run."""
     while True:
-        data, files, _, _ = socket.recv_fds(asked, MOST_BYTES, 1)
+        data, files, _, _ = socket.recv_fds(asked, MOST_BYTES, 2)
         if not data:
             sys.exit()
         request = json.loads(data)
@@ -116,24 +119,29 @@ def serve(asked: socket.socket) -> list[str]:
         pid = os.fork()
         if not pid:
             asked.close()
-            for standard in (1, 2):
-                os.dup2(files[0], standard)
-            os.close(files[0])
+            for standard, file in zip((1, 2), files, strict=True):
+                os.dup2(file, standard)
+                os.close(file)
             os.chdir(request["folder"])
             os.environ.clear()
             os.environ.update(request["environment"])
             words: list[str] = request["words"]
             return words
-        os.close(files[0])
+        for file in files:
+            os.close(file)
         asked.send(json.dumps(pid).encode())
 
 
 def main() -> None:
     # What stops the tests from a terminal is for them to tell their processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import brokerfix.cli.run
-    import brokerfix.process.broker  # noqa: F401
+    import brokerfix.cli
+    import brokerfix.process.broker
 
+    for one in pkgutil.iter_modules(brokerfix.cli.__path__, "brokerfix.cli."):
+        importlib.import_module(one.name)
+    # No fork's collections look at it again.
+    gc.freeze()
     module, *words = serve(socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [module, *words]

@@ -200,9 +200,11 @@ def serious(page: Any, *rules: str) -> list[str]:
     """What keeps people from using a page, as axe-core finds it by some of its rules (all)."""
     from axe_playwright_python.sync_playwright import Axe
 
+    only = {"runOnly": list(rules)} if rules else {}
+    found = Axe().run(page, options={"resultTypes": ["violations"], **only})
     return [
         f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-        for one in Axe().run(page, options={"runOnly": list(rules)} if rules else None).response["violations"]
+        for one in found.response["violations"]
         if one["impact"] in ("serious", "critical")
     ]
 

@@ -91,10 +91,6 @@ def test_who_has_not_confirmed_is_red_until_it_has(shards: ShardsDesk, browser: 
 
     shards.brokers[2].send_signal(signal.SIGSTOP)
     try:
-        row(page, "Shards", "node-2", "away").wait_for()
-        page.get_by_text("Shard 2 (node node-2) is away: nothing was heard of it for").wait_for()
-        page.get_by_text("! Without what these have: shard 2: its broker does not answer").first.wait_for()
-        row(page, "Orders of all shards", "NORTH").wait_for()
         page.get_by_role("button", name="Kill", exact=True).click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Type all").fill("all")
@@ -102,6 +98,10 @@ def test_who_has_not_confirmed_is_red_until_it_has(shards: ShardsDesk, browser: 
         answers.get_by_text("killed, 1 order is being canceled").wait_for()
         answers.get_by_text("it does it before it takes orders again").wait_for()
         assert answers.locator(".pill.bad").inner_text() == "! shard 2"
+        row(page, "Shards", "node-2", "away").wait_for()
+        page.get_by_text("Shard 2 (node node-2) is away: nothing was heard of it for").wait_for()
+        page.get_by_text("! Without what these have: shard 2: its broker does not answer").first.wait_for()
+        row(page, "Positions of all shards", "EAST", "-10").wait_for()
         row(page, "Shards", "node-2", "! 1 of 2").wait_for()
     finally:
         shards.brokers[2].send_signal(signal.SIGCONT)
