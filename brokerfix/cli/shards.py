@@ -5,6 +5,7 @@ import getpass
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -48,7 +49,7 @@ async def _straight(config: Config, request: dict[str, Any]) -> Answer:
     check_cluster_installed(config.path)
     from brokerfix.cluster.keys import Keys
     from brokerfix.cluster.lease import Away
-    from brokerfix.cluster.standing import ask_all
+    from brokerfix.cluster.standing import ask_all, ask_one
     from brokerfix.queues.nats import ServerAway, connect
 
     assert config.cluster is not None
@@ -57,7 +58,12 @@ async def _straight(config: Config, request: dict[str, Any]) -> Answer:
     except ServerAway as error:
         raise NotRunning(str(error)) from error
     try:
-        return await ask_all(client, Keys(client, config.cluster.name), getpass.getuser(), request)
+        name, by = config.cluster.name, getpass.getuser()
+
+        async def asking(shard: int, number: int) -> Answer:
+            return await ask_one(client, name, shard, by, request, number)
+
+        return await ask_all(Keys(client, name), asking, by, request)
     except Away as error:
         raise NotRunning(str(error)) from error
     finally:
@@ -67,6 +73,8 @@ async def _straight(config: Config, request: dict[str, Any]) -> Answer:
 def ask_all_shards(path: str, as_json: bool, done: str, **request: Any) -> None:
     """Ask all shards and show what each says, with a line for each that says nothing. Exits with 1 where one does
     not."""
+    from brokerfix.cluster.door import beside
+
     told = of_all(config_of(path), {name: value for name, value in request.items() if value is not None})
     answers = sorted(told["answers"], key=lambda answer: answer["shard"])
     if as_json:
@@ -78,7 +86,8 @@ def ask_all_shards(path: str, as_json: bool, done: str, **request: Any) -> None:
             click.echo(f"shard {', '.join(away)} does it before it takes orders again")
         if told["error"]:
             click.echo(f"it is not kept for shards that are away: {told['error']}")
-    if not answers or not all(answer["ok"] for answer in answers):
+    free = beside(answers, told["kept"])
+    if not answers or not all(answer["ok"] or answer["shard"] in free for answer in answers):
         sys.exit(1)
 
 
@@ -89,7 +98,9 @@ def _rows(action: str, answers: list[dict[str, Any]], done: str) -> Any:
         if not answer["ok"]:
             yield {**shard, "answer": answer["error"]}
         elif listed is not None:
-            yield from ({**shard, **row} for row in answer[listed])
+            yield from ({**shard, **row, **_when(row)} for row in answer[listed])
+            if answer.get("more"):
+                yield {**shard, "answer": f"and {answer['more']} more"}
         elif action == "status":
             yield {
                 **shard, "answer": f"trading day {answer['day']}", "facts": answer["facts"],
@@ -99,6 +110,12 @@ def _rows(action: str, answers: list[dict[str, Any]], done: str) -> Any:
         else:
             waits = f"waits for a second person: {answer['proposal']}" if "proposal" in answer else done
             yield {**shard, "answer": waits} | ({"orders": answer["orders"]} if "orders" in answer else {})
+
+
+def _when(row: dict[str, Any]) -> dict[str, str]:
+    """A moment in nanoseconds, as people read it."""
+    at = row.get("at")
+    return {"at": f"{datetime.fromtimestamp(at // 10**9, UTC):%Y-%m-%d %H:%M:%SZ}"} if isinstance(at, int) else {}
 
 
 @main.command()

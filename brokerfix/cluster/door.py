@@ -9,16 +9,19 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from brokerfix.cluster.lease import Away
+from brokerfix.engine.sharing import OTHER_SHARD
 from brokerfix.operate.admin import CREDENTIALS, MAX_REQUEST, ActionRefused, Answer, NotRunning, name_of
 
 log = logging.getLogger("brokerfix.cluster")
 
 READ_SECONDS = 5.0
+MOST_ANSWERED = 1 << 26
+"""Bytes that an answer of all shards may have."""
 
 
 def door_path(data: Path) -> Path:
@@ -54,6 +57,39 @@ async def open_door(
         return await asyncio.start_unix_server(caller, str(path), limit=MAX_REQUEST)
     finally:
         os.umask(umask)
+
+
+async def ask_door(data: Path, request: dict[str, Any], seconds: float) -> Answer:
+    """Ask the agent of a data folder, for so many seconds at most. Raises NotRunning, or ActionRefused with its
+    reason."""
+    path, writer = door_path(data), None
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=MOST_ANSWERED)
+            writer.write(json.dumps(request).encode() + b"\n")
+            line = await reader.readline()
+    except TimeoutError as error:
+        raise NotRunning(f"{path}: the cluster's agent did not answer within {seconds:g} s") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or f"{error}"
+        raise NotRunning(f"{path}: no agent of the cluster answers here ({why})") from error
+    finally:
+        if writer is not None:
+            writer.close()
+    if not line.endswith(b"\n"):
+        raise NotRunning(f"{path}: the cluster's agent hung up")
+    answer: Answer = json.loads(line)
+    if not answer.pop("ok"):
+        raise ActionRefused(answer["error"])
+    return answer
+
+
+def beside(answers: Sequence[Mapping[str, Any]], kept: bool) -> set[int]:
+    """The shards that have nothing to do with a request, as it is about an account of another one: where that one has
+    done it, or it is kept for it."""
+    others = {one["shard"] for one in answers if not one["ok"] and f"{one['error']}".startswith(OTHER_SHARD)}
+    is_done = any(one["ok"] or (kept and one.get("away")) for one in answers)
+    return others if is_done else set()
 
 
 async def _answered(

@@ -54,6 +54,14 @@ Entries = Mapping[str, Entry]
 """By shard."""
 
 
+class Document(msgspec.Struct):
+    """A limit's document as it was read, and when."""
+
+    revision: int
+    entries: dict[str, Entry]
+    read_at: float
+
+
 class View(NamedTuple):
     """A limit as the broker has it: whole, its part, what is used, what a refused order needed (0: none) since when,
     and what accounts that are on their way have taken off the part. `idle`: it has no account."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -22,23 +23,44 @@ log = logging.getLogger("brokerfix.cluster")
 
 STANDING = ("kill", "halt", "resume", "set-limits")
 """What is kept for shards that do not answer."""
-FOR_ALL = (*STANDING, "status", "limits", "pending-limits", "positions", "working", "sessions", "killed")
+FOR_ALL = (*STANDING, "status", "limits", "pending-limits", "positions", "working", "sessions", "killed", "parts")
 """What may be asked of all shards."""
+FOR_ONE = ("answer-limits", "can-take")
+"""What may be asked of one that is not here."""
 KEY = "standing"
 MOST_KEPT = 500
 TRIES = 50
 ANSWER_SECONDS = 3.0
 MOST_SHARDS = 100
 NOT_THERE = "it is not there"
+MINUTE = 60 * 10**9
+Asking = Callable[[int, int], Awaitable[dict[str, Any]]]
+"""Asks a shard for what is kept under a number (0: it is not), see `ask_one`."""
+
+
+class Beat(msgspec.Struct):
+    """What a shard tells of itself, again and again: `beat` counts, `done` is the number of the last request to all
+    that it has carried out, `at` when it was (ns UTC)."""
+
+    shard: int
+    node: str
+    name: str
+    epoch: int
+    accounts: int
+    beat: int
+    done: int
+    at: int = 0
 
 
 class Asked(msgspec.Struct):
-    """Something that stands: its number, whose request it is, and when it came (ns UTC)."""
+    """Something that stands: its number, whose request it is, when it came (ns UTC), and by which role ("": as the
+    shard itself knows the name)."""
 
     number: int
     by: str
     at: int
     request: dict[str, Any]
+    role: str = ""
 
 
 class Standing(msgspec.Struct):
@@ -57,6 +79,16 @@ async def read_standing(keys: Keys) -> tuple[int, Standing]:
     return (found[0], msgspec.json.decode(found[1], type=Standing)) if found is not None else (0, Standing())
 
 
+def still_asked(asked: Asked, now: int) -> dict[str, Any] | None:
+    """What of a request is to be done at `now` (ns UTC): a limit that was set for some minutes is set for what is left
+    of them, and where nothing is left, not at all (None)."""
+    minutes = asked.request.get("minutes", 0)
+    if type(minutes) is not int or not minutes:
+        return asked.request
+    left = minutes - max(0, now - asked.at) // MINUTE
+    return {**asked.request, "minutes": left} if left > 0 else None
+
+
 def kept(asked: list[Asked], most: int = MOST_KEPT) -> list[Asked]:
     """What is kept of it: of too much, first what something later says anew, then the oldest."""
     last = {_about(one.request): one.number for one in asked}
@@ -73,11 +105,11 @@ def _about(request: dict[str, Any]) -> tuple[str, ...]:
     return (*of, *sorted(request["settings"]), str(request.get("minutes", 0) and request["settings"]))
 
 
-async def keep(keys: Keys, by: str, request: dict[str, Any]) -> int:
+async def keep(keys: Keys, by: str, request: dict[str, Any], role: str = "") -> int:
     """Keep a request for all shards. Returns its number. Raises Away."""
     for _ in range(TRIES):
         revision, standing = await read_standing(keys)
-        asked = Asked(standing.last + 1, by, time.time_ns(), request)
+        asked = Asked(standing.last + 1, by, time.time_ns(), request, role)
         now = Standing(asked.number, kept([*standing.asked, asked]))
         try:
             await keys.write(KEY, msgspec.json.encode(now), revision)
@@ -89,11 +121,12 @@ async def keep(keys: Keys, by: str, request: dict[str, Any]) -> int:
 
 class CarriedOut:
     """What of it one shard has carried out: `done` is up to where, `kept` up to where the cluster's keys have that (-1:
-    it is not known yet)."""
+    it is not known yet); `last` is the number of the last request that there is, as it was read last."""
 
     def __init__(self, keys: Keys, broker: BrokerEnd, shard: int) -> None:
         self._keys, self._broker, self._shard = keys, broker, shard
         self.done = self.kept = -1
+        self.last = 0
         self._answers: dict[int, Answer] = {}
 
     async def catch_up(self) -> None:
@@ -102,11 +135,19 @@ class CarriedOut:
             found = await self._keys.read(f"done.{self._shard}")
             self.done = self.kept = int(found[1]) if found is not None else 0
         _, standing = await read_standing(self._keys)
-        for asked in standing.asked:
-            if asked.number > self.done:
-                self._answers[asked.number] = await self._carry_out(asked)
-                self._answers.pop(asked.number - MOST_KEPT, None)
-                self.done = asked.number
+        self.last = max(self.last, standing.last)
+        due = [asked for asked in standing.asked if asked.number > self.done]
+        lost = standing.last - self.done - len(due)
+        if lost > 0:
+            await self._broker.ask(
+                "alert", code="SHARD_MISSED", text=f"{lost} requests of operators to all shards are too old to be kept "
+                "and were not carried out here: compare halts and limits with another shard's",
+            )  # fmt: skip
+        for asked in due:
+            self._answers[asked.number] = await self._carry_out(asked)
+            for number in list(self._answers)[:-MOST_KEPT]:
+                del self._answers[number]
+            self.done = asked.number
         if self.kept < self.done:
             # Only what a standby that takes over knows of need not be done by it. The next look tries it again.
             with suppress(Away):
@@ -124,12 +165,16 @@ class CarriedOut:
                 await self._carry_out(asked)
 
     async def _carry_out(self, asked: Asked) -> Answer:
-        try:
-            answer = {"ok": True, **await self._broker.ask(asked.request["action"], asked.by, **fields(asked.request))}
-        except ActionRefused as error:
-            answer = {"ok": False, "error": str(error)}
+        """What came of it."""
         log.warning("shard %d: %s asked of all: %s", self._shard, asked.by, asked.request)
-        return answer
+        request = still_asked(asked, time.time_ns())
+        if request is None:
+            log.warning("shard %d: the minutes that it was for are over", self._shard)
+            return {"ok": True}
+        try:
+            return {"ok": True, **await ask_broker(self._broker, asked.by, asked.role, request)}
+        except ActionRefused as error:
+            return {"ok": False, "error": str(error)}
 
     async def answer(self, number: int) -> Answer:
         """What came of what stands under a number, which is carried out now if it was not. Raises Away and
@@ -139,9 +184,10 @@ class CarriedOut:
         return self._answers.get(number, {"ok": True})
 
 
-def fields(request: dict[str, Any]) -> dict[str, Any]:
-    """What a request says besides what is asked and by whom."""
-    return {name: value for name, value in request.items() if name not in ("action", "by")}
+async def ask_broker(broker: BrokerEnd, by: str, role: str, request: dict[str, Any]) -> Answer:
+    """Ask a broker in somebody's name; his role goes along, where it is known. Raises ActionRefused and NotRunning."""
+    fields = {name: value for name, value in request.items() if name not in ("action", "by", "role")}
+    return await broker.ask(request["action"], by, **fields, **({"role": role} if role else {}))
 
 
 async def shards_of(keys: Keys) -> list[int]:
@@ -150,10 +196,11 @@ async def shards_of(keys: Keys) -> list[int]:
 
 
 async def ask_one(
-    client: Client, cluster: str, shard: int, by: str, request: dict[str, Any], number: int = 0
+    client: Client, cluster: str, shard: int, by: str, request: dict[str, Any], number: int = 0, role: str = ""
 ) -> dict[str, Any]:
-    """Ask one shard's agent. The answer is {"shard", "ok", ...}, also where there is none."""
-    payload = json.dumps({"by": by, "number": number, "request": request}).encode()
+    """Ask one shard's agent, in the name of somebody of that role. The answer is {"shard", "ok", ...}, also where there
+    is none."""
+    payload = json.dumps({"by": by, "number": number, "request": request, "role": role}).encode()
     try:
         message = await client.request(subject_of(cluster, shard), payload, timeout=ANSWER_SECONDS)
         answer: dict[str, Any] = json.loads(message.data)
@@ -163,24 +210,30 @@ async def ask_one(
     return {"shard": shard, **answer}
 
 
-async def ask_all(client: Client, keys: Keys, by: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Ask all shards. Returns {"answers": [of each shard], "kept": whether what stands is kept for those that did not
-    answer, "error": why it is not}. Where the keys can't be read, who takes requests at all is asked. Raises Away where
-    nobody does."""
-    number, error = 0, ""
+async def ask_all(
+    keys: Keys, asking: Asking, by: str, request: dict[str, Any], role: str = "", known: Iterable[int] = ()
+) -> dict[str, Any]:
+    """Ask all shards, each by `asking`; where the cluster's keys do not say which there are, those that are `known`.
+    Returns {"answers": [of each shard], "kept": whether what stands is kept for those that did not answer, "number":
+    under which number (0: none), "error": why it is not}. Where nobody knows the shards, who takes requests at all is
+    asked. Raises Away where nobody does."""
+    number, error, shards = 0, "", sorted(known)
     if request["action"] in STANDING:
         try:
-            number = await keep(keys, by, request)
+            number = await keep(keys, by, request, role)
         except Away as away:
             error = str(away)
-    try:
-        shards, is_known = await shards_of(keys), True
-    except Away as away:
-        error, shards, is_known = error or str(away), list(range(MOST_SHARDS)), False
-    asked = (ask_one(client, keys.cluster, shard, by, request, number) for shard in shards)
-    answers = await asyncio.gather(*asked)
-    if not is_known:
+    if not (error and shards):
+        # Where the keys can't be written they are not waited for again.
+        try:
+            shards = await shards_of(keys)
+        except Away as away:
+            error = error or str(away)
+    answers = await asyncio.gather(
+        *(asking(shard, number) for shard in (range(MOST_SHARDS) if error and not shards else shards))
+    )
+    if not shards and error:
         answers = [answer for answer in answers if answer.get("error") != NOT_THERE]
         if not answers:
             raise Away(error)
-    return {"answers": answers, "kept": bool(number), "error": error}
+    return {"answers": answers, "kept": bool(number), "number": number, "error": error}

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from brokerfix.access.people import BadPerson, People, Person
 from brokerfix.access.roles import READS, Kind, may, may_read, who_may
+from brokerfix.cluster.door import ask_door
 from brokerfix.console.activity import Activity
 from brokerfix.console.bars import Bars
 from brokerfix.console.deeds import Deeds
@@ -32,6 +33,8 @@ from brokerfix.settings.whole import write_whole
 log = logging.getLogger("brokerfix.console")
 
 ASK_SECONDS = 5.0
+DOOR_SECONDS = 8.0
+"""For the agent, which writes the cluster's keys first and then asks every shard, for 3 s at most."""
 TELL_SECONDS = 60.0
 MOST_TOLD = 1 << 26
 """Bytes that a helper's answer may have."""
@@ -41,6 +44,10 @@ MOST_WAITING = 16
 """Helpers that work or wait for their turn."""
 MOST_PREFERENCES = 1 << 16
 SILENT = "the broker does not answer"
+NO_AGENT = (
+    "The cluster's agent on this machine does not answer. It runs beside the broker: see whether that runs (`brokerfix "
+    "status`), and its log. At the command line `--all-shards` goes to the cluster's servers itself."
+)
 MOST_NOTED = 150
 MOST_KEPT = 1000
 """Answers of the broker that are kept."""
@@ -79,18 +86,33 @@ class Desk:
     async def ask(self, action: str, seconds: float = 0.5, **request: Any) -> Answer:
         """What the broker says to a question. However many pages ask, it is asked once in so many seconds. Raises
         Refused, also where it does not run."""
-        key = json.dumps([action, request], sort_keys=True)
+        asked = {"action": action, **request}
+        return await self._once(
+            seconds, asked, lambda: asyncio.to_thread(ask, self.config.data, asked, ASK_SECONDS), SILENT
+        )
+
+    async def ask_door(self, action: str, seconds: float = 0.5, **request: Any) -> Answer:
+        """The same of the cluster's agent beside the broker, which asks all shards. Only for one of several."""
+        asked = {"action": action, **request}
+        return await self._once(
+            seconds, {"door": asked}, lambda: ask_door(self.config.data, asked, DOOR_SECONDS), NO_AGENT
+        )
+
+    async def _once(
+        self, seconds: float, asked: Mapping[str, Any], asking: Callable[[], Awaitable[Answer]], silent: str
+    ) -> Answer:
+        key = json.dumps(asked, sort_keys=True)
         async with self._asking.setdefault(key, asyncio.Lock()):
             at, told = self._told.get(key, (float("-inf"), NotRunning("")))
             if time.monotonic() - at > seconds:
                 try:
-                    told = await asyncio.to_thread(ask, self.config.data, {"action": action, **request}, ASK_SECONDS)
+                    told = await asking()
                 except (NotRunning, ActionRefused) as error:
                     told = error
                 self._told[key] = time.monotonic(), told
                 self._forget()
         if isinstance(told, Exception):
-            raise Refused(SILENT if isinstance(told, NotRunning) else f"{told}")
+            raise Refused(silent if isinstance(told, NotRunning) else f"{told}")
         return told
 
     def _forget(self) -> None:
@@ -157,6 +179,18 @@ class Desk:
                 self._acting, ask, self.config.data, asked, ASK_SECONDS
             )
         except (NotRunning, ActionRefused) as error:
+            raise Refused(f"{error}") from error
+        self._told.clear()
+        return answer
+
+    async def act_at_door(self, person: Person, action: str, **request: Any) -> Answer:
+        """Ask the cluster's agent to do something in a person's name. Raises Refused."""
+        asked = {"action": action, **request, "by": person.name, "role": person.role.value}
+        try:
+            answer = await ask_door(self.config.data, asked, DOOR_SECONDS)
+        except NotRunning as error:
+            raise Refused(f"{NO_AGENT} It may be done at some shards and not at others: look at each.") from error
+        except ActionRefused as error:
             raise Refused(f"{error}") from error
         self._told.clear()
         return answer

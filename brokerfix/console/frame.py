@@ -10,6 +10,7 @@ from nicegui import events, ui
 
 from brokerfix.console.desk import Desk, Refused
 from brokerfix.console.view import Entry, View
+from brokerfix.settings.sections import Config
 
 STATIC = Path(__file__).parent / "static"
 ICON = (STATIC / "icon.svg").read_text()
@@ -27,6 +28,12 @@ PAGES = (
     Entry("/audit", "Audit", "fact_check", "a"),
     Entry("/clients", "Clients", "groups", "c"),
 )
+SHARDS = Entry("/shards", "Shards", "hub", "s")
+
+
+def pages_of(config: Config) -> tuple[Entry, ...]:
+    """The pages of a broker's console: one of several shards has one more."""
+    return (*PAGES, SHARDS) if config.is_shard else PAGES
 
 
 def framed(desk: Desk, path: str, title: str, build: Build) -> None:
@@ -48,6 +55,7 @@ class Frame:
 
     def __init__(self, view: View, title: str) -> None:
         self._view = view
+        self._pages = pages_of(view.desk.config)
         self._leader = False
         for sheet in ("console", view.name):
             if (STATIC / f"{sheet}.css").exists():
@@ -59,6 +67,9 @@ class Frame:
                 "flat dense round color=white aria-label=Navigation"
             ).classes("only-narrow")
             ui.label(view.desk.config.broker.name).classes("desk-name")
+            if view.desk.config.is_shard:
+                shard = ui.link(f"shard {view.desk.config.broker.shard}", SHARDS.path).classes("pill shard")
+                shard.tooltip("All pages but Shards show this shard alone")
             ui.label(title).props("role=heading aria-level=1").classes("page-title")
             ui.space()
             self._state = ui.label("").classes("pill").props('role=status aria-label="State of the broker"')
@@ -86,7 +97,7 @@ class Frame:
             ui.element("nav").props('aria-label="Pages"'),
         ):
             here = self._view.client.page.path.partition("/{")[0]
-            for entry in PAGES:
+            for entry in self._pages:
                 active = " active" if entry.path == here else ""
                 with ui.link(target=entry.path).classes(f"nav{active}") as link:
                     ui.icon(entry.icon)
@@ -125,8 +136,8 @@ class Frame:
         try:
             told = await view.desk.ask("status", 1.0)
             text, kind = f"day {told['day']}", "good"
-        except Refused:
-            told, text, kind = {}, "the broker does not answer", "bad"
+        except Refused as error:
+            text, kind = f"{error}", "bad"
         if feed.trouble or feed.behind_seconds() > 5 or not feed.is_ready:
             text, kind = feed.trouble or "reading the journal", "warn"
         self._show(self._state, text, kind)
@@ -147,7 +158,7 @@ class Frame:
         key = f"{event.key}"
         if self._leader:
             self._leader = False
-            for entry in PAGES:
+            for entry in self._pages:
                 if entry.key == key:
                     ui.navigate.to(entry.path)
         elif key == "g":
@@ -162,7 +173,7 @@ class Frame:
         with ui.dialog(value=True).props('aria-label="Keyboard shortcuts"'), ui.card().classes("dialog"):
             ui.label("Keyboard shortcuts").classes("dialog-title")
             with ui.element("div").classes("keys"):
-                for entry in PAGES:
+                for entry in self._pages:
                     ui.label(f"g {entry.key}").classes("key")
                     ui.label(entry.title)
                 for key, what in (("d", "Dark or light"), ("?", "These shortcuts")):

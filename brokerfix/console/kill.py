@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from brokerfix.console.parts import only_here
 from brokerfix.console.view import View, pill
 from brokerfix.console.view import panel as part_of_page
 from brokerfix.engine.entities import JobKind
@@ -36,6 +37,7 @@ def panel(view: View, size: str = "") -> None:
     ui.add_head_html(SHEET)
     with part_of_page("Kill switch") as part:
         part.classes(size)
+        only_here(view, "This stops {} alone.")
         Switch(view)
 
 

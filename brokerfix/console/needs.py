@@ -1,7 +1,8 @@
 """What needs a hand now, in words, and what to do about it: the worst first. It looks at sums only, so that it costs
 the same whatever the desk holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from brokerfix.console.activity import SECOND, Activity
@@ -10,6 +11,7 @@ from brokerfix.engine.routing.statistics import is_open
 from brokerfix.engine.state import State
 
 BAD, WARN = "bad", "warn"
+NONE: Mapping[str, Any] = MappingProxyType({})
 PATIENCE_SECONDS = 10
 """For so long an exchange may owe an answer before a person looks."""
 BEHIND_SECONDS = 30
@@ -29,12 +31,23 @@ class Need(NamedTuple):
 
 
 def needs(
-    state: State, told: dict[str, Any], activity: Activity, open_alerts: int, trouble: str, now: int
+    state: State,
+    told: dict[str, Any],
+    activity: Activity,
+    open_alerts: int,
+    trouble: str,
+    now: int,
+    cluster: Mapping[str, Any] = NONE,
+    shards: Mapping[str, Any] = NONE,
 ) -> list[Need]:
     """All that needs a hand at `now` (ns UTC). `told` is the broker's status, {} where it does not answer; `trouble`
-    why the journal can't be read."""
+    why the journal can't be read; `cluster` what the broker says of its nodes, `shards` what the cluster's agent says
+    of the shards ({}: there are none)."""
     found = [
-        *_of_process(told, trouble),
+        *_of_process(told, trouble, cluster),
+        *_of_cluster(cluster or told.get("cluster") or {}),
+        # Where the broker is not there, or is a standby, so is its agent.
+        *(of_shards(shards) if told else ()),
         *_of_exchanges(state, activity, now),
         *_of_stops(state),
         *_of_records(told, activity),
@@ -43,23 +56,78 @@ def needs(
     return sorted(found, key=lambda need: need.kind != BAD)
 
 
-def _of_process(told: dict[str, Any], trouble: str) -> Iterator[Need]:
-    if not told:
+def _of_process(told: dict[str, Any], trouble: str, cluster: Mapping[str, Any]) -> Iterator[Need]:
+    if not told and cluster:
+        yield _not_primary(cluster)
+    elif not told:
         yield Need(BAD, "The broker does not answer.", "See whether it runs (`brokerfix status`), and its log; `kill` "
                    "at the command line is carried out at its next start.")  # fmt: skip
     if trouble:
         yield Need(BAD, f"The journal can't be read: {trouble}", "What this page shows of orders is old until it can.")
     if told.get("disk_full"):
         yield Need(BAD, "The broker's disk is full: it takes no orders.", "Free space where its data folder is.")
-    cluster = told.get("cluster") or {}
-    if cluster and not cluster["quorum"]:
-        yield Need(BAD, "The cluster has no quorum.", "See which nodes are down, with `brokerfix cluster`.")
-    if cluster and not cluster["standbys"]:
-        yield Need(BAD, "No standby could take over.", "Start one: `brokerfix standby`.")
     pause = told.get("pause_ms", {}).get("last_minute", 0)
     if pause > PAUSE_MS:
         yield Need(WARN, f"The broker's loop paused for {pause:.0f} ms in the last minute.", "See what else the "
                    "machine does; docs/operation.md has what pauses it.")  # fmt: skip
+
+
+def _not_primary(cluster: Mapping[str, Any]) -> Need:
+    """A node that answers only how its cluster is."""
+    node, primary = cluster["node"], cluster.get("primary")
+    do = "Nobody is primary yet: see its log."
+    if primary == node:
+        do = "It was the last primary, and begins again by itself once it has the cluster's lease: see its log."
+    elif primary:
+        do = f"The primary is node {primary}, at {cluster.get('address')}: its console shows the desk."
+    return Need(BAD, f"This node, {node}, is not the primary ({cluster['role']}): it takes no orders.", do)
+
+
+def _of_cluster(cluster: Mapping[str, Any]) -> Iterator[Need]:
+    """Of what the broker says in its status, or of all that it says of its cluster."""
+    if not cluster:
+        return
+    if cluster.get("trouble"):
+        yield Need(BAD, f"The cluster can't be reached: {cluster['trouble']}.", "See its servers and the network.")
+    if not cluster["quorum"]:
+        yield Need(BAD, "The cluster has no quorum.", "See which of its servers are down: `brokerfix cluster CONFIG`. "
+                   "What has to be confirmed by it waits.")  # fmt: skip
+    if not cluster["standbys"]:
+        yield Need(BAD, "No standby could take over.", "Start one: `brokerfix standby`.")
+    for name, node in (cluster.get("nodes") or {}).items():
+        if not node["alive"]:
+            yield Need(WARN, f"Node {name} of this shard is away; it was {node['role']}.", "Start it again: `brokerfix "
+                       "standby`.")  # fmt: skip
+        elif node["check"] == "different":
+            yield Need(BAD, f"Node {name} has another state than the primary, and will not take over.",
+                       "Keep its folder for who looks into it; docs/cluster.md says how it begins anew.")  # fmt: skip
+
+
+def of_shards(told: Mapping[str, Any]) -> Iterator[Need]:
+    """What needs a hand by what the cluster's agent says of the shards."""
+    if told.get("silent"):
+        what, _, do = f"{told['silent']}".partition(". ")
+        yield Need(BAD, f"{what.removesuffix('.')}.", do, "/shards")
+    if told.get("trouble"):
+        yield Need(
+            BAD, f"What the shards share can't be read: {told['trouble']}.",
+            "Each goes on within its part of the limits; no account moves, no part grows. See the cluster's servers.",
+            "/shards",
+        )  # fmt: skip
+    for one in told.get("shards", ()):
+        if one["state"] != "up":
+            yield _away(one, told["asked"] - one["standing"])
+
+
+def _away(one: Mapping[str, Any], missed: int) -> Need:
+    """A shard that is not there, and has missed so many requests to all."""
+    count, since = one["accounts"], lasted(int(one["heard_s"]))
+    holds = f"{count:,} {_plural('account', count)}" if count else "no account"
+    what = f"Shard {one['shard']} (node {one['node']}) is away: nothing was heard of it for {since}. It has {holds}."
+    if missed > 0:
+        what += f" {missed:,} {_plural('request', missed)} to all shards {'waits' if missed == 1 else 'wait'} for it."
+    do = "Start it, or its standby. Its accounts trade nowhere else, and its parts of limits count as used."
+    return Need(BAD if count else WARN, what, do, "/shards")
 
 
 def _of_exchanges(state: State, activity: Activity, now: int) -> Iterator[Need]:

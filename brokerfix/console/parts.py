@@ -47,6 +47,15 @@ class Story:
         line.move(target_index=0)
 
 
+def only_here(view: View, text: str) -> None:
+    """Where the broker is one of several shards: that something is of this one alone, with the way to all of them. `{}`
+    in the text is the shard."""
+    if view.desk.config.is_shard:
+        with ui.element("p").classes("only-here"):
+            ui.label(f"! {text.format(f'shard {view.desk.config.broker.shard}')}")
+            ui.link("All shards", "/shards")
+
+
 def column() -> ui.element:
     """Half of a page's width, in which panels stand below each other."""
     return ui.element("div").classes("half")

@@ -67,11 +67,22 @@ class View:
 
     async def attempt(self, action: str, **request: Any) -> tuple[Answer | None, str]:
         """The same without a word: what the broker answers, or None and why it was not done."""
+        return await self._done(lambda person: self.desk.act(person, action, **request))
+
+    async def act_at_door(self, action: str, **request: Any) -> Answer | None:
+        """Ask the cluster's agent to do something in the person's name, and say why it was not done. Returns None
+        then."""
+        answer, why = await self._done(lambda person: self.desk.act_at_door(person, action, **request))
+        if why:
+            self.warn(why)
+        return answer
+
+    async def _done(self, doing: Callable[[Person], Awaitable[Answer]]) -> tuple[Answer | None, str]:
         person = self._standing()
         if person is None:
             return None, "log in again"
         try:
-            return await self.desk.act(person, action, **request), ""
+            return await doing(person), ""
         except Refused as error:
             return None, f"{error}" or "the broker refuses it"
 
@@ -81,6 +92,13 @@ class View:
             return await self.desk.ask(action, seconds, **request)
         except Refused:
             return {}
+
+    async def ask_door(self, action: str, seconds: float = 0.5, **request: Any) -> Answer:
+        """What the cluster's agent says to a question; {"silent": why} where it does not answer."""
+        try:
+            return await self.desk.ask_door(action, seconds, **request)
+        except Refused as error:
+            return {"silent": f"{error}"}
 
     def may_read(self, kind: Kind) -> bool:
         """Whether the person's role may read records of a kind."""

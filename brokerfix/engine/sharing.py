@@ -24,8 +24,9 @@ DIVIDED = frozenset(
 """The limits that are sums over accounts."""
 DIVIDED_KINDS = ("firm", "client", "group")
 """The levels whose accounts may be on several shards."""
-Amounts = tuple[tuple[str, str, str, str], ...]
 OTHER_SHARD = "OTHER_SHARD"
+"""Before the words that something is about an account of another shard."""
+Amounts = tuple[tuple[str, str, str, str], ...]
 LACKED_AGAIN = 10**9 // 2
 """Nanoseconds until what a refused order would have needed is put on record again though it is not more."""
 
@@ -140,10 +141,10 @@ def not_here(sharing: Sharing, account: str) -> Reject | None:
     return Reject(OrdRejReason.UNKNOWN_ACCOUNT, OTHER_SHARD, f"account {account} is on shard {shard}")
 
 
-def elsewhere(sharing: Sharing, account: str) -> str:
-    """Why there is nothing of an account on this shard, for its client; "": it is here, or nobody's."""
-    shard = sharing.elsewhere.get(account) if sharing.divided else None
-    return "" if shard is None else f"{OTHER_SHARD}: account {account} is on shard {shard}"
+def elsewhere(state: "State", kind: str, name: str) -> str:
+    """Where an account is that is another shard's, for who asks about it here; "" of all else."""
+    shard = state.sharing.elsewhere.get(name) if kind == "account" else None
+    return "" if shard is None else f"{OTHER_SHARD}: account {name} is on shard {shard}"
 
 
 def is_elsewhere(state: "State", c: Any, account: str) -> bool:

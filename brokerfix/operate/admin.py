@@ -33,7 +33,7 @@ SECRET = ("personal-set",)
 """What no log has the text of."""
 LOOKS = (
     "parts", "placed", "set-parts", "status", "sessions", "exchanges", "killed", "cluster", "depth", "raise-alert",
-    "api-keys",
+    "api-keys", "positions", "working", "pending-limits",
 )  # fmt: skip
 """What the cluster's agent and pages ask again and again, and what not everybody may read who reads the log."""
 MAX_CALLERS = 16

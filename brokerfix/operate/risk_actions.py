@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import islice
 
 import msgspec
 
@@ -25,6 +26,8 @@ from brokerfix.settings.sections import ConfigError
 
 MINUTE = 60 * 10**9
 MOST_MINUTES = 31 * 24 * 60
+MOST_STOPPED = 200
+"""Halts that an answer has."""
 
 
 class RiskActions:
@@ -60,10 +63,18 @@ class RiskActions:
         return {"orders": sum(job.total for job in self.broker.state.jobs[:1])}
 
     def _killed(self, operator: str, request: Request) -> Answer:
-        """How far kills are: whether any is under way, and what was said of the last that is done."""
+        """How far kills are: whether any is under way, what was said of the last that is done, and what is stopped, by
+        whom and whether it is killed: at most so many, and how many besides."""
         state = self.broker.state
         told = next((one.text for one in reversed(state.alerts) if one.code == "KILLED"), "")
-        return {"under_way": any(job.kind is JobKind.KILL for job in state.jobs), "told": told}
+        stopped = [
+            {"kind": kind, "name": name, "by": by, "killed": (kind, name) in state.killed}
+            for (kind, name), by in islice(state.halts.items(), MOST_STOPPED)
+        ]
+        return {
+            "under_way": any(job.kind is JobKind.KILL for job in state.jobs), "told": told, "stopped": stopped,
+            "more": len(state.halts) - len(stopped),
+        }  # fmt: skip
 
     def _resume(self, operator: str, request: Request) -> Answer:
         return self.done(cmd.OperatorResume(self.broker.clock(), operator, request["kind"], request.get("name", "")))

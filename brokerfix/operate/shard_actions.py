@@ -1,13 +1,18 @@
 """What the cluster's agent asks of a broker that is one of several shards: action by action, as `Operations`."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from itertools import islice
 from typing import Any
 
 from brokerfix import commands as cmd
 from brokerfix.domain import Level, id_text, money_text, to_text
+from brokerfix.engine.entities import Account
+from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.moves import cannot_take, carried_now, waits_for
 from brokerfix.engine.risk.shards import rows
+from brokerfix.engine.state import State
 from brokerfix.operate.admin import ActionRefused, Answer, Request
 from brokerfix.operate.running import Running
 
@@ -116,36 +121,81 @@ class ShardActions:
         return self._done(cmd.EndMove(self.broker.clock(), operator, request["account"], request["move"]))
 
     def _positions(self, operator: str, request: Request) -> Answer:
-        """What accounts hold here and have in cash, at most so many rows."""
+        """What accounts hold here and have in cash, at most so many rows. Of kind "held": only where something is held,
+        with `sums` of all by symbol and cash by currency, and `more`, how many rows there are besides."""
+        if request.get("kind", "") == "held":
+            return held(self.broker.state, self._accounts())
         state = self.broker.state
         found = (
             {
-                "account": name, "symbol": symbol, "cash": money_text(account.cash),
+                "account": account.account, "symbol": symbol, "cash": money_text(account.cash),
                 "qty": to_text(position.qty, state.instruments[symbol].qty_digits) if position is not None else "",
             }
-            for name, account in state.accounts.items()
-            if request.get("account", name) == name
-            if name not in state.sharing.elsewhere or self._has_some(name)
+            for account in self._accounts()
+            if request.get("account", account.account) == account.account
             for symbol, position in account.positions.items() or (("", None),)
         )  # fmt: skip
         return {"positions": list(islice(found, MOST_ROWS))}
 
+    def _accounts(self) -> Iterator[Account]:
+        """Those that are here, and those of which something was booked here after they had left."""
+        state, elsewhere = self.broker.state, self.broker.state.sharing.elsewhere
+        for name, account in state.accounts.items():
+            if name not in elsewhere or self._has_some(name):
+                yield account
+
     def _working(self, operator: str, request: Request) -> Answer:
-        """The orders that work here, at most so many, of a client or all."""
-        state = self.broker.state
-        found: list[dict[str, str]] = []
-        for client in state.clients.values():
-            if request.get("client", "") not in ("", client.client):
-                continue
-            for order in islice(client.working.values(), MOST_ROWS - len(found)):
-                instrument = state.instruments[order.symbol]
-                found.append(
-                    {
-                        "order_id": id_text(order.order_id), "client": order.client, "account": order.account,
-                        "cl_ord_id": order.cl_ord_id, "side": order.side.name.lower(), "symbol": order.symbol,
-                        "qty": to_text(order.qty, instrument.qty_digits),
-                        "leaves_qty": to_text(order.leaves, instrument.qty_digits),
-                        "price": to_text(order.price, instrument.price_digits) if order.price else "",
-                    }
-                )  # fmt: skip
-        return {"orders": found}
+        """The orders that work here, the newest first and at most so many, of a client or all; `more` is how many there
+        are besides. `at` is when it came, in ns UTC."""
+        state, wanted = self.broker.state, request.get("client", "")
+        working = [one.working for one in state.clients.values() if one.working and wanted in ("", one.client)]
+        newest = merge(*(reversed(orders.values()) for orders in working), key=_order_id, reverse=True)
+        found: list[dict[str, Any]] = []
+        for order in islice(newest, MOST_ROWS):
+            instrument = state.instruments[order.symbol]
+            found.append(
+                {
+                    "order_id": id_text(order.order_id), "client": order.client, "account": order.account,
+                    "cl_ord_id": order.cl_ord_id, "side": order.side.name.lower(), "symbol": order.symbol,
+                    "qty": to_text(order.qty, instrument.qty_digits),
+                    "leaves_qty": to_text(order.leaves, instrument.qty_digits),
+                    "price": to_text(order.price, instrument.price_digits) if order.price else "",
+                    "at": order.at,
+                }
+            )  # fmt: skip
+        return {"orders": found, "more": sum(map(len, working)) - len(found)}
+
+
+def held(state: State, accounts: Iterable[Account]) -> Answer:
+    """What accounts hold: the rows, exact sums of all, and how many rows there are besides."""
+    found: list[tuple[Account, str, int]] = []
+    sums: defaultdict[str, int] = defaultdict(int)
+    cash: defaultdict[str, int] = defaultdict(int)
+    own = count = 0
+    for account in accounts:
+        own += account.cash
+        if account.balances:
+            for currency, amount in account.balances.items():
+                cash[currency] += amount
+        for symbol, position in account.positions.items():
+            qty = position.qty
+            if qty:
+                sums[symbol] += qty
+                count += 1
+                if count <= MOST_ROWS:
+                    found.append((account, symbol, qty))
+    digits = {symbol: state.instruments[symbol].qty_digits for symbol in sums}
+    return {
+        "positions": [
+            {"account": one.account, "symbol": symbol, "qty": to_text(qty, digits[symbol]),
+             "cash": money_text(one.cash)}
+            for one, symbol, qty in found
+        ],
+        "more": count - len(found),
+        "sums": {symbol: to_text(qty, digits[symbol]) for symbol, qty in sorted(sums.items())},
+        "cash": {"": money_text(own), **{currency: money_text(amount) for currency, amount in cash.items()}},
+    }  # fmt: skip
+
+
+def _order_id(order: Order) -> int:
+    return order.order_id

@@ -212,6 +212,8 @@ class Member:
             return self.status()
         primary = told.get("primary")
         where = f"the primary is node {primary}, at {told.get('address')}: ask there" if primary else "nobody is yet"
+        if primary == self.section.node_name:
+            where = "it was the last primary, and nobody is now"
         raise ActionRefused(f"node {self.section.node_name} is a standby; {where}")
 
     def status(self) -> dict[str, Any]:

@@ -1,23 +1,39 @@
 """What is asked in an operator's name, and what of it stands."""
 
 import asyncio
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import nats.errors
 import pytest
 
 from brokerfix.cluster.broker_end import BrokerEnd
-from brokerfix.cluster.keys import NO_ANSWER
+from brokerfix.cluster.door import ask_door, open_door
+from brokerfix.cluster.keys import NO_ANSWER, Keys
 from brokerfix.cluster.lease import Away
-from brokerfix.cluster.parts import Entry, Write
-from brokerfix.cluster.shard import Document, Shard
+from brokerfix.cluster.operators import Operators
+from brokerfix.cluster.parts import Document, Entry, Write
+from brokerfix.cluster.shard import Shard
 from brokerfix.cluster.shared import Shared, Slot
-from brokerfix.cluster.standing import Asked, CarriedOut, ask_all, keep, kept, read_standing
+from brokerfix.cluster.standing import (
+    NOT_THERE,
+    Asked,
+    Beat,
+    CarriedOut,
+    Standing,
+    ask_all,
+    ask_one,
+    keep,
+    kept,
+    read_standing,
+    still_asked,
+)
 from brokerfix.facts import Halted
-from brokerfix.operate.admin import ActionRefused, name_of
+from brokerfix.operate.admin import ActionRefused, NotRunning, name_of
 from brokerfix.operate.operations import Operations
 from tests.cluster.test_moves import Effects, KeysAtHand, Running, Servers
 from tests.scenario import World
@@ -69,9 +85,19 @@ class NoServers(KeysAtHand):
         raise Away(NO_ANSWER)
 
 
+def asked_all(keys: Keys, client: Any, known: tuple[int, ...] = ()) -> dict[str, Any]:
+    """What comes of a kill of all shards, of which each is asked by a client of the servers."""
+    kill = {"action": "kill", "kind": "all"}
+    keys.cluster = "desk"
+
+    async def asking(shard: int, number: int) -> dict[str, Any]:
+        return await ask_one(client, "desk", shard, "olga", kill, number)
+
+    return asyncio.run(ask_all(keys, asking, "olga", kill, known=known))
+
+
 def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
     keys = NoServers(Servers(), Effects())
-    keys.cluster = "desk"
     keys._servers.write("shard.0", b"{}", None)
     asked: list[str] = []
 
@@ -80,44 +106,238 @@ def test_a_kill_that_can_not_be_kept_is_asked_all_the_same() -> None:
             asked.append(subject)
             raise TimeoutError
 
-    client: Any = Client()
-    found = asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
+    found = asked_all(keys, Client())
     assert asked == ["brokerfix.desk.shard.0"]
-    assert (found["kept"], found["error"]) == (False, NO_ANSWER)
+    assert (found["kept"], found["number"], found["error"]) == (False, 0, NO_ANSWER)
     assert found["answers"] == [{"shard": 0, "ok": False, "error": "it does not answer", "away": True}]
 
 
-def test_a_kill_reaches_who_is_there_also_where_no_key_can_be_read() -> None:
-    class NoKeys(NoServers):
-        """The servers pass messages on, and have no quorum."""
+class Silent(NoServers):
+    """No server is left that tells which shards there are."""
 
-        async def read(self, key: str) -> tuple[int, bytes] | None:
-            raise Away(NO_ANSWER)
+    async def below(self, prefix: str) -> dict[str, tuple[int, bytes]]:
+        raise Away(NO_ANSWER)
 
-        async def below(self, prefix: str) -> dict[str, tuple[int, bytes]]:
-            raise Away(NO_ANSWER)
 
-    class Client:
-        there = ("brokerfix.desk.shard.0", "brokerfix.desk.shard.12")
+class Answering:
+    """The servers' client, by which every shard answers the same."""
 
-        async def request(self, subject: str, payload: bytes, timeout: float) -> Any:
-            if subject not in self.there:
-                raise nats.errors.NoRespondersError
-            return SimpleNamespace(data=b'{"ok": true}')
+    max_payload = 100
 
-    keys = NoKeys(Servers(), Effects())
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
+
+    async def request(self, subject: str, payload: bytes, timeout: float) -> Any:
+        self.asked.append({"subject": subject, **json.loads(payload)})
+        return SimpleNamespace(data=json.dumps(self.answer).encode())
+
+
+def test_a_kill_goes_to_the_shards_that_were_heard_of_where_the_keys_can_not_be_read() -> None:
+    keys = Silent(Servers(), Effects())
+    found = asked_all(keys, Answering({"ok": True, "orders": 3}), known=(2, 1))
+    assert found["answers"] == [{"shard": shard, "ok": True, "orders": 3} for shard in (1, 2)]
+    nobody = Answering({"ok": False, "error": NOT_THERE})
+    with pytest.raises(Away):
+        asked_all(keys, nobody)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "later", "left"), [(None, 10**6, None), (10, 0, 10), (10, 4 * 60 + 59, 6), (10, 600, 0), (10, 10**6, 0)]
+)
+def test_a_limit_that_was_set_for_some_minutes_is_set_for_what_is_left_of_them(
+    minutes: int | None, later: int, left: int | None
+) -> None:
+    request = {"action": "set-limits", "kind": "firm"} | ({"minutes": minutes} if minutes else {})
+    still = still_asked(Asked(1, "olga", 10**9, request), (later + 1) * 10**9)
+    assert still == (request if left is None else {**request, "minutes": left} if left else None)
+
+
+# One shard's agent
+
+
+class Broker:
+    """The broker beside it: what it is asked, and how it answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+
+    async def ask(self, action: str, by: str = "cluster", **request: Any) -> dict[str, Any]:
+        self.asked.append((action, by, request.get("role", "")))
+        if action == "resume":
+            raise ActionRefused("nothing is halted")
+        return {"day": 20261128}
+
+    async def settled(self, for_good: bool = False) -> None:
+        """It is."""
+
+
+def agent(servers: Servers, keys: Keys | None = None) -> tuple[Operators, Broker]:
+    """What operators ask, of shard 1."""
+    keys = KeysAtHand(servers, Effects()) if keys is None else keys
     keys.cluster = "desk"
-    client: Any = Client()
-    found = asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
-    assert found == {
-        "answers": [{"shard": 0, "ok": True}, {"shard": 12, "ok": True}], "kept": False, "error": NO_ANSWER,
-    }  # fmt: skip
-    client.there = ()
-    with pytest.raises(Away, match="no server answers"):
-        asyncio.run(ask_all(client, keys, "olga", {"action": "kill", "kind": "all"}))
+    broker = Broker()
+    made: Any = SimpleNamespace(
+        config=SimpleNamespace(operators={}), keys=keys, broker=broker, shard=1, me="1", cluster="desk", answers=True,
+        alive=frozenset({"1"}), beats={}, documents={}, lock=asyncio.Lock(), client=Answering({"ok": True}),
+        told={"1": Beat(1, "a", "DESK", 3, 2, 9, 0), "2": Beat(2, "b", "DESK", 1, 0, 9, 0, 10**9)},
+    )  # fmt: skip
+    return Operators(made), broker
 
 
-class Broker(BrokerEnd):
+class Message:
+    def __init__(self, asked: Any) -> None:
+        self.data = json.dumps(asked).encode()
+        self.answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    async def respond(self, payload: bytes) -> None:
+        self.answer.set_result(json.loads(payload))
+
+
+def answered(operators: Operators, asked: Any) -> dict[str, Any]:
+    """What a shard's agent answers to another one."""
+
+    async def ask() -> dict[str, Any]:
+        message: Any = Message(asked)
+        await operators.asked(message)
+        found: dict[str, Any] = await message.answer
+        return found
+
+    return asyncio.run(ask())
+
+
+def test_what_was_asked_of_all_is_carried_out_once_and_in_its_order_in_the_persons_role() -> None:
+    servers = Servers()
+    operators, broker = agent(servers)
+    keys = KeysAtHand(servers, Effects())
+
+    async def asked() -> None:
+        await keep(keys, "rita", HALT, "risk")
+        await keep(keys, "olga", {"action": "resume", "kind": "all", "role": "administrator"}, "operator")
+        await operators.standing.catch_up()
+        await operators.standing.catch_up()
+
+    asyncio.run(asked())
+    assert broker.asked == [("halt", "rita", "risk"), ("resume", "olga", "operator")]
+    assert (operators.standing.done, operators.standing.last, servers.values["done.1"][1]) == (2, 2, b"2")
+    # Whose request it was is told what came of it, though it was carried out before it was asked for.
+    halt, resume = ({"by": "x", "number": number, "request": HALT} for number in (1, 2))
+    assert answered(operators, halt) == {"ok": True, "day": 20261128}
+    assert answered(operators, resume) == {"ok": False, "error": "nothing is halted"}
+
+
+def test_requests_that_are_not_kept_any_more_are_alerted() -> None:
+    servers = Servers()
+    operators, broker = agent(servers)
+    standing = Standing(9, [Asked(8, "rita", 1, HALT, "risk"), Asked(9, "rita", 1, HALT, "risk")])
+    servers.write("standing", msgspec.json.encode(standing), None)
+    servers.write("done.1", b"3", None)
+    asyncio.run(operators.standing.catch_up())
+    assert [action for action, _, _ in broker.asked] == ["alert", "halt", "halt"]
+    asyncio.run(operators.standing.catch_up())
+    assert len(broker.asked) == 3
+
+
+def test_another_shards_agent_is_answered_whatever_it_asks() -> None:
+    operators, broker = agent(Servers())
+    beside: Any = operators._agent
+    status = {"by": "vera", "number": 0, "role": "viewer", "request": {"action": "status"}}
+    assert answered(operators, status) == {"ok": True, "day": 20261128}
+    assert broker.asked == [("status", "vera", "viewer")]
+    refused = answered(operators, {**status, "request": {"action": "enter"}})
+    assert refused == {"ok": False, "error": "enter can't be asked of another shard"}
+    for nonsense in ([], {"by": "vera"}, {**status, "request": 5}):
+        assert not answered(operators, nonsense)["ok"]
+    beside.client.max_payload = 5
+    assert "ask it on its own machine" in answered(operators, status)["error"]
+    beside.client.max_payload, beside.answers = 100, False
+    assert answered(operators, status) == {"ok": False, "error": "its broker does not answer", "away": True}
+    assert len(broker.asked) == 2
+
+
+def test_the_door_tells_how_shards_are_and_who_has_not_confirmed() -> None:
+    servers = Servers()
+    operators, _ = agent(servers)
+    servers.write("standing", msgspec.json.encode(Standing(4)), None)
+    me = name_of(os.getuid())
+    told = asyncio.run(operators.at_the_door(me, {"action": "shards"}))
+    assert (told["asked"], told["here"], told["trouble"]) == (4, 1, "")
+    assert [(one["shard"], one["state"], one["standing"]) for one in told["shards"]] == [(1, "up", 0), (2, "away", 0)]
+    # It was away long before the agent began.
+    assert told["shards"][1]["heard_s"] > 10**6
+
+
+def test_a_role_may_do_at_all_shards_what_it_may_do_at_one() -> None:
+    operators, broker = agent(Servers())
+    me = name_of(os.getuid())
+    kill = {"action": "all", "request": {"action": "kill", "kind": "all"}, "by": "vera", "role": "viewer"}
+    with pytest.raises(ActionRefused, match="the role viewer may not do this"):
+        asyncio.run(operators.at_the_door(me, kill))
+    # It is on record.
+    assert broker.asked == [("kill", "vera", "viewer")]
+    for request in ({"action": "all", "request": {"action": "enter"}}, {"action": "one", "shard": 2, "request": {}}):
+        with pytest.raises(ActionRefused, match="can't be asked"):
+            asyncio.run(operators.at_the_door(me, request))
+
+
+def test_the_shard_beside_the_agent_is_stopped_also_where_no_server_is_left() -> None:
+    operators, broker = agent(Servers(), Silent(Servers(), Effects()))
+    kill = {"action": "all", "request": {"action": "kill", "kind": "all"}, "by": "rita", "role": "risk"}
+    told = asyncio.run(operators.at_the_door(name_of(os.getuid()), kill))
+    assert broker.asked == [("kill", "rita", "risk")]
+    assert [(one["shard"], one["ok"]) for one in told["answers"]] == [(1, True), (2, True)]
+    assert (told["kept"], told["error"]) == (False, NO_ANSWER)
+
+
+def test_a_limit_that_waits_at_another_shard_is_approved_there_in_the_persons_role() -> None:
+    operators, _ = agent(Servers())
+    answer = {"action": "answer-limits", "proposal": "7", "approve": 1}
+    asked = {"action": "one", "shard": 2, "request": answer, "by": "rob", "role": "risk"}
+    asyncio.run(operators.at_the_door(name_of(os.getuid()), asked))
+    servers: Any = operators._agent.client
+    assert servers.asked == [
+        {"subject": "brokerfix.desk.shard.2", "by": "rob", "role": "risk", "number": 0, "request": answer}
+    ]
+    with pytest.raises(ActionRefused, match="the role trader may not do this"):
+        asyncio.run(operators.at_the_door(name_of(os.getuid()), {**asked, "by": "tom", "role": "trader"}))
+
+
+def test_a_door_that_is_not_there_and_one_that_is_silent_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match="no agent of the cluster answers here"):
+        asyncio.run(ask_door(tmp_path, {"action": "shards"}, 1.0))
+
+    async def handle(operator: str, request: dict[str, Any]) -> dict[str, Any]:
+        if request["action"] == "slow":
+            await asyncio.sleep(60)
+        return {"operator": operator, "long": "x" * 2_000_000}
+
+    async def asked() -> dict[str, Any]:
+        door = await open_door(tmp_path, (), handle)
+        try:
+            with pytest.raises(NotRunning, match="did not answer within"):
+                await ask_door(tmp_path, {"action": "slow"}, 0.05)
+            with pytest.raises(ActionRefused, match="action is missing"):
+                await ask_door(tmp_path, {}, 5.0)
+            return await ask_door(tmp_path, {"action": "shards"}, 5.0)
+        finally:
+            door.close()
+
+    told = asyncio.run(asked())
+    assert (told["operator"], len(told["long"])) == (name_of(os.getuid()), 2_000_000)
+
+
+def test_where_nobody_knows_the_shards_who_takes_requests_is_asked() -> None:
+    class Client(Answering):
+        async def request(self, subject: str, payload: bytes, timeout: float) -> Any:
+            if subject not in ("brokerfix.desk.shard.0", "brokerfix.desk.shard.12"):
+                raise nats.errors.NoRespondersError
+            return await super().request(subject, payload, timeout)
+
+    found = asked_all(Silent(Servers(), Effects()), Client({"ok": True}))
+    assert (found["answers"], found["error"]) == ([{"shard": 0, "ok": True}, {"shard": 12, "ok": True}], NO_ANSWER)
+
+
+class Recording(BrokerEnd):
     """Notes what it is asked. `is_safe`: its records would outlive it."""
 
     def __init__(self) -> None:
@@ -134,7 +354,7 @@ class Broker(BrokerEnd):
 
 
 def test_what_stands_is_carried_out_once_and_anew_only_where_it_may_be_lost() -> None:
-    keys, broker = KeysAtHand(Servers(), Effects()), Broker()
+    keys, broker = KeysAtHand(Servers(), Effects()), Recording()
 
     async def all_of_it() -> None:
         await keep(keys, "olga", {"action": "kill", "kind": "all"})
@@ -180,7 +400,7 @@ def test_a_part_is_given_back_when_a_standby_knows_that_it_is_not_used() -> None
     )
     client: Any = SimpleNamespace(jetstream=lambda timeout: None)
     shard = Shard(config, client)
-    shard.keys, shard.broker = KeysAtHand(Servers(), Effects()), Broker()
+    shard.keys, shard.broker = KeysAtHand(Servers(), Effects()), Recording()
     shard.broker.is_safe = False
     document = Document(0, {"0": Entry(50, 10, 10, 0, 100, 1)}, 0.0)
 

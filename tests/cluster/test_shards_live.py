@@ -29,6 +29,15 @@ def test_an_account_trades_on_its_shard_alone(shards: Shards) -> None:
     assert shards.holdings("M") == {0: str(HELD)}
 
 
+def test_what_is_asked_about_an_account_is_done_by_the_shard_that_has_it(shards: Shards) -> None:
+    halted = shards.run("halt", "account", "A1", "--all-shards", shard=2)
+    assert (halted.exit_code, halted.output.count("OTHER_SHARD: account A1 is on shard 1")) == (0, 3), halted.output
+    assert is_refused(shards, 1, "A1", "HALTED")
+    assert shards.run("resume", "account", "A1", "--all-shards").exit_code == 0
+    nobody = shards.run("halt", "account", "NOBODY", "--all-shards")
+    assert (nobody.exit_code, nobody.output.count("there is no account 'NOBODY'")) == (1, 4)
+
+
 def test_the_firms_limit_is_hit_exactly(shards: Shards) -> None:
     """Whatever each shard is asked for, in turns of different sizes: together they take what the firm may, and no
     more."""

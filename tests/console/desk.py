@@ -196,6 +196,19 @@ class Troubles(list[str]):
     """What a page has complained of: errors of its scripts, dialogs, and what its policy has kept from it."""
 
 
+def serious(page: Any, *rules: str) -> list[str]:
+    """What keeps people from using a page, as axe-core finds it by some of its rules (all)."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    only = {"runOnly": list(rules)} if rules else {}
+    found = Axe().run(page, options={"resultTypes": ["violations"], **only})
+    return [
+        f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
+        for one in found.response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
 class Pages:
     """Pages of a browser, each in a session of its own. They are used again: a new one compiles the console's scripts
     anew, which takes five times as long as all else."""

@@ -1,5 +1,5 @@
 """`python -m tests.console.shots FOLDER`: pictures of every page of the console, of a desk that has traded for a while:
-light, dark, and as a telephone has the overview."""
+light, dark, and as a telephone has the overview; and the page of shards, of two of which one goes away."""
 
 import sys
 import tempfile
@@ -9,7 +9,8 @@ from typing import Any
 
 from brokerfix.console.frame import PAGES
 from brokerfix.tools.demo_console import ConsoleDesk
-from tests.console.desk import chromium
+from tests.console.desk import Pages, chromium, open_page
+from tests.console.shards_desk import ShardsDesk
 
 SECONDS = 20
 SETTLED_MS = 2500
@@ -40,6 +41,29 @@ def main(folder: Path, seconds: int = SECONDS) -> None:
                 trading.join()
         finally:
             desk.stop()
+    with tempfile.TemporaryDirectory(prefix="console-") as place, chromium() as browser:
+        shards = ShardsDesk(Path(place))
+        shards.start()
+        try:
+            take_shards(shards, browser, folder)
+        finally:
+            shards.stop()
+
+
+def take_shards(desk: ShardsDesk, browser: Any, folder: Path) -> None:
+    """The page of shards: both up in the light, one away in the dark; and the overview then."""
+    for number in range(4):
+        desk.order("NORTH", f"N{number}", "1", 10 + number, "149.00")
+        desk.order("SOUTH", f"S{number}", "2", 5 + number, "151.00")
+    desk.order("NORTH", "N-10", "1", 40, "150.00")
+    desk.order("EAST", "E-1", "2", 40, "150.00")
+    page = open_page(Pages(browser), desk, "ada", "/shards")
+    _shoot(page, f"{desk.url}/shards", folder, "shards", False)
+    desk.lose(2)
+    page.get_by_label("Dark or light").click()
+    page.get_by_text("is away: nothing was heard of it").wait_for()
+    _shoot(page, f"{desk.url}/shards", folder, "shards", True)
+    _shoot(page, desk.url, folder, "overview-of-a-shard", True)
 
 
 def take(desk: ConsoleDesk, browser: Any, folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from brokerfix import facts as f
 from brokerfix.console.activity import SECOND, Activity
 from brokerfix.console.needs import BAD, Need, lasted, needs
+from brokerfix.console.pages.overview_parts import cluster_rows
 from brokerfix.operate.admin import ask
 from tests.console.desk import Desk, needs_browser, open_page
 from tests.console.test_activity import UP, told
@@ -46,6 +47,55 @@ def test_where_all_is_well_nothing_needs_a_hand() -> None:
 )  # fmt: skip
 def test_what_the_broker_says_of_itself(status: dict[str, Any], what: str) -> None:
     assert [(need.kind, need.what) for need in found(status=status)] == [(BAD, what)]
+
+
+CLUSTER: dict[str, Any] = {
+    "node": "a", "role": "primary", "quorum": True, "standbys": 1, "behind_bytes": 0, "behind_ms": 0.0, "epoch": 3,
+    "nodes": {"a": {"alive": True, "role": "primary", "check": "same", "behind": 0},
+              "b": {"alive": True, "role": "standby", "check": "same", "behind": 2048}},
+}  # fmt: skip
+GONE = CLUSTER["nodes"]["b"] | {"alive": False}
+SHARDS = {"shards": [{"shard": 1, "state": "up"}, {
+    "shard": 2, "node": "c", "state": "away", "heard_s": 5, "accounts": 1, "standing": 0,
+}], "asked": 0}  # fmt: skip
+
+
+def of_cluster(cluster: dict[str, Any], status: dict[str, Any], shards: dict[str, Any] | None = None) -> list[str]:
+    activity = Activity()
+    world = told(activity, UP)
+    return [need.what for need in needs(world.state, status, activity, 0, "", world.now, cluster, shards or {})]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "what"),
+    [
+        (CLUSTER, []),
+        (CLUSTER | {"nodes": {"b": GONE}}, ["Node b of this shard is away; it was standby."]),
+        (CLUSTER | {"trouble": "no route", "quorum": False},
+         ["The cluster can't be reached: no route.", "The cluster has no quorum."]),
+        (CLUSTER | {"nodes": {"b": CLUSTER["nodes"]["b"] | {"check": "different"}}},
+         ["Node b has another state than the primary, and will not take over."]),
+    ],
+)  # fmt: skip
+def test_what_the_broker_says_of_its_cluster(cluster: dict[str, Any], what: list[str]) -> None:
+    assert of_cluster(cluster, FINE | {"cluster": cluster}) == what
+
+
+def test_a_node_that_is_no_primary_says_so_and_another_shard_that_is_away_needs_a_hand() -> None:
+    standby = CLUSTER | {"role": "standby", "primary": "b", "address": "10.0.0.2:1"}
+    assert of_cluster(standby, {}) == ["This node, a, is not the primary (standby): it takes no orders."]
+    (need,) = of_cluster(CLUSTER, FINE, SHARDS)
+    assert need.startswith("Shard 2 (node c) is away: nothing was heard of it for 5 s.")
+
+
+def test_the_cluster_in_the_brokers_figures() -> None:
+    rows = {title: (text, kind) for title, text, kind in cluster_rows(FINE, CLUSTER, SHARDS)}
+    assert rows["Node a"] == ("primary", "")
+    assert rows["Node b"] == ("standby, 2,048 bytes behind", "")
+    assert rows["Shards"] == ("! 1 of 2 are up", "bad")
+    rows = {title: (text, kind) for title, text, kind in cluster_rows({}, CLUSTER | {"nodes": {"b": GONE}}, {})}
+    assert rows["Node b"] == ("! away; was standby", "bad")
+    assert cluster_rows(FINE, {}, {}) == [("Cluster", "none: no standby", "")]
 
 
 def test_an_exchange_that_is_down_with_what_it_holds() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from brokerfix.console.frame import PAGES
 from brokerfix.tools.client import Client
-from tests.console.desk import Desk, needs_browser, open_page
+from tests.console.desk import Desk, needs_browser, open_page, serious
 from tests.live import until
 
 pytestmark = needs_browser
@@ -15,7 +15,6 @@ pytestmark = needs_browser
 EVIL = '"><img src=x onerror=window.evil=1>'
 EVIL_NAME = "{{window.evil=1}}<svg/onload=window.evil=1>"
 PATHS = [entry.path for entry in PAGES]
-SERIOUS = ("serious", "critical")
 
 
 def order(client: Client, cl_ord_id: str, side: str, qty: str, price: str, **more: str) -> None:
@@ -43,8 +42,6 @@ def busy(desk: Desk) -> Desk:
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_shows_anybody_can_use_it_and_nothing_of_a_clients_runs(busy: Desk, browser: Any, path: str) -> None:
     """With what axe-core finds, in light and dark."""
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(browser, busy, "ada", path)
     page.wait_for_selector(".head .pill.good")
     page.wait_for_timeout(800)
@@ -57,14 +54,7 @@ def test_a_page_shows_anybody_can_use_it_and_nothing_of_a_clients_runs(busy: Des
         page.wait_for_selector("body.body--light" if was else "body.body--dark")
         page.wait_for_timeout(500)
         # What else it looks for is the same in both.
-        only = {"runOnly": ["color-contrast"]} if turn else {}
-        found = Axe().run(page, options={"resultTypes": ["violations"], **only})
-        told = [
-            f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-            for one in found.response["violations"]
-            if one["impact"] in SERIOUS
-        ]
-        assert told == [], f"dark: {not was}"
+        assert serious(page, *["color-contrast"] * turn) == [], f"dark: {not was}"
     assert page.troubles == []
     assert page.evaluate("window.evil") is None
     assert page.locator("main img[src=x]").count() == 0

@@ -326,3 +326,18 @@ def test_limits_of_clients_and_groups_are_divided_where_their_accounts_are_on_se
     first.submit(cmd.MoveOut(first.now, AGENT, "ALICE", 1))
     assert [row["name"] for row in rows(first.state, 0)] == ["ALICE", "BOB", "DESK"]
     first.die_and_recover()
+
+
+def test_what_is_asked_about_another_shards_account_is_refused_with_where_it_is() -> None:
+    world = shard(0)
+    for command in (
+        cmd.OperatorHalt(world.now, "rita", "account", "BOB", True),
+        cmd.OperatorResume(world.now, "rita", "account", "BOB"),
+        cmd.SetLimits(world.now, "rita", Level("account", "BOB"), Limits(max_gross="1")),
+    ):
+        world.submit(command)
+        refused = world.facts[-1]
+        assert isinstance(refused, f.OperatorRefused)
+        assert refused.text == "OTHER_SHARD: account BOB is on shard 1"
+    world.submit(cmd.OperatorHalt(world.now, "rita", "account", "NOBODY", True))
+    assert world.last_facts[0].text == "there is no account 'NOBODY'"  # type: ignore[attr-defined]

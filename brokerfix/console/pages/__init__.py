@@ -2,8 +2,8 @@
 
 from brokerfix.console import makers, watch
 from brokerfix.console.desk import Desk
-from brokerfix.console.frame import PAGES, framed
-from brokerfix.console.pages import audit, clients, making, market, order, orders, overview, quality, risk
+from brokerfix.console.frame import framed, pages_of
+from brokerfix.console.pages import audit, clients, making, market, order, orders, overview, quality, risk, shards
 
 BUILT = {
     "/": overview.build,
@@ -14,6 +14,7 @@ BUILT = {
     "/quality": quality.build,
     "/audit": audit.build,
     "/clients": clients.build,
+    "/shards": shards.build,
 }
 
 
@@ -21,6 +22,6 @@ def add(desk: Desk) -> None:
     """All pages."""
     watch.begin(desk)
     makers.begin(desk)
-    for entry in PAGES:
+    for entry in pages_of(desk.config):
         framed(desk, entry.path, entry.title, BUILT[entry.path])
     framed(desk, "/orders/{order_id}", "Order", order.build)

@@ -26,9 +26,11 @@ def build(view: View) -> None:
     async def update() -> None:
         nonlocal turns
         now, told = time.time_ns(), await view.ask("status", 1.0)
-        hand.show(told, now)
+        cluster = await view.ask("cluster", 1.0) if view.desk.config.cluster is not None else {}
+        shards = await view.ask_door("shards", 1.0) if view.desk.config.is_shard else {}
+        hand.show(told, now, cluster, shards)
         pulse.show(told, now)
-        await health.show(told, now)
+        health.show(told, now, cluster, shards)
         alerts.show()
         if not turns % SLOW:
             rows = {row["name"]: row for row in (await view.ask("sessions", 1.0)).get("sessions", [])}

@@ -4,6 +4,7 @@ from typing import Any
 
 from nicegui import ui
 
+from brokerfix.cluster.nodes import ENDLESS_BYTES
 from brokerfix.console.activity import FILLS, ORDERS, REJECTS, SECOND
 from brokerfix.console.needs import Need, lasted, needs
 from brokerfix.console.view import View, panel, pill
@@ -13,6 +14,7 @@ SPARK = "#3f8fd0"
 """Readable on both grounds; a canvas knows no CSS variables."""
 SERIES = ((ORDERS, "Orders/s", SPARK), (FILLS, "Fills/s", "#2f9e62"), (REJECTS, "Rejects/s", "#d0544a"))
 MICROSECOND = 1_000
+Told = dict[str, Any]
 
 
 class Hand:
@@ -26,12 +28,13 @@ class Hand:
             self._part = part
             self._list = ui.element("ul").classes("overview-needs").props('aria-label="What needs a hand"')
 
-    def show(self, told: dict[str, Any], now: int) -> None:
+    def show(self, told: Told, now: int, cluster: Told, shards: Told) -> None:
+        """Of the broker's status and of what it says of its cluster and the shards, {} where it says nothing."""
         desk = self._view.desk
         feed = desk.feed
         if not feed.is_ready and not feed.trouble:
             return
-        found = needs(feed.state, told, desk.activity, len(feed.open_alerts), feed.trouble, now)
+        found = needs(feed.state, told, desk.activity, len(feed.open_alerts), feed.trouble, now, cluster, shards)
         if found == self._shown:
             return
         before, self._shown = self._shown, found
@@ -147,8 +150,9 @@ class Health:
             part.classes("third")
             self._list = ui.element("div").classes("overview-health")
 
-    async def show(self, told: dict[str, Any], now: int) -> None:
-        rows = [*self._rows(told, now), *(await self._cluster(told))]
+    def show(self, told: Told, now: int, cluster: Told, shards: Told) -> None:
+        silent = f"! is not the primary ({cluster['role']})" if cluster else "! does not answer"
+        rows = [*(self._rows(told, now) if told else [("Broker", silent, "bad")]), *cluster_rows(told, cluster, shards)]
         if [title for title, _, _ in rows] != list(self._labels):
             self._list.clear()
             self._labels.clear()
@@ -162,8 +166,6 @@ class Health:
 
     def _rows(self, told: dict[str, Any], now: int) -> list[tuple[str, str, str]]:
         desk = self._view.desk
-        if not told:
-            return [("Broker", "! does not answer", "bad")]
         jobs = ", ".join(told["jobs"][:3]) or "none"
         unanswered, breaks = told["unanswered"], told["breaks"]
         behind = desk.feed.behind_seconds()
@@ -190,23 +192,43 @@ class Health:
         )
         return rows
 
-    async def _cluster(self, told: dict[str, Any]) -> list[tuple[str, str, str]]:
-        if not told.get("cluster"):
-            return [("Cluster", "none: no standby", "")] if told else []
-        whole = await self._view.ask("cluster", 2.0)
-        cluster = told["cluster"]
-        bad = not cluster["quorum"]
-        rows = [
-            ("Cluster", f"{cluster['node']} is {cluster['role']}, epoch {cluster['epoch']}", ""),
-            ("Quorum", "! none" if bad else "yes", "bad" if bad else ""),
-            ("Standbys", f"{cluster['standbys']} could take over", "" if cluster["standbys"] else "bad"),
-            ("Unconfirmed", f"{cluster['behind_bytes']:,} bytes, {cluster['behind_ms']:g} ms", ""),
-        ]
-        for name, node in (whole.get("nodes") or {}).items():
-            state = f"{node.get('role', '?')}, {node.get('behind', 0):,} bytes behind"
-            alive = bool(node.get("alive"))
-            rows.append((f"Node {name}", state if alive else f"! gone; was {state}", "" if alive else "bad"))
-        return rows
+
+def cluster_rows(told: Told, whole: Told, shards: Told) -> list[tuple[str, str, str]]:
+    """What there is to say of the cluster: (title, text, kind)."""
+    cluster = whole or told.get("cluster")
+    if not cluster:
+        return [("Cluster", "none: no standby", "")] if told else []
+    bad = not cluster["quorum"]
+    rows = [
+        ("Cluster", f"{cluster['node']} is {cluster['role']}, epoch {cluster['epoch']}", ""),
+        ("Quorum", "! none" if bad else "yes", "bad" if bad else ""),
+        (
+            "Standbys",
+            f"{cluster['standbys']} could take over" if cluster["standbys"] else "! none could take over",
+            "" if cluster["standbys"] else "bad",
+        ),
+        ("Unconfirmed", f"{_bytes(cluster['behind_bytes'])}, {cluster['behind_ms']:g} ms", ""),
+    ]
+    for name, node in (cluster.get("nodes") or {}).items():
+        rows.append((f"Node {name}", *_node(node)))
+    known = shards.get("shards", ())
+    if known:
+        up = sum(one["state"] == "up" for one in known)
+        is_all = up == len(known)
+        rows.append(("Shards", f"{'' if is_all else '! '}{up} of {len(known)} are up", "" if is_all else "bad"))
+    return rows
+
+
+def _node(node: Told) -> tuple[str, str]:
+    if not node["alive"]:
+        return f"! away; was {node['role']}", "bad"
+    if node["check"] == "different":
+        return f"! {node['role']}, with another state", "bad"
+    return node["role"] if node["role"] == "primary" else f"{node['role']}, {_bytes(node['behind'])} behind", ""
+
+
+def _bytes(count: int) -> str:
+    return f"{count:,} bytes" if count < ENDLESS_BYTES else "a segment or more"
 
 
 def _ago(at: int, now: int) -> str:

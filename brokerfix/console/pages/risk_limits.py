@@ -9,7 +9,7 @@ from nicegui import ui
 
 from brokerfix.console.accounts import limit_row
 from brokerfix.console.elements.listing import Listing, columns
-from brokerfix.console.parts import Story
+from brokerfix.console.parts import Story, only_here
 from brokerfix.console.utilised import Use, utilised
 from brokerfix.console.view import View, panel
 from brokerfix.console.watch import watch_of
@@ -37,6 +37,7 @@ class Utilisation:
         self._levels: dict[str, Level] = {}
         with panel("Limits in use") as section:
             section.classes("risk-limits")
+            only_here(view, "Of a limit that all share, Most is the part of {}.")
             with ui.element("div").classes("risk-line"):
                 self._text = ui.input("Level or limit", on_change=self.update).props("dense clearable")
                 self._told = ui.label("").classes("soft")
@@ -71,19 +72,27 @@ class Utilisation:
 
 
 class Editor:
-    """The limits of one level: what is now, what the configuration says, and what is wanted."""
+    """The limits of one level: what is now, what the configuration says, and what is wanted. `send` has them set."""
+
+    TITLE = "Set limits"
+    KIND = "account"
+    """The level that is shown at first."""
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self.view = view
         self._shown: tuple[Any, ...] | None = None
         may = view.may("set-limits")
-        with panel("Set limits"):
+        with panel(self.TITLE):
+            self.above()
             with ui.element("div").classes("risk-line"):
-                self._kind = ui.select(LEVELS, value="account", label="Level", on_change=self._turned).props("dense")
+                self._kind = ui.select(LEVELS, value=self.KIND, label="Level", on_change=self._turned).props("dense")
                 self._name = ui.input("Name", on_change=self._show).props("dense")
                 self._symbol = ui.input("Symbol, or group", on_change=self._show).props("dense")
             self._note = ui.label("").classes("soft")
-            with ui.element("div").classes("risk-fields"):
+            with ui.element("div").classes("risk-fields") as fields:
+                if not may:
+                    # Nothing in it can have the focus, by which it is moved with keys.
+                    fields.props('tabindex=0 role=group aria-label="Limits of this level"')
                 for title in ("limit", "now", "configured", "new"):
                     ui.label(title).classes("head-of")
                 self._fields = {field.name: self._field(field.name, may) for field in NAMES}
@@ -96,6 +105,7 @@ class Editor:
                 ui.label("Your role sees limits and does not set them.").classes("soft")
                 for element in (self._minutes, self._why, self._send):
                     element.disable()
+            self.below()
         self._hints: tuple[list[str], list[str]] = ([], [])
         view.every(1.0, self._show)
 
@@ -131,7 +141,7 @@ class Editor:
 
     def _show(self, *_: Any, anew: bool = False) -> None:
         """What holds now; what somebody has typed stays unless the level is another one."""
-        state, level = self._view.state, self.level
+        state, level = self.view.state, self.level
         self._hint()
         now = state.limits.get(level, Limits())
         configured = state.configured.get(level, Limits())
@@ -148,14 +158,20 @@ class Editor:
             if anew or not typed:
                 wanted.value = _told(getattr(now, name))
         note = f"{level}" if there_is else f"there is no {level}" if level.name else "Which one?"
+        shard = state.sharing.elsewhere.get(level.name) if level.kind == "account" else None
+        if shard is not None:
+            note = f"account {level.name} is on shard {shard}: what holds there is not shown here"
         if override is not None:
-            until = self._view.time(override.until, True)
+            until = self.view.time(override.until, True)
             note += f": set by {override.operator} until {until}, then as before; what is set for good ends that"
         self._note.text = note
 
     def _hint(self) -> None:
-        state = self._view.state
-        known = {"client": state.clients, "group": state.groups, "account": state.accounts}.get(self._kind.value, {})
+        state = self.view.state
+        known = {
+            "client": state.clients, "group": state.groups,
+            "account": {**state.accounts, **state.sharing.elsewhere},
+        }.get(self._kind.value, {})  # fmt: skip
         hints = _first(known), _first({**state.instruments, **state.symbol_groups})
         if hints != self._hints:
             self._hints = hints
@@ -163,7 +179,7 @@ class Editor:
             self._symbol.set_autocomplete(hints[1])
 
     async def _set(self) -> None:
-        view, level = self._view, self.level
+        view, level = self.view, self.level
         now = view.state.limits.get(level, Limits())
         settings = {
             name: _said(getattr(now, name), wanted.value)
@@ -178,19 +194,30 @@ class Editor:
         if not why:
             return view.warn("Say why: it is kept on record with your name.")
         kind, name, symbol = level
-        answer = await view.act(
-            "set-limits", kind=kind, name=name, symbol=symbol, settings=settings, text=why,
-            minutes=int(minutes) if minutes else None,
-        )  # fmt: skip
-        if answer is None:
-            return None
-        if "proposal" in answer:
-            view.say(f"{level}: proposed as {answer['proposal']}; another person has to approve it")
-        else:
-            view.say(f"{level}: {', '.join(settings)} set, from the next order on")
-        self._minutes.value = self._why.value = ""
-        self._show(anew=True)
+        request = {"kind": kind, "name": name, "symbol": symbol, "text": why}
+        request |= {"minutes": int(minutes)} if minutes else {}
+        if await self.send(level, settings, request):
+            self._minutes.value = self._why.value = ""
+            self._show(anew=True)
         return None
+
+    def above(self) -> None:
+        """What stands above the editor."""
+        only_here(self.view, "These are the limits of {}, and this sets them there only.")
+
+    def below(self) -> None:
+        """What stands below it."""
+
+    async def send(self, level: Level, settings: dict[str, str], request: dict[str, Any]) -> bool:
+        """Have limits set. Returns whether that is asked for; where not, it is said why."""
+        answer = await self.view.act("set-limits", settings=settings, **request)
+        if answer is None:
+            return False
+        if "proposal" in answer:
+            self.view.say(f"{level}: proposed as {answer['proposal']}; another person has to approve it")
+        else:
+            self.view.say(f"{level}: {', '.join(settings)} set, from the next order on")
+        return True
 
 
 class Waiting:

@@ -108,7 +108,7 @@ def mass_cancel(state: State, c: MassCancel, step: Step) -> None:
     count = -1
     if len(client.working) <= MOST_COUNTED:
         count = sum(is_cancelable(order) for order in matching(client, symbol, c.account, c.side))
-    away = elsewhere(state.sharing, c.account)
+    away = elsewhere(state, "account", c.account) if state.sharing.divided else ""
     if away and not count:
         # Its orders work there: that none does here is not what the client has asked.
         return _cancel_none(c, OTHER, away, step)

@@ -85,7 +85,7 @@ def ask_mass_status(state: State, c: AskMassStatus, step: Step) -> None:
             order_id=0,
             symbol=c.symbol,
             side=Side.BUY,
-            text=elsewhere(state.sharing, c.account) or "NO_ORDERS: nothing works that matches the request",
+            text=elsewhere(state, "account", c.account) or "NO_ORDERS: nothing works that matches the request",
             status_req_id=req_id,
             mass_status_req_id=mass_id,
             is_last=True,

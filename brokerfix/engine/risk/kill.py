@@ -11,6 +11,7 @@ from brokerfix.engine.operator import refuse
 from brokerfix.engine.orders import booking
 from brokerfix.engine.orders.order import Order
 from brokerfix.engine.risk.halts import KILLED, killed_by
+from brokerfix.engine.sharing import elsewhere
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -81,7 +82,8 @@ def strategy_filled(state: State, c: StrategyFilled, step: Step) -> None:
 @DECIDE.on(OperatorResume)
 def operator_resume(state: State, c: OperatorResume, step: Step) -> None:
     if (c.kind, c.name) not in state.halts:
-        return refuse(c, step, f"{c.kind} {c.name} is not halted by an operator".replace("  ", " "))
+        scope = f"{c.kind} {c.name}".strip()
+        return refuse(c, step, elsewhere(state, c.kind, c.name) or f"{scope} is not halted by an operator")
     step.emit(Resumed, c.kind, c.name, c.operator)
 
 
@@ -128,4 +130,4 @@ def _wrong_target(state: State, c: OperatorHalt) -> str:
     }
     if c.kind not in known:
         return f"halt what? {', '.join(KINDS)}"
-    return "" if c.name in known[c.kind] else f"there is no {c.kind} {c.name!r}"
+    return "" if c.name in known[c.kind] else elsewhere(state, c.kind, c.name) or f"there is no {c.kind} {c.name!r}"

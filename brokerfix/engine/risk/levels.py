@@ -15,6 +15,7 @@ from brokerfix.engine.risk.approvals import note_override, propose
 from brokerfix.engine.risk.bounds import arrange, arrange_anew, count_all, is_known, say_again, set_level
 from brokerfix.engine.risk.controls import NOTHING, Near, number
 from brokerfix.engine.risk.standing import watch_anew
+from brokerfix.engine.sharing import elsewhere
 from brokerfix.engine.state import State
 from brokerfix.engine.step import Step
 from brokerfix.engine.tables import Decisions, Evolution
@@ -50,7 +51,8 @@ def set_limits(state: State, c: cmd.SetLimits, step: Step) -> None:
     """An operator sets a level's limits: from the next order on."""
     kind, _, symbol = c.level
     if not is_known(state, c.level):
-        step.emit(f.OperatorRefused, c.operator, "limits", f"there is no {c.level}")
+        why = elsewhere(state, kind, c.level.name) or f"there is no {c.level}"
+        step.emit(f.OperatorRefused, c.operator, "limits", why)
         return
     if c.limits.max_loss and (kind != "account" or symbol):
         step.emit(f.OperatorRefused, c.operator, "limits", "max_loss is a limit of an account")
