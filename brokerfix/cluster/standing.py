@@ -229,10 +229,10 @@ async def ask_all(
             shards = await shards_of(keys)
         except Away as away:
             error = error or str(away)
-    answers = await asyncio.gather(
-        *(asking(shard, number) for shard in (range(MOST_SHARDS) if error and not shards else shards))
-    )
-    if not shards and error:
+    is_known = bool(shards) or not error
+    found = shards if is_known else range(MOST_SHARDS)
+    answers = await asyncio.gather(*(asking(shard, number) for shard in found))
+    if not is_known:
         answers = [answer for answer in answers if answer.get("error") != NOT_THERE]
         if not answers:
             raise Away(error)
