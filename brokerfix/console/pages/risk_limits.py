@@ -107,6 +107,8 @@ class Editor:
                     element.disable()
             self.below()
         self._hints: tuple[list[str], list[str]] = ([], [])
+        # At once: what somebody types before the first turn would be lost at it.
+        self._show()
         view.every(1.0, self._show)
 
     def _field(self, name: str, may: bool) -> tuple[ui.label, ui.label, Any]:
