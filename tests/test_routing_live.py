@@ -620,7 +620,7 @@ def test_participation(market: Three, alice: Trader) -> None:
 
 def test_a_passive_slice_is_queued_then_taken(market: Three, alice: Trader) -> None:
     market.make("PEACE", "XNAS buy 10 149.98", "XNYS buy 10 149.98", "XNAS sell 500 150.02")
-    told = alice.work("PEACE", "PEACE", 40, "1001", during(2.0, Interval="0.5", Style="post"))
+    told = alice.work("PEACE", "PEACE", 40, "1001", during(4.0, Interval="1", Style="post"))
     # The first slice is queued at the best bid, where its maker fee is lowest.
     market.wait_until_shown("PEACE", {("0", "149.98"): 30, ("1", "150.02"): 500})
     market.quote("XNAS", "sell", "20", "PEACE", "149.98")

@@ -81,6 +81,7 @@ def test_a_refused_orders_text_is_text_in_its_story(busy: Desk, browser: Any) ->
 
 def test_who_is_locked_out_while_looking_is_led_to_the_login(busy: Desk, browser: Any) -> None:
     page = open_page(browser, busy, "carl")
+    page.wait_for_selector(".head .pill.good")
     busy.people.change("carl", disabled=True)
     try:
         page.wait_for_url("**/login*")
