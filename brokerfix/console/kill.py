@@ -1,6 +1,7 @@
 """The kill switch: stop trading for somebody or something, see how far that is, and let it go on. Each page that has it
 calls `panel`."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from html import escape
 from itertools import islice
@@ -24,6 +25,9 @@ SCOPES = {
     "strategy": "Strategy",
 }
 """What can be killed, as the broker calls it and as people do."""
+NOTE = "Halt: no new orders. Kill: no new orders, and all that work are canceled everywhere."
+Names = Callable[[str], list[str]]
+Stop = Callable[[bool, str, str], Awaitable[None]]
 MOST_LOOKED_AT = 2_000
 """Orders of the last kill that one update looks at."""
 KNOWN_SECONDS = 2.0
@@ -72,6 +76,50 @@ def working_in(state: State, kind: str, name: str) -> list[int]:
     return [number for client in clients for number, order in client.working.items() if is_meant(order)]
 
 
+class Choice:
+    """What to stop and which, and the two buttons for it: `stop` is told whether all that work are canceled too, the
+    kind and the name."""
+
+    def __init__(self, view: View, kind: str, note: str, names: Names, stop: Stop) -> None:
+        self._view, self._names, self._stop = view, names, stop
+        with ui.element("div").classes("kill-choice"):
+            self._kind = ui.select(SCOPES, value=kind, label="What to stop", on_change=self.show_names)
+            self._kind.props("dense outlined")
+            self._name = ui.select([], label="Which", with_input=True).props("dense outlined")
+        with ui.element("div").classes("kill-choice"):
+            halt = ui.button("Halt", icon="pan_tool", on_click=partial(self._chosen, False), color=None)
+            halt.props("outline no-caps").classes("bad")
+            halt.tooltip("No new orders; those that work go on working")
+            kill = ui.button("Kill", icon="dangerous", color="negative", on_click=partial(self._chosen, True))
+            kill.props("no-caps")
+            kill.tooltip("No new orders, and all that work are canceled, at every exchange")
+        ui.label(note).classes("soft")
+        self.show_names()
+
+    def show_names(self) -> None:
+        """What there is of the kind now."""
+        names = self._names(self._kind.value)
+        self._name.set_visibility(self._kind.value != "all")
+        if self._name.options != names:
+            self._name.set_options(names, value=self._name.value if self._name.value in names else None)
+
+    async def _chosen(self, kill: bool) -> None:
+        kind = self._kind.value
+        name = "" if kind == "all" else self._name.value
+        if name is None:
+            self._view.warn(f"Choose which {kind} first")
+        else:
+            await self._stop(kill, kind, name)
+
+
+def choice(view: View, kind: str, note: str, names: Names, stop: Stop) -> Choice | None:
+    """A choice for who may stop, and a word for who may not."""
+    if view.may("kill"):
+        return Choice(view, kind, note, names, stop)
+    ui.label(f"A {view.person.role.value} sees what is stopped, and stops nothing.").classes("soft")
+    return None
+
+
 class Switch:
     """The switch in one page."""
 
@@ -82,11 +130,8 @@ class Switch:
         self._left: list[int] = []
         self._total = 0
         self._halts: tuple[tuple[str, str, str, bool], ...] | None = None
-        self._may_stop, self._may_resume = view.may("kill"), view.may("resume")
-        if self._may_stop:
-            self._choice()
-        else:
-            ui.label(f"A {view.person.role.value} sees what is stopped, and stops nothing.").classes("soft")
+        self._may_resume = view.may("resume")
+        self._choice = choice(view, "client", NOTE, lambda kind: names_of(view.state, kind), self._stop)
         self._progress = ui.column().classes("kill-progress").props('role=status aria-label="Progress of the kill"')
         with self._progress:
             self._job = ui.label("").classes("kill-job")
@@ -96,34 +141,8 @@ class Switch:
         self._standing = ui.element("div").classes("kill-halts").props('role=list aria-label="What is stopped"')
         view.every(0.5, self._update)
 
-    def _choice(self) -> None:
-        with ui.element("div").classes("kill-choice"):
-            self._kind = ui.select(SCOPES, value="client", label="What to stop", on_change=self._show_names)
-            self._kind.props("dense outlined")
-            self._name = ui.select([], label="Which", with_input=True).props("dense outlined")
-        with ui.element("div").classes("kill-choice"):
-            self._halt = ui.button("Halt", icon="pan_tool", on_click=partial(self._stop, False), color=None)
-            self._halt.props("outline no-caps").classes("bad")
-            self._halt.tooltip("No new orders; those that work go on working")
-            self._kill = ui.button("Kill", icon="dangerous", color="negative", on_click=partial(self._stop, True))
-            self._kill.props("no-caps")
-            self._kill.tooltip("No new orders, and all that work are canceled, at every exchange")
-        ui.label("Halt: no new orders. Kill: no new orders, and all that work are canceled everywhere.").classes("soft")
-        self._show_names()
-
-    def _show_names(self) -> None:
-        names = names_of(self._view.state, self._kind.value)
-        self._name.set_visibility(self._kind.value != "all")
-        if self._name.options != names:
-            self._name.set_options(names, value=self._name.value if self._name.value in names else None)
-
-    async def _stop(self, kill: bool) -> None:
-        view, kind = self._view, self._kind.value
-        name = "" if kind == "all" else self._name.value
-        if name is None:
-            view.warn(f"Choose which {kind} first")
-            return
-        scope = scope_text(kind, name)
+    async def _stop(self, kill: bool, kind: str, name: str) -> None:
+        view, scope = self._view, scope_text(kind, name)
         count = len(working_in(view.state, kind, name))
         orders = f"{count:,} {'order works' if count == 1 else 'orders work'}"
         if not kill:
@@ -149,8 +168,8 @@ class Switch:
     # Updating
 
     async def _update(self) -> None:
-        if self._may_stop:
-            self._show_names()
+        if self._choice is not None:
+            self._choice.show_names()
         self._show_progress()
         state = self._view.state
         halts = tuple(

@@ -79,6 +79,7 @@ def test_all_shards_are_shown_with_what_they_have(shards: ShardsDesk, browser: A
 def test_who_has_not_confirmed_is_red_until_it_has(shards: ShardsDesk, browser: Any) -> None:
     """A limit that all confirm; then a shard hangs, which keeps the others from nothing, and is told of a kill."""
     page = open_page(browser, shards, "rita", "/shards", height=1400)
+    page.wait_for_selector(".head .pill.good")
     page.get_by_label("new max_gross").fill("90000")
     page.get_by_label("Why").fill("less of it")
     page.get_by_role("button", name="Set", exact=True).click()

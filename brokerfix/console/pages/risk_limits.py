@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -225,18 +226,22 @@ class Editor:
 class Waiting:
     """The limits that wait for a second person: for all who may answer, at once."""
 
+    TITLE = "Waiting for a second person"
+    SECONDS = 0.5
+    """How often it is looked at."""
+
     def __init__(self, view: View) -> None:
-        self._view = view
+        self.view = view
         self._shown: list[dict[str, Any]] = []
-        with panel("Waiting for a second person", wide=True) as section:
+        with panel(self.TITLE, wide=True) as section:
             section.classes("risk-waiting").props("id=waiting aria-live=polite")
             self._rows = ui.element("div")
         self._section = section
         section.set_visibility(False)
-        view.every(0.5, self._update)
+        view.every(self.SECONDS, self._update)
 
-    def _update(self) -> None:
-        rows = pending(self._view.state)
+    async def _update(self) -> None:
+        rows = await self.waiting()
         if rows == self._shown:
             return
         self._shown = rows
@@ -247,26 +252,30 @@ class Waiting:
                 self._row(row)
 
     def _row(self, row: dict[str, Any]) -> None:
-        view, number = self._view, row["number"]
-        own = row["by"] == view.person.name
+        where = self.where(row)
+        own = " · yours: another person has to approve it" if row["by"] == self.view.person.name else ""
         with ui.element("div").classes("risk-proposal"):
             with ui.element("div"):
                 ui.label(f"{row['level']}: {row['change']}").classes("bold")
                 said = f"{row['by']} says: {row['text']}" if row["text"] else f"by {row['by']}"
-                ui.label(f"{said} · {number}{' · yours: another person has to approve it' if own else ''}").classes(
-                    "soft"
-                )
-            if view.may("answer-limits"):
-                ui.button("Approve", on_click=lambda: self._answer(number, True)).props(
-                    f'no-caps aria-label="Approve {number}"'
-                )
-                ui.button("Decline", on_click=lambda: self._answer(number, False)).props(
-                    f'no-caps flat aria-label="Decline {number}"'
-                )
+                ui.label(f"{said} · {where}{own}").classes("soft")
+            if self.view.may("answer-limits"):
+                for word, approve in (("Approve", True), ("Decline", False)):
+                    button = ui.button(word, on_click=partial(self.answer, row, approve))
+                    button.props(f'no-caps {"" if approve else "flat"} aria-label="{word} {where}"')
 
-    async def _answer(self, number: str, approve: bool) -> None:
-        done = f"{number}: {'approved, it is in force' if approve else 'declined'}"
-        await self._view.act("answer-limits", done, proposal=number, approve=int(approve))
+    async def waiting(self) -> list[dict[str, Any]]:
+        """What waits: its level, the change, who has proposed it and why."""
+        return pending(self.view.state)
+
+    def where(self, row: dict[str, Any]) -> str:
+        """Where one of them waits, in words."""
+        return f"{row['number']}"
+
+    async def answer(self, row: dict[str, Any], approve: bool) -> None:
+        """Approve or decline it."""
+        done = f"{row['number']}: {'approved, it is in force' if approve else 'declined'}"
+        await self.view.act("answer-limits", done, proposal=row["number"], approve=int(approve))
 
 
 def changes(view: View) -> None:

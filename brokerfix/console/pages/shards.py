@@ -4,7 +4,7 @@ from nicegui import ui
 
 from brokerfix.console.elements.listing import Listing, columns
 from brokerfix.console.needs import Need
-from brokerfix.console.pages.shards_limits import EditorOfAll, Waiting
+from brokerfix.console.pages.shards_limits import EditorOfAll, WaitingAtAny
 from brokerfix.console.pages.shards_stop import Stop
 from brokerfix.console.pages.shards_tables import Orders, Parts, Positions
 from brokerfix.console.pages.shards_told import shard_rows, troubles
@@ -17,7 +17,7 @@ def build(view: View) -> None:
     for sheet in ("listing", "risk"):
         ui.add_head_html(f'<link rel="stylesheet" href="/static/{sheet}.css">')
     Who(view)
-    Waiting(view)
+    WaitingAtAny(view)
     with column():
         Stop(view)
     with column():

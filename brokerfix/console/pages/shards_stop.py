@@ -7,10 +7,14 @@ from typing import Any
 
 from nicegui import ui
 
-from brokerfix.console.kill import MOST_HALTS, SCOPES, SHEET, names_of, scope_text
+from brokerfix.console.kill import MOST_HALTS, SHEET, choice, names_of, scope_text
 from brokerfix.console.pages.shards_told import Line, Told, missing, outcome, stopped
 from brokerfix.console.view import View, panel, pill
 
+NOTE = (
+    "Halt: no new orders. Kill: also all that work are canceled. It reaches every shard; one that is away does it "
+    "before it takes orders again."
+)
 NOBODY = (
     "! From here nobody can be asked now. At the command line `brokerfix kill all --all-shards` goes to the cluster's "
     "servers itself; `brokerfix kill` here is carried out at this broker's next start."
@@ -70,57 +74,30 @@ class Stop:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._may_stop, self._may_resume = view.may("kill"), view.may("resume")
+        self._may_resume = view.may("resume")
         self._shown: object = None
         ui.add_head_html(SHEET)
         with panel("Kill switch for all shards"):
-            if self._may_stop:
-                self._choice()
-            else:
-                ui.label(f"A {view.person.role.value} sees what is stopped, and stops nothing.").classes("soft")
+            self._choice = choice(view, "all", NOTE, self._names, self._stop)
             self._asked = Asked(view)
             self._silent = ui.label("").classes("bad").props("role=status")
             self._standing = ui.element("div").classes("kill-halts")
             self._standing.props('role=list aria-label="What is stopped at all shards"')
         view.every(1.0, self._update)
 
-    def _choice(self) -> None:
-        with ui.element("div").classes("kill-choice"):
-            self._kind = ui.select(SCOPES, value="all", label="What to stop", on_change=self._show_names)
-            self._kind.props("dense outlined")
-            self._name = ui.select([], label="Which", with_input=True).props("dense outlined")
-        with ui.element("div").classes("kill-choice"):
-            halt = ui.button("Halt", icon="pan_tool", on_click=partial(self._stop, False), color=None)
-            halt.props("outline no-caps").classes("bad")
-            kill = ui.button("Kill", icon="dangerous", color="negative", on_click=partial(self._stop, True))
-            kill.props("no-caps")
-        ui.label(
-            "Halt: no new orders. Kill: also all that work are canceled. It reaches every shard; one that is away does "
-            "it before it takes orders again."
-        ).classes("soft")
-        self._show_names()
-
-    def _show_names(self) -> None:
+    def _names(self, kind: str) -> list[str]:
         state = self._view.state
-        names = names_of(state, self._kind.value)
-        if self._kind.value == "account":
-            names = sorted({*names, *state.sharing.elsewhere})
-        self._name.set_visibility(self._kind.value != "all")
-        if self._name.options != names:
-            self._name.set_options(names, value=self._name.value if self._name.value in names else None)
+        names = names_of(state, kind)
+        return sorted({*names, *state.sharing.elsewhere}) if kind == "account" else names
 
-    async def _stop(self, kill: bool) -> None:
-        view, kind = self._view, self._kind.value
-        name = "" if kind == "all" else self._name.value
-        if name is None:
-            return view.warn(f"Choose which {kind} first")
+    async def _stop(self, kill: bool, kind: str, name: str) -> None:
+        view = self._view
         scope, word = scope_text(kind, name), "Kill" if kill else "Halt"
         text = "No new orders are taken at any shard until it is resumed"
         text += ", and all that work are canceled, at every exchange." if kill else "; those that work go on working."
         if await view.confirm(f"{word} {scope} at all shards?", text, word, word=scope if kill else ""):
             done = "killed" if kill else "halted"
             await self._asked.ask(f"{word} {scope}", done, action=word.lower(), kind=kind, name=name)
-        return None
 
     async def _resume(self, kind: str, name: str) -> None:
         scope = scope_text(kind, name)
@@ -129,8 +106,8 @@ class Stop:
             await self._asked.ask(f"Resume {scope}", "goes on", action="resume", kind=kind, name=name)
 
     async def _update(self) -> None:
-        if self._may_stop:
-            self._show_names()
+        if self._choice is not None:
+            self._choice.show_names()
         told = await self._view.ask_door("all", 1.0, request={"action": "killed"})
         silent = missing(told, "stopped")
         self._silent.text = f"! What is stopped there is not known: {'; '.join(silent)}" if silent else ""
