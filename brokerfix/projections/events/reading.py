@@ -1,8 +1,9 @@
 """Reading the stream: at its queue, or out of the journal itself."""
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from brokerfix.projections.events.queues import reader_of
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.events.values import moment_of
 
+log = logging.getLogger("brokerfix.projections.events")
 POLL_SECONDS, AGAIN_SECONDS = 0.05, 0.5
 AHEAD = timedelta(days=1)
 """A trading day begins so long before its date at most, in whatever time zone."""
@@ -103,13 +105,19 @@ async def at_queue(where: Where, asked: Asked, follow: bool, what: What = "facts
     """The wanted facts that a queue has, or what another stream has. With `follow` it never ends. Raises ServerAway,
     but not of a server that goes away while it is followed."""
     decode, once, begins, has_begun = DECODERS[where.section.format], Once(), asked.begins, False
+    has_told = False
     while True:
         try:
             async with aclosing(reader_of(where, what).read(begins, follow)) as bodies:
                 async for body in bodies:
                     has_begun = True
-                    row = decode(body)
-                    begins = max(begins, moment_of(row["at"]) - LATE_NS)
+                    row, at = _read(decode, body)
+                    if row is None:
+                        if not has_told:
+                            log.warning("events.%s: some messages there are none of ours: left out", where.name)
+                        has_told = True
+                        continue
+                    begins = max(begins, at - LATE_NS)
                     if once.is_new(row) and asked.takes(row):
                         yield row
             return
@@ -118,6 +126,17 @@ async def at_queue(where: Where, asked: Asked, follow: bool, what: What = "facts
             if not (follow and has_begun):
                 raise
             await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _read(decode: Callable[[bytes], Any], body: bytes) -> tuple[Row | None, int]:
+    """A message, and its time (ns); None where somebody else has sent it."""
+    try:
+        row = decode(body)
+        if {"id", "kind"} <= row.keys():
+            return row, moment_of(row["at"])
+    except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, KeyError, TypeError, ValueError):
+        pass
+    return None, 0
 
 
 def in_journal(folder: Path, asked: Asked, follow: bool) -> Iterator[Row]:
