@@ -46,8 +46,8 @@ WRONG_SEQUENCE = 10071, 10070
 """The server's errors that a message is not behind the one that it expects to be behind, by number and by id."""
 OTHERS = "it has other messages than this publisher has sent: does another one write there?"
 HAD = (
-    "it has had these messages before: does another one write there? Where they were deleted, it takes them again within "
-    "two minutes"
+    "it has had these messages before: does another one write there? Where they were deleted, it takes them again "
+    "within two minutes"
 )
 NO_LEADER = "nobody takes messages for it: it has no leader now, or was deleted"
 HUNG_UP = "the server has hung up"
