@@ -27,6 +27,7 @@ from brokerfix.settings.whole import write_whole
 MANIFEST = "backup.json"
 PERSONAL = "personal/personal.json"
 """Clients' personal data, encrypted. Their keys are in no backup: in one, a key that is destroyed would live on."""
+SEGMENT = ".journal"
 BLOCK = 1 << 20
 FORMAT = 1
 
@@ -69,6 +70,13 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
     folder.mkdir(parents=True, exist_ok=True)
     before = read_manifest(folder) if (folder / MANIFEST).exists() else None
     known = {one.name: one for one in before.files} if before is not None else {}
+    here = {segment.name for segment in every}
+    lost = sorted(name for name in known if name.endswith(SEGMENT) and every[0].name < name and name not in here)
+    if lost:
+        raise JournalError(
+            f"{journal}: {', '.join(lost)} is gone, though days before are there, and the backup in {folder} has it: "
+            "put it back from there while the broker is stopped"
+        )
     needed = _needed(journal)
     # What is not read again may have the last fact.
     copied, last = [], (0, 0) if before is None else (id_number(before.last_id), _nanoseconds(before.until))
