@@ -14,7 +14,7 @@ import msgspec
 from brokerfix.domain import day_of, id_number
 from brokerfix.projections.events.checkpoints import EVERYWHERE, Checkpoints, number_of
 from brokerfix.projections.events.destination import ServerAway, What, Where
-from brokerfix.projections.events.form import CHECKPOINT, DECODERS, MARKET
+from brokerfix.projections.events.form import CHECKPOINT, DECODERS, MARKET, TOLD
 from brokerfix.projections.events.queues import reader_of
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.events.values import moment_of
@@ -47,15 +47,19 @@ class Asked(msgspec.Struct, frozen=True):
         values: dict[str, set[str]] = {}
         for pair in ",".join(filters).split(","):
             name, _, value = pair.strip().partition("=")
-            if not name:
+            if not pair.strip():
                 continue
             if name not in FIELDS or not value:
                 raise BadQuestion(f"{pair!r} is no filter: write {', '.join(f'{one}=VALUE' for one in FIELDS)}")
+            if name == "kind" and value not in (*TOLD, CHECKPOINT, MARKET):
+                raise BadQuestion(f"there is no kind {value}: `brokerfix schema --kinds` has all")
             values.setdefault(name, set()).add(value)
         if CHECKPOINT in (told := values.get("kind", set())) and len(told) > 1:
             raise BadQuestion(f"kind={CHECKPOINT} has a stream of its own: ask for it without other kinds")
         number = id_number(since)
         try:
+            if number:
+                _day_of(number)
             at = 0 if number or not since else moment_of(since)
         except ValueError as error:
             raise BadQuestion(f"{since!r} is no fact's id, and no time like 2026-11-27T08:00:00Z") from error
@@ -77,9 +81,13 @@ class Asked(msgspec.Struct, frozen=True):
     def begins(self) -> int:
         """The time (ns) from which on a queue has to be read."""
         if self.number:
-            day = datetime.strptime(str(day_of(self.number)), "%Y%m%d").replace(tzinfo=UTC)
-            return int((day - AHEAD).timestamp()) * 10**9
+            return int((_day_of(self.number) - AHEAD).timestamp()) * 10**9
         return max(0, self.since - LATE_NS)
+
+
+def _day_of(number: int) -> datetime:
+    """When the trading day of a number begins in UTC. Raises ValueError where there is no such day."""
+    return datetime.strptime(str(day_of(number)), "%Y%m%d").replace(tzinfo=UTC)
 
 
 class Once:
