@@ -16,7 +16,7 @@ import httpx
 from brokerfix.doors.desk import hash_of, make_key
 from brokerfix.tools.demo import Process, free_port
 from tests import starter
-from tests.live import EXCHANGE, INSTRUMENT
+from tests.live import EXCHANGE, INSTRUMENT, NO_TLS
 
 CONFIG = """
 [broker]
@@ -139,7 +139,9 @@ class Place:
         return f"http://127.0.0.1:{self.http}"
 
     def api(self, name: str = "desk") -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.keys[name]}"}, timeout=20)
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.keys[name]}"}, timeout=20, verify=NO_TLS
+        )
 
 
 def order(cl_ord_id: str, **terms: Any) -> dict[str, Any]:

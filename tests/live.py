@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from brokerfix.tools.demo import Process, free_port
 from tests import starter
 
 SECRET = "correct horse"
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For HTTP clients that speak no TLS: each would read all authorities that there are anew."""
 
 INSTRUMENT = """
 [instruments.AAPL]
@@ -155,6 +158,12 @@ class Processes:
             process.stop()
 
 
+@cache
+def secret_hash() -> str:
+    """Of SECRET. It takes its time."""
+    return make_hash(SECRET)
+
+
 class Market(Processes):
     """A broker and one exchange."""
 
@@ -163,7 +172,7 @@ class Market(Processes):
         texts = {
             "XNAS": exchange.format(port=ports["XNAS"], instrument=INSTRUMENT),
             "BROKER": broker.format(
-                port=ports["BROKER"], venue_port=ports["XNAS"], instrument=INSTRUMENT, password_hash=make_hash(SECRET)
+                port=ports["BROKER"], venue_port=ports["XNAS"], instrument=INSTRUMENT, password_hash=secret_hash()
             ),
         }
         super().__init__(folder, ports, texts)

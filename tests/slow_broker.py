@@ -16,7 +16,7 @@ SLOW = 4.0
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
-    idle.LONGEST_REST = idle.LOOK_EVERY = SLOW
+    idle.LONGEST_REST = idle.LONGEST_QUIET_REST = idle.LOOK_EVERY = SLOW
     every = int(SLOW * timers.SECOND)
     timers.WATCH_EVERY = timers.OPERATOR_EVERY = broker.OPERATOR_EVERY = every
     started = broker.Broker(load(Path(sys.argv[1])))

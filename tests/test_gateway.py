@@ -18,12 +18,11 @@ from urllib.request import urlopen
 import pytest
 
 from brokerfix.operate.admin import ask
-from brokerfix.settings.passwords import make_hash
 from brokerfix.tools.certificates import Authority
 from brokerfix.tools.client import Client, Disconnected, utc_now
 from brokerfix.tools.demo import Process, free_port
 from tests import starter
-from tests.live import INSTRUMENT, SECRET, Wire, files_with, listening, run_cli
+from tests.live import INSTRUMENT, SECRET, Wire, files_with, listening, run_cli, secret_hash
 
 CONFIG = """
 [broker]
@@ -108,7 +107,7 @@ class Place:
         self.authority.issue("EVE")
         self.port, self.tls, self.operation = free_port(), free_port(), free_port()
         text = CONFIG.format(
-            port=self.port, tls=self.tls, operation=self.operation, pin=self.pin, password=make_hash(SECRET),
+            port=self.port, tls=self.tls, operation=self.operation, pin=self.pin, password=secret_hash(),
             instrument=INSTRUMENT,
         )  # fmt: skip
         self.config = folder / "broker.toml"

@@ -15,7 +15,7 @@ import pytest
 
 from brokerfix.operate.admin import ask
 from brokerfix.process import idle
-from brokerfix.process.idle import AWAKE, FUTILE, LONGEST_REST, Idle
+from brokerfix.process.idle import AWAKE, FUTILE, LONGEST_QUIET_REST, LONGEST_REST, Idle
 from brokerfix.tools.client import Client
 from tests.live import BROKER, SECRET, Market
 from tests.slow_broker import SLOW
@@ -41,6 +41,7 @@ SOON = 0.75 * SLOW
 def rests(monkeypatch: pytest.MonkeyPatch) -> Iterator[Idle]:
     """Rests that only something to read ends: neither their limit nor a look by the clock."""
     monkeypatch.setattr(idle, "LONGEST_REST", SLOW)
+    monkeypatch.setattr(idle, "LONGEST_QUIET_REST", SLOW)
     monkeypatch.setattr(idle, "LOOK_EVERY", 60.0)
     one = Idle()
     one.rest(0, 0.0)
@@ -69,6 +70,28 @@ def test_a_rest_is_never_longer_than_quickfix_may_wait() -> None:
     woken, seconds = slept(one, 60.0)
     assert not woken
     assert LONGEST_REST <= seconds < 1.0
+    one.close()
+
+
+def test_where_nothing_happens_for_long_rests_are_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "QUIET_AFTER", 0.05)
+    one = Idle()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        one.rest(0, 0.0)
+        time.sleep(AWAKE)
+        assert slept(one, 60.0)[1] < LONGEST_QUIET_REST
+        time.sleep(idle.QUIET_AFTER)
+        assert slept(one, 60.0)[1] >= LONGEST_QUIET_REST
+        theirs.send(b"x")
+        assert slept(one, 60.0)[0]
+        ours.recv(1)
+        assert slept(one, 60.0)[1] < LONGEST_QUIET_REST
+        time.sleep(idle.QUIET_AFTER)
+        assert slept(one, 60.0)[1] >= LONGEST_QUIET_REST
+        # Another socket may be one that the looks overlook the next time.
+        with socket.socket():
+            assert slept(one, 60.0)[1] < LONGEST_QUIET_REST
     one.close()
 
 

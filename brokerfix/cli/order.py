@@ -3,16 +3,12 @@
 import json
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
-from brokerfix.tools.client import Client, Message
-
-if TYPE_CHECKING:
-    pass
-
 from brokerfix.cli.base import config_of, config_option, for_people, json_option, main, terms_of_order
+from brokerfix.tools.client import Client, Message, TooLow
 
 ENDED_AS = {"2": "filled", "4": "canceled", "8": "rejected", "C": "expired"}
 
@@ -49,7 +45,7 @@ def order(
     loaded = config_of(config)
     store = loaded.data / "clients" / f"{comp_id}.json"
     client = Client(comp_id, loaded.broker.name, host, loaded.broker.port, store, password)
-    client.connect()
+    _connect(client, store)
     cl_ord_id = f"cli-{time.time_ns()}"
     tags = {"t1": account} if account else {}
     if venue:
@@ -59,6 +55,19 @@ def order(
     status = _print_reports(client, cl_ord_id, wait, as_json)
     client.logout()
     sys.exit(1 if status in ("", "8") else 0)
+
+
+def _connect(client: Client, store: Path) -> None:
+    """Log on. Numbers that another program of this client has used are not ours to go on with."""
+    try:
+        client.connect()
+    except TooLow as error:
+        name = client.comp_id
+        raise TooLow(
+            f"{name}: {error}. Another program has logged on as {name} since {store} was written. Use a client that "
+            f"has no other program; or begin the numbers anew: delete that file, and run `brokerfix sessions reset "
+            f"{name}` (the other program has to begin anew too)"
+        ) from error
 
 
 def _print_reports(client: Client, cl_ord_id: str, wait: float, as_json: bool) -> str:

@@ -114,9 +114,10 @@ class Subscription(msgspec.Struct, gc=False):
 
 
 class Feed:
-    """The standing subscriptions, by client and MDReqID."""
+    """The standing subscriptions, by client and MDReqID. `is_late`: some have still to be told of what has moved."""
 
     def __init__(self) -> None:
+        self.is_late = False
         self.subscriptions: dict[tuple[str, str], Subscription] = {}
         self.session_watchers: dict[tuple[str, str], SessionStatusRequest] = {}
         self._phases: dict[str, tuple[Phase, bool]] = {}
@@ -201,6 +202,7 @@ class Feed:
         moved, market.dirty = market.dirty, {}
         prints, market.prints = market.prints, {}
         told: list[Told] = []
+        self.is_late = False
         for subscription in self.subscriptions.values():
             options = _options(state, subscription.request.client)
             for symbol in moved:
@@ -213,6 +215,7 @@ class Feed:
                 late, subscription.moved = subscription.moved, {}
                 for symbol, made in late.items():
                     told += _update(state, subscription, symbol, made)
+            self.is_late = self.is_late or bool(subscription.moved)
         return told
 
 

@@ -23,7 +23,7 @@ from brokerfix.operate.admin import ActionRefused, AdminSocket
 from brokerfix.operate.operations import Operations
 from brokerfix.process.clustered import ClusterWatch
 from brokerfix.process.helpers import Helper
-from brokerfix.process.idle import Idle
+from brokerfix.process.idle import LONGEST_REST, Idle
 from brokerfix.process.member import Ended, Member, begin_anew
 from brokerfix.process.pauses import Pauses
 from brokerfix.process.receiver import Receiver
@@ -251,9 +251,12 @@ class Broker:
     def _run_with_rests(self) -> None:
         operator = Timer(OPERATOR_EVERY, lambda now: self.admin.poll())
         while self.running:
-            seconds = (self.timers.next_due - self.clock()) / SECOND
+            seconds = (self.timers.rest_until - self.clock()) / SECOND
             if self.pipeline.holds:
                 seconds = min(seconds, HELD_REST)
+            if self.member is not None:
+                # What the agent says of the lease is on no socket.
+                seconds = min(seconds, LONGEST_REST)
             woken = self._idle.rest(self.sessions.activity, seconds, self.sessions.changes)
             before = self.sessions.activity
             self.turn()

@@ -3,7 +3,8 @@
 QuickFIX is polled and does not tell its descriptors, so the process's own are looked up. Only the loop's thread opens
 sockets, so none can appear between a look and the sleep behind it. What no descriptor tells (QuickFIX's own timers, a
 connect that an exchange has answered) and what the looks overlook (a number closed and taken again in one turn) waits
-for `LONGEST_REST` at most: then the loop turns anyway.
+for `LONGEST_REST` at most: then the loop turns anyway. Where nothing at all has happened for `QUIET_AFTER`, so that the
+looks have found what there is, it waits for `LONGEST_QUIET_REST`.
 """
 
 import os
@@ -17,8 +18,11 @@ from brokerfix.fix.session.listen import sockets
 AWAKE = 200e-6
 """Seconds that the loop goes on turning after a message: the next one is often near, and to be woken takes longer."""
 LONGEST_REST = 4e-3
+LONGEST_QUIET_REST = 32e-3
 LOOK_EVERY = 1.0
 """Seconds between looks for new sockets that nothing gave a reason for."""
+QUIET_AFTER = 2.0
+"""Longer than LOOK_EVERY."""
 SHORTEST_DRAIN, LONGEST_DRAIN = 1.0, 5.0
 FUTILE = 50
 """After so many rests in a row that end with something to read, which no turn takes in, the next are slept through."""
@@ -39,6 +43,7 @@ class Idle:
         self._drained_at = 0.0
         self._futile = 0
         self._changes = 0
+        self._quiet_at = 0.0
 
     def rest(self, activity: int, seconds: float, changes: int = 0) -> bool:
         """Sleep until there is something to read, but not longer than `seconds`, and not at all while messages come:
@@ -51,22 +56,29 @@ class Idle:
             self._awake_until = now + AWAKE
             self._futile = 0
         if now < self._awake_until:
+            self._quiet_at = now + QUIET_AFTER
             return False
-        seconds = max(0.0, min(seconds, LONGEST_REST))
         try:
-            if now >= self._look_due or changes != self._changes or self._next_number() != self._lowest_free:
+            if changes != self._changes or self._next_number() != self._lowest_free:
                 self._changes = changes
+                self._quiet_at = now + QUIET_AFTER
+                self._look(now)
+            elif now >= self._look_due:
                 self._look(now)
         except OSError:
             # No descriptor is free to look with. What was watched is watched, the rest waits for the clock.
             self._look_due = now + LOOK_EVERY
         if self._drains(now):
             return False
+        is_quiet = now >= self._quiet_at and not self._choked and self._futile < FUTILE
+        seconds = max(0.0, min(seconds, LONGEST_QUIET_REST if is_quiet else LONGEST_REST))
         if self._futile >= FUTILE:
             time.sleep(seconds)
             return True
         # Not with epoll's own timeout: it counts in whole milliseconds.
         ready = bool(select.select([self._readable], [], [], seconds)[0])
+        if ready:
+            self._quiet_at = now + QUIET_AFTER
         self._futile = self._futile + 1 if ready else 0
         return ready
 

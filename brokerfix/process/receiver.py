@@ -207,6 +207,11 @@ class Receiver:
         for one in told:
             self.sessions.tell(securities(self.pipeline.state, one, at))
 
+    @property
+    def has_watchers(self) -> bool:
+        """Whether somebody has to be told how instruments stand: that is looked for by the clock."""
+        return bool(self.securities.watchers or self.feed.session_watchers)
+
     def publish(self, now: int) -> None:
         """Tell subscribers how the market has changed, but those who have not read yet what they were told before."""
         self.tell(self.feed.flush(self.pipeline.state, now, self.readers.behind))

@@ -34,11 +34,13 @@ MOST_RECORDED = 50
 
 
 class Timer:
-    """An action every `interval` ns."""
+    """An action every `interval` ns; while there is no news (see `Timers.rest_until`), of those that are not `always`
+    there is nothing to do."""
 
-    def __init__(self, interval: int, action: Callable[[int], None]) -> None:
+    def __init__(self, interval: int, action: Callable[[int], None], always: bool = True) -> None:
         self.interval = interval
         self.action = action
+        self.always = always
         self.due = 0
 
 
@@ -49,7 +51,7 @@ class Timers:
     def __init__(self, broker: "Broker") -> None:
         self.broker = broker
         self.every: list[Timer] = []
-        self.next_due = 0
+        self.next_due = self._always_due = 0
         self.to_record: dict[str, None] = {}
         self.to_look: dict[tuple[str, str], None] = {}
         self._looks = 0
@@ -65,6 +67,14 @@ class Timers:
                 timer.due = now + timer.interval
                 self.fire(timer, now)
         self.next_due = min((timer.due for timer in self.every), default=now)
+        self._always_due = min((timer.due for timer in self.every if timer.always), default=now)
+
+    @property
+    def rest_until(self) -> int:
+        """When the loop has to turn again although nothing has come (ns)."""
+        state, receiver = self.broker.state, self.broker.receiver
+        has_news = state.market.dirty or state.stirred or receiver.feed.is_late or receiver.has_watchers
+        return self.next_due if has_news else self._always_due
 
     def fire(self, timer: Timer, now: int) -> None:
         try:
@@ -77,10 +87,11 @@ class Timers:
         """Have all timers run from now on."""
         config = self.broker.config
         timers = [
-            Timer(config.broker.market_data_interval_ms * MILLISECOND, self._publish),
+            Timer(config.broker.market_data_interval_ms * MILLISECOND, self._publish, always=False),
             Timer(config.broker.record_interval_ms * MILLISECOND, self._record),
             Timer(WATCH_EVERY, self._watch_clock),
-            Timer(OPERATOR_EVERY, lambda now: self.broker.admin.poll()),
+            # What operators send ends a rest by itself.
+            Timer(OPERATOR_EVERY, lambda now: self.broker.admin.poll(), always=False),
             Timer(SECOND, self._look_after),
             Timer(HOUR, self._check_clock),
         ]
@@ -90,7 +101,7 @@ class Timers:
             walk = RandomWalk(config.instruments, maker.seed, maker.step_ticks, floor)
             timers.append(Timer(maker.interval_ms * MILLISECOND, lambda now: self._walk(walk, now)))
         if config.makers:
-            timers.append(Timer(STIRRED_EVERY, self._requote_stirred))
+            timers.append(Timer(STIRRED_EVERY, self._requote_stirred, always=False))
             timers.append(Timer(LOOK_EVERY, self._requote_all))
         if self.broker.member is not None:
             timers.append(Timer(WATCH_EVERY, self.broker.cluster_watch.look))

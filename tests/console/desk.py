@@ -11,20 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from brokerfix.access.people import People
-from brokerfix.access.roles import Role
 from brokerfix.operate.admin import NotRunning, ask
 from brokerfix.tools.demo import free_port
 from tests import starter
-from tests.live import EXCHANGE, INSTRUMENT, Processes, until
+from tests.console.everybody import PASSWORD, everybody
+from tests.live import EXCHANGE, INSTRUMENT, NO_TLS, Processes, until
 
-PASSWORD = "correct horse 77"
 CHROMIUM = ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")
 """The first that is there: without a window's parts it takes half the time."""
-PEOPLE = {
-    "vera": Role.VIEWER, "tom": Role.TRADER, "rita": Role.RISK, "rob": Role.RISK, "olga": Role.OPERATOR,
-    "carl": Role.COMPLIANCE, "ada": Role.ADMINISTRATOR,
-}  # fmt: skip
 BROKER = """
 [broker]
 name = "BROKER"
@@ -81,10 +75,7 @@ class Desk(Processes):
         )  # fmt: skip
         super().__init__(folder, ports, {**exchanges, "BROKER": text})
         self.config = folder / "BROKER.toml"
-        people = People(folder / "broker" / "console" / "people.json", second_factor=False)
-        for name, role in PEOPLE.items():
-            people.add(name, role, PASSWORD, second_factor=False)
-        self.people = people
+        self.people = everybody(folder / "broker" / "console" / "people.json")
         self._console: starter.Started | None = None
         self._http: list[httpx.Client] = []
 
@@ -127,7 +118,7 @@ class Desk(Processes):
         assert self._console is not None
         assert self._console.poll() is None, (self.folder / "console.log").read_text()
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/healthz").status_code == 200
+            return httpx.get(f"{self.url}/healthz", verify=NO_TLS).status_code == 200
         return False
 
     def stop_console(self) -> None:
@@ -151,7 +142,7 @@ class Desk(Processes):
         """A browser without scripts, whose requests come from a page of `origin` (None: the console's, "": none)."""
         origin = self.url if origin is None else origin
         headers = {"Accept": "text/html", **({"Origin": origin} if origin else {})}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=20, verify=NO_TLS)
         self._http.append(client)
         return client
 
@@ -251,11 +242,13 @@ class Pages:
 
 
 def open_page(browser: Pages, desk: Desk, name: str, path: str = "/", width: int = 1366, height: int = 768) -> Any:
-    """A page of a person who has logged in, in a session of its own. Its `troubles` are listed."""
+    """A page of a person who has logged in, in a session of its own, once it speaks with the console: what somebody
+    does before may be undone by what it shows first. Its `troubles` are listed."""
     page = browser.take(width, height)
     page.goto(f"{desk.url}/login?next={path}")
     page.fill("#name", name)
     page.fill("#password", PASSWORD)
     page.click("button[type=submit]")
     page.wait_for_selector("#main")
+    page.wait_for_function("window.did_handshake")
     return page

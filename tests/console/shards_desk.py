@@ -6,12 +6,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from brokerfix.access.people import People
 from brokerfix.operate.admin import ActionRefused, NotRunning, ask
 from brokerfix.tools.client import Client
 from brokerfix.tools.demo import Process, free_port
 from brokerfix.tools.nats_servers import NatsServers
-from tests.console.desk import PASSWORD, PEOPLE
+from tests.console.everybody import everybody
 from tests.live import INSTRUMENT, until
 
 SHARDS = (1, 2)
@@ -74,9 +73,7 @@ class ShardsDesk:
             self.brokers[shard] = Process(f"shard {shard}", config, folder / f"shard-{shard}.log", port)
         config = folder / "shard-1.toml"
         self.console = Process("console", config, folder / "console.log", self.console_port, "console")
-        people = People(self.data[1] / "console" / "people.json", second_factor=False)
-        for name, role in PEOPLE.items():
-            people.add(name, role, PASSWORD, second_factor=False)
+        everybody(self.data[1] / "console" / "people.json")
         self.clients: dict[int, Client] = {}
 
     @property

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from brokerfix.access.people import People
-from brokerfix.access.roles import Role
 from brokerfix.console.guard import MOST_BODY, Guard, cookie_name
 from brokerfix.console.logins import Logins
 from brokerfix.settings.console import ConsoleSection
+from tests.console.everybody import everybody
 
 SECTION = ConsoleSection(port=8443, names=("desk.example",))
 TLS = ConsoleSection(port=443, address="10.0.0.1", certificate="c.pem", key="k.pem", names=("desk.example",))
@@ -22,10 +21,9 @@ class Asked:
 
     def __init__(self, folder: Path, section: ConsoleSection = SECTION) -> None:
         self.section = section
-        people = People(folder / "people.json")
-        people.add("ann", Role.RISK, "correct horse 77", second_factor=False)
+        people = everybody(folder / "people.json")
         self.logins = Logins(section, people)
-        person = people.get("ann")
+        person = people.get("rita")
         assert person is not None
         self.token, self.login = self.logins.begin(person, "127.0.0.1")
         self.seen: list[dict[str, Any]] = []
@@ -80,7 +78,7 @@ def test_nobody_is_let_in_without_a_session(asked: Asked) -> None:
 def test_who_has_one_is_known_to_the_page(asked: Asked) -> None:
     assert asked.ask()[0] == 200
     assert asked.seen[0]["login"] is asked.login
-    assert asked.seen[0]["person"].name == "ann"
+    assert asked.seen[0]["person"].name == "rita"
 
 
 @pytest.mark.parametrize("path", ["/login/../orders", "//login", "/login/", "/LOGIN", "/static/console.css"])

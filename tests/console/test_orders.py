@@ -297,7 +297,16 @@ def test_a_viewer_sees_and_does_nothing(desk: Desk, browser: Any) -> None:
 def test_orders_of_a_day_come_out_of_the_database(desk: Desk, browser: Any) -> None:
     page = blotter(browser, desk, "vera")
     day = order_id(desk, "filled")[:8]
+    # Chosen while what there is now is on its way.
+    held: list[Any] = []
+    page.route("**/data/orders?since=*", lambda route: held.append(route))
+    with page.expect_request("**/data/orders?since=*"):
+        pass
     page.fill("input[aria-label='Day']", f"{day[:4]}-{day[4:6]}-{day[6:]}")
+    page.wait_for_selector(".orders-counts:has-text('loading')")
+    for one in held:
+        one.continue_()
+    page.unroute("**/data/orders?since=*")
     until(lambda: "out of the database" in page.locator(".orders-counts").inner_text())
     assert "Filled" in row(page, "filled").inner_text()
     page.fill("input[aria-label='Day']", "2020-01-01")

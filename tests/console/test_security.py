@@ -13,7 +13,8 @@ from brokerfix.facts import OperatorActed, OperatorRefused
 from brokerfix.operate.admin import ActionRefused, ask
 from brokerfix.record.journal import read
 from brokerfix.tools.certificates import Authority
-from tests.console.desk import BROKER, PASSWORD, PEOPLE, Desk, form_of
+from tests.console.desk import BROKER, Desk, form_of
+from tests.console.everybody import PASSWORD, PEOPLE
 from tests.live import until
 
 TLS = """

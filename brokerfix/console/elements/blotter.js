@@ -142,12 +142,13 @@ export default {
 
     async run() {
       while (!this.is_over) {
-        const began = performance.now();
+        const began = performance.now(), epoch = this.epoch;
         let wait = document.hidden ? HIDDEN_MS : LEAST_MS;
         this.showing = began;
         try {
           await (this.day ? this.load_day() : this.pull());
-          if (this.day) await this.moved();
+          // Chosen while it fetched what there is now, a day has yet to be loaded.
+          if (this.day && epoch === this.epoch) await this.moved();
           this.trouble = "";
         } catch (error) {
           if (this.is_over) return;
