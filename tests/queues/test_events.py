@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from msgspec import structs
 from nats.aio.client import Client
 
@@ -389,3 +390,16 @@ def test_of_each_partition_exactly_what_it_lacks(tmp_path: Path, kafka_server: S
     asyncio.run(lose_parts())
     assert by_account(asyncio.run(flow.rows())) == by_account(flow.journaled())
     assert set(Counter(asyncio.run(flow.raw())).values()) == {1}
+
+
+def test_messages_of_others_in_a_topic_are_left_out(tmp_path: Path, kafka_server: Server) -> None:
+    flow = Flow(tmp_path, kafka_server)
+    flow.trade(3)
+    asyncio.run(publish(flow))
+    other = Producer({"bootstrap.servers": ",".join(kafka_server.urls)})
+    for key, headers in ((b"ALICE", []), (b"BOB", [("id", b"\xff")]), (b"BOB", [("id", None)])):
+        other.produce(f"{flow.where.section.subject}.facts.0", b"junk", key, headers=headers)
+    assert other.flush(10) == 0
+    flow.trade(2)
+    asyncio.run(publish(flow))
+    assert by_account(asyncio.run(flow.rows())) == by_account(flow.journaled())
