@@ -31,9 +31,9 @@ from brokerfix.engine.engine import State, decide, evolve
 from brokerfix.facts import Fact, OrderAccepted
 from brokerfix.record.journal import Journal, Origin
 from brokerfix.tools.demo import free_port
+from tests.console.desk import Desk as LiveDesk
 from tests.console.desk import chromium
 from tests.console.everybody import PASSWORD
-from tests.console.desk import Desk as LiveDesk
 from tests.live import until
 
 DAY = 20261127
