@@ -3,7 +3,6 @@ orders of six months were handled, by month and venue, in the form of the SEC's 
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ NOTES = (
     "The duration of orders that provided liquidity is from route to end, of those that have ended.",
     "Fills in our own book have a row of its name, without routes; those against the firm's own accounts are as "
     "principal.",
+    "The schema's timestamp, which may be left out, is: the same journal gives the same file.",
 )
 MS = 10**6
 
@@ -71,8 +71,7 @@ class Handling:
         root = Xml.Element("notHeldOrderHandlingCustomerReport")
         for name, text in (
             ("version", VERSION), ("customer", self.client), ("bd", self.config.compliance.broker),
-            ("timestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), ("startDate", dashed(self.first)),
-            ("endDate", dashed(self.day)),
+            ("startDate", dashed(self.first)), ("endDate", dashed(self.day)),
         ):  # fmt: skip
             element(root, name, text)
         for name, directed in (("hDirected", True), ("hNondirected", False)):
@@ -112,7 +111,7 @@ class Handling:
 
     def _is_principal(self, fill: Fill) -> bool:
         other = self.found.orders.get(fill.other)
-        return other is not None and is_own(self.config, other)
+        return other is not None and is_own(self.config, self.found, other)
 
     def _venue(self, parent: Xml.Element, venue: str, routes: Routes) -> None:
         section = self.config.compliance

@@ -36,6 +36,7 @@ class Orders:
         self.groups: dict[str, tuple[str, ...]] = {}
         self.timelines: dict[str, Timeline] = {}
         self.clients: set[str] = set()
+        self.makers: set[str] = set()
         self.until = 0
         self._venues: dict[str, Venue] = {}
         self._sides: dict[int, tuple[str, Side]] = {}
@@ -68,6 +69,9 @@ class Orders:
 
     def _client(self, fact: f.ClientDefined) -> None:
         self.clients.add(fact.client)
+
+    def _maker(self, fact: f.MakerDefined) -> None:
+        self.makers.add(fact.maker.maker)
 
     def _venue(self, fact: f.VenueDefined) -> None:
         self._venues[fact.venue.venue] = fact.venue
@@ -200,6 +204,7 @@ class Orders:
 HANDLERS: dict[type[f.Fact], Callable[[Orders, Any], None]] = {
     f.InstrumentDefined: Orders._instrument,
     f.ClientDefined: Orders._client,
+    f.MakerDefined: Orders._maker,
     f.VenueDefined: Orders._venue,
     f.SymbolGroupDefined: Orders._group,
     f.Started: Orders._began,
