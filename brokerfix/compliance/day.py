@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from brokerfix import facts as f
 from brokerfix.compliance.events import COUNTED, NO_TAGS, NOTHING, Asked, Child, Deal, Event, Order, Sent
 from brokerfix.domain import Instrument, Request, day_of
-from brokerfix.engine.split import split_price
+from brokerfix.engine.split import split_instructions, split_price
 from brokerfix.operate.quality_read import Orders
 from brokerfix.record.journal import OURS, Origin, Record, read
 
@@ -92,7 +92,7 @@ class Walk:
             symbol=fact.symbol, side=fact.side, ord_type=fact.ord_type, time_in_force=fact.time_in_force, qty=fact.qty,
             price=fact.price, stop_px=asked.stop_px, instructions=asked, tags=fact.tags or NO_TAGS,
             capacity=fact.capacity, operator=fact.operator, ex_destination=fact.ex_destination, quote_id=fact.quote_id,
-            is_quote=fact.own_quote is not None, seen=fact.id,
+            is_quote=fact.own_quote is not None, seen=fact.id, cash=fact.cash,
         )  # fmt: skip
         return Event(fact, order)
 
@@ -128,7 +128,7 @@ class Walk:
         order = event.order
         if order is None:
             return event
-        had = order.qty, order.price
+        had, order.unsplit = order.unsplit or (order.qty, order.price), None
         order.qty, order.price = order.qty if qty is None else qty, price
         # A quote that has moved stands in our book with all that is left of it.
         order.in_book = order.leaves if isinstance(fact, f.QuoteMoved) else min(order.in_book, order.leaves)
@@ -152,7 +152,7 @@ class Walk:
         order = event.order
         if order is None:
             return event
-        order.instructions = fact.instructions or NOTHING
+        order.instructions, order.cash = fact.instructions or NOTHING, ""
         order.stop_px = order.instructions.stop_px or order.stop_px
         order.cl_ord_id, order.ended = fact.cl_ord_id or order.cl_ord_id, False
         return event._replace(asked=self._answered(order, fact.cl_ord_id))
@@ -212,7 +212,10 @@ class Walk:
         if event.child is None:
             return event
         if isinstance(fact, f.ChildReplaceSent):
-            event.child.sent = [*event.child.sent, Sent(fact.id, fact.at, False, fact.qty, fact.price)]
+            event.child.sent = [
+                *event.child.sent,
+                Sent(fact.id, fact.at, False, fact.qty, fact.price, fact.instructions),
+            ]
         else:
             event.child.sent = [*event.child.sent, Sent(fact.id, fact.at, True)]
         return event
@@ -224,6 +227,9 @@ class Walk:
         event.child.qty, event.child.price = fact.qty, fact.price
         if isinstance(fact, f.ChildReplaced):
             event.child.routed = fact.request_id
+            asked = next((one for one in event.child.sent if one.number == fact.request_id), None)
+            if asked is not None:
+                event.child.instructions = asked.instructions or NOTHING
             event.child.sent = [one for one in event.child.sent if one.number != fact.request_id]
         return event
 
@@ -280,7 +286,10 @@ class Walk:
     def _split(self, fact: f.SplitApplied) -> None:
         n, d = fact.numerator, fact.denominator
         for order in self.orders.values():
-            if order.symbol == fact.symbol and not order.ended:
+            if order.symbol == fact.symbol and not order.ended and order.leaves:
+                order.unsplit = order.unsplit or (order.qty, order.price)
+                if order.instructions is not NOTHING:
+                    order.instructions = split_instructions(order.instructions, n, d)
                 order.qty, order.cum, order.in_book = (
                     qty * n // d for qty in (order.qty, order.cum, order.in_book)
                 )  # fmt: skip

@@ -109,7 +109,7 @@ class Rts24:
             return kind or SAME_TERMS
         if order.symbol not in self.walk.instruments:
             return UNKNOWN
-        if kind in ("NEWO", "TRIG", "REME", "REMA", "REMH"):
+        if kind in ("NEWO", "TRIG", "REME", "REMA", "REMH") and not _keeps_place(event, order):
             self._priority[order.order_id] = fact.at
         return [self._record(kind, order, fact.at)]
 
@@ -118,20 +118,22 @@ class Rts24:
         client, account = self.section.client(order.client), self.section.account(order.account)
         codes = self.section.instrument(order.symbol)
         is_ours = order.client in self.walk.makers
+        is_quote = is_ours or order.is_quote
         gone = kind in ("CAME", "CAMO", "REMO", "EXPI")
         asked = order.instructions
         return {
             "01_submitting_entity": client.lei or self.section.lei, "02_direct_electronic_access": _flag(client.dea),
             "03_client_id": "" if is_ours else account.lei or account.person,
             "07_trading_capacity": "DEAL" if is_ours else CAPACITIES.get(order.capacity),
-            "08_liquidity_provision": _flag(is_ours or order.is_quote), "09_date_and_time": utc(at),
+            "08_liquidity_provision": _flag(is_quote), "09_date_and_time": utc(at),
             **_validity(order), "13_priority_time": utc(self._priority.get(order.order_id, order.at)),
             "16_segment_mic": codes.mic or self.section.mic, "17_order_book_code": order.symbol,
             "18_instrument": codes.isin, "19_date_of_receipt": utc(order.at), "20_order_id": id_text(order.order_id),
             "21_event": kind, **_prices(order, instrument),
             "29_price_currency": instrument.currency or self.section.currency,
             "31_price_notation": "MONE", "32_buy_sell": "BUYI" if order.side is Side.BUY else "SELL",
-            "33_order_status": f"{'INAC' if gone or _waits(order) else 'ACTI'},FIRM", "34_quantity_notation": "UNIT",
+            "33_order_status": ("INAC" if gone or _waits(order) else "ACTI") + (",FIRM" if is_quote else ""),
+            "34_quantity_notation": "UNIT",
             "36_initial_quantity": qty_of(order.qty, instrument),
             "37_remaining_quantity": qty_of(0 if gone else order.leaves, instrument),
             "38_displayed_quantity": qty_of(order.in_book, instrument),
@@ -178,6 +180,13 @@ def _flag(value: bool) -> str:
 
 def _waits(order: Order) -> bool:
     return order.holds in INACTIVE or (order.ord_type in STOPS and Hold.STOP not in order.released)
+
+
+def _keeps_place(event: Event, order: Order) -> bool:
+    """Whether it has its place in our book still: with less, or the same, at the same price, and not taken out."""
+    qty, price = event.had
+    less = isinstance(event.fact, f.OrderReplaced | f.OrderRestated) and 0 < order.qty <= qty and order.price == price
+    return less and order.in_book > 0
 
 
 def _validity(order: Order) -> dict[str, Any]:

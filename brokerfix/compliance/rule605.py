@@ -17,8 +17,9 @@ from brokerfix.settings.sections import Config
 
 SPECIFICATION = "17 CFR 242.605(a)(1) as before the amendment of 2024 (Release 34-99679)"
 NOTES = (
-    "Covered orders are held market and limit orders in stocks, of 100 shares or more, that were received while a quote "
-    "was on record and may be filled in part. The rest is counted by why it is not covered, so that all orders of the month are accounted for.",
+    "Covered orders are held market and limit orders in stocks, of 100 shares or more, that may be filled in part and "
+    "were received while a quote was on record. The rest is counted by why it is not covered, so that all orders of "
+    "the month are accounted for.",
     "Quotes are consolidated and recorded at a conflated rate (record_interval_ms). Price improvement is against the "
     "best price that exchanges showed at receipt, where none did that of our book.",
     "Whether an order came in regular trading hours is not looked at: orders out of hours are refused or wait.",

@@ -78,7 +78,7 @@ def _split_order(state: State, order: Order, children: list[Child], n: int, d: i
     for name in ("price", "risk_price", "stop_px", "last_px"):
         setattr(order, name, split_price(getattr(order, name), n, d))
     if order.instructions is not None:
-        order.instructions = _split_instructions(order.instructions, n, d)
+        order.instructions = split_instructions(order.instructions, n, d)
     for child in children:
         for name in ("qty", "cum", "covered"):
             setattr(child, name, getattr(child, name) * n // d)
@@ -91,7 +91,8 @@ def _split_order(state: State, order: Order, children: list[Child], n: int, d: i
     booking.expose(state, order, order.leaves, order.risk_price)
 
 
-def _split_instructions(asked: Instructions, n: int, d: int) -> Instructions:
+def split_instructions(asked: Instructions, n: int, d: int) -> Instructions:
+    """Instructions after a split of `n` for `d`."""
     return msgspec.structs.replace(
         asked,
         stop_px=split_price(asked.stop_px, n, d),
