@@ -5,12 +5,13 @@ What was before the day builds the state only.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from brokerfix import facts as f
 from brokerfix.compliance.events import COUNTED, NO_TAGS, NOTHING, Asked, Child, Deal, Event, Order, Sent
+from brokerfix.compliance.kept_days import check_kept
 from brokerfix.domain import Instrument, Request, day_of
 from brokerfix.engine.split import split_instructions, split_price
 from brokerfix.operate.quality_read import Orders
@@ -341,40 +342,47 @@ HANDLERS: dict[type[f.Fact], Callable[[Walk, Any], Event | None]] = {
 
 def _until(folder: Path, day: int) -> Iterator[Record]:
     """The records of a journal up to those of a day."""
-    for record in read(folder):
-        if record.facts and day_of(record.facts[0].id) > day:
-            return
-        yield record
+    return takewhile(lambda record: not _is_later(record, day), read(folder))
+
+
+def _is_later(record: Record, day: int) -> bool:
+    return bool(record.facts) and day_of(record.facts[0].id) > day
 
 
 class Counted(NamedTuple):
-    """How many facts a day has, by name, the ExecIDs of the fills that it changes, and how many records there are until
-    its end."""
+    """How many facts a day has, by name, the ExecIDs of the fills that it changes, how many records there are until
+    its end, and whether there are later ones: else more of it may come."""
 
     facts: Counter[str]
     changed: frozenset[int]
     records: int
+    is_over: bool = False
 
 
 def count(folder: Path, day: int, kinds: Collection[type[f.Fact]] = COUNTED) -> Counted:
     """What a report's own count is held against. It looks at nothing but the facts' kinds and numbers. Raises
-    JournalError."""
+    JournalError, also where the day was deleted."""
+    check_kept(folder, day, day)
     facts: Counter[str] = Counter()
     changed = set()
-    records = 0
-    for record in _until(folder, day):
+    records, is_over = 0, False
+    for record in read(folder):
+        is_over = _is_later(record, day)
+        if is_over:
+            break
         records += 1
         for fact in record.facts:
             if type(fact) in kinds and day_of(fact.id) == day:
                 facts[type(fact).__name__] += 1
                 if isinstance(fact, f.TradeBusted | f.TradeCorrected | f.FillReversed):
                     changed.add(fact.exec_id)
-    return Counted(facts, frozenset(changed), records)
+    return Counted(facts, frozenset(changed), records, is_over)
 
 
 def orders_of(journal: Path, first: int, last: int) -> tuple[Orders, int]:
     """The orders of the days from `first` until `last`, and how many were accepted on them, counted by the facts alone.
     Raises JournalError."""
+    check_kept(journal, first, last)
     found, accepted = Orders(first, last), 0
     for record in read(journal):
         found.apply(record.facts)

@@ -265,20 +265,25 @@ def write_rts24(
 ) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError."""
     problems = Problems()
+    counted = count(journal, day)
     name = f"rts24-orders-{day}-{LABEL}"
     line = json_line if form == "json" else (lambda record: csv_lines([[record.get(name) for name in NAMES]]))
-    output = Output(folder / f"{name}.{form}", line, "" if form == "json" else csv_lines([NAMES]))
+    head, other = ("", "csv") if form == "json" else (csv_lines([NAMES]), "json")
+    output = Output(folder / f"{name}.{form}", line, head, other_form=other)
 
     def put(record: dict[str, Any]) -> None:
         problems.add("order record", wrong(record))
         output.put(record)
 
-    counted = count(journal, day)
     walk = Walk(day, counted.changed)
     made = Rts24(section, walk, put)
-    for event in walk.read(journal, counted.records):
-        made.take(event)
-    made.finish()
+    with output:
+        for event in walk.read(journal, counted.records):
+            made.take(event)
+        made.finish()
     differences = made.ledger.differences(counted.facts)
-    told = sidecar("rts24", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count)
+    told = sidecar(
+        "rts24", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count,
+        day_is_over=counted.is_over,
+    )  # fmt: skip
     return write_beside(output.close(), folder / f"{name}.meta.json", told), told

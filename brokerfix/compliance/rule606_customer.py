@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+from brokerfix.compliance.kept_days import check_kept
 from brokerfix.compliance.rule606 import cents_per_hundred, is_held, is_own, percent
 from brokerfix.compliance.rule606_fields import VERSION, wrong
 from brokerfix.compliance.words import dashed
@@ -195,7 +196,9 @@ def _duration(routes: Routes) -> str:
 
 def write_customer(folder: Path, config: Config, client: str, day: int) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError and NoCustomer."""
-    made = Handling(config, Orders(0, day).read(config.data / "journal"), client, day)
+    journal = config.data / "journal"
+    check_kept(journal, first_day(day), day)
+    made = Handling(config, Orders(0, day).read(journal), client, day)
     root = made.document()
     problems = Problems()
     problems.add("606(b)(3)", wrong(root))
