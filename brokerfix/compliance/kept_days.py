@@ -8,9 +8,11 @@ from brokerfix.record.journal import JournalError, before_path, segments
 
 
 def check_kept(journal: Path, first: int, last: int) -> None:
-    """Raises JournalError where a day from `first` to `last` (YYYYMMDD) was deleted."""
+    """Raises JournalError where a day from `first` to `last` (YYYYMMDD) was deleted, or there is no journal at all."""
     oldest = next(iter(segments(journal)), None)
-    if oldest is None or not before_path(oldest).exists() or first >= int(oldest.stem):
+    if oldest is None:
+        raise JournalError(f"{journal}: there is no journal: has a broker run with this configuration?")
+    if not before_path(oldest).exists() or first >= int(oldest.stem):
         return
     days = (one.file.name.removesuffix(".journal") for one in deletions(journal) if one.file.what == "journal")
     if any(first <= int(day) <= last and int(day) < int(oldest.stem) for day in days):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix.compliance.day import orders_of
-from brokerfix.compliance.rule606 import USD, is_held, is_own
+from brokerfix.compliance.rule606 import UNKNOWN_INSTRUMENT, USD, is_held, is_own
 from brokerfix.compliance.written import LABEL, Problems, sidecar, table, write
 from brokerfix.domain import ExecInst, Instrument, TimeInForce
 from brokerfix.operate.quality_orders import Fill, Kind, Order, Quote
@@ -123,7 +123,9 @@ class Month:
             self.counts[self._add(order)] += 1
 
     def _add(self, order: Order) -> str:
-        instrument = self.found.instruments[order.symbol]
+        instrument = self.found.instruments.get(order.symbol)
+        if instrument is None:
+            return UNKNOWN_INSTRUMENT
         asked = order.instructions
         if is_own(self.config, self.found, order):
             return "the firm's own"

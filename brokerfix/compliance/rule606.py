@@ -32,6 +32,7 @@ NOTES = (
 )
 OWN = ("O", "P", "X")
 USD = ("", "USD")
+UNKNOWN_INSTRUMENT = "of an instrument from before the journal"
 LARGEST = 10
 LEAST_SHARE = Fraction(5, 100)
 SECTIONS = ("rSP500", "rOtherStocks", "rOptions")
@@ -83,7 +84,9 @@ class Quarter:
                 self.counts[self._add(order)] += 1
 
     def _add(self, order: Order) -> str:
-        instrument = self.found.instruments[order.symbol]
+        instrument = self.found.instruments.get(order.symbol)
+        if instrument is None:
+            return UNKNOWN_INSTRUMENT
         if is_own(self.config, self.found, order):
             return "the firm's own"
         if not is_held(self.config, order):

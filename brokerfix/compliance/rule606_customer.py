@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
 from brokerfix.compliance.kept_days import check_kept
@@ -62,7 +63,7 @@ class Handling:
         self.orders: dict[tuple[bool, int, int], list[Order]] = defaultdict(list)
         self.counts: Counter[str] = Counter()
         for order in found.orders.values():
-            if order.client == client and self.first <= order.day <= day:
+            if order.client == client and self.first <= order.day <= day and order.symbol in found.instruments:
                 held = is_held(config, order)
                 self.counts["held" if held else "not held, in the report"] += 1
                 if not held:
@@ -203,5 +204,5 @@ def write_customer(folder: Path, config: Config, client: str, day: int) -> tuple
     problems = Problems()
     problems.add("606(b)(3)", wrong(root))
     told = sidecar("606", SPECIFICATION, day, NOTES, problems, orders=dict(made.counts), customer=client)
-    name = f"606b3-{client}-{day}-{LABEL}"
+    name = f"606b3-{quote(client, safe='')}-{day}-{LABEL}"
     return write(folder, {f"{name}.xml": xml_text(root)}, f"{name}.meta.json", told), told

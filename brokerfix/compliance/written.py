@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -75,6 +76,14 @@ def table(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
 XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {NOT_CERTIFIED} -->\n'
 
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_able(text: str) -> str:
+    """Text with a replacement character for each that a document may not have."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
 def xml_text(root: Xml.Element) -> str:
     """With what it is in a comment before all."""
     Xml.indent(root)
@@ -84,7 +93,7 @@ def xml_text(root: Xml.Element) -> str:
 def element(parent: Xml.Element, name: str, text: str | None = None, **attributes: str) -> Xml.Element:
     """A new element of a parent."""
     found = Xml.SubElement(parent, name, attributes)
-    found.text = text
+    found.text = xml_able(text) if text is not None else None
     return found
 
 

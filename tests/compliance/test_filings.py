@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def test_a_day_without_events(tmp_path: Path, name: str) -> None:
     small_day().write(tmp_path)
     result = run(tmp_path, name, day="2027-03-01")
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_without_a_journal_there_is_no_report(tmp_path: Path, name: str) -> None:
+    small_day().write(tmp_path)
+    shutil.rmtree(tmp_path / "data")
+    result = run(tmp_path, name)
+    assert (result.exit_code, "there is no journal: has a broker run" in result.output) == (1, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_cat_says_how_it_adds_up(tmp_path: Path) -> None:

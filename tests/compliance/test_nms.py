@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+import msgspec
 import pytest
 
 from brokerfix import facts as f
@@ -190,6 +191,17 @@ def test_a_customer_that_is_not_there(tmp_path: Path) -> None:
         write_customer(tmp_path, loaded(quarter(), tmp_path), "NOBODY", DAY)
 
 
+def test_names_that_are_no_file_names_and_no_xml(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.order(1, "DESK/1", BUY, 100, 150_00, account="BOB")
+    config = loaded(tape, tmp_path)
+    compliance = msgspec.structs.replace(config.compliance, broker="A <&> \x01 B")
+    config = msgspec.structs.replace(config, compliance=compliance)
+    (file, _), _ = write_customer(tmp_path / "out", config, "DESK/1", DAY)
+    assert file.name == f"606b3-DESK%2F1-{DAY}-notcertified.xml"
+    assert texts(Xml.parse(file).getroot())["bd"] == "A <&> \ufffd B"
+
+
 def test_fills_against_the_firm_are_as_principal(tmp_path: Path) -> None:
     tape = Tape()
     tape.quote(0, 149_90, 150_10)
@@ -262,6 +274,7 @@ def test_execution_quality_of_the_month(tmp_path: Path) -> None:
         ({"price": 150_10, "time_in_force": TimeInForce.FOK}, "fill or kill"),
         ({"symbol": "AAPL-C"}, "of an option"),
         ({"symbol": "VOD"}, "not in US dollars"),
+        ({"symbol": "GONE"}, "of an instrument from before the journal"),
     ],
 )
 def test_who_is_not_covered(tmp_path: Path, more: dict[str, Any], why: str) -> None:
