@@ -12,7 +12,17 @@ from brokerfix.compliance.ledger import Ledger
 from brokerfix.compliance.rts24_fields import NAMES, wrong
 from brokerfix.compliance.words import price_of, qty_of, utc
 from brokerfix.compliance.written import LABEL, Output, Problems, csv_lines, json_line, sidecar, write_beside
-from brokerfix.domain import AT_AUCTION, ExecInst, Hold, Instrument, OrdType, Side, TimeInForce, id_text
+from brokerfix.domain import (
+    AT_AUCTION,
+    ExecInst,
+    Hold,
+    Instrument,
+    OrdType,
+    RestatementReason,
+    Side,
+    TimeInForce,
+    id_text,
+)
 from brokerfix.settings.compliance import ComplianceSection
 
 SPECIFICATION = "Commission Delegated Regulation (EU) 2017/580 (RTS 24), annex, table 2"
@@ -183,10 +193,13 @@ def _waits(order: Order) -> bool:
 
 
 def _keeps_place(event: Event, order: Order) -> bool:
-    """Whether it has its place in our book still: with less, or the same, at the same price, and not taken out."""
+    """Whether it has its place in our book still: with less, or the same, at the same price, or after a split, and not
+    taken out."""
     qty, price = event.had
-    less = isinstance(event.fact, f.OrderReplaced | f.OrderRestated) and 0 < order.qty <= qty and order.price == price
-    return less and order.in_book > 0
+    if not order.in_book or not isinstance(event.fact, f.OrderReplaced | f.OrderRestated):
+        return False
+    is_split = isinstance(event.fact, f.OrderRestated) and event.fact.reason == RestatementReason.CORPORATE_ACTION
+    return is_split or (order.qty <= qty and order.price == price)
 
 
 def _validity(order: Order) -> dict[str, Any]:

@@ -107,8 +107,10 @@ def test_less_at_the_same_price_keeps_its_place_in_the_book() -> None:
     changed(4, f.OrderReplaced, 6, 149_01, cl_ord_id="C3", risk_price=149_01)
     tape.add(4, f.OrderBooked, order, 6)
     changed(5, f.QuoteMoved, 6, 149_01)
+    tape.add(6, f.SplitApplied, "AAPL", 2, 1, "carol")
+    changed(6, f.OrderRestated, 12, 74_50, reason="0", operator="carol")
     made = [f"{record['21_event']} {record['13_priority_time'][17:19]}" for record in records(tape).records]
-    assert made == ["NEWO 01", "REME 01", "REMA 01", "REME 04", "REME 05"]
+    assert made == ["NEWO 01", "REME 01", "REMA 01", "REME 04", "REME 05", "REMH 05"]
 
 
 def test_a_split_is_a_change_by_an_operator() -> None:
