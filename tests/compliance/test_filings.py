@@ -133,23 +133,24 @@ def test_a_day_that_is_not_over(tmp_path: Path, name: str) -> None:
 HOSTILE = "=cmd|'/c calc'!A1,\"<&>;\r\n\u2028\u00e9"
 
 
-def test_texts_of_clients_come_through_as_they_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [HOSTILE, "a\rb"])
+def test_texts_of_clients_come_through_as_they_are(tmp_path: Path, text: str) -> None:
     """They are ids, so that they are not changed; what the specification does not take is told."""
     tape = small_day()
-    tape.order(90, "DEALER", BUY, 1, 1, cl_ord_id=HOSTILE, tags=OrderTags(strategy=HOSTILE))
+    tape.order(90, "DEALER", BUY, 1, 1, cl_ord_id=text, tags=OrderTags(strategy=text))
     tape.write(tmp_path)
     assert "routedOrderID" in run(tmp_path, "cat").output
     lines = (tmp_path / "out" / names(tmp_path)[0]).read_bytes().split(b"\n")
-    assert json.loads(lines[-2])["routedOrderID"] == HOSTILE
+    assert json.loads(lines[-2])["routedOrderID"] == text
     run(tmp_path, "cat", "--format", "csv")
     with (tmp_path / "out" / names(tmp_path)[0]).open(newline="", encoding="utf-8") as file:
         records = [*csv.reader(file)]
-    assert records[-1][OF_TYPE["MEOA"].names.index("routedOrderID")] == HOSTILE
+    assert records[-1][OF_TYPE["MEOA"].names.index("routedOrderID")] == text
     run(tmp_path, "rts24", "--format", "csv")
     (file_name,) = [name for name in names(tmp_path) if name.startswith("rts24") and name.endswith(".csv")]
     with (tmp_path / "out" / file_name).open(newline="", encoding="utf-8") as file:
         rows = [*csv.DictReader(file)]
-    assert rows[-1]["46_strategy_linked_order_id"] == HOSTILE
+    assert rows[-1]["46_strategy_linked_order_id"] == text
 
 
 def test_repairs(tmp_path: Path) -> None:
