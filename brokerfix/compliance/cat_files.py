@@ -36,7 +36,7 @@ class BadRepairs(ValueError):
 def read_repairs(file: Path) -> dict[str, int]:
     """firmROEID -> errorROEID of a CSV file with these two columns, as CAT's feedback has them. Raises BadRepairs."""
     try:
-        reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        reader = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
         if not {"errorROEID", "firmROEID"} <= {*(reader.fieldnames or ())}:
             raise KeyError("one is not there")
         return {row["firmROEID"]: int(row["errorROEID"]) for row in reader}

@@ -47,6 +47,8 @@ TYPES = {
     OrdType.PREVIOUSLY_QUOTED: "previously quoted", OrdType.MARKET_TO_LIMIT: "market to limit",
     OrdType.PEGGED: "pegged",
 }  # fmt: skip
+OWN = ("O", "P", "X")
+"""Account holder types of the firm's own accounts: what is theirs is no client's, and dealing on own account."""
 STOPS = (OrdType.STOP, OrdType.STOP_LIMIT)
 LIMITS = (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.PREVIOUSLY_QUOTED)
 INACTIVE = (Hold.MANUAL, Hold.STOP)
@@ -127,8 +129,9 @@ class Rts24:
         instrument = self.walk.instruments[order.symbol]
         client, account = self.section.client(order.client), self.section.account(order.account)
         codes = self.section.instrument(order.symbol)
-        is_ours = order.client in self.walk.makers
-        is_quote = is_ours or order.is_quote
+        is_maker = order.client in self.walk.makers
+        is_ours = is_maker or account.holder in OWN
+        is_quote = is_maker or order.is_quote
         gone = kind in ("CAME", "CAMO", "REMO", "EXPI")
         asked = order.instructions
         return {

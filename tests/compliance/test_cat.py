@@ -136,7 +136,7 @@ def test_an_exchanges_correction_is_its_own(tmp_path: Path) -> None:
 
 def test_repairs_have_the_error_and_replace_the_new_event(tmp_path: Path) -> None:
     file = tmp_path / "feedback.csv"
-    file.write_text("errorROEID,firmROEID\n77,20261123_20261123-00-7\n78,20261123_nothing\n")
+    file.write_text("\ufefferrorROEID,firmROEID\n77,20261123_20261123-00-7\n78,20261123_nothing\n")
     (new, _, repaired, _), told = written(small_day(), tmp_path, "json", read_repairs(file))
     assert [line[:46] for line in repaired.splitlines()] == ['{"actionType":"RPR","errorROEID":77,"firmROEID']
     assert '"firmROEID":"20261123_20261123-00-7"' in repaired

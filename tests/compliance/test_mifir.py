@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+import msgspec
 import pytest
 
 from brokerfix import facts as f
@@ -119,6 +120,15 @@ def test_a_split_is_a_change_by_an_operator() -> None:
     tape.add(2, f.SplitApplied, "AAPL", 2, 1, "carol")
     tape.add(2, f.OrderRestated, order_id=order, reason="0", qty=100, price=75_00, operator="carol")
     assert told(tape)[1:] == [f"REMH {id_text(order)} ACTI 100 100 shown 0"]
+
+
+def test_an_account_of_the_firm_is_no_clients() -> None:
+    tape = Tape()
+    tape.order(1, "ALICE", BUY, 10, 149_00)
+    accounts = {"ALICE": {"holder": "P", "lei": "BOBBOBLEI00000000010"}}
+    (record,) = records(tape, msgspec.convert({"accounts": accounts}, ComplianceSection)).records
+    names = "03_client_id", "07_trading_capacity", "08_liquidity_provision", "33_order_status"
+    assert [record.get(name) for name in names] == [None, "DEAL", "false", "ACTI"]
 
 
 def test_only_quotes_are_firm() -> None:
