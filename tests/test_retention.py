@@ -191,6 +191,14 @@ def test_what_was_reported_of_a_deleted_day_stays(place: Callable[[str], Config]
         code, said = report("2026-11-23", *words)
         assert (code, "20261122 to 20261123 were deleted" in said) == (1, True), words
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+    # What is read on a screen says so.
+    words = ["--config", str(tmp_path / "broker.toml")]
+    for name in ("execution-quality", "order-routing"):
+        of_all = CliRunner().invoke(main, ["report", name, *words]).output
+        assert "Not all is counted: 20261122 to 20261123 were deleted" in of_all
+        assert (
+            "Not all is counted" not in CliRunner().invoke(main, ["report", name, "--day", "2026-11-24", *words]).output
+        )
     # The days that are left have what it takes; the month, the quarter and the half-year have not.
     assert [report("2026-11-24", *words)[0] for words in every] == [0, 0, 0, 0, 1, 1, 1]
     assert [report("2027-07-24", *words)[0] for words in every] == [0] * 7
