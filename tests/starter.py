@@ -21,13 +21,6 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Any
 
-NEEDED = {
-    "http": ("brokerfix.web.process",),
-    "orders-from": ("brokerfix.intake.process",),
-    # What NiceGUI needs: it reads its environment as it is imported, so that is for each to do.
-    "console": ("fastapi", "socketio", "uvicorn", "httpx", "docutils", "markdown2", "pygments", "aiofiles"),
-}
-"""What commands import that not every broker does: they have it from the second start on."""
 MOST_BYTES = 1 << 18
 """A request: the words, the folder and the environment."""
 
@@ -123,8 +116,6 @@ def serve(asked: socket.socket) -> list[str]:
             _, status = os.waitpid(request["ended"], 0)
             asked.send(json.dumps(os.waitstatus_to_exitcode(status)).encode())
             continue
-        for name in NEEDED.get("".join(request["words"][1:2]), ()):
-            importlib.import_module(name)
         pid = os.fork()
         if not pid:
             asked.close()

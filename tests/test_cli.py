@@ -68,6 +68,19 @@ def test_a_rejected_order_ends_with_code_1(market: Market) -> None:
     assert "an order is: buy|sell QTY SYMBOL" in order(market, "by", "1", "AAPL", code=2)
 
 
+def test_numbers_of_another_program_are_told_with_what_to_do(market: Market) -> None:
+    store = market.folder / "broker" / "clients" / "ALICE.json"
+    before = store.read_text()
+    order(market, "sell", "1", "AAPL", "--tif", "IOC")
+    store.write_text(before)
+    said = order(market, "sell", "1", "AAPL", "--tif", "IOC", code=1)
+    assert "ALICE: MsgSeqNum too low, expecting" in said
+    assert f"delete that file, and run `brokerfix sessions reset ALICE`: {store}" in " ".join(said.split())
+    store.unlink()
+    run(market, "sessions", "reset", "ALICE")
+    assert order(market, "sell", "1", "AAPL", "--tif", "IOC").startswith("NEW")
+
+
 def test_orders_executions_positions_book(market: Market) -> None:
     order(market, "buy", "7", "AAPL", "@", "140.00", "--tif", "GTC", "--wait", "0.2")
     until(lambda: bool(rows(market, "select 1 from child_orders where price = '140.00' and status = 'NEW'")))

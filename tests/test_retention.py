@@ -175,6 +175,35 @@ def test_two_days_are_deleted_and_all_else_goes_on(place: Callable[[str], Config
     assert projection.state.hash() == state.hash()
 
 
+def test_what_was_reported_of_a_deleted_day_stays(place: Callable[[str], Config], tmp_path: Path) -> None:
+    place(TWO_DAYS)
+
+    def report(day: str, *words: str) -> tuple[int, str]:
+        where = ["--day", day, "--config", str(tmp_path / "broker.toml"), "--output", str(tmp_path / "out")]
+        result = CliRunner().invoke(main, ["report", *words, *where])
+        return result.exit_code, result.output
+
+    every = [["cat"], ["rts24"], ["rts22"], ["rts25"], ["605"], ["606"], ["606", "--customer", "ALICE"]]
+    assert {report("2026-11-23", *words)[0] for words in every} == {0}
+    made = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    purge.delete(load(tmp_path / "broker.toml"))
+    for words in every:
+        code, said = report("2026-11-23", *words)
+        assert (code, "20261122 to 20261123 were deleted" in said) == (1, True), words
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+    # What is read on a screen says so.
+    words = ["--config", str(tmp_path / "broker.toml")]
+    for name in ("execution-quality", "order-routing"):
+        of_all = CliRunner().invoke(main, ["report", name, *words]).output
+        assert "Not all is counted: 20261122 to 20261123 were deleted" in of_all
+        assert (
+            "Not all is counted" not in CliRunner().invoke(main, ["report", name, "--day", "2026-11-24", *words]).output
+        )
+    # The days that are left have what it takes; the month, the quarter and the half-year have not.
+    assert [report("2026-11-24", *words)[0] for words in every] == [0, 0, 0, 0, 1, 1, 1]
+    assert [report("2027-07-24", *words)[0] for words in every] == [0] * 7
+
+
 def test_a_proof_of_what_is_gone_says_who_has_deleted_it(place: Callable[[str], Config]) -> None:
     config = place(TWO_DAYS)
     number = next(fact.id for record in read(config.data / "journal") for fact in record.facts)

@@ -64,9 +64,9 @@ def _connect(client: Client, store: Path) -> None:
     except TooLow as error:
         name = client.comp_id
         raise TooLow(
-            f"{name}: {error}. Another program has logged on as {name} since {store} was written. Use a client that "
-            f"has no other program; or begin the numbers anew: delete that file, and run `brokerfix sessions reset "
-            f"{name}` (the other program has to begin anew too)"
+            f"{name}: {error}. Another program has logged on as {name} since. Use a client that no other program is; "
+            f"or have all begin their numbers anew: here, delete that file, and run `brokerfix sessions reset {name}`: "
+            f"{store}"
         ) from error
 
 

@@ -154,6 +154,8 @@ def tell(paths: Sequence[Path], told: dict[str, Any]) -> None:
         facts = sum(row["facts"] for row in told["reconciliation"])
         made = sum(told["records"].values())
         click.echo(f"{facts} facts: {made} records, {facts - made} with a reason for none")
+    if told.get("day_is_over") is False:
+        click.echo("The journal ends with this day: more of it may come")
     for why, number in told.get("orders", {}).items():
         click.echo(f"{number} orders: {why}")
     if told["problems"]:

@@ -107,7 +107,7 @@ def execution_quality(wanted: Wanted, by: tuple[str, ...]) -> None:
     from brokerfix.operate.quality_words import HEADING, NOTES, THEMES, table
 
     found = quality(_read(wanted), by or USUAL)
-    notes = [*NOTES]
+    notes = [*NOTES, *_gone(wanted)]
     if found.split:
         notes.append(f"{found.split} orders were left out: their instrument was split while they were open.")
     tables = [(theme, table(found.rows, theme)) for theme in THEMES]
@@ -135,14 +135,14 @@ def order_routing(wanted: Wanted) -> None:
 
     told = {"orders": found.orders, "sections": found.sections, "exchanges": found.exchanges}
     drawn = pictures if found.exchanges else None
-    _write(wanted, "Order routing", HEADING, list(NOTES), tables, found.exchanges, told, drawn)
+    _write(wanted, "Order routing", HEADING, [*NOTES, *_gone(wanted)], tables, found.exchanges, told, drawn)
 
 
 def _read(wanted: Wanted) -> list["Orders"]:
     """What the journals have, of each shard. A client or symbol that none knows is most likely mistyped."""
     from brokerfix.operate.quality_read import Orders
 
-    journals = [config_of(wanted.config).data / "journal", *map(_journal_in, wanted.others)]
+    journals = _journals(wanted)
     found = [Orders(wanted.first, wanted.last, wanted.client, wanted.symbol).read(journal) for journal in journals]
     _check_distinct(journals, found)
     for what, name, known in (
@@ -153,6 +153,20 @@ def _read(wanted: Wanted) -> list["Orders"]:
             told = f"it has {', '.join(sorted(known)[:MOST_NAMED])}" if known else "it is empty"
             raise click.ClickException(f"{journals[0]}: there is no {what} {name!r}; {told}")
     return found
+
+
+def _journals(wanted: Wanted) -> list[Path]:
+    return [config_of(wanted.config).data / "journal", *map(_journal_in, wanted.others)]
+
+
+def _gone(wanted: Wanted) -> list[str]:
+    """Which days of those that are asked for were deleted, and are not counted."""
+    from brokerfix.record.before import told_gone
+    from brokerfix.record.journal import segments
+
+    begin = {journal: next((int(one.stem) for one in segments(journal)), 0) for journal in _journals(wanted)}
+    told = {journal: told_gone(journal) for journal, first in begin.items() if wanted.first < first}
+    return [f"Not all is counted: {gone} ({journal})." for journal, gone in told.items() if gone]
 
 
 def _journal_in(folder: str) -> Path:

@@ -13,7 +13,7 @@ from brokerfix.compliance.day import Walk
 from brokerfix.compliance.events import NOTHING, Asked, Child, Deal, Event, Order
 from brokerfix.compliance.ledger import Ledger
 from brokerfix.compliance.words import eastern, eastern_date, eastern_second, price_of, qty_of
-from brokerfix.domain import ExecInst, Hold, OrdStatus, Request, id_text
+from brokerfix.domain import ExecInst, Hold, Instructions, OrdStatus, Request, id_text
 from brokerfix.settings.compliance import ComplianceSection
 
 Found = dict[str, Any] | str
@@ -97,9 +97,14 @@ class Cat:
         return self._member(self.section.crd, self.section.imid)
 
     def _terms(self, order: Order) -> dict[str, Any]:
-        return order_terms(order, self.walk.instruments[order.symbol]) | {
+        not_held = self.section.client(order.client).not_held
+        return order_terms(order, self.walk.instruments[order.symbol], not_held) | {
             "tradingSession": self.section.trading_session
         }
+
+    def _left(self, order: Order) -> Any:
+        """What is left of an order; of one for an amount of money no quantity is told."""
+        return 0 if order.cash else qty_of(order.leaves, self.walk.instruments[order.symbol])
 
     def _entered(self, at: int) -> dict[str, Any]:
         """An operator has entered it for a client: when the client said it is not on record, unless they do at once."""
@@ -143,7 +148,9 @@ class Cat:
         if child is None:
             return UNKNOWN
         told = self._of("MEOR", order, child.child_id, child.at) | {"electronicDupFlag": False}
-        told |= self._to(child, id_text(child.child_id)) | self._child_terms(child, child.qty, child.price)
+        told |= self._to(child, id_text(child.child_id)) | self._child_terms(
+            child, child.qty, child.price, child.instructions
+        )
         return told | {"affiliateFlag": self._affiliate(child), "routeRejectedFlag": False, "dupROIDCond": False}
 
     def _to(self, child: Child, routed: str) -> dict[str, Any]:
@@ -153,8 +160,8 @@ class Cat:
             "session": venue.session, "routedOrderID": routed, "multiLegInd": False,
         }  # fmt: skip
 
-    def _child_terms(self, child: Child, qty: int, price: int) -> dict[str, Any]:
-        terms = child_terms(child, self.walk.instruments[child.order.symbol], qty, price)
+    def _child_terms(self, child: Child, qty: int, price: int, asked: Instructions) -> dict[str, Any]:
+        terms = child_terms(child, self.walk.instruments[child.order.symbol], qty, price, asked)
         return terms | {"tradingSession": self.section.trading_session}
 
     def _affiliate(self, child: Child) -> bool | None:
@@ -175,7 +182,9 @@ class Cat:
         if child is None:
             return UNKNOWN
         told = self._of("MEMR", order, fact.id, fact.at) | self._to(child, id_text(fact.id))
-        told |= self._child_terms(child, fact.qty, fact.price) | {"affiliateFlag": self._affiliate(child)}
+        told |= self._child_terms(child, fact.qty, fact.price, fact.instructions or NOTHING) | {
+            "affiliateFlag": self._affiliate(child)
+        }
         return told | {
             "priorRoutedOrderID": id_text(child.routed), "routeRejectedFlag": False, "dupROIDCond": False,
         }  # fmt: skip
@@ -209,7 +218,7 @@ class Cat:
         else:
             told["initiator"] = "F"
         return told | {
-            "leavesQty": qty_of(order.leaves, self.walk.instruments[order.symbol]), "electronicDupFlag": False,
+            "leavesQty": self._left(order), "electronicDupFlag": False,
             "isoInd": iso_of(order.instructions, order.time_in_force), "custDspIntrFlag": False,
             "representativeInd": "N",
         }  # fmt: skip
@@ -224,24 +233,26 @@ class Cat:
         }  # fmt: skip
 
     def _canceled(self, event: Event, order: Order) -> Found:
-        fact, instrument = event.fact, self.walk.instruments[order.symbol]
+        fact = event.fact
         told = self._of("MEOC", order, fact.id, fact.at)
-        told |= {"cancelQty": qty_of(order.leaves, instrument), "leavesQty": 0, "initiator": "F"}
+        told |= {"cancelQty": self._left(order), "leavesQty": 0, "initiator": "F"}
         if isinstance(fact, f.OrderCanceled) and fact.cl_ord_id:
             told |= {"initiator": "C", "requestTimestamp": eastern(event.asked.at if event.asked else fact.at)}
         return told
 
     def _request_rejected(self, event: Event, order: Order) -> Found:
-        fact, instrument = event.fact, self.walk.instruments[order.symbol]
+        fact = event.fact
         if order.ended or not order.leaves:
             return "asked of an order that was over"
         asked = event.asked or Asked(fact.at, fact.response_to)
         if asked.request is Request.CANCEL:
             told = self._of("MEOCR", order, fact.id, asked.at)
-            return told | {"cancelQty": qty_of(order.leaves, instrument)}
+            return told | {"cancelQty": self._left(order)}
         if not asked.qty:
             return "a refused replace, whose terms are not on record"
-        asked_for = {"qty": asked.qty, "price": asked.price, "instructions": asked.instructions or NOTHING}
+        asked_for = {
+            "qty": asked.qty, "price": asked.price, "instructions": asked.instructions or NOTHING, "cash": "",
+        }  # fmt: skip
         wanted = msgspec.structs.replace(order, **asked_for)
         told = self._of("MEOMR", order, fact.id, asked.at) | self._terms(wanted) | self._sender(order)
         return told | {"isoInd": iso_of(wanted.instructions, order.time_in_force), "custDspIntrFlag": False}

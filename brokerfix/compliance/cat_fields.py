@@ -90,10 +90,10 @@ IN_FORCE: dict[str, Check] = {
     "GTC": is_flag, "GTM": is_flag, "IOC": is_flag, "IOR": is_flag, "GFD": number(9, 0),
 }  # fmt: skip
 INSTRUCTIONS = frozenset(
-    ("ALG", "ALO", "AON", "DIR", "FOK", "PEG", "M", "P", "R", "TS", "MTL", "MOO", "MOC", "LOO", "LOC", "RSV")
+    ("ALG", "ALO", "AON", "DIR", "FOK", "PEG", "M", "P", "R", "TS", "MTL", "MOO", "MOC", "LOO", "LOC", "RSV", "NH")
 )
 """The ones that the broker can tell; the specification has more."""
-VALUED = frozenset(["STOP"])
+VALUED = frozenset(["STOP", "CASH"])
 PRICE, QTY = (number(10, 8, negative=True), "a number of 10 digits and 8 decimals"), (number(12, 6), "a quantity")
 CHECKS: dict[str, tuple[Check, str]] = {
     "actionType": (one_of("NEW COR RPR DEL"), "NEW, COR, RPR or DEL"),

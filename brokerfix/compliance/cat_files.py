@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class BadRepairs(ValueError):
 def read_repairs(file: Path) -> dict[str, int]:
     """firmROEID -> errorROEID of a CSV file with these two columns, as CAT's feedback has them. Raises BadRepairs."""
     try:
-        reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        reader = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
         if not {"errorROEID", "firmROEID"} <= {*(reader.fieldnames or ())}:
             raise KeyError("one is not there")
         return {row["firmROEID"]: int(row["errorROEID"]) for row in reader}
@@ -62,12 +63,12 @@ def _name(section: ComplianceSection, day: int, number: int, form: str) -> str:
 
 
 def _outputs(folder: Path, section: ComplianceSection, day: int, form: str) -> dict[str, Output]:
-    """A file of each part. Those of an earlier run would be taken for this one's."""
+    """A file of each part."""
     line = json_line if form == "json" else (lambda record: csv_lines([csv_row(record)]))
     found = {}
     for number, part in enumerate((NEW, CORRECTED, REPAIRED), 1):
-        (folder / _name(section, day, number, "csv" if form == "json" else "json")).unlink(missing_ok=True)
-        found[part] = Output(folder / _name(section, day, number, form), line, always=part == NEW)
+        path, other = folder / _name(section, day, number, form), "csv" if form == "json" else "json"
+        found[part] = Output(path, line, always=part == NEW, other_form=other)
     names = csv_lines([MARK_NAMES])
     row = lambda record: csv_lines([[record[name] for name in MARK_NAMES]])  # noqa: E731
     found[MARKS] = Output(folder / f"cat-marks-{day}-{LABEL}.csv", row, names, always=False)
@@ -79,6 +80,7 @@ def write_cat(
 ) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError."""
     problems = Problems()
+    counted = count(journal, day)
     outputs = _outputs(folder, section, day, form)
 
     def put(part: str, record: dict[str, Any]) -> None:
@@ -86,16 +88,19 @@ def write_cat(
             problems.add(record["type"], wrong(record))
         outputs[part].put(record)
 
-    counted = count(journal, day)
     walk = Walk(day, counted.changed)
     cat = Cat(section, walk, repairs, put)
-    for event in walk.read(journal, counted.records):
-        cat.take(event)
+    with ExitStack() as files_of_it:
+        for output in outputs.values():
+            files_of_it.enter_context(output)
+        for event in walk.read(journal, counted.records):
+            cat.take(event)
     for name in cat.repairs:
         problems.add("repairs", [("firmROEID", f"{name} is no event of the day")])
     files = [path for output in outputs.values() for path in output.close()]
     told = sidecar(
         "cat", SPECIFICATION, day, NOTES, problems, cat.ledger, cat.ledger.differences(counted.facts),
+        day_is_over=counted.is_over,
         **{part: output.count for part, output in outputs.items()},
     )  # fmt: skip
     return write_beside(files, folder / f"cat-{day}-{LABEL}.meta.json", told), told

@@ -1,5 +1,6 @@
 """An order's terms as CAT has them."""
 
+from decimal import Decimal
 from typing import Any
 
 from brokerfix.compliance.events import Child, Order
@@ -14,6 +15,7 @@ from brokerfix.domain import (
     TimeInForce,
     day_of,
 )
+from brokerfix.operate.quality_read import is_worked
 
 AT_MARKET = (OrdType.MARKET, OrdType.STOP, OrdType.MARKET_TO_LIMIT)
 OF_EXEC_INST = {
@@ -82,23 +84,27 @@ def _shared(asked: Instructions, handling: dict[str, Any], instrument: Instrumen
     return found | ({"handlingInstructions": handling} if handling else {})
 
 
-def order_terms(order: Order, instrument: Instrument) -> dict[str, Any]:
-    """As the client has given them."""
+def order_terms(order: Order, instrument: Instrument, not_held: bool = False) -> dict[str, Any]:
+    """As the client has given them. One for an amount of money has that, and no quantity. `not_held`: all orders of its
+    client are; others are where an algorithm or an operator has their time and price."""
     asked = order.instructions
     handling = _handling(order.ord_type, order.time_in_force, asked, order.stop_px, instrument)
     if order.ex_destination:
         handling["DIR"] = True
+    if not_held or is_worked(asked):
+        handling["NH"] = True
+    if order.cash:
+        handling["CASH"] = Decimal(order.cash)
     return (
-        {"side": side_of(order), "quantity": qty_of(order.qty, instrument)}
+        {"side": side_of(order), "quantity": 0 if order.cash else qty_of(order.qty, instrument)}
         | _kind(order.ord_type, order.price, asked.limit, instrument)
         | {"timeInForce": in_force(order.time_in_force, asked, day_of(order.order_id))}
         | _shared(asked, handling, instrument)
     )
 
 
-def child_terms(child: Child, instrument: Instrument, qty: int, price: int) -> dict[str, Any]:
-    """As an exchange is given them, with its own instructions."""
-    asked = child.instructions
+def child_terms(child: Child, instrument: Instrument, qty: int, price: int, asked: Instructions) -> dict[str, Any]:
+    """As an exchange is given them, with what it is itself asked for."""
     handling = _handling(child.ord_type, child.time_in_force, asked, asked.stop_px, instrument)
     return (
         {"side": side_of(child.order), "quantity": qty_of(qty, instrument)}

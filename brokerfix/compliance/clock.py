@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brokerfix import facts as f
+from brokerfix.compliance.kept_days import check_kept
 from brokerfix.compliance.ledger import Ledger
 from brokerfix.compliance.words import utc
 from brokerfix.compliance.written import LABEL, Problems, sidecar, table, write
@@ -118,6 +119,7 @@ def clock_of(records: Iterable[Record], day: int, tier: str) -> Clock:
 
 def write_clock(folder: Path, journal: Path, day: int, tier: str) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError."""
+    check_kept(journal, day, day)
     found = clock_of(read(journal), day, tier)
     told = sidecar("rts25", SPECIFICATION, day, NOTES, found.problems, found.ledger, tier=tier, batches=len(found.rows))
     name = f"rts25-clock-{day}-{LABEL}"

@@ -5,14 +5,15 @@ What was before the day builds the state only.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from brokerfix import facts as f
 from brokerfix.compliance.events import COUNTED, NO_TAGS, NOTHING, Asked, Child, Deal, Event, Order, Sent
+from brokerfix.compliance.kept_days import check_kept
 from brokerfix.domain import Instrument, Request, day_of
-from brokerfix.engine.split import split_price
+from brokerfix.engine.split import split_instructions, split_price
 from brokerfix.operate.quality_read import Orders
 from brokerfix.record.journal import OURS, Origin, Record, read
 
@@ -92,7 +93,7 @@ class Walk:
             symbol=fact.symbol, side=fact.side, ord_type=fact.ord_type, time_in_force=fact.time_in_force, qty=fact.qty,
             price=fact.price, stop_px=asked.stop_px, instructions=asked, tags=fact.tags or NO_TAGS,
             capacity=fact.capacity, operator=fact.operator, ex_destination=fact.ex_destination, quote_id=fact.quote_id,
-            is_quote=fact.own_quote is not None, seen=fact.id,
+            is_quote=fact.own_quote is not None, seen=fact.id, cash=fact.cash,
         )  # fmt: skip
         return Event(fact, order)
 
@@ -128,7 +129,7 @@ class Walk:
         order = event.order
         if order is None:
             return event
-        had = order.qty, order.price
+        had, order.unsplit = order.unsplit or (order.qty, order.price), None
         order.qty, order.price = order.qty if qty is None else qty, price
         # A quote that has moved stands in our book with all that is left of it.
         order.in_book = order.leaves if isinstance(fact, f.QuoteMoved) else min(order.in_book, order.leaves)
@@ -152,7 +153,7 @@ class Walk:
         order = event.order
         if order is None:
             return event
-        order.instructions = fact.instructions or NOTHING
+        order.instructions, order.cash = fact.instructions or NOTHING, ""
         order.stop_px = order.instructions.stop_px or order.stop_px
         order.cl_ord_id, order.ended = fact.cl_ord_id or order.cl_ord_id, False
         return event._replace(asked=self._answered(order, fact.cl_ord_id))
@@ -212,7 +213,10 @@ class Walk:
         if event.child is None:
             return event
         if isinstance(fact, f.ChildReplaceSent):
-            event.child.sent = [*event.child.sent, Sent(fact.id, fact.at, False, fact.qty, fact.price)]
+            event.child.sent = [
+                *event.child.sent,
+                Sent(fact.id, fact.at, False, fact.qty, fact.price, fact.instructions),
+            ]
         else:
             event.child.sent = [*event.child.sent, Sent(fact.id, fact.at, True)]
         return event
@@ -224,6 +228,9 @@ class Walk:
         event.child.qty, event.child.price = fact.qty, fact.price
         if isinstance(fact, f.ChildReplaced):
             event.child.routed = fact.request_id
+            asked = next((one for one in event.child.sent if one.number == fact.request_id), None)
+            if asked is not None:
+                event.child.instructions = asked.instructions or NOTHING
             event.child.sent = [one for one in event.child.sent if one.number != fact.request_id]
         return event
 
@@ -280,7 +287,10 @@ class Walk:
     def _split(self, fact: f.SplitApplied) -> None:
         n, d = fact.numerator, fact.denominator
         for order in self.orders.values():
-            if order.symbol == fact.symbol and not order.ended:
+            if order.symbol == fact.symbol and not order.ended and order.leaves:
+                order.unsplit = order.unsplit or (order.qty, order.price)
+                if order.instructions is not NOTHING:
+                    order.instructions = split_instructions(order.instructions, n, d)
                 order.qty, order.cum, order.in_book = (
                     qty * n // d for qty in (order.qty, order.cum, order.in_book)
                 )  # fmt: skip
@@ -332,40 +342,47 @@ HANDLERS: dict[type[f.Fact], Callable[[Walk, Any], Event | None]] = {
 
 def _until(folder: Path, day: int) -> Iterator[Record]:
     """The records of a journal up to those of a day."""
-    for record in read(folder):
-        if record.facts and day_of(record.facts[0].id) > day:
-            return
-        yield record
+    return takewhile(lambda record: not _is_later(record, day), read(folder))
+
+
+def _is_later(record: Record, day: int) -> bool:
+    return bool(record.facts) and day_of(record.facts[0].id) > day
 
 
 class Counted(NamedTuple):
-    """How many facts a day has, by name, the ExecIDs of the fills that it changes, and how many records there are until
-    its end."""
+    """How many facts a day has, by name, the ExecIDs of the fills that it changes, how many records there are until
+    its end, and whether there are later ones: else more of it may come."""
 
     facts: Counter[str]
     changed: frozenset[int]
     records: int
+    is_over: bool = False
 
 
 def count(folder: Path, day: int, kinds: Collection[type[f.Fact]] = COUNTED) -> Counted:
     """What a report's own count is held against. It looks at nothing but the facts' kinds and numbers. Raises
-    JournalError."""
+    JournalError, also where the day was deleted."""
+    check_kept(folder, day, day)
     facts: Counter[str] = Counter()
     changed = set()
-    records = 0
-    for record in _until(folder, day):
+    records, is_over = 0, False
+    for record in read(folder):
+        is_over = _is_later(record, day)
+        if is_over:
+            break
         records += 1
         for fact in record.facts:
             if type(fact) in kinds and day_of(fact.id) == day:
                 facts[type(fact).__name__] += 1
                 if isinstance(fact, f.TradeBusted | f.TradeCorrected | f.FillReversed):
                     changed.add(fact.exec_id)
-    return Counted(facts, frozenset(changed), records)
+    return Counted(facts, frozenset(changed), records, is_over)
 
 
 def orders_of(journal: Path, first: int, last: int) -> tuple[Orders, int]:
     """The orders of the days from `first` until `last`, and how many were accepted on them, counted by the facts alone.
     Raises JournalError."""
+    check_kept(journal, first, last)
     found, accepted = Orders(first, last), 0
     for record in read(journal):
         found.apply(record.facts)

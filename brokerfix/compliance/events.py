@@ -22,7 +22,8 @@ ORDER_FACTS: tuple[type[f.Fact], ...] = (
 
 class Order(msgspec.Struct, kw_only=True):
     """A client's order as it is. `holds` is why it is with us (None: it is not), `in_book` what of it rests in our
-    book, `shown` whether some of it ever did, `seen` the number of the newest fact of it."""
+    book, `shown` whether some of it ever did, `seen` the number of the newest fact of it; `cash` is CashOrderQty(152)
+    until its terms are others, `unsplit` quantity and price from before a split that is not told yet."""
 
     order_id: int
     at: int
@@ -51,6 +52,8 @@ class Order(msgspec.Struct, kw_only=True):
     shown: bool = False
     ended: bool = False
     requests: dict[str, "Asked"] = {}
+    cash: str = ""
+    unsplit: tuple[int, int] | None = None
 
     @property
     def leaves(self) -> int:
@@ -75,6 +78,7 @@ class Sent(NamedTuple):
     is_cancel: bool
     qty: int = 0
     price: int = 0
+    instructions: Instructions | None = None
 
 
 class Child(msgspec.Struct):

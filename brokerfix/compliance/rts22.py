@@ -142,23 +142,27 @@ def write_rts22(
 ) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError."""
     problems = Problems()
+    counted = count(journal, day, DEALS)
     name = f"rts22-transactions-{day}-{LABEL}"
     if form == "xml":
-        output = Output(folder / f"{name}.xml", as_xml, XML_HEAD + BEGIN, END)
+        output = Output(folder / f"{name}.xml", as_xml, XML_HEAD + BEGIN, END, other_form="csv")
     else:
-        output = Output(folder / f"{name}.csv", _as_csv, csv_lines([["Kind", *NAMES]]))
+        output = Output(folder / f"{name}.csv", _as_csv, csv_lines([["Kind", *NAMES]]), other_form="xml")
 
     def put(report: Report) -> None:
         problems.add(report[0], wrong(*report))
         output.put(report)
 
-    counted = count(journal, day, DEALS)
     walk = Walk(day, counted.changed)
     made = Rts22(section, walk, put)
-    for event in walk.read(journal, counted.records):
-        made.take(event)
+    with output:
+        for event in walk.read(journal, counted.records):
+            made.take(event)
     differences = made.ledger.differences(counted.facts)
-    told = sidecar("rts22", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count)
+    told = sidecar(
+        "rts22", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count,
+        day_is_over=counted.is_over,
+    )  # fmt: skip
     return write_beside(output.close(), folder / f"{name}.meta.json", told), told
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from brokerfix.compliance.fields import Check, described, matching, number, one_of, problems, text
-from brokerfix.compliance.written import cell
+from brokerfix.compliance.written import cell, xml_able
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:auth.016.001.01"
 Kind = tuple[Check, str]
@@ -99,7 +99,7 @@ def as_xml(report: tuple[str, dict[str, Any]]) -> str:
             lines.append(f"{'  ' * (depth + 4)}<{parents[depth]}>")
         within = parents
         currency = f' Ccy="{values[f"{path}@Ccy"]}"' if f"{path}@Ccy" in values else ""
-        lines.append(f"{'  ' * (len(parents) + 4)}<{name}{currency}>{escape(cell(value))}</{name}>")
+        lines.append(f"{'  ' * (len(parents) + 4)}<{name}{currency}>{escape(xml_able(cell(value)))}</{name}>")
     lines += [*_closed(within, 0), f"      </{kind}>", "    </Tx>", ""]
     return "\n".join(lines)
 

@@ -12,7 +12,17 @@ from brokerfix.compliance.ledger import Ledger
 from brokerfix.compliance.rts24_fields import NAMES, wrong
 from brokerfix.compliance.words import price_of, qty_of, utc
 from brokerfix.compliance.written import LABEL, Output, Problems, csv_lines, json_line, sidecar, write_beside
-from brokerfix.domain import AT_AUCTION, ExecInst, Hold, Instrument, OrdType, Side, TimeInForce, id_text
+from brokerfix.domain import (
+    AT_AUCTION,
+    ExecInst,
+    Hold,
+    Instrument,
+    OrdType,
+    RestatementReason,
+    Side,
+    TimeInForce,
+    id_text,
+)
 from brokerfix.settings.compliance import ComplianceSection
 
 SPECIFICATION = "Commission Delegated Regulation (EU) 2017/580 (RTS 24), annex, table 2"
@@ -37,6 +47,8 @@ TYPES = {
     OrdType.PREVIOUSLY_QUOTED: "previously quoted", OrdType.MARKET_TO_LIMIT: "market to limit",
     OrdType.PEGGED: "pegged",
 }  # fmt: skip
+OWN = ("O", "P", "X")
+"""Account holder types of the firm's own accounts: what is theirs is no client's, and dealing on own account."""
 STOPS = (OrdType.STOP, OrdType.STOP_LIMIT)
 LIMITS = (OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.PREVIOUSLY_QUOTED)
 INACTIVE = (Hold.MANUAL, Hold.STOP)
@@ -109,7 +121,7 @@ class Rts24:
             return kind or SAME_TERMS
         if order.symbol not in self.walk.instruments:
             return UNKNOWN
-        if kind in ("NEWO", "TRIG", "REME", "REMA", "REMH"):
+        if kind in ("NEWO", "TRIG", "REME", "REMA", "REMH") and not _keeps_place(event, order):
             self._priority[order.order_id] = fact.at
         return [self._record(kind, order, fact.at)]
 
@@ -117,21 +129,24 @@ class Rts24:
         instrument = self.walk.instruments[order.symbol]
         client, account = self.section.client(order.client), self.section.account(order.account)
         codes = self.section.instrument(order.symbol)
-        is_ours = order.client in self.walk.makers
+        is_maker = order.client in self.walk.makers
+        is_ours = is_maker or account.holder in OWN
+        is_quote = is_maker or order.is_quote
         gone = kind in ("CAME", "CAMO", "REMO", "EXPI")
         asked = order.instructions
         return {
             "01_submitting_entity": client.lei or self.section.lei, "02_direct_electronic_access": _flag(client.dea),
             "03_client_id": "" if is_ours else account.lei or account.person,
             "07_trading_capacity": "DEAL" if is_ours else CAPACITIES.get(order.capacity),
-            "08_liquidity_provision": _flag(is_ours or order.is_quote), "09_date_and_time": utc(at),
+            "08_liquidity_provision": _flag(is_quote), "09_date_and_time": utc(at),
             **_validity(order), "13_priority_time": utc(self._priority.get(order.order_id, order.at)),
             "16_segment_mic": codes.mic or self.section.mic, "17_order_book_code": order.symbol,
             "18_instrument": codes.isin, "19_date_of_receipt": utc(order.at), "20_order_id": id_text(order.order_id),
             "21_event": kind, **_prices(order, instrument),
             "29_price_currency": instrument.currency or self.section.currency,
             "31_price_notation": "MONE", "32_buy_sell": "BUYI" if order.side is Side.BUY else "SELL",
-            "33_order_status": f"{'INAC' if gone or _waits(order) else 'ACTI'},FIRM", "34_quantity_notation": "UNIT",
+            "33_order_status": ("INAC" if gone or _waits(order) else "ACTI") + (",FIRM" if is_quote else ""),
+            "34_quantity_notation": "UNIT",
             "36_initial_quantity": qty_of(order.qty, instrument),
             "37_remaining_quantity": qty_of(0 if gone else order.leaves, instrument),
             "38_displayed_quantity": qty_of(order.in_book, instrument),
@@ -178,6 +193,16 @@ def _flag(value: bool) -> str:
 
 def _waits(order: Order) -> bool:
     return order.holds in INACTIVE or (order.ord_type in STOPS and Hold.STOP not in order.released)
+
+
+def _keeps_place(event: Event, order: Order) -> bool:
+    """Whether it has its place in our book still: with less, or the same, at the same price, or after a split, and not
+    taken out."""
+    qty, price = event.had
+    if not order.in_book or not isinstance(event.fact, f.OrderReplaced | f.OrderRestated):
+        return False
+    is_split = isinstance(event.fact, f.OrderRestated) and event.fact.reason == RestatementReason.CORPORATE_ACTION
+    return is_split or (order.qty <= qty and order.price == price)
 
 
 def _validity(order: Order) -> dict[str, Any]:
@@ -256,20 +281,25 @@ def write_rts24(
 ) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError."""
     problems = Problems()
+    counted = count(journal, day)
     name = f"rts24-orders-{day}-{LABEL}"
     line = json_line if form == "json" else (lambda record: csv_lines([[record.get(name) for name in NAMES]]))
-    output = Output(folder / f"{name}.{form}", line, "" if form == "json" else csv_lines([NAMES]))
+    head, other = ("", "csv") if form == "json" else (csv_lines([NAMES]), "json")
+    output = Output(folder / f"{name}.{form}", line, head, other_form=other)
 
     def put(record: dict[str, Any]) -> None:
         problems.add("order record", wrong(record))
         output.put(record)
 
-    counted = count(journal, day)
     walk = Walk(day, counted.changed)
     made = Rts24(section, walk, put)
-    for event in walk.read(journal, counted.records):
-        made.take(event)
-    made.finish()
+    with output:
+        for event in walk.read(journal, counted.records):
+            made.take(event)
+        made.finish()
     differences = made.ledger.differences(counted.facts)
-    told = sidecar("rts24", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count)
+    told = sidecar(
+        "rts24", SPECIFICATION, day, NOTES, problems, made.ledger, differences, count=output.count,
+        day_is_over=counted.is_over,
+    )  # fmt: skip
     return write_beside(output.close(), folder / f"{name}.meta.json", told), told

@@ -44,7 +44,7 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "25_additional_limit_price": PRICE, "26_stop_price": PRICE, "27_pegged_limit_price": PRICE,
     "28_transaction_price": PRICE, "29_price_currency!": CURRENCY, "30_currency_leg_2": CURRENCY,
     "31_price_notation!": _one("MONE PERC YIEL BAPO"), "32_buy_sell!": _one("BUYI SELL"),
-    "33_order_status!": (matching("(ACTI|INAC|SUSP),(FIRM|IMPL|INDI|ROUT)"), "a status"),
+    "33_order_status!": (matching("(ACTI|INAC|SUSP)(,(FIRM|IMPL|INDI|ROUT))?"), "a status"),
     "34_quantity_notation!": _one("UNIT NOML MONE"), "35_quantity_currency": CURRENCY, "36_initial_quantity!": QTY,
     "37_remaining_quantity!": QTY, "38_displayed_quantity": QTY, "39_traded_quantity": QTY,
     "40_minimum_acceptable_quantity": QTY, "41_minimum_executable_size": QTY, "42_mes_first_execution_only": FLAG,

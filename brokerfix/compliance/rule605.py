@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from brokerfix.compliance.day import orders_of
-from brokerfix.compliance.rule606 import is_held, is_own
+from brokerfix.compliance.rule606 import UNKNOWN_INSTRUMENT, USD, is_held, is_own
 from brokerfix.compliance.written import LABEL, Problems, sidecar, table, write
-from brokerfix.domain import ExecInst, Instrument
+from brokerfix.domain import ExecInst, Instrument, TimeInForce
 from brokerfix.operate.quality_orders import Fill, Kind, Order, Quote
 from brokerfix.operate.quality_read import Orders
 from brokerfix.operate.quality_words import decimal
@@ -17,13 +17,16 @@ from brokerfix.settings.sections import Config
 
 SPECIFICATION = "17 CFR 242.605(a)(1) as before the amendment of 2024 (Release 34-99679)"
 NOTES = (
-    "Covered orders are held market and limit orders of 100 shares or more that were received while a quote was on "
-    "record. The rest is counted by why it is not covered, so that all orders of the month are accounted for.",
+    "Covered orders are held market and limit orders in stocks, of 100 shares or more, that may be filled in part and "
+    "were received while a quote was on record. The rest is counted by why it is not covered, so that all orders of "
+    "the month are accounted for.",
     "Quotes are consolidated and recorded at a conflated rate (record_interval_ms). Price improvement is against the "
     "best price that exchanges showed at receipt, where none did that of our book.",
     "Whether an order came in regular trading hours is not looked at: orders out of hours are refused or wait.",
     "Amended in 2024, the rule wants other sizes, horizons and kinds; `brokerfix report execution-quality` has its "
     "measures. The sizes here are the four of before.",
+    "A replaced order is of the kind and size that it had at receipt; its shares are all that it asked for, and those "
+    "that a replace has taken away are canceled.",
     "Order types 11 to 15 and sizes 21 to 24 are the codes of the national market system plan for these files.",
 )
 KINDS = {
@@ -64,8 +67,11 @@ class Row:
     def add(self, found: Orders, order: Order, quote: Quote, at_once: bool) -> None:
         unit = Fraction(self.instrument.multiplier, 10**self.instrument.qty_digits)
         self.orders += 1
-        self.shares["shares"] += order.first_qty * unit
-        self.shares["canceled_shares"] += order.canceled * unit
+        # What a replace adds was ordered too, and what it takes away was canceled.
+        ordered = max(order.first_qty, order.qty)
+        self.shares["shares"] += ordered * unit
+        if order.is_ended or order.filled >= order.qty:
+            self.shares["canceled_shares"] += max(0, ordered - order.filled) * unit
         for fill in order.fills:
             if fill.qty:
                 self._fill(found, order, quote, fill, fill.qty * unit, at_once)
@@ -117,14 +123,22 @@ class Month:
             self.counts[self._add(order)] += 1
 
     def _add(self, order: Order) -> str:
-        instrument = self.found.instruments[order.symbol]
+        instrument = self.found.instruments.get(order.symbol)
+        if instrument is None:
+            return UNKNOWN_INSTRUMENT
         asked = order.instructions
-        if is_own(self.config, order):
+        if is_own(self.config, self.found, order):
             return "the firm's own"
         if not is_held(self.config, order):
             return "not held"
         if order.is_split:
             return "split while open"
+        if instrument.option is not None:
+            return "of an option"
+        if instrument.currency not in USD:
+            return "not in US dollars"
+        if order.time_in_force is TimeInForce.FOK:
+            return "fill or kill"
         if asked is not None and (asked.min_qty or ExecInst.ALL_OR_NONE in asked.exec_inst):
             return "all or none, or a minimum quantity"
         kind = order.kind(instrument.price_digits)

@@ -27,10 +27,12 @@ NOTES = (
     "that was split counts at each venue that got a part of it.",
     "Limit orders without a quote on record at their receipt are in 'other', with stops, pegs and auctions.",
     "Net payments are by the exchanges' configured fees: above 0 received, below 0 paid.",
-    "The elements are checked against our own description of the schema.",
+    "The elements are checked against our own description of the schema. Its timestamp, which may be left out, is: the "
+    "same journal gives the same file.",
 )
 OWN = ("O", "P", "X")
 USD = ("", "USD")
+UNKNOWN_INSTRUMENT = "of an instrument from before the journal"
 LARGEST = 10
 LEAST_SHARE = Fraction(5, 100)
 SECTIONS = ("rSP500", "rOtherStocks", "rOptions")
@@ -46,9 +48,9 @@ def quarter_of(day: int) -> tuple[int, int, int, int]:
     return year, quarter, first, year * 10_000 + quarter * 300 + 31
 
 
-def is_own(config: Config, order: Order) -> bool:
-    """Whether it is a market maker's, or an account's of the firm itself."""
-    return order.client in config.makers or config.compliance.account(order.account).holder in OWN
+def is_own(config: Config, found: Orders, order: Order) -> bool:
+    """Whether it is a market maker's, of now or of then, or an account's of the firm itself."""
+    return order.client in {*config.makers, *found.makers} or config.compliance.account(order.account).holder in OWN
 
 
 def is_held(config: Config, order: Order) -> bool:
@@ -82,8 +84,10 @@ class Quarter:
                 self.counts[self._add(order)] += 1
 
     def _add(self, order: Order) -> str:
-        instrument = self.found.instruments[order.symbol]
-        if is_own(self.config, order):
+        instrument = self.found.instruments.get(order.symbol)
+        if instrument is None:
+            return UNKNOWN_INSTRUMENT
+        if is_own(self.config, self.found, order):
             return "the firm's own"
         if not is_held(self.config, order):
             return "not held"
@@ -103,7 +107,6 @@ class Quarter:
         root = Xml.Element("heldOrderRoutingPublicReport")
         for name, text in (
             ("version", VERSION), ("bd", section.broker), ("year", str(self.year)), ("qtr", str(self.quarter)),
-            ("timestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
         ):  # fmt: skip
             element(root, name, text)
         for month in self._months():
@@ -116,10 +119,10 @@ class Quarter:
         return root
 
     def _months(self) -> list[int]:
-        """Those of the quarter that had begun when the journal ends."""
+        """Those of the quarter that had begun when the journal ends; a trading day may begin the evening before."""
         ends = datetime.fromtimestamp(self.found.until // 10**9, UTC)
-        months = range(self.quarter * 3 - 2, self.quarter * 3 + 1)
-        begun = [month for month in months if (self.year, month) <= (ends.year, ends.month)]
+        months, told = range(self.quarter * 3 - 2, self.quarter * 3 + 1), {month for month, _ in self.sections}
+        begun = [month for month in months if (self.year, month) <= (ends.year, ends.month) or month in told]
         return begun or [months[0]]
 
     def _tell(self, parent: Xml.Element, section: Section) -> None:

@@ -3,12 +3,13 @@ orders of six months were handled, by month and venue, in the form of the SEC's 
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
+from brokerfix.compliance.kept_days import check_kept
 from brokerfix.compliance.rule606 import cents_per_hundred, is_held, is_own, percent
 from brokerfix.compliance.rule606_fields import VERSION, wrong
 from brokerfix.compliance.words import dashed
@@ -31,6 +32,7 @@ NOTES = (
     "The duration of orders that provided liquidity is from route to end, of those that have ended.",
     "Fills in our own book have a row of its name, without routes; those against the firm's own accounts are as "
     "principal.",
+    "The schema's timestamp, which may be left out, is: the same journal gives the same file.",
 )
 MS = 10**6
 
@@ -61,7 +63,7 @@ class Handling:
         self.orders: dict[tuple[bool, int, int], list[Order]] = defaultdict(list)
         self.counts: Counter[str] = Counter()
         for order in found.orders.values():
-            if order.client == client and self.first <= order.day <= day:
+            if order.client == client and self.first <= order.day <= day and order.symbol in found.instruments:
                 held = is_held(config, order)
                 self.counts["held" if held else "not held, in the report"] += 1
                 if not held:
@@ -71,8 +73,7 @@ class Handling:
         root = Xml.Element("notHeldOrderHandlingCustomerReport")
         for name, text in (
             ("version", VERSION), ("customer", self.client), ("bd", self.config.compliance.broker),
-            ("timestamp", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), ("startDate", dashed(self.first)),
-            ("endDate", dashed(self.day)),
+            ("startDate", dashed(self.first)), ("endDate", dashed(self.day)),
         ):  # fmt: skip
             element(root, name, text)
         for name, directed in (("hDirected", True), ("hNondirected", False)):
@@ -112,7 +113,7 @@ class Handling:
 
     def _is_principal(self, fill: Fill) -> bool:
         other = self.found.orders.get(fill.other)
-        return other is not None and is_own(self.config, other)
+        return other is not None and is_own(self.config, self.found, other)
 
     def _venue(self, parent: Xml.Element, venue: str, routes: Routes) -> None:
         section = self.config.compliance
@@ -196,10 +197,12 @@ def _duration(routes: Routes) -> str:
 
 def write_customer(folder: Path, config: Config, client: str, day: int) -> tuple[list[Path], dict[str, Any]]:
     """Returns the files that are written, and what is told of them. Raises JournalError and NoCustomer."""
-    made = Handling(config, Orders(0, day).read(config.data / "journal"), client, day)
+    journal = config.data / "journal"
+    check_kept(journal, first_day(day), day)
+    made = Handling(config, Orders(0, day).read(journal), client, day)
     root = made.document()
     problems = Problems()
     problems.add("606(b)(3)", wrong(root))
     told = sidecar("606", SPECIFICATION, day, NOTES, problems, orders=dict(made.counts), customer=client)
-    name = f"606b3-{client}-{day}-{LABEL}"
+    name = f"606b3-{quote(client, safe='')}-{day}-{LABEL}"
     return write(folder, {f"{name}.xml": xml_text(root)}, f"{name}.meta.json", told), told

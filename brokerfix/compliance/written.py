@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -58,7 +60,11 @@ def cell(value: Any) -> str:
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows([cell(value) for value in row] for row in rows)
+    quoting = csv.writer(written, lineterminator="\n"), csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        values = [cell(value) for value in row]
+        # A bare carriage return ends a row for most readers.
+        quoting["\r" in "".join(values)].writerow(values)
     return written.getvalue()
 
 
@@ -70,6 +76,14 @@ def table(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
 XML_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {NOT_CERTIFIED} -->\n'
 
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_able(text: str) -> str:
+    """Text with a replacement character for each that a document may not have."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
 def xml_text(root: Xml.Element) -> str:
     """With what it is in a comment before all."""
     Xml.indent(root)
@@ -79,7 +93,7 @@ def xml_text(root: Xml.Element) -> str:
 def element(parent: Xml.Element, name: str, text: str | None = None, **attributes: str) -> Xml.Element:
     """A new element of a parent."""
     found = Xml.SubElement(parent, name, attributes)
-    found.text = text
+    found.text = xml_able(text) if text is not None else None
     return found
 
 
@@ -103,38 +117,70 @@ def make(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def begun(path: Path) -> TextIO:
+    """A file that takes the place of `path` once it is whole (`ended`). Others can't read it."""
+    part = os.open(_part(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return os.fdopen(part, "w", encoding="utf-8")
+
+
+def ended(path: Path, file: TextIO) -> None:
+    file.close()
+    _part(path).replace(path)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def put_text(path: Path, text: str) -> None:
+    file = begun(path)
+    file.write(text)
+    ended(path, file)
+
+
 def write(folder: Path, files: Mapping[str, str], beside: str, told: Mapping[str, Any]) -> list[Path]:
     """Write files and, as `beside`, what is told of them. Returns the paths."""
     make(folder)
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        put_text(folder / name, text)
     return write_beside([folder / name for name in files], folder / beside, told)
 
 
 def write_beside(files: Sequence[Path], beside: Path, told: Mapping[str, Any]) -> list[Path]:
     """Write what is told of files. Returns all paths."""
     told = {**told, "files": sorted(file.name for file in files)}
-    beside.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+    put_text(beside, json.dumps(told, indent=2, default=str) + "\n")
     return [*files, beside]
 
 
 class Output:
-    """A file that is written record by record, as a day may have millions. One that gets none is not there, unless it
-    is `always`; an earlier one of its name is gone."""
+    """A file that is written record by record, as a day may have millions, and takes its place at the end. One that
+    gets none is not there, unless it is `always`. An earlier one of its name, or in the `other_form`, is gone then: it
+    would be taken for this one."""
 
     def __init__(
-        self, path: Path, line: Callable[[Any], str], head: str = "", foot: str = "", always: bool = True
-    ) -> None:
+        self, path: Path, line: Callable[[Any], str], head: str = "", foot: str = "", always: bool = True,
+        other_form: str = "",
+    ) -> None:  # fmt: skip
         self.path, self._line, self._head, self._foot = path, line, head, foot
+        self._other = path.with_suffix(f".{other_form}") if other_form else None
         self._file: TextIO | None = None
         self.count = 0
         make(path.parent)
-        path.unlink(missing_ok=True)
         if always:
             self._begin()
 
+    def __enter__(self) -> "Output":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Where making the records has failed nothing has changed."""
+        if kind is not None and self._file is not None:
+            self._file.close()
+            _part(self.path).unlink()
+
     def _begin(self) -> TextIO:
-        self._file = self.path.open("w", encoding="utf-8")
+        self._file = begun(self.path)
         self._file.write(self._head)
         return self._file
 
@@ -145,8 +191,11 @@ class Output:
 
     def close(self) -> list[Path]:
         """Returns the path, if there is a file."""
+        if self._other is not None:
+            self._other.unlink(missing_ok=True)
         if self._file is None:
+            self.path.unlink(missing_ok=True)
             return []
         self._file.write(self._foot)
-        self._file.close()
+        ended(self.path, self._file)
         return [self.path]

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import msgspec
 
-from brokerfix.domain import Instructions, OrdType
+from brokerfix.domain import Instructions, OrdType, Side
 from brokerfix.engine import touched
 from brokerfix.engine.making import applied as making
 from brokerfix.engine.orders import booking
@@ -27,10 +27,8 @@ def split_state(state: State, fact: SplitApplied) -> None:
     """Apply a split to orders, children and positions of a symbol; the restatements that follow tell of it."""
     n, d = fact.numerator, fact.denominator
     children = children_of(state, fact.symbol)
-    for client in state.clients.values():
-        for order in client.working.values():
-            if order.symbol == fact.symbol:
-                _split_order(state, order, children[order.order_id], n, d)
+    for order in _by_priority(state, fact.symbol):
+        _split_order(state, order, children[order.order_id], n, d)
     if fact.symbol in state.marks:
         state.marks[fact.symbol] = split_price(state.marks[fact.symbol], n, d)
     elif state.instruments[fact.symbol].reference:
@@ -59,6 +57,16 @@ def split_state(state: State, fact: SplitApplied) -> None:
         booking.value_again(state, symbol)
 
 
+def _by_priority(state: State, symbol: str) -> list[Order]:
+    """A symbol's orders that work: those in our book as they stand there, so that they come to stand so again, and the
+    others by their age."""
+    book = state.books[symbol]
+    entries = (*book.walk(Side.BUY), *book.walk(Side.SELL))
+    place = {entry.key: number for number, entry in enumerate(entries)}
+    orders = [order for client in state.clients.values() for order in client.working.values() if order.symbol == symbol]
+    return sorted(orders, key=lambda order: (place.get(order.order_id, len(place)), order.order_id))
+
+
 def children_of(state: State, symbol: str) -> dict[int, list[Child]]:
     """All children that orders of a symbol have had, by the order's number."""
     found: dict[int, list[Child]] = defaultdict(list)
@@ -78,7 +86,7 @@ def _split_order(state: State, order: Order, children: list[Child], n: int, d: i
     for name in ("price", "risk_price", "stop_px", "last_px"):
         setattr(order, name, split_price(getattr(order, name), n, d))
     if order.instructions is not None:
-        order.instructions = _split_instructions(order.instructions, n, d)
+        order.instructions = split_instructions(order.instructions, n, d)
     for child in children:
         for name in ("qty", "cum", "covered"):
             setattr(child, name, getattr(child, name) * n // d)
@@ -91,7 +99,8 @@ def _split_order(state: State, order: Order, children: list[Child], n: int, d: i
     booking.expose(state, order, order.leaves, order.risk_price)
 
 
-def _split_instructions(asked: Instructions, n: int, d: int) -> Instructions:
+def split_instructions(asked: Instructions, n: int, d: int) -> Instructions:
+    """Instructions after a split of `n` for `d`."""
     return msgspec.structs.replace(
         asked,
         stop_px=split_price(asked.stop_px, n, d),

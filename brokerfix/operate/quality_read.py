@@ -21,7 +21,8 @@ def quote_of(fact: f.Quoted) -> Quote | None:
     return Quote(bid, ask, *sizes, *at_venues)
 
 
-def _is_worked(asked: Instructions | None) -> bool:
+def is_worked(asked: Instructions | None) -> bool:
+    """Whether when and how is left to us, by an algorithm or an operator."""
     return asked is not None and (asked.manual or (asked.strategy is not None and bool(asked.strategy.name)))
 
 
@@ -36,6 +37,7 @@ class Orders:
         self.groups: dict[str, tuple[str, ...]] = {}
         self.timelines: dict[str, Timeline] = {}
         self.clients: set[str] = set()
+        self.makers: set[str] = set()
         self.until = 0
         self._venues: dict[str, Venue] = {}
         self._sides: dict[int, tuple[str, Side]] = {}
@@ -69,6 +71,9 @@ class Orders:
     def _client(self, fact: f.ClientDefined) -> None:
         self.clients.add(fact.client)
 
+    def _maker(self, fact: f.MakerDefined) -> None:
+        self.makers.add(fact.maker.maker)
+
     def _venue(self, fact: f.VenueDefined) -> None:
         self._venues[fact.venue.venue] = fact.venue
 
@@ -96,7 +101,7 @@ class Orders:
                 order_id=fact.id, client=fact.client, symbol=fact.symbol, side=fact.side, ord_type=fact.ord_type,
                 time_in_force=fact.time_in_force, qty=fact.qty, first_qty=fact.qty, price=fact.price, at=fact.at,
                 day=day, is_directed=bool(fact.ex_destination), quote=self._timeline(fact.symbol).newest,
-                account=fact.account, instructions=fact.instructions, is_worked=_is_worked(fact.instructions),
+                account=fact.account, instructions=fact.instructions, is_worked=is_worked(fact.instructions),
             )  # fmt: skip
 
     def _decided(self, fact: f.RouteDecided) -> None:
@@ -200,6 +205,7 @@ class Orders:
 HANDLERS: dict[type[f.Fact], Callable[[Orders, Any], None]] = {
     f.InstrumentDefined: Orders._instrument,
     f.ClientDefined: Orders._client,
+    f.MakerDefined: Orders._maker,
     f.VenueDefined: Orders._venue,
     f.SymbolGroupDefined: Orders._group,
     f.Started: Orders._began,

@@ -126,7 +126,7 @@ class Tape:
     def __init__(self, day: int = DAY) -> None:
         self.facts: list[f.Fact] = []
         self.day = day
-        self._ids = count(first_of_day(day, 0) + 1)
+        self.ids = count(first_of_day(day, 0) + 1)
         self.add(0, f.InstrumentDefined, instrument=Instrument("AAPL", 2, 0, 1, 1, "at-or-better", "venue"))
         for client in ("ALICE", "BOB", "DEALER"):
             self.add(0, f.ClientDefined, client=client, accounts=(client,), max_rate=0, options=ClientOptions())
@@ -135,10 +135,10 @@ class Tape:
 
     def on(self, day: int) -> None:
         """What follows is of another trading day."""
-        self.day, self._ids = day, count(first_of_day(day, 0) + 1)
+        self.day, self.ids = day, count(first_of_day(day, 0) + 1)
 
     def add(self, at: float, kind: Any, *values: Any, **more: Any) -> int:
-        number = next(self._ids)
+        number = next(self.ids)
         self.facts.append(kind(BEGIN + round(at * 10**9), number, *values, **more))
         return number
 
@@ -169,7 +169,7 @@ class Tape:
         return self.add(at, f.ChildEnded, child, f"E{at}", status, "")
 
     def trade(self, at: float, maker: int, taker: int, qty: int, price: int) -> int:
-        next(self._ids)
+        next(self.ids)
         return self.add(at, f.Trade, maker, taker, qty, price)
 
     def corrected(self, at: float, exec_id: int, qty: int, price: int) -> int:

@@ -136,7 +136,7 @@ def test_an_exchanges_correction_is_its_own(tmp_path: Path) -> None:
 
 def test_repairs_have_the_error_and_replace_the_new_event(tmp_path: Path) -> None:
     file = tmp_path / "feedback.csv"
-    file.write_text("errorROEID,firmROEID\n77,20261123_20261123-00-7\n78,20261123_nothing\n")
+    file.write_text("\ufefferrorROEID,firmROEID\n77,20261123_20261123-00-7\n78,20261123_nothing\n")
     (new, _, repaired, _), told = written(small_day(), tmp_path, "json", read_repairs(file))
     assert [line[:46] for line in repaired.splitlines()] == ['{"actionType":"RPR","errorROEID":77,"firmROEID']
     assert '"firmROEID":"20261123_20261123-00-7"' in repaired
@@ -213,7 +213,10 @@ LIMIT = {"price": 149_00}
          {"ALO": True, "AON": True}),
         ({**LIMIT, "instructions": Instructions(max_floor=10)}, "LMT", "149.00", DAY_ONLY, {"RSV": True}),
         ({**LIMIT, "ex_destination": "XNAS"}, "LMT", "149.00", DAY_ONLY, {"DIR": True}),
-        ({**LIMIT, "instructions": Instructions(strategy=Strategy("twap"))}, "LMT", "149.00", DAY_ONLY, {"ALG": True}),
+        ({**LIMIT, "instructions": Instructions(strategy=Strategy("twap"))}, "LMT", "149.00", DAY_ONLY,
+         {"ALG": True, "NH": True}),
+        ({**LIMIT, "instructions": Instructions(manual=True)}, "LMT", "149.00", DAY_ONLY, {"NH": True}),
+        ({"price": 0, "cash": "1000.50"}, "MKT", None, DAY_ONLY, {"CASH": Decimal("1000.50")}),
     ],
 )  # fmt: skip
 def test_terms_as_cat_has_them(
@@ -244,6 +247,53 @@ def test_sweeps_and_desks(tmp_path: Path) -> None:
         ["MEIR", None, None, "T", 80],
     ]
     assert not problems_of(cat)
+
+
+def test_an_order_for_an_amount_of_money_has_no_quantity(tmp_path: Path) -> None:
+    tape = Tape()
+    order = tape.order(1, "ALICE", BUY, 66, 0, cash="10000")
+    tape.route(1, order, 66, 150_00)
+    tape.add(2, f.OrderCanceled, order, "")
+    names = "type", "quantity", "cancelQty", "leavesQty"
+    assert told(made(tape, tmp_path).kept[NEW], *names) == [
+        ["MENO", 0, None, None],
+        ["MEOR", 66, None, None],
+        ["MEOC", None, 0, 0],
+    ]
+
+
+def test_all_orders_of_a_client_that_is_not_held(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.order(1, "ALICE", BUY, 66, 150_00)
+    section = msgspec.convert({"clients": {"ALICE": {"not_held": True}}}, ComplianceSection)
+    assert told(made(tape, tmp_path, section=section).kept[NEW], "handlingInstructions") == [[{"NH": True}]]
+
+
+def test_a_split_is_a_change_of_the_orders_that_wait(tmp_path: Path) -> None:
+    tape = Tape()
+    order = tape.order(
+        1, "ALICE", BUY, 50, 150_00, time_in_force=TimeInForce.GTC, instructions=Instructions(min_qty=10)
+    )  # fmt: skip
+    tape.add(2, f.SplitApplied, "AAPL", 2, 1, "carol")
+    tape.add(2, f.OrderRestated, order_id=order, reason="0", qty=100, price=75_00, operator="carol")
+    tape.add(3, f.OrderRestated, order_id=order, reason="1", qty=100, price=75_00)
+    cat = made(tape, tmp_path)
+    names = "type", "initiator", "quantity", "minQty", "price", "leavesQty"
+    assert told(cat.kept[NEW], *names)[1:] == [["MEOM", "F", 100, 20, Decimal("75.00"), 100]]
+    assert not problems_of(cat)
+
+
+def test_a_replace_at_an_exchange_has_what_is_asked_for_now(tmp_path: Path) -> None:
+    tape = Tape()
+    order = tape.order(1, "ALICE", SELL, 50, 0, ord_type=OrdType.STOP, instructions=Instructions(stop_px=149_00))
+    child = tape.route(1, order, 50, 0, ord_type=OrdType.STOP, instructions=Instructions(stop_px=149_00))
+    for at, stop_px in ((2, 148_00), (3, 147_00)):
+        moved = tape.add(at, f.ChildReplaceSent, child, 50, 0, Instructions(stop_px=stop_px))
+        tape.add(at, f.ChildReplaced, child, moved, "R", 50, 0)
+    cat = made(tape, tmp_path)
+    stops = [record["handlingInstructions"]["STOP"] for record in cat.kept[NEW] if record["type"] == "MEMR"]
+    assert stops == [Decimal("148.00"), Decimal("147.00")]
+    assert cat.walk.children[child].instructions == Instructions(stop_px=147_00)
 
 
 GOOD: Row = {
@@ -343,12 +393,14 @@ def check_state(world: World) -> None:
     for order in world.state.orders.values():
         if order.ended is None:
             seen = walk.orders[order.order_id]
-            held = seen.qty, seen.price, seen.cum, seen.in_book
-            assert held == (order.qty, order.price, order.cum, order.in_book), order
+            held = seen.qty, seen.price, seen.cum, seen.in_book, seen.stop_px, seen.instructions
+            asked = order.instructions or Instructions()
+            assert held == (order.qty, order.price, order.cum, order.in_book, order.stop_px, asked), order
     for child in world.state.children.values():
         if child.open:
             sent = walk.children[child.child_id]
-            assert (sent.qty, sent.price, sent.cum) == (child.qty, child.price, child.cum), child
+            at_venue = sent.qty, sent.price, sent.cum, sent.instructions
+            assert at_venue == (child.qty, child.price, child.cum, child.instructions or Instructions()), child
 
 
 @pytest.mark.parametrize("file", SCENARIO_FILES, ids=lambda path: path.stem)

@@ -1,20 +1,25 @@
 """`brokerfix report cat|606|605|rts24|rts22|rts25`: the files, what is said of them, and what is not configured."""
 
+import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from brokerfix import facts as f
 from brokerfix.cli import main
 from brokerfix.compliance import cat_files
-from brokerfix.compliance.day import Counted, count
+from brokerfix.compliance.cat_fields import OF_TYPE
+from brokerfix.compliance.day import Counted, Walk, count
+from brokerfix.domain import OrderTags
 from brokerfix.record.journal import Journal
 from brokerfix.settings.compliance import ComplianceSection, missing
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import ConfigError
-from tests.compliance.tape import COMPLIANCE, SETTINGS, small_day
+from tests.compliance.tape import BEGIN, BUY, COMPLIANCE, SETTINGS, small_day
 
 EVERY = ("cat", "606", "605", "rts24", "rts22", "rts25")
 
@@ -54,6 +59,15 @@ def test_a_day_without_events(tmp_path: Path, name: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_without_a_journal_there_is_no_report(tmp_path: Path, name: str) -> None:
+    small_day().write(tmp_path)
+    shutil.rmtree(tmp_path / "data")
+    result = run(tmp_path, name)
+    assert (result.exit_code, "there is no journal: has a broker run" in result.output) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_cat_says_how_it_adds_up(tmp_path: Path) -> None:
     small_day().write(tmp_path)
     result = run(tmp_path, "cat")
@@ -71,6 +85,72 @@ def test_another_run_leaves_no_file_of_the_one_before(tmp_path: Path) -> None:
     run(tmp_path, "cat", "--format", "csv")
     run(tmp_path, "cat")
     assert not [name for name in names(tmp_path) if name.endswith("_000001.csv")]
+
+
+@pytest.mark.parametrize(("name", "forms"), [("rts24", ("csv", "json")), ("rts22", ("csv", "xml"))])
+def test_nor_in_another_form(tmp_path: Path, name: str, forms: tuple[str, str]) -> None:
+    small_day().write(tmp_path)
+    for form in (*forms, forms[0]):
+        run(tmp_path, name, "--format", form)
+        assert {file.rpartition(".")[2] for file in names(tmp_path)} == {form, "json"}
+        assert len(names(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("name", ["cat", "rts24", "rts22"])
+def test_a_run_that_fails_leaves_the_files_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    small_day().write(tmp_path)
+    run(tmp_path, name)
+    made = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    monkeypatch.setattr(Walk, "read", lambda *given: iter([1 / 0]))
+    assert isinstance(run(tmp_path, name).exception, ZeroDivisionError)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_others_can_not_read_the_files(tmp_path: Path, name: str) -> None:
+    small_day().write(tmp_path)
+    (tmp_path / "out").mkdir(mode=0o755)
+    run(tmp_path, name)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("name", ["cat", "rts24", "rts22"])
+def test_a_day_that_is_not_over(tmp_path: Path, name: str) -> None:
+    tape = small_day()
+    tape.write(tmp_path)
+    more = "The journal ends with this day: more of it may come"
+    assert more in run(tmp_path, name).output
+    tape.on(20261124)
+    journal = Journal(tmp_path / "data" / "journal")
+    journal.open(20261124)
+    journal.append([f.DayRolled(BEGIN, next(tape.ids), 20261124)])
+    journal.close()
+    assert more not in run(tmp_path, name).output
+
+
+HOSTILE = "=cmd|'/c calc'!A1,\"<&>;\r\n\u2028\u00e9"
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "a\rb"])
+def test_texts_of_clients_come_through_as_they_are(tmp_path: Path, text: str) -> None:
+    """They are ids, so that they are not changed; what the specification does not take is told."""
+    tape = small_day()
+    tape.order(90, "DEALER", BUY, 1, 1, cl_ord_id=text, tags=OrderTags(strategy=text))
+    tape.write(tmp_path)
+    assert "routedOrderID" in run(tmp_path, "cat").output
+    lines = (tmp_path / "out" / names(tmp_path)[0]).read_bytes().split(b"\n")
+    assert json.loads(lines[-2])["routedOrderID"] == text
+    run(tmp_path, "cat", "--format", "csv")
+    with (tmp_path / "out" / names(tmp_path)[0]).open(newline="", encoding="utf-8") as file:
+        records = [*csv.reader(file)]
+    assert records[-1][OF_TYPE["MEOA"].names.index("routedOrderID")] == text
+    run(tmp_path, "rts24", "--format", "csv")
+    (file_name,) = [name for name in names(tmp_path) if name.startswith("rts24") and name.endswith(".csv")]
+    with (tmp_path / "out" / file_name).open(newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    assert rows[-1]["46_strategy_linked_order_id"] == text
 
 
 def test_repairs(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+import msgspec
 import pytest
 
 from brokerfix import facts as f
@@ -15,7 +16,7 @@ from brokerfix.compliance.rts22 import DEALS, Rts22, write_rts22
 from brokerfix.compliance.rts22_fields import wrong as wrong_report
 from brokerfix.compliance.rts24 import Rts24, write_rts24
 from brokerfix.compliance.rts24_fields import wrong as wrong_record
-from brokerfix.domain import Hold, OrdType, TimeInForce, day_of
+from brokerfix.domain import Hold, OrdType, OwnQuote, TimeInForce, day_of, id_text
 from brokerfix.record.journal import Record
 from brokerfix.settings.compliance import ComplianceSection
 from brokerfix.settings.load import load
@@ -54,20 +55,20 @@ def told(tape: Tape) -> list[str]:
 
 def test_the_records_of_a_small_day() -> None:
     assert told(small_day()) == [
-        "NEWO 20261123-00-7 ACTI,FIRM 100 100 shown 0",
-        "NEWO 20261123-00-13 ACTI,FIRM 200 200 shown 200",
-        "NEWO 20261123-00-15 ACTI,FIRM 50 50 shown 0",
-        "PARF 20261123-00-13 ACTI,FIRM 200 150 shown 150",
-        "FILL 20261123-00-15 ACTI,FIRM 50 0 shown 0",
-        "REME 20261123-00-13 ACTI,FIRM 150 100 shown 100",
-        "CAME 20261123-00-13 INAC,FIRM 150 0 shown 0",
-        "NEWO 20261123-00-22 INAC,FIRM 30 30 shown 0",
-        "TRIG 20261123-00-22 ACTI,FIRM 30 30 shown 0",
-        "CAMO 20261123-00-22 INAC,FIRM 30 0 shown 0",
-        "NEWO 20261123-00-28 ACTI,FIRM 10 10 shown 0",
-        "REME 20261123-00-28 ACTI,FIRM 10 10 shown 0",
-        "EXPI 20261123-00-28 INAC,FIRM 10 0 shown 0",
-        "REMO 20261123-00-39 INAC,FIRM 1 0 shown 0",
+        "NEWO 20261123-00-7 ACTI 100 100 shown 0",
+        "NEWO 20261123-00-13 ACTI 200 200 shown 200",
+        "NEWO 20261123-00-15 ACTI 50 50 shown 0",
+        "PARF 20261123-00-13 ACTI 200 150 shown 150",
+        "FILL 20261123-00-15 ACTI 50 0 shown 0",
+        "REME 20261123-00-13 ACTI 150 100 shown 100",
+        "CAME 20261123-00-13 INAC 150 0 shown 0",
+        "NEWO 20261123-00-22 INAC 30 30 shown 0",
+        "TRIG 20261123-00-22 ACTI 30 30 shown 0",
+        "CAMO 20261123-00-22 INAC 30 0 shown 0",
+        "NEWO 20261123-00-28 ACTI 10 10 shown 0",
+        "REME 20261123-00-28 ACTI 10 10 shown 0",
+        "EXPI 20261123-00-28 INAC 10 0 shown 0",
+        "REMO 20261123-00-39 INAC 1 0 shown 0",
     ]
 
 
@@ -83,7 +84,7 @@ def test_a_record_in_full(tmp_path: Path) -> None:
         "19_date_of_receipt": "2026-11-23T14:30:10.000000Z", "20_order_id": "20261123-00-13", "21_event": "PARF",
         "22_order_type": "limit", "23_order_type_classification": "LMTO", "24_limit_price": "150.10",
         "28_transaction_price": "150.10", "29_price_currency": "USD", "31_price_notation": "MONE",
-        "32_buy_sell": "SELL", "33_order_status": "ACTI,FIRM", "34_quantity_notation": "UNIT",
+        "32_buy_sell": "SELL", "33_order_status": "ACTI", "34_quantity_notation": "UNIT",
         "36_initial_quantity": "200", "37_remaining_quantity": "150", "38_displayed_quantity": "150",
         "39_traded_quantity": "50", "43_passive_only": "false", "44_passive_or_aggressive": "PASV",
         "48_transaction_id": "20261123-00-17",
@@ -91,6 +92,52 @@ def test_a_record_in_full(tmp_path: Path) -> None:
     assert [*wrong_record(fill)] == []
     assert ("28_transaction_price", "is of a fill, and every fill has it") in wrong_record({**fill, "21_event": "NEWO"})
     assert [*wrong_record({**fill, "18_instrument": "AAPL"})] == [("18_instrument", "is not an ISIN")]
+
+
+def test_less_at_the_same_price_keeps_its_place_in_the_book() -> None:
+    tape = Tape()
+    order = tape.order(1, "ALICE", BUY, 10, 149_00)
+    tape.add(1, f.OrderBooked, order, 10)
+
+    def changed(at: float, kind: type[f.Fact], qty: int, price: int, **more: Any) -> None:
+        tape.add(at, kind, order_id=order, qty=qty, price=price, **more)
+
+    changed(2, f.OrderReplaced, 8, 149_00, cl_ord_id="C2", risk_price=149_00)
+    changed(3, f.OrderRestated, 6, 149_00, reason="5")
+    tape.add(4, f.OrderUnbooked, order)
+    changed(4, f.OrderReplaced, 6, 149_01, cl_ord_id="C3", risk_price=149_01)
+    tape.add(4, f.OrderBooked, order, 6)
+    changed(5, f.QuoteMoved, 6, 149_01)
+    tape.add(6, f.SplitApplied, "AAPL", 2, 1, "carol")
+    changed(6, f.OrderRestated, 12, 74_50, reason="0", operator="carol")
+    made = [f"{record['21_event']} {record['13_priority_time'][17:19]}" for record in records(tape).records]
+    assert made == ["NEWO 01", "REME 01", "REMA 01", "REME 04", "REME 05", "REMH 05"]
+
+
+def test_a_split_is_a_change_by_an_operator() -> None:
+    tape = Tape()
+    order = tape.order(1, "ALICE", BUY, 50, 150_00, time_in_force=TimeInForce.GTC)
+    tape.add(2, f.SplitApplied, "AAPL", 2, 1, "carol")
+    tape.add(2, f.OrderRestated, order_id=order, reason="0", qty=100, price=75_00, operator="carol")
+    assert told(tape)[1:] == [f"REMH {id_text(order)} ACTI 100 100 shown 0"]
+
+
+def test_an_account_of_the_firm_is_no_clients() -> None:
+    tape = Tape()
+    tape.order(1, "ALICE", BUY, 10, 149_00)
+    accounts = {"ALICE": {"holder": "P", "lei": "BOBBOBLEI00000000010"}}
+    (record,) = records(tape, msgspec.convert({"accounts": accounts}, ComplianceSection)).records
+    names = "03_client_id", "07_trading_capacity", "08_liquidity_provision", "33_order_status"
+    assert [record.get(name) for name in names] == [None, "DEAL", "false", "ACTI"]
+
+
+def test_only_quotes_are_firm() -> None:
+    tape = Tape()
+    tape.order(1, "ALICE", BUY, 10, 149_00, own_quote=OwnQuote("Q1", "", "1"))
+    tape.order(1, "ALICE", BUY, 10, 149_00)
+    made = records(tape).records
+    assert [record["33_order_status"] for record in made] == ["ACTI,FIRM", "ACTI"]
+    assert not [one for record in made for one in wrong_record(record) if one[0] == "33_order_status"]
 
 
 def test_holds_by_operators_and_priorities() -> None:
@@ -103,10 +150,10 @@ def test_holds_by_operators_and_priorities() -> None:
     made = records(tape)
     names = "21_event", "33_order_status", "13_priority_time", "11_order_restriction"
     assert [[record.get(name) for name in names] for record in made.records] == [
-        ["NEWO", "ACTI,FIRM", "2026-11-23T14:30:01.000000Z", "VFAR"],
-        ["CHMO", "INAC,FIRM", "2026-11-23T14:30:01.000000Z", "VFAR"],
-        ["CHMO", "ACTI,FIRM", "2026-11-23T14:30:01.000000Z", "VFAR"],
-        ["REMH", "ACTI,FIRM", "2026-11-23T14:30:03.000000Z", "VFAR"],
+        ["NEWO", "ACTI", "2026-11-23T14:30:01.000000Z", "VFAR"],
+        ["CHMO", "INAC", "2026-11-23T14:30:01.000000Z", "VFAR"],
+        ["CHMO", "ACTI", "2026-11-23T14:30:01.000000Z", "VFAR"],
+        ["REMH", "ACTI", "2026-11-23T14:30:03.000000Z", "VFAR"],
     ]
 
 

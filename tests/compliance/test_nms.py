@@ -2,18 +2,31 @@
 
 import csv
 import io
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+import msgspec
 import pytest
 
 from brokerfix import facts as f
+from brokerfix.compliance import rule606, rule606_customer
 from brokerfix.compliance.rule605 import write_month
 from brokerfix.compliance.rule606 import quarter_of, write_public
 from brokerfix.compliance.rule606_customer import NoCustomer, first_day, write_customer
 from brokerfix.compliance.rule606_fields import wrong
-from brokerfix.domain import ExecInst, Instructions, OrdStatus, OrdType, Strategy, TimeInForce
+from brokerfix.domain import (
+    ExecInst,
+    Instructions,
+    Instrument,
+    Maker,
+    OptionTerms,
+    OrdStatus,
+    OrdType,
+    Strategy,
+    TimeInForce,
+)
 from brokerfix.settings.load import load
 from brokerfix.settings.sections import Config
 from tests.compliance.tape import BUY, DAY, SELL, Tape
@@ -69,7 +82,6 @@ def test_the_public_report(tmp_path: Path) -> None:
     assert (told["accepted"], told["differences"]) == (5, [])
     assert [*wrong(root)] == []
     head = texts(root)
-    del head["timestamp"]
     assert head == {"version": "1.3", "bd": "Broker LLC", "year": "2026", "qtr": "4"}
     months = [(texts(month)["mon"], [part.tag for part in month][2:]) for month in root.findall("rMonthly")]
     assert months == [("10", []), ("11", ["rOtherStocks"])]
@@ -112,6 +124,39 @@ def test_sections_and_whose_orders_count(tmp_path: Path) -> None:
     assert Xml.parse(file).getroot().find(".//rSP500") is not None
 
 
+def test_a_maker_of_then_is_no_customer(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.add(0, f.MakerDefined, maker=Maker("BOB", "BOB"))
+    tape.order(1, "BOB", BUY, 100, 150_00)
+    assert public(tmp_path, tape)[1]["orders"] == {"the firm's own": 1}
+
+
+def test_a_month_that_began_the_evening_before(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.on(20261201)
+    tape.order(0, "BOB", BUY, 100, 150_00)
+    root, _ = public(tmp_path, tape)
+    assert [texts(month)["mon"] for month in root.findall("rMonthly")] == ["10", "11", "12"]
+
+
+def test_the_same_journal_gives_the_same_file_at_another_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = loaded(quarter(), tmp_path)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Later":
+            return cls(2099, 1, 1, tzinfo=tz)
+
+    def made(folder: Path) -> list[bytes]:
+        paths = [*write_public(folder, config, DAY)[0], *write_customer(folder, config, "BOB", DAY)[0]]
+        return [path.read_bytes() for path in paths]
+
+    first = made(tmp_path / "a")
+    for module in (rule606, rule606_customer):
+        monkeypatch.setattr(module, "datetime", Later, raising=False)
+    assert made(tmp_path / "b") == first
+
+
 def test_quarters_and_half_years() -> None:
     assert quarter_of(20261123) == (2026, 4, 20261001, 20261231)
     assert quarter_of(20260131) == (2026, 1, 20260101, 20260331)
@@ -144,6 +189,17 @@ def test_a_customers_report(tmp_path: Path) -> None:
 def test_a_customer_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NoCustomer, match="'NOBODY'"):
         write_customer(tmp_path, loaded(quarter(), tmp_path), "NOBODY", DAY)
+
+
+def test_names_that_are_no_file_names_and_no_xml(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.order(1, "DESK/1", BUY, 100, 150_00, account="BOB")
+    config = loaded(tape, tmp_path)
+    compliance = msgspec.structs.replace(config.compliance, broker="A <&> \x01 B")
+    config = msgspec.structs.replace(config, compliance=compliance)
+    (file, _), _ = write_customer(tmp_path / "out", config, "DESK/1", DAY)
+    assert file.name == f"606b3-DESK%2F1-{DAY}-notcertified.xml"
+    assert texts(Xml.parse(file).getroot())["bd"] == "A <&> \ufffd B"
 
 
 def test_fills_against_the_firm_are_as_principal(tmp_path: Path) -> None:
@@ -215,14 +271,38 @@ def test_execution_quality_of_the_month(tmp_path: Path) -> None:
         ({"ord_type": OrdType.STOP, "instructions": Instructions(stop_px=1)}, "stop: no kind of the rule"),
         ({"time_in_force": TimeInForce.OPENING}, "other: no kind of the rule"),
         ({"price": 100_00}, "non-marketable limit: no kind of the rule"),
+        ({"price": 150_10, "time_in_force": TimeInForce.FOK}, "fill or kill"),
+        ({"symbol": "AAPL-C"}, "of an option"),
+        ({"symbol": "VOD"}, "not in US dollars"),
+        ({"symbol": "GONE"}, "of an instrument from before the journal"),
     ],
 )
 def test_who_is_not_covered(tmp_path: Path, more: dict[str, Any], why: str) -> None:
     tape = Tape()
     tape.quote(0, 149_90, 150_10)
+    option = Instrument("AAPL-C", 2, 0, 1, 1, "never", "venue", option=OptionTerms("call", "AAPL", "150"))
+    for instrument in (option, Instrument("VOD", 2, 0, 1, 1, "never", "venue", currency="GBP")):
+        tape.add(0, f.InstrumentDefined, instrument=instrument)
     values = {"client": "ALICE", "side": BUY, "qty": 100, "price": 150_00, **more}
     tape.order(1, **values)
     assert rows(tmp_path, tape)[1]["orders"] == {why: 1}
+
+
+def test_what_a_replace_takes_away_is_canceled(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.quote(0, 149_90, 150_10)
+    for number, (qty, filled) in enumerate(((150, 150), (400, 300))):
+        order = tape.order(number, "ALICE", BUY, 200, 150_00, cl_ord_id=f"C{number}")
+        tape.add(
+            number + 0.1, f.OrderReplaced, order_id=order, cl_ord_id=f"R{number}", qty=qty, price=150_00,
+            risk_price=150_00,
+        )  # fmt: skip
+        tape.fill(number + 0.2, tape.route(number + 0.1, order, qty, 150_00), filled, 150_00)
+        if filled < qty:
+            tape.add(number + 0.3, f.OrderCanceled, order, "")
+    ((row,), _) = rows(tmp_path, tape)
+    names = ("shares", "canceled_shares", "executed_away_shares")
+    assert [row[name] for name in names] == ["600", "150", "450"]
 
 
 def test_without_a_quote_nothing_is_covered(tmp_path: Path) -> None:
