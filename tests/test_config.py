@@ -69,6 +69,16 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
             'store = "postgresql://u@h/d?password=x"',
             "broker.store: a password does not belong into this",
         ),
+        (
+            "store = true",
+            'store = "postgresql://u@h/d?sslpassword=x"',
+            "broker.store: a password does not belong into this",
+        ),
+        (
+            "store = true",
+            'store = "postgresql://u%3Ax@h/d"',
+            "broker.store: a password does not belong into this",
+        ),
         ("store = true", 'store_password_file = "x"', "broker.store_password_file: is for a store in PostgreSQL"),
         ("store_days = 0", "store_days = -1", "broker.store_days: Expected `int` >= 0"),
         ("[broker]", "[broker", "is not TOML"),

@@ -56,6 +56,12 @@ def test_a_unit_runs_what_there_is(unit: Path) -> None:
         assert main.get_command(click.Context(main), command) is not None
 
 
+def test_a_stop_lets_a_server_hand_over() -> None:
+    """systemd sends KillSignal as soon as an ExecStop has ended: a signal that is sent there is cut short."""
+    told = (DEPLOY / "nats-server.service").read_text()
+    assert re.findall(r"^(ExecStop|KillSignal)=(.*)$", told, re.M) == [("KillSignal", "SIGUSR2")]
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
 def test_systemd_understands_the_units() -> None:
     done = subprocess.run(

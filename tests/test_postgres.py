@@ -405,17 +405,21 @@ def test_a_server_that_is_killed_in_the_middle(
     one.close()
 
 
+@pytest.mark.parametrize("is_idle", [False, True], ids=["with something to write", "with nothing to do"])
 def test_a_server_that_hangs_is_let_go(
-    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+    postgres: PostgresServer, tmp_path: Path, is_idle: bool, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("brokerfix.projections.projection.LOOK_SECONDS", 0.0)
     monkeypatch.setattr("brokerfix.projections.postgres.STUCK_SECONDS", 0.2)
-    config = config_of(tmp_path, postgres.make("hung"))
+    config = config_of(tmp_path, postgres.make(f"hung_{is_idle}".lower()))
     desk = begun(tmp_path)
     one = following(config)
     assert one.follow()
     assert one._store is not None
     backend = one._store.connection.info.backend_pid
-    desk.trade()
+    if not is_idle:
+        desk.trade()
     followed: list[int] = []
 
     def cut() -> bool:

@@ -79,6 +79,11 @@ class Desk:
         self.look()
         return self.keys.get(hash_of(key))
 
+    def counts(self, caller: Caller) -> bool:
+        """Whether a key that was found before still counts: it may have been revoked since."""
+        self.look()
+        return caller.key.hash in self.keys
+
     def user(self, caller: Caller) -> User:
         """The session that the key's requests go through; they are on record with the key's name."""
         KEY_NAME.set(caller.name)

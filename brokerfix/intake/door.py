@@ -25,7 +25,7 @@ from brokerfix.intake.dead import DeadAlerts
 from brokerfix.intake.queue import Delivery, Queue, as_letter
 from brokerfix.intake.reports import Reports
 from brokerfix.projections.published import moment
-from brokerfix.queues.away import ServerAway
+from brokerfix.queues.away import UNREADABLE, ServerAway
 from brokerfix.settings.sections import Config
 
 log = logging.getLogger("brokerfix.intake")
@@ -115,7 +115,7 @@ class Door:
         caller: Caller | None = None
         try:
             caller = self._caller(delivery)
-            if delivery.reply_to and not self.queue.may_reply(delivery.reply_to):
+            if delivery.reply_to and not self._may_reply(delivery):
                 raise m.Poison(f"an answer can't be sent to {delivery.reply_to[:100]}")
             asked = m.decode(delivery.body)
         except m.Poison as error:
@@ -124,8 +124,14 @@ class Door:
             return
         self._start(lambda: self._deal_with(delivery, caller, asked), self._turns(caller, asked))
 
+    def _may_reply(self, delivery: Delivery) -> bool:
+        """Whether an answer can be sent: what no queue takes would be tried for ever, and all else behind it."""
+        return delivery.has_short_names and self.queue.may_reply(delivery.reply_to)
+
     def _caller(self, delivery: Delivery) -> Caller:
         """Whose key a message has. Raises Poison."""
+        if why := delivery.headers.get(UNREADABLE):
+            raise m.Poison(f"its properties and headers can't be read: {why}")
         key = key_of(delivery.headers.get(m.AUTHORIZATION, ""))
         if not key:
             raise m.Poison("no API key: a header is needed: authorization: Bearer KEY")
@@ -200,6 +206,8 @@ class Door:
         await self._spend(user, SPENDS[type(asked)])
         while True:
             await user.ready()
+            if not self.desk.counts(caller):
+                raise m.Poison("its API key was revoked while it waited")
             try:
                 return await self._ask(user, caller, asked)
             except RequestRefused as error:
@@ -255,7 +263,7 @@ class Door:
         letter = as_letter(delivery)
         await self._persist(lambda: self.queue.bury(letter, headers))
         self.alerts.tell(f"message {delivery.place}: {why}")
-        if caller is not None and self.queue.may_reply(delivery.reply_to):
+        if caller is not None and self._may_reply(delivery):
             await self._reply(delivery, m.Reply(action, 400, detail=f"dead letter: {why}"))
         else:
             await delivery.ack()

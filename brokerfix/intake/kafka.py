@@ -9,6 +9,7 @@ of a partition that is not. A topic that the operator has made is used as it is.
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -44,6 +45,8 @@ NO_TOPIC = (
     KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.TOPIC_EXCEPTION,
 )  # fmt: skip
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""What a topic may be called: the client library takes no other name, or gets no answer about it."""
 PRODUCER = {"enable.idempotence": True, "linger.ms": 1, "message.timeout.ms": 10_000}
 CONSUMER = {"enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
 
@@ -249,7 +252,7 @@ class KafkaQueue:
             answer.set_result(None)
 
     def may_reply(self, to: str) -> bool:
-        return to == self._replies or to.startswith(f"{self._replies}.")
+        return (to == self._replies or to.startswith(f"{self._replies}.")) and bool(TOPIC.fullmatch(to))
 
     async def reply(self, delivery: Delivery, body: bytes) -> None:
         headers = {"correlation-id": delivery.correlation_id} if delivery.correlation_id else {}

@@ -11,6 +11,9 @@ from brokerfix.intake.messages import DeadLetter
 MOST_KEPT = 256 << 10
 """Bytes of a message that is too large for an order by far, as a dead letter."""
 MOST_KEPT_HEADERS = 16 << 10
+MOST_NAME = 255
+"""Bytes of the place where an answer goes, and of what it is known by there: as many as AMQP has, and of what others
+would take as much they could not send."""
 MOST_IN_HAND = 100
 """Messages that are handed over and not acknowledged."""
 
@@ -27,6 +30,11 @@ class Delivery:
     ) -> None:  # fmt: skip
         self.body, self.headers, self.place, self.ack = body, headers, place, ack
         self.reply_to, self.correlation_id = reply_to, correlation_id
+
+    @property
+    def has_short_names(self) -> bool:
+        """Whether an answer can be addressed at all."""
+        return all(len(name.encode(errors="replace")) <= MOST_NAME for name in (self.reply_to, self.correlation_id))
 
 
 def as_letter(delivery: Delivery) -> Delivery:

@@ -81,17 +81,18 @@ class Postgres:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """What the server has to do here takes it a moment."""
-        self._asked_at = time.monotonic()
+        before, self._asked_at = self._asked_at, time.monotonic()
         try:
             yield
         finally:
-            self._asked_at = 0.0
+            self._asked_at = before
 
     def cut_if_stuck(self) -> None:
         """For another thread: end the connection of a server that does not answer, for whoever waits for it."""
         asked_at = self._asked_at
         if asked_at and time.monotonic() - asked_at > STUCK_SECONDS:
-            with suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as same:
+            # It may have been closed meanwhile.
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as same:
                 same.shutdown(socket.SHUT_RDWR)
 
     def _take(self) -> None:
@@ -163,7 +164,9 @@ class Postgres:
     def progress(self) -> Progress:
         """See `Store`. Raises StoreRefused where the shard is another broker's."""
         query = 'select segment, "offset", last_id, broker from brokerfix.progress where shard = %s'
-        row = self.connection.execute(query, [self.shard]).fetchone()
+        # Also of a server that has nothing to do, it is to be noticed that it hangs.
+        with self._asking():
+            row = self.connection.execute(query, [self.shard]).fetchone()
         if row is None:
             return NOTHING
         if row[3] != self.config.broker.name:
@@ -185,7 +188,8 @@ class Postgres:
             for changed in rows.tables.values():
                 for row in changed.values():
                     row.update({name: _clean(value) for name, value in row.items()})
-            self._write(rows, old, new, written)
+            with self._asking():
+                self._write(rows, old, new, written)
 
     def _write(self, rows: Rows, old: Progress, new: Progress, written: int) -> None:
         days = {(name, row[key][:8]) for name, key in DAILY.items() for row in rows.tables[name].values()} - self._days

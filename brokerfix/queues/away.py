@@ -7,6 +7,8 @@ from brokerfix.settings.servers import ServersSection
 
 FIRST_CONNECT_SECONDS = 4.0
 """Within which one of the servers has to be there."""
+UNREADABLE = "brokerfix-unreadable"
+"""The only header of a message whose own can't be read; it says why."""
 
 
 class ServerAway(Exception):

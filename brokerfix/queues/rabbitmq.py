@@ -6,16 +6,20 @@ import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from struct import Struct
+from struct import error as StructError
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ProbableAuthenticationError
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 from rstream.client import Client
 from rstream.exceptions import AccessRefused, AuthenticationFailure, SASLAuthenticationFailureLoopback
 
-from brokerfix.queues.away import FIRST_CONNECT_SECONDS, ServerAway, told
+from brokerfix.queues.away import FIRST_CONNECT_SECONDS, UNREADABLE, ServerAway, told
 from brokerfix.settings.base import ConfigError
 from brokerfix.settings.servers import ServersSection, password_of, tls_of
 
@@ -31,6 +35,22 @@ FRAME_MAX = 1 << 20
 HEARTBEAT = 10
 CLOSE_SECONDS = 2.0
 REFUSED = (ProbableAuthenticationError, AuthenticationFailure, SASLAuthenticationFailureLoopback, AccessRefused)
+
+
+def _unmarshal(header: ContentHeader, data: bytes) -> None:
+    """As the library does; but there, what it can't decode (a timestamp in nanoseconds, text that is no UTF-8) ends the
+    connection, and the server hands the same message to the next one, for ever."""
+    try:
+        _LIBRARY_UNMARSHAL(header, data)
+    except UNDECODED as error:
+        header.class_id, header.weight, header.body_size = CONTENT_HEADER.unpack_from(data)
+        header.properties = Basic.Properties(headers={UNREADABLE: str(error) or type(error).__name__})
+
+
+UNDECODED = (ValueError, ArithmeticError, LookupError, TypeError, OSError, StructError)
+CONTENT_HEADER = Struct(">HHQ")
+_LIBRARY_UNMARSHAL = ContentHeader.unmarshal
+ContentHeader.unmarshal = _unmarshal  # type: ignore[method-assign, assignment]
 
 
 class Address(NamedTuple):

@@ -27,6 +27,7 @@ from brokerfix.settings.whole import write_whole
 MANIFEST = "backup.json"
 PERSONAL = "personal/personal.json"
 """Clients' personal data, encrypted. Their keys are in no backup: in one, a key that is destroyed would live on."""
+SEGMENT = ".journal"
 BLOCK = 1 << 20
 FORMAT = 1
 
@@ -62,13 +63,23 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
     """Copy the journal of a data folder, whose broker may run, up to its last whole record. Only what a backup in
     `folder` does not have yet is copied. Raises JournalError: there is no journal, or the backup is of another one."""
     journal = data / "journal"
-    if not segments(journal):
+    # One that has just been begun has nothing, and perhaps not even its first bytes.
+    every = [segment for segment in segments(journal) if segment.stat().st_size > len(MAGIC)]
+    if not every:
         raise JournalError(f"{journal}: there is no journal to back up")
     folder.mkdir(parents=True, exist_ok=True)
-    known = {one.name: one for one in _known(folder)}
+    before = read_manifest(folder) if (folder / MANIFEST).exists() else None
+    known = {one.name: one for one in before.files} if before is not None else {}
+    here = {segment.name for segment in every}
+    lost = sorted(name for name in known if name.endswith(SEGMENT) and every[0].name < name and name not in here)
+    if lost:
+        raise JournalError(
+            f"{journal}: {', '.join(lost)} is gone, though days before are there, and the backup in {folder} has it: "
+            "put it back from there while the broker is stopped"
+        )
     needed = _needed(journal)
-    copied, last = [], (0, 0)
-    every = segments(journal)
+    # What is not read again may have the last fact.
+    copied, last = [], (0, 0) if before is None else (id_number(before.last_id), _nanoseconds(before.until))
     for segment in every:
         progress(segment.name)
         had = known.get(segment.name)
@@ -85,10 +96,6 @@ def back_up(data: Path, folder: Path, progress: Callable[[str], None] = lambda n
     manifest = Manifest(FORMAT, __version__, shard_of(number), id_text(number), _moment(at), tuple(copied))
     write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
-
-
-def _known(folder: Path) -> tuple[Copied, ...]:
-    return read_manifest(folder).files if (folder / MANIFEST).exists() else ()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -134,6 +141,8 @@ def _last_of(record: Record, last: tuple[int, int]) -> tuple[int, int]:
 
 def _copy(segment: Path, to: Path, end: int, known: Copied | None) -> Copied:
     """Copy a segment up to a byte, on the disk when it returns. What is there already must be its begin."""
+    if to.exists() and os.path.samefile(segment, to):
+        raise JournalError(f"{to}: this is the journal itself, not a place for its copy: use another folder")
     there = known.size if known is not None and to.exists() else 0
     if there > end or (to.exists() and to.stat().st_size < there):
         raise JournalError(f"{to}: this backup is of another journal, or damaged: use another folder")
@@ -250,11 +259,16 @@ def _wanted(until: str) -> Callable[[int, int], bool]:
     if wanted:
         return lambda number, at: number <= wanted
     try:
-        moment = datetime.fromisoformat(until)
+        nanoseconds = _nanoseconds(until)
     except ValueError as error:
         raise JournalError(f"{until!r} is neither a fact's number nor a time, as 2026-11-27T14:30:00Z") from error
-    nanoseconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 10**6) * 1000
     return lambda number, at: at <= nanoseconds
+
+
+def _nanoseconds(text: str) -> int:
+    """A time (ISO 8601; without a zone: UTC). Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 10**6) * 1000
 
 
 def _moment(at: int) -> str:

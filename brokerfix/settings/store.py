@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from brokerfix.settings.base import ConfigError
 
@@ -53,7 +53,9 @@ def check_store(path: Path, broker: "BrokerSection") -> None:
     if parts.scheme not in SCHEMES or not store.startswith(f"{parts.scheme}://"):
         told = 'is true, false, or an address like "postgresql://broker@db.example:5432/desk?sslmode=verify-full"'
         raise ConfigError(f"{path}: broker.store: {told}")
-    if password is not None or any(key == "password" for key, _ in parse_qsl(parts.query, keep_blank_values=True)):
+    # Written in another way, libpq would not take it for one; it would stand in the file all the same, and be told.
+    named = any("password" in key.lower() for key, _ in parse_qsl(parts.query, keep_blank_values=True))
+    if password is not None or named or ":" in unquote(parts.username or ""):
         raise ConfigError(
             f"{path}: broker.store: a password does not belong into this file, which others read too: put it into a "
             f"file that broker.store_password_file names, or into the environment as {PASSWORD}"

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from msgspec import structs
+from nats.aio.client import Client
 
 from brokerfix.domain import id_number, id_text
 from brokerfix.projections.events.destination import ServerAway
@@ -23,7 +25,7 @@ from brokerfix.projections.lag import lag_of
 from brokerfix.record.journal import Journal, segments
 from tests.live import until
 from tests.queues.flow import Flow, by_account, publish, publishing, quietly, until_confirmed
-from tests.servers import Server
+from tests.servers import Nats, Server
 
 
 @pytest.mark.parametrize("format", ["json", "msgpack"])
@@ -218,14 +220,54 @@ def test_of_two_publishers_one_is_refused(tmp_path: Path, nats_server: Server) -
             await late.open()
             await first.open()
             await (await first.send(messages[:10]))
+            # From the eleventh on they would have the right number.
             with pytest.raises(ServerAway, match="does another one write there"):
-                await (await late.send(messages[20:30]))
+                await (await late.send(messages[20:60]))
             return await flow.raw()
         finally:
             await late.close()
             await first.close()
 
     assert asyncio.run(both()) == [message.number for message in messages[:10]]
+
+
+def test_what_the_owner_of_a_stream_does_there(
+    tmp_path: Path, nats_server: Nats, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Limits stay, the last message may be deleted, and one of somebody else's is no reader's trouble."""
+    flow = Flow(tmp_path, nats_server)
+    subject = flow.where.section.subject
+    name, subjects = f"{subject}-facts-0", f"{subject}.facts.0.>"
+
+    async def owner() -> None:
+        client = Client()
+        await client.connect(nats_server.urls)
+        try:
+            stream = client.jetstream()
+            # So that the server soon has forgotten what was deleted.
+            await stream.add_stream(name=name, subjects=[subjects], max_age=3600, duplicate_window=0.1, max_bytes=9000)
+            await stream.update_stream(name=name, subjects=[subjects], max_age=3600, duplicate_window=0.1,
+                                       max_bytes=9000, discard="new")  # fmt: skip
+            flow.trade(20)
+            async with publishing(flow) as publisher, asyncio.timeout(10):
+                while "maximum bytes exceeded" not in caplog.text:
+                    await asyncio.sleep(0.01)
+                limited = (await stream.stream_info(name)).config
+                await stream.update_stream(limited.evolve(max_bytes=-1))
+                await until_confirmed(publisher, flow.last)
+            assert (await stream.stream_info(name)).config.max_age == 3600
+            await stream.delete_msg(name, (await stream.get_last_msg(name, subjects)).seq)
+            assert await flow.rows() == flow.journaled()[:-1]
+            flow.trade(1)
+            await publish(flow)
+            assert await flow.rows() == flow.journaled()
+            await stream.publish(f"{subject}.facts.0.Trade.X", b"junk")
+            assert await flow.rows() == flow.journaled()
+        finally:
+            await client.close()
+
+    asyncio.run(owner())
+    assert "some messages there are none of ours" in caplog.text
 
 
 def test_only_some_kinds_and_accounts_where_they_are_named(tmp_path: Path, queue_server: Server) -> None:
@@ -348,3 +390,16 @@ def test_of_each_partition_exactly_what_it_lacks(tmp_path: Path, kafka_server: S
     asyncio.run(lose_parts())
     assert by_account(asyncio.run(flow.rows())) == by_account(flow.journaled())
     assert set(Counter(asyncio.run(flow.raw())).values()) == {1}
+
+
+def test_messages_of_others_in_a_topic_are_left_out(tmp_path: Path, kafka_server: Server) -> None:
+    flow = Flow(tmp_path, kafka_server)
+    flow.trade(3)
+    asyncio.run(publish(flow))
+    other = Producer({"bootstrap.servers": ",".join(kafka_server.urls)})
+    for key, headers in ((b"ALICE", []), (b"BOB", [("id", b"\xff")]), (b"BOB", [("id", None)])):
+        other.produce(f"{flow.where.section.subject}.facts.0", b"junk", key, headers=headers)
+    assert other.flush(10) == 0
+    flow.trade(2)
+    asyncio.run(publish(flow))
+    assert by_account(asyncio.run(flow.rows())) == by_account(flow.journaled())

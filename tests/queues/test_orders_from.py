@@ -29,6 +29,9 @@ from tests.servers import KINDS
 T = TypeVar("T")
 
 
+NO_PLACE = {"nats": "_INBOX." + "x" * 5000, "rabbitmq": "amq.topic", "kafka": "trial.replies." + "x" * 600}
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     made = Place(tmp_path_factory.mktemp(request.param), request.getfixturevalue(f"{request.param}_server"))
@@ -181,10 +184,13 @@ def test_a_message_that_can_not_be_answered_is_a_dead_letter(place: Place) -> No
     place.desk.send(order("F2"), None)
     place.desk.send(order("F3"), "no key of ours")
     place.desk.send(order("F4"), "desk", "trial.dead", "1")
+    # What the servers, or the client, would take for no name at all.
+    place.desk.send(order("F6"), "desk", NO_PLACE[place.kind], "1")
     assert "`$.side`" in place.desk.ask(order("F5", side="up") | {"side": 7})["detail"]
-    until(lambda: len(dead(place)) == 9)
+    until(lambda: len(dead(place)) == 10)
     letters = dead(place)
     reasons = sorted(letter.reason.split(":")[0] for letter in letters)
+    reasons.remove(f"an answer can't be sent to {NO_PLACE[place.kind][:100]}")
     assert reasons == [
         "an answer can't be sent to trial.dead", "malformed", "malformed", "malformed", "malformed", "no API key",
         "no JSON", "there is no such API key for orders_from.desk", "too large",
@@ -383,3 +389,18 @@ def test_nothing_is_acknowledged_that_is_not_in_the_journal(place: Place) -> Non
     for odd in (0, 1):
         assert [name for name in entered(place, "N") if int(name[1:]) % 2 == odd] == names[odd::2]
     assert not dead(place)
+
+
+def test_what_waits_is_not_entered_once_its_key_is_revoked(place: Place) -> None:
+    """It has passed the check of its key, and waits for its client's budget."""
+    if place.kind != "nats":
+        pytest.skip("the same for all")
+    for number in range(6):
+        place.desk.send(order(f"Z{number}", account="CAROL"), "few")
+    until(lambda: bool(entered(place, "Z")))
+    revoked = run_cli("key", "few", "--revoke", "--config", str(place.config))
+    assert revoked.returncode == 0, revoked.stderr
+    count = len(entered(place, "Z"))
+    until(lambda: place.desk.waiting() == 0)
+    assert len(entered(place, "Z")) <= count + 1 < 6
+    assert {letter.reason for letter in dead(place)} == {"its API key was revoked while it waited"}

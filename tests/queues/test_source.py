@@ -2,6 +2,7 @@
 
 import pytest
 
+from brokerfix.projections.events.reading import Asked, BadQuestion
 from brokerfix.projections.events.source import Source, Synced, Wanted
 from brokerfix.record.journal import Place
 from brokerfix.record.kept import write as write_kept
@@ -72,3 +73,20 @@ def test_only_what_is_wanted(flow: Flow) -> None:
     assert len(trades) == 8
     late = Source(folder, 0, wanted=Wanted(since=trades[4].at)).read(1000)
     assert {message.at for message in late} == {message.at for message in trades[4:]}
+
+
+@pytest.mark.parametrize(
+    ("since", "filters", "told"),
+    [
+        ("20261399-00-1", (), "is no fact's id, and no time"),
+        ("soon", (), "is no fact's id, and no time"),
+        ("", ("=x",), "is no filter"),
+        ("", ("kind=",), "is no filter"),
+        ("", ("price=1",), "is no filter"),
+        ("", ("kind=Trade,kind=Trad",), "there is no kind Trad"),
+        ("", ("kind=Checkpoint,kind=Trade",), "has a stream of its own"),
+    ],
+)
+def test_what_can_not_be_asked_for_is_told(since: str, filters: tuple[str, ...], told: str) -> None:
+    with pytest.raises(BadQuestion, match=told):
+        Asked.of(since, filters)

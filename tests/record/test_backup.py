@@ -4,8 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from brokerfix.cli import main
 from brokerfix.domain import id_number
+from brokerfix.engine.evolve import evolve
 from brokerfix.facts import Alerted, DayRolled, Started
 from brokerfix.record.audit import verify
 from brokerfix.record.backup import MANIFEST, back_up, read_manifest, restore
@@ -13,6 +16,8 @@ from brokerfix.record.frames import MAGIC
 from brokerfix.record.journal import Journal, JournalError, read, segments
 from brokerfix.record.kept import recovered
 from brokerfix.record.kept import write as keep
+from tests.queues.flow import NOW, Flow
+from tests.servers import Kafka
 
 OLD = Path(__file__).parent.parent / "data" / "journal-7562edf"
 SECOND = 10**9
@@ -149,3 +154,69 @@ def test_an_unfinished_backup_is_the_one_before(data: Path, tmp_path: Path) -> N
     restore(folder, tmp_path / "other")
     assert bytes_of(tmp_path / "other") == bytes_of(data)
     assert back_up(data, folder) == made == read_manifest(folder)
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_a_journal_is_not_copied_over_itself(data: Path, tmp_path: Path, link: str | None) -> None:
+    """What is in the way of a copy is cut off: of the journal itself nothing would be left."""
+    before, folder = bytes_of(data), data / "journal"
+    if link == "symlink_to":
+        folder = tmp_path / "link"
+        folder.symlink_to(data / "journal")
+    elif link == "hardlink_to":
+        folder = tmp_path / "links"
+        folder.mkdir()
+        for segment in segments(data / "journal"):
+            (folder / segment.name).hardlink_to(segment)
+    with pytest.raises(JournalError, match="this is the journal itself"):
+        back_up(data, folder)
+    assert bytes_of(data) == before
+
+
+@pytest.mark.parametrize("begun", [b"", MAGIC])
+def test_a_day_that_has_just_begun_is_no_part_of_it(data: Path, tmp_path: Path, begun: bytes) -> None:
+    """The broker has made its segment, and not written a record into it yet."""
+    folder = tmp_path / "backup"
+    made = back_up(data, folder)
+    (data / "journal" / "20261123.journal").write_bytes(begun)
+    assert back_up(data, folder) == made
+    assert restore(folder, tmp_path / "other").last_id == made.last_id
+
+
+def test_the_last_fact_is_told_also_where_nothing_new_has_one(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    made = back_up(data, folder)
+    journal = Journal(data / "journal")
+    journal.open(20261122)
+    journal.close()
+    segment = data / "journal" / "20261123.journal"
+    segment.write_bytes(MAGIC)
+    later = Journal(data / "journal")
+    later.open(20261123)
+    later.append([], noted=[("c:ALICE", 1, 1)])
+    later.close()
+    again = back_up(data, folder)
+    assert (again.last_id, again.until, len(again.files)) == (made.last_id, made.until, len(made.files) + 1)
+
+
+def test_a_day_that_is_missing_in_the_middle_is_told(tmp_path: Path) -> None:
+    """No invariant need be broken by it: each order may have ended on its day."""
+    kafka = Kafka()
+    kafka.urls = ["127.0.0.1:1"]
+    flow = Flow(tmp_path / "broker", kafka)
+    for day in (20261128, 20261129):
+        flow.trade(1)
+        rolled = DayRolled(NOW, id_number(f"{day}-00-0"), day)
+        flow.journal.append([rolled])
+        evolve(flow.state, rolled)
+    flow.trade(1)
+    flow.journal.close()
+    back_up(flow.folder, tmp_path / "backup")
+    segments(flow.folder / "journal")[1].unlink()
+    with pytest.raises(JournalError, match=r"20261128.journal is gone.* put it back from there"):
+        back_up(flow.folder, tmp_path / "backup")
+    back_up(flow.folder, tmp_path / "late")
+    shutil.rmtree(flow.folder / "journal")
+    told = CliRunner().invoke(main, ["restore", str(tmp_path / "late"), str(flow.config)])
+    assert told.exit_code == 1
+    assert "BROKEN: 20261129.journal: record 0 at byte 20: its link is not to the record before it" in told.output

@@ -151,7 +151,8 @@ class KafkaDestination:
             return Has(0, "", 0, lambda message: True, has_forgotten=bool(last))
         confirmed = max(_header(message, "confirmed") for message in last.values() if message is not None)
         newest = max(numbers, key=lambda partition: numbers[partition])
-        at = DECODERS[self.where.section.format](last[newest].value())["at"]
+        # Where all are somebody else's, what is ours is sent again.
+        at = DECODERS[self.where.section.format](last[newest].value())["at"] if numbers[newest] else ""
         self._confirmed = confirmed
         partitions = self._partitions
 
@@ -259,7 +260,7 @@ def _why(error: BaseException) -> str:
 def _header(message: Any, name: str) -> int:
     """The number that a header of a message has (0: none)."""
     found = dict(message.headers() or ()).get(name, b"")
-    return id_number(found.decode())
+    return id_number((found or b"").decode(errors="replace"))
 
 
 class KafkaReader:

@@ -1,7 +1,9 @@
 """The stream at NATS JetStream: `SUBJECT.facts.<shard>.<kind>.<account>`, a stream of the server for each shard.
 
-Every message says which sequence number it expects to be behind (Nats-Expected-Last-Sequence), so that the server takes
-them in order, without a gap and from one publisher only, and one confirmation is enough for many.
+Every message says which sequence number it expects to be behind (Nats-Expected-Last-Sequence) and, but for a session's
+first, which message (Nats-Expected-Last-Msg-Id), so that the server takes them in order, without a gap and from one
+publisher only, and one confirmation is enough for many. The number alone would not do: of a batch that comes behind two
+messages of somebody else, the third one has the right number again.
 """
 
 import asyncio
@@ -38,17 +40,33 @@ from brokerfix.queues.nats import connect
 log = logging.getLogger("brokerfix.projections.events")
 DUPLICATE_SECONDS = 120
 """For so long the server knows a message by its id."""
-MSG_ID, EXPECTED = "Nats-Msg-Id", "Nats-Expected-Last-Sequence"
+MSG_ID, EXPECTED, EXPECTED_ID = "Nats-Msg-Id", "Nats-Expected-Last-Sequence", "Nats-Expected-Last-Msg-Id"
 NEXT_SECONDS, ASK_SECONDS = 0.5, 2.0
-WRONG_SEQUENCE = 10071
-"""The server's error that a message is not behind the one that it expects to be behind."""
+WRONG_SEQUENCE = 10071, 10070
+"""The server's errors that a message is not behind the one that it expects to be behind, by number and by id."""
 OTHERS = "it has other messages than this publisher has sent: does another one write there?"
+HAD = (
+    "it has had these messages before: does another one write there? Where they were deleted, it takes them again "
+    "within two minutes"
+)
 NO_LEADER = "nobody takes messages for it: it has no leader now, or was deleted"
 HUNG_UP = "the server has hung up"
-
-
+FIRST = "-first"
+"""Ends the reply subject of a batch's first message."""
 HEADERS_BYTES = 4096
 """A message's headers count as well."""
+
+
+def refusal(data: bytes) -> str:
+    """Why the server has not taken a message, as its answer says; "": it has."""
+    # An empty answer: nobody has the stream.
+    answer: dict[str, Any] = json.loads(data) if data else {"error": {"description": NO_LEADER}}
+    error = answer.get("error", {})
+    if error.get("err_code") in WRONG_SEQUENCE:
+        return OTHERS
+    if answer.get("duplicate"):
+        return HAD
+    return str(error.get("description", error)) if error else ""
 
 
 class Names:
@@ -61,6 +79,13 @@ class Names:
         self.facts_subject, self.market_subject = f"{subject}.facts.{shard}", f"{subject}.market.{shard}"
 
 
+def kept(now: StreamConfig, wanted: StreamConfig) -> StreamConfig:
+    """A stream that is there as it has to be: an operator's limit of its age, or more replicas, are not taken away by
+    what nobody has configured."""
+    replicas = max(now.num_replicas or 1, wanted.num_replicas or 1)
+    return now.evolve(max_age=wanted.max_age or now.max_age, num_replicas=replicas)
+
+
 class NatsDestination:
     """See `Destination`."""
 
@@ -70,6 +95,7 @@ class NatsDestination:
         self._client: Client | None = None
         self._sequence = self._checkpoints_sequence = 0
         self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._last_id = ""
         self._inbox, self._asked = "", 0
         self._is_away = False
         self.most_bytes = 0
@@ -87,10 +113,12 @@ class NatsDestination:
             checkpoint = await self._last_checkpoint(stream) if where.checkpoints else 0
             self._inbox = client.new_inbox()
             await client.subscribe(f"{self._inbox}.*", cb=self._confirmed)
-            self._sequence = info.state.last_seq
+            # By its number alone: a server that was restarted knows the last message's id for some minutes only.
+            self._sequence, self._last_id = info.state.last_seq, ""
             if not info.state.messages:
                 return Has(0, "", 0, lambda message: True, info.state.last_seq > 0, checkpoint)
-            last = await stream.get_msg(names.facts, seq=info.state.last_seq)
+            # The last sequence number may be that of one that its owner has deleted since.
+            last = await stream.get_last_msg(names.facts, f"{names.facts_subject}.>")
         except (NatsError, APIError, TimeoutError, OSError) as error:
             raise first_away(error, self._told) from error
         number = id_number((last.headers or {}).get(MSG_ID, ""))
@@ -105,7 +133,7 @@ class NatsDestination:
         self._checkpoints_sequence = info.state.last_seq
         if not info.state.messages:
             return 0
-        last = await stream.get_msg(self.names.checkpoints, seq=info.state.last_seq)
+        last = await stream.get_last_msg(self.names.checkpoints, self.names.checkpoints_subject)
         return number_of(DECODERS[self.where.section.format](last.data or b""))
 
     def _facts_config(self) -> StreamConfig:
@@ -129,16 +157,15 @@ class NatsDestination:
 
     @staticmethod
     async def _ensure(stream: JetStreamContext, wanted: StreamConfig) -> StreamInfo:
-        """Make a stream, or have it as it is now configured; what else an operator has set of it stays."""
+        """Make a stream, or have of it at least the replicas and, if it is limited, the age that are now configured;
+        what else an operator has set of it stays."""
         assert wanted.name is not None
         try:
             info = await stream.stream_info(wanted.name)
         except NotFoundError:
             return await stream.add_stream(wanted)
-        now = info.config
-        if (now.max_age or 0) != (wanted.max_age or 0) or now.num_replicas != wanted.num_replicas:
-            return await stream.update_stream(now.evolve(max_age=wanted.max_age, num_replicas=wanted.num_replicas))
-        return info
+        now, asked = info.config, kept(info.config, wanted)
+        return info if asked == now else await stream.update_stream(asked)
 
     async def send(self, messages: Sequence[Message]) -> Awaitable[None]:
         client, prefix = self._client, self.names.facts_subject
@@ -146,37 +173,41 @@ class NatsDestination:
         if self._is_away:
             raise ServerAway(f"{self._told}: {HUNG_UP}")
         self._asked += 1
-        reply = f"{self._inbox}.{self._asked}"
+        reply, reply_first = f"{self._inbox}.{self._asked}", f"{self._inbox}.{self._asked}{FIRST}"
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[reply] = waiting
-        last = messages[-1]
+        first, last = messages[0], messages[-1]
         try:
             for message in messages:
+                told = {MSG_ID: id_text(message.number), EXPECTED: str(self._sequence)}
+                if self._last_id:
+                    told[EXPECTED_ID] = self._last_id
                 await client.publish(
                     f"{prefix}.{message.kind}.{token(message.account)}",
                     message.body,
-                    # If one before was refused, so is the last.
-                    reply if message is last else "",
-                    {MSG_ID: id_text(message.number), EXPECTED: str(self._sequence)},
+                    # If one before was refused, so is the last; why, the first one's answer says at the next try.
+                    reply if message is last else reply_first if message is first else "",
+                    told,
                 )
-                self._sequence += 1
+                self._sequence, self._last_id = self._sequence + 1, told[MSG_ID]
         except (NatsError, OSError) as error:
             raise first_away(error, self._told) from error
         return asyncio.wait_for(waiting, CONFIRM_SECONDS)
 
     async def _confirmed(self, msg: Msg) -> None:
-        waiting = self._waiting.pop(msg.subject, None)
+        is_last, reply = not msg.subject.endswith(FIRST), msg.subject.removesuffix(FIRST)
+        waiting = self._waiting.get(reply)
         if waiting is None or waiting.done():
             return
-        # An empty answer: nobody has the stream.
-        answer: dict[str, Any] = json.loads(msg.data) if msg.data else {"error": {"description": NO_LEADER}}
-        error = answer.get("error", {})
-        if error.get("err_code") == WRONG_SEQUENCE or answer.get("duplicate"):
-            waiting.set_exception(ServerAway(f"{self._told}: {OTHERS}"))
-        elif error:
-            waiting.set_exception(ServerAway(f"{self._told}: {error.get('description', error)}"))
-        else:
+        refused = refusal(msg.data)
+        if refused:
+            waiting.set_exception(ServerAway(f"{self._told}: {refused}"))
+            # Perhaps nobody waits for it yet.
+            waiting.exception()
+        elif is_last:
             waiting.set_result(None)
+        if waiting.done():
+            del self._waiting[reply]
 
     async def _disconnected(self) -> None:
         self._is_away = True
@@ -267,7 +298,9 @@ class NatsReader:
                     continue
                 quiet_since = time.monotonic()
                 yield msg.data
-                if not follow and msg.metadata.sequence.stream >= end:
+                # The last ones may have been deleted: nothing is pending then.
+                told = msg.metadata
+                if not follow and (told.sequence.stream >= end or not told.num_pending):
                     return
         except NotFoundError as error:
             raise ServerAway(f"{self._told}: there is no such stream: has its broker published anything?") from error

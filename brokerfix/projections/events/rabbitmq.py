@@ -211,7 +211,7 @@ def _properties(message: Message) -> dict[str, str]:
 def _number(message: Any) -> int:
     """The fact's number that a message has (0: none)."""
     text = (message.application_properties or {}).get(b"id", b"")
-    return id_number(text.decode())
+    return id_number(text.decode(errors="replace")) if isinstance(text, bytes) else 0
 
 
 async def _last(client: Client, stream: str) -> schema.Deliver | None:

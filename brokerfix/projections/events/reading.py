@@ -1,8 +1,9 @@
 """Reading the stream: at its queue, or out of the journal itself."""
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,12 @@ import msgspec
 from brokerfix.domain import day_of, id_number
 from brokerfix.projections.events.checkpoints import EVERYWHERE, Checkpoints, number_of
 from brokerfix.projections.events.destination import ServerAway, What, Where
-from brokerfix.projections.events.form import CHECKPOINT, DECODERS, MARKET
+from brokerfix.projections.events.form import CHECKPOINT, DECODERS, MARKET, TOLD
 from brokerfix.projections.events.queues import reader_of
 from brokerfix.projections.events.source import Source
 from brokerfix.projections.events.values import moment_of
 
+log = logging.getLogger("brokerfix.projections.events")
 POLL_SECONDS, AGAIN_SECONDS = 0.05, 0.5
 AHEAD = timedelta(days=1)
 """A trading day begins so long before its date at most, in whatever time zone."""
@@ -45,15 +47,19 @@ class Asked(msgspec.Struct, frozen=True):
         values: dict[str, set[str]] = {}
         for pair in ",".join(filters).split(","):
             name, _, value = pair.strip().partition("=")
-            if not name:
+            if not pair.strip():
                 continue
             if name not in FIELDS or not value:
                 raise BadQuestion(f"{pair!r} is no filter: write {', '.join(f'{one}=VALUE' for one in FIELDS)}")
+            if name == "kind" and value not in (*TOLD, CHECKPOINT, MARKET):
+                raise BadQuestion(f"there is no kind {value}: `brokerfix schema --kinds` has all")
             values.setdefault(name, set()).add(value)
         if CHECKPOINT in (told := values.get("kind", set())) and len(told) > 1:
             raise BadQuestion(f"kind={CHECKPOINT} has a stream of its own: ask for it without other kinds")
         number = id_number(since)
         try:
+            if number:
+                _day_of(number)
             at = 0 if number or not since else moment_of(since)
         except ValueError as error:
             raise BadQuestion(f"{since!r} is no fact's id, and no time like 2026-11-27T08:00:00Z") from error
@@ -75,9 +81,13 @@ class Asked(msgspec.Struct, frozen=True):
     def begins(self) -> int:
         """The time (ns) from which on a queue has to be read."""
         if self.number:
-            day = datetime.strptime(str(day_of(self.number)), "%Y%m%d").replace(tzinfo=UTC)
-            return int((day - AHEAD).timestamp()) * 10**9
+            return int((_day_of(self.number) - AHEAD).timestamp()) * 10**9
         return max(0, self.since - LATE_NS)
+
+
+def _day_of(number: int) -> datetime:
+    """When the trading day of a number begins in UTC. Raises ValueError where there is no such day."""
+    return datetime.strptime(str(day_of(number)), "%Y%m%d").replace(tzinfo=UTC)
 
 
 class Once:
@@ -103,13 +113,19 @@ async def at_queue(where: Where, asked: Asked, follow: bool, what: What = "facts
     """The wanted facts that a queue has, or what another stream has. With `follow` it never ends. Raises ServerAway,
     but not of a server that goes away while it is followed."""
     decode, once, begins, has_begun = DECODERS[where.section.format], Once(), asked.begins, False
+    has_told = False
     while True:
         try:
             async with aclosing(reader_of(where, what).read(begins, follow)) as bodies:
                 async for body in bodies:
                     has_begun = True
-                    row = decode(body)
-                    begins = max(begins, moment_of(row["at"]) - LATE_NS)
+                    row, at = _read(decode, body)
+                    if row is None:
+                        if not has_told:
+                            log.warning("events.%s: some messages there are none of ours: left out", where.name)
+                        has_told = True
+                        continue
+                    begins = max(begins, at - LATE_NS)
                     if once.is_new(row) and asked.takes(row):
                         yield row
             return
@@ -118,6 +134,17 @@ async def at_queue(where: Where, asked: Asked, follow: bool, what: What = "facts
             if not (follow and has_begun):
                 raise
             await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _read(decode: Callable[[bytes], Any], body: bytes) -> tuple[Row | None, int]:
+    """A message, and its time (ns); None where somebody else has sent it."""
+    try:
+        row = decode(body)
+        if {"id", "kind"} <= row.keys():
+            return row, moment_of(row["at"])
+    except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, KeyError, TypeError, ValueError):
+        pass
+    return None, 0
 
 
 def in_journal(folder: Path, asked: Asked, follow: bool) -> Iterator[Row]:
