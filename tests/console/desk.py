@@ -250,5 +250,10 @@ def open_page(browser: Pages, desk: Desk, name: str, path: str = "/", width: int
     page.fill("#password", PASSWORD)
     page.click("button[type=submit]")
     page.wait_for_selector("#main")
-    page.wait_for_function("window.did_handshake")
+    speaks(page)
     return page
+
+
+def speaks(page: Any) -> None:
+    """Wait until a page speaks with the console: it may load itself once more before."""
+    page.wait_for_function("window.did_handshake")

@@ -12,7 +12,7 @@ import pytest
 from brokerfix import facts as f
 from brokerfix.domain import id_number
 from brokerfix.record.journal import read
-from tests.console.desk import Desk, needs_browser, open_page
+from tests.console.desk import Desk, needs_browser, open_page, speaks
 from tests.live import until
 
 pytestmark = needs_browser
@@ -256,6 +256,7 @@ def test_a_fill_is_followed_from_the_blotter_to_its_proof(desk: Desk, browser: A
     side.locator("canvas").wait_for()
     side.get_by_text("As a page").click()
     page.wait_for_url(f"**/orders/{order_id(desk, 'filled')}")
+    speaks(page)
     page.click("button:has-text('Proof')")
     page.wait_for_selector("text=it holds")
     filled = facts(desk, f.ChildFilled)[0]

@@ -51,6 +51,7 @@ def test_all_shards_are_shown_with_what_they_have(shards: ShardsDesk, browser: A
     page.keyboard.press("g")
     page.keyboard.press("s")
     page.wait_for_url("**/shards")
+    speaks(page)
     row(page, "Shards", "1 (here)", "node-1", "up", "0 of 0").wait_for()
     row(page, "Shards", "node-2", "up").wait_for()
     row(page, "Orders of all shards", "NORTH", "149.00").wait_for()
