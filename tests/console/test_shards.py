@@ -9,7 +9,7 @@ import pytest
 
 from brokerfix.facts import Fact, Halted, LimitsSet, Resumed
 from brokerfix.record.journal import read
-from tests.console.desk import needs_browser, open_page, serious
+from tests.console.desk import needs_browser, open_page, serious, speaks
 from tests.console.shards_desk import ShardsDesk
 from tests.live import until
 
