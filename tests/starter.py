@@ -140,6 +140,11 @@ def main() -> None:
 
     for one in pkgutil.iter_modules(brokerfix.cli.__path__, "brokerfix.cli."):
         importlib.import_module(one.name)
+    from brokerfix.fix.versions.dialect import SPECS
+    from brokerfix.process.warm import warm_up
+
+    # What brokers make at first when they start, the rules of each version above all.
+    warm_up(1, SPECS)
     # No fork's collections look at it again.
     gc.freeze()
     module, *words = serve(socket.socket(fileno=int(sys.argv[1])))
