@@ -251,18 +251,22 @@ class Broker:
     def _run_with_rests(self) -> None:
         operator = Timer(OPERATOR_EVERY, lambda now: self.admin.poll())
         while self.running:
-            seconds = (self.timers.rest_until - self.clock()) / SECOND
-            if self.pipeline.holds:
-                seconds = min(seconds, HELD_REST)
-            if self.member is not None:
-                # What the agent says of the lease is on no socket.
-                seconds = min(seconds, LONGEST_REST)
-            woken = self._idle.rest(self.sessions.activity, seconds, self.sessions.changes)
             before = self.sessions.activity
+            woken = not self._idle.is_awake(before) and self._rest(before)
             self.turn()
             if woken and self.sessions.activity == before:
                 # It was no message: perhaps an operator's request, that need not wait for its timer.
                 self.timers.fire(operator, self.clock())
+
+    def _rest(self, activity: int) -> bool:
+        """Sleep until there is something to do. Returns whether that is something to read."""
+        seconds = (self.timers.rest_until - self.clock()) / SECOND
+        if self.pipeline.holds:
+            seconds = min(seconds, HELD_REST)
+        if self.member is not None:
+            # What the agent says of the lease is on no socket.
+            seconds = min(seconds, LONGEST_REST)
+        return self._idle.rest(activity, seconds, self.sessions.changes)
 
     def turn(self) -> None:
         """One turn of the loop: sessions, held messages, timers."""

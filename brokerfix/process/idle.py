@@ -45,19 +45,24 @@ class Idle:
         self._changes = 0
         self._quiet_at = 0.0
 
-    def rest(self, activity: int, seconds: float, changes: int = 0) -> bool:
-        """Sleep until there is something to read, but not longer than `seconds`, and not at all while messages come:
-        while `activity` is another than the last time. With other `changes` than the last time, as when a session has
-        logged on, new sockets are looked for. Returns whether a sleep has ended with something to read.
-        """
+    def is_awake(self, activity: int) -> bool:
+        """Whether messages come: `activity` is, or was a moment ago, another than the last time."""
         now = time.perf_counter()
         if activity != self._activity:
             self._activity = activity
             self._awake_until = now + AWAKE
-            self._futile = 0
-        if now < self._awake_until:
             self._quiet_at = now + QUIET_AFTER
+            self._futile = 0
+        return now < self._awake_until
+
+    def rest(self, activity: int, seconds: float, changes: int = 0) -> bool:
+        """Sleep until there is something to read, but not longer than `seconds`, and not at all while messages come
+        (`is_awake`). With other `changes` than the last time, as when a session has logged on, new sockets are looked
+        for. Returns whether a sleep has ended with something to read.
+        """
+        if self.is_awake(activity):
             return False
+        now = time.perf_counter()
         try:
             if changes != self._changes or self._next_number() != self._lowest_free:
                 self._changes = changes
