@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from brokerfix.projections.sqlite import projected
+from brokerfix.projections.projection import Projection
+from brokerfix.projections.sqlite import Sqlite, projected
 from brokerfix.projections.tables import TABLES
 from brokerfix.record.audit import verify
 from brokerfix.record.journal import Journal, JournalError, segments
@@ -263,6 +264,17 @@ def test_a_deleted_database_is_made_again(tmp_path: Path) -> None:
         path.unlink()
     projected(tmp_path).follow()
     assert rows(tmp_path) == before
+
+
+def test_who_has_begun_to_read_a_new_database_goes_on(tmp_path: Path) -> None:
+    journal, world = write_journal(tmp_path)
+    store = Sqlite(tmp_path)
+    reader = sqlite_utils.Database(database_path(tmp_path))
+    for record in world.records:
+        journal.append(FACTS.decode(record))
+    Projection(tmp_path, store).follow()
+    assert reader["orders"].count
+    reader.close()
 
 
 def test_a_reader_is_not_locked_out_by_the_writer(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class Sqlite:
             db.close()
             remove(self.path)
             db = Database(self.path)
+        self._is_empty = not db.table_names()
         db.enable_wal()
         for name, (columns, pk) in TABLES.items():
             if name not in db.table_names():
@@ -56,6 +57,7 @@ class Sqlite:
 
     def write(self, rows: Rows, old: Progress, new: Progress, written: int) -> None:
         """See `Store`."""
+        self._is_empty = False
         with self.db.atomic():
             if self.progress() != old:
                 raise Anew
@@ -69,7 +71,9 @@ class Sqlite:
             self.db.table("progress").upsert(stored, pk="id")
 
     def clear(self) -> None:
-        """See `Store`. The file is another one then."""
+        """See `Store`. The file is another one then, and for a moment there is none. One that was just made stays."""
+        if self._is_empty:
+            return
         self.db.close()
         remove(self.path)
         self._open()
