@@ -270,6 +270,7 @@ def test_who_has_begun_to_read_a_new_database_goes_on(tmp_path: Path) -> None:
     journal, world = write_journal(tmp_path)
     store = Sqlite(tmp_path)
     reader = sqlite_utils.Database(database_path(tmp_path))
+    assert not reader["orders"].count
     for record in world.records:
         journal.append(FACTS.decode(record))
     Projection(tmp_path, store).follow()
