@@ -182,6 +182,11 @@ class AdminSocket:
             if caller.is_done or now >= caller.deadline:
                 self._drop(caller)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer, or has not taken all of one: `poll` has to be called before long."""
+        return any(caller.has_asked or caller.unsent for caller in self._callers.values())
+
     def descriptors(self) -> list[tuple[int, int]]:
         """(descriptor, events as poll(2) has them) of all that `poll` has to be called for when it happens."""
         waited = [(self._listener.fileno(), select.POLLIN)] if self._has_room(self.clock()) else []

@@ -72,9 +72,9 @@ class Timers:
     @property
     def rest_until(self) -> int:
         """When the loop has to turn again although nothing has come (ns)."""
-        state, receiver = self.broker.state, self.broker.receiver
+        broker, state, receiver = self.broker, self.broker.state, self.broker.receiver
         has_news = state.market.dirty or state.stirred or receiver.feed.is_late or receiver.has_watchers
-        return self.next_due if has_news else self._always_due
+        return self.next_due if has_news or broker.admin.is_busy else self._always_due
 
     def fire(self, timer: Timer, now: int) -> None:
         try:
