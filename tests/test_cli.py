@@ -75,7 +75,7 @@ def test_numbers_of_another_program_are_told_with_what_to_do(market: Market) -> 
     store.write_text(before)
     said = order(market, "sell", "1", "AAPL", "--tif", "IOC", code=1)
     assert "ALICE: MsgSeqNum too low, expecting" in said
-    assert f"delete that file, and run `brokerfix sessions reset ALICE`: {store}" in " ".join(said.split())
+    assert f"delete {store} and run `brokerfix sessions reset ALICE`" in said
     store.unlink()
     run(market, "sessions", "reset", "ALICE")
     assert order(market, "sell", "1", "AAPL", "--tif", "IOC").startswith("NEW")

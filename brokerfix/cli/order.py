@@ -65,8 +65,7 @@ def _connect(client: Client, store: Path) -> None:
         name = client.comp_id
         raise TooLow(
             f"{name}: {error}. Another program has logged on as {name} since. Use a client that no other program is; "
-            f"or have all begin their numbers anew: here, delete that file, and run `brokerfix sessions reset {name}`: "
-            f"{store}"
+            f"or have all begin their numbers anew: here, delete {store} and run `brokerfix sessions reset {name}`"
         ) from error
 
 
