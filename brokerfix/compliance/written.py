@@ -16,6 +16,7 @@ import msgspec
 
 from brokerfix.compliance.ledger import Ledger
 from brokerfix.compliance.words import NOT_CERTIFIED
+from brokerfix.settings.whole import write_whole
 
 LABEL = "notcertified"
 """What every file's name has."""
@@ -112,44 +113,27 @@ def sidecar(
     return told | more
 
 
+RIGHTS = 0o600
+"""Of files that say who clients are: others can't read them."""
+
+
 def make(folder: Path) -> None:
     """A folder for files that say who clients are: others can't read it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def begun(path: Path) -> TextIO:
-    """A file that takes the place of `path` once it is whole (`ended`). Others can't read it."""
-    part = os.open(_part(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    return os.fdopen(part, "w", encoding="utf-8")
-
-
-def ended(path: Path, file: TextIO) -> None:
-    file.close()
-    _part(path).replace(path)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part")
-
-
-def put_text(path: Path, text: str) -> None:
-    file = begun(path)
-    file.write(text)
-    ended(path, file)
 
 
 def write(folder: Path, files: Mapping[str, str], beside: str, told: Mapping[str, Any]) -> list[Path]:
     """Write files and, as `beside`, what is told of them. Returns the paths."""
     make(folder)
     for name, text in files.items():
-        put_text(folder / name, text)
+        write_whole(folder / name, text.encode(), RIGHTS)
     return write_beside([folder / name for name in files], folder / beside, told)
 
 
 def write_beside(files: Sequence[Path], beside: Path, told: Mapping[str, Any]) -> list[Path]:
     """Write what is told of files. Returns all paths."""
     told = {**told, "files": sorted(file.name for file in files)}
-    put_text(beside, json.dumps(told, indent=2, default=str) + "\n")
+    write_whole(beside, f"{json.dumps(told, indent=2, default=str)}\n".encode(), RIGHTS)
     return [*files, beside]
 
 
@@ -163,6 +147,7 @@ class Output:
         other_form: str = "",
     ) -> None:  # fmt: skip
         self.path, self._line, self._head, self._foot = path, line, head, foot
+        self._part = path.with_name(f"{path.name}.part")
         self._other = path.with_suffix(f".{other_form}") if other_form else None
         self._file: TextIO | None = None
         self.count = 0
@@ -177,10 +162,11 @@ class Output:
         """Where making the records has failed nothing has changed."""
         if kind is not None and self._file is not None:
             self._file.close()
-            _part(self.path).unlink()
+            self._part.unlink()
 
     def _begin(self) -> TextIO:
-        self._file = begun(self.path)
+        part = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, RIGHTS)
+        self._file = os.fdopen(part, "w", encoding="utf-8")
         self._file.write(self._head)
         return self._file
 
@@ -197,5 +183,6 @@ class Output:
             self.path.unlink(missing_ok=True)
             return []
         self._file.write(self._foot)
-        ended(self.path, self._file)
+        self._file.close()
+        self._part.replace(self.path)
         return [self.path]
